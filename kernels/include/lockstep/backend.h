@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+/// One way to run the kernels: a SIMD library and the instruction set it is compiled for.
+struct BackendInfo {
+  std::string_view name;  ///< "highway/avx3", "xsimd/avx2", "reference", ...
+  bool runnable = false;  ///< this CPU and operating system can run it
+  bool fused = false;     ///< has fused multiply-add: same bits as every other such backend
+  std::size_t lanes = 0;  ///< float32 per vector; 0 if not runnable
+};
+
+/// Every backend of this build, best first. The last is "reference", which always runs: plain loops
+/// that accumulate in double.
+[[nodiscard]] std::vector<BackendInfo> backends();
+
+/// The backend that runs the kernels: the one forced by `set_backend`, else the one that the
+/// environment variable LOCKSTEP_BACKEND names, else the best that this CPU can run. Throws
+/// std::invalid_argument as `set_backend` does if the variable names no such backend.
+[[nodiscard]] BackendInfo active_backend();
+
+/// Forces a backend for all later calls in this process; an empty name returns to the default.
+/// Throws std::invalid_argument, with the list of names that would do, for an unknown name and for
+/// one that this CPU cannot run. Thread-safe, but a kernel that already runs keeps its backend, and
+/// a PackedMatrix keeps that of its making.
+void set_backend(std::string_view name);
+
+/// The backend that the last kernel called from this thread ran on; empty before the first call.
+[[nodiscard]] std::string_view last_backend();
+
+}  // namespace lockstep

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace lockstep {
+
+/// How many threads a call uses by default, and why.
+struct ThreadChoice {
+  int count = 1;
+  std::string reason;  ///< one phrase, such as "CPU quota of the container (2.5 cores)"
+};
+
+/// The smallest of: the CPUs this process may run on (affinity), the container's CPU quota (control
+/// groups 1 and 2), and OMP_NUM_THREADS where it is set. 1 in a build without OpenMP. Read once.
+[[nodiscard]] const ThreadChoice& default_threads();
+
+/// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the caller.
+/// Throws std::invalid_argument for a negative number. Always 1 in a build without OpenMP.
+[[nodiscard]] int resolve_threads(int requested);
+
+/// What each thread of a `parallel` call sees.
+class Team {
+ public:
+  Team(int index, int size) : index_(index), size_(size) {}
+  [[nodiscard]] int index() const { return index_; }
+  [[nodiscard]] int size() const { return size_; }
+  /// Waits until all threads of the team are here. Every thread must call it equally often, so
+  /// nothing between two barriers may throw.
+  void barrier() const;
+
+ private:
+  int index_;
+  int size_;
+};
+
+namespace detail {
+void parallel(int threads, void (*call)(void* body, const Team&), void* body);
+}
+
+/// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits for
+/// all. The team can turn out smaller if the system grants fewer threads. The workers run in the
+/// caller's floating-point mode (rounding, flush-to-zero). The first exception of a body without
+/// barriers is rethrown here. Allocates nothing itself.
+template <class Body>
+void parallel(int threads, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  detail::parallel(
+      threads, [](void* p, const Team& team) { (*static_cast<Plain*>(p))(team); }, &body);
+}
+
+/// A contiguous share of the indices 0 .. count-1.
+struct Range {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// The share of thread `index` of `size` in `count` items; shares differ by one item at most.
+[[nodiscard]] constexpr Range share(std::size_t count, int index, int size) {
+  const auto i = static_cast<std::size_t>(index);
+  const auto n = static_cast<std::size_t>(size);
+  return {count * i / n, count * (i + 1) / n};
+}
+
+/// While it lives, denormal numbers are flushed to zero on this thread (and on the workers of a
+/// `parallel` started from it); the caller's mode is restored at the end.
+class FlushDenormals {
+ public:
+  FlushDenormals();
+  ~FlushDenormals();
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+ private:
+  unsigned long long saved_;  // control word of the floating-point unit
+};
+
+}  // namespace lockstep

@@ -1,0 +1,98 @@
+#include "cpu_features.h"
+
+#include <cstdint>
+#include <initializer_list>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#endif
+
+namespace lockstep {
+namespace {
+
+#if defined(__x86_64__)
+
+// Bit numbers are those of Intel's Software Developer's Manual, volume 2, CPUID.
+struct Leaf {
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+Leaf cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
+  Leaf r;
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+bool has(std::uint32_t word, std::initializer_list<int> bits) {
+  for (const int bit : bits) {
+    if ((word >> bit & 1u) == 0) return false;
+  }
+  return true;
+}
+
+// The registers that the operating system saves (XCR0). A CPU may have AVX that the kernel or a
+// hypervisor has not switched on: using it would fault.
+std::uint32_t saved_state(const Leaf& leaf1) {
+  if (!has(leaf1.ecx, {27})) return 0;  // OSXSAVE: without it XGETBV itself faults
+  std::uint32_t low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+CpuFeatures detect() {
+  const Leaf leaf1 = cpuid(1);
+  const Leaf leaf7 = cpuid(7);
+  const Leaf leaf7_1 = leaf7.eax >= 1 ? cpuid(7, 1) : Leaf{};
+  const Leaf extended = cpuid(0x80000001);
+  const std::uint32_t state = saved_state(leaf1);
+  const bool ymm = has(state, {1, 2});
+  const bool zmm = ymm && has(state, {5, 6, 7});
+
+  CpuFeatures f;
+  f.ssse3 = has(leaf1.ecx, {0, 9});
+  f.sse4 = f.ssse3 && has(leaf1.ecx, {1, 19, 20, 23, 25});
+  f.avx2 = f.sse4 && ymm && has(leaf1.ecx, {12, 28, 29}) && has(leaf7.ebx, {3, 5, 8}) &&
+           has(extended.ecx, {5});
+  f.avx512 = f.avx2 && zmm && has(leaf7.ebx, {16, 17, 28, 30, 31});
+  f.avx512_dl = f.avx512 && has(leaf7.ecx, {1, 6, 8, 9, 10, 11, 12, 14});
+  f.avx512_bf16 = f.avx512_dl && has(leaf7_1.eax, {5});
+  f.avx512_fp16 = f.avx512_bf16 && has(leaf7.edx, {23});
+  if (f.avx512_fp16 && has(leaf7_1.edx, {19})) f.avx10_2 = (cpuid(0x24).ebx & 0xFF) >= 2;
+  return f;
+}
+
+#elif defined(__aarch64__)
+
+CpuFeatures detect() {
+  CpuFeatures f;
+  f.neon = true;
+#if defined(__linux__)
+  f.sve = (getauxval(AT_HWCAP) >> 22 & 1) != 0;
+  f.sve2 = f.sve && (getauxval(AT_HWCAP2) >> 1 & 1) != 0;
+  if (f.sve) {
+    constexpr int kGetVectorLength = 51;  // PR_SVE_GET_VL, bytes in the low 16 bits
+    const int bytes = prctl(kGetVectorLength) & 0xFFFF;
+    f.sve_256_bits = bytes == 32;
+    f.sve2_128_bits = f.sve2 && bytes == 16;
+  }
+#endif
+  return f;
+}
+
+#else
+
+CpuFeatures detect() { return {}; }
+
+#endif
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect();
+  return features;
+}
+
+}  // namespace lockstep

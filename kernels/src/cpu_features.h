@@ -1,0 +1,28 @@
+#pragma once
+
+namespace lockstep {
+
+// What this CPU can run and the operating system saves on a context switch. Each flag covers all
+// instructions that a backend of that name is compiled for.
+struct CpuFeatures {
+  // x86-64
+  bool ssse3 = false;
+  bool sse4 = false;       // SSE4.2, PCLMUL, AES
+  bool avx2 = false;       // AVX2, FMA, BMI 1 and 2, F16C
+  bool avx512 = false;     // AVX-512 F, CD, BW, DQ, VL
+  bool avx512_dl = false;  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
+  bool avx512_bf16 = false;  // and BF16 (Zen 4)
+  bool avx512_fp16 = false;  // and FP16 (Sapphire Rapids)
+  bool avx10_2 = false;
+  // aarch64
+  bool neon = false;
+  bool sve = false;
+  bool sve2 = false;
+  bool sve_256_bits = false;   // the vector length is exactly that
+  bool sve2_128_bits = false;
+};
+
+// Asked once.
+const CpuFeatures& cpu_features();
+
+}  // namespace lockstep

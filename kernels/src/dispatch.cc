@@ -1,0 +1,154 @@
+// THE list of backends, best first, and all of run-time dispatch.
+#include "dispatch.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "cpu_features.h"
+#include "lockstep/backend.h"
+#include "reference/reference.h"
+#if LOCKSTEP_HAVE_HIGHWAY
+#include "highway/highway.h"
+#endif
+#if LOCKSTEP_HAVE_XSIMD
+#include "xsimd/xsimd_backends.h"
+#endif
+
+namespace lockstep {
+namespace {
+
+#if LOCKSTEP_HAVE_HIGHWAY
+#define LOCKSTEP_HIGHWAY_TARGET(target) highway_target(target)
+#else
+#define LOCKSTEP_HIGHWAY_TARGET(target) nullptr
+#endif
+#if LOCKSTEP_HAVE_XSIMD
+#define LOCKSTEP_XSIMD_TABLE(table) &table
+#else
+#define LOCKSTEP_XSIMD_TABLE(table) nullptr
+#endif
+
+struct Entry {
+  std::string_view name;
+  BackendTable table;  // null: not in this build
+  bool CpuFeatures::*needs;
+};
+
+// A function, so that kernels work in other people's static initialisers.
+std::span<const Entry> entries() {
+  static const Entry kBackends[] = {
+#if defined(__x86_64__)
+      {"highway/avx10_2", LOCKSTEP_HIGHWAY_TARGET("AVX10_2"), &CpuFeatures::avx10_2},
+      {"highway/avx3_spr", LOCKSTEP_HIGHWAY_TARGET("AVX3_SPR"), &CpuFeatures::avx512_fp16},
+      {"highway/avx3_zen4", LOCKSTEP_HIGHWAY_TARGET("AVX3_ZEN4"), &CpuFeatures::avx512_bf16},
+      {"highway/avx3_dl", LOCKSTEP_HIGHWAY_TARGET("AVX3_DL"), &CpuFeatures::avx512_dl},
+      {"highway/avx3", LOCKSTEP_HIGHWAY_TARGET("AVX3"), &CpuFeatures::avx512},
+      {"xsimd/avx512", LOCKSTEP_XSIMD_TABLE(xsimd_avx512), &CpuFeatures::avx512},
+      {"highway/avx2", LOCKSTEP_HIGHWAY_TARGET("AVX2"), &CpuFeatures::avx2},
+      {"xsimd/avx2", LOCKSTEP_XSIMD_TABLE(xsimd_avx2), &CpuFeatures::avx2},
+      {"highway/sse4", LOCKSTEP_HIGHWAY_TARGET("SSE4"), &CpuFeatures::sse4},
+      {"xsimd/sse4", LOCKSTEP_XSIMD_TABLE(xsimd_sse4), &CpuFeatures::sse4},
+      {"highway/ssse3", LOCKSTEP_HIGHWAY_TARGET("SSSE3"), &CpuFeatures::ssse3},
+#elif defined(__aarch64__)
+      {"highway/sve2_128", LOCKSTEP_HIGHWAY_TARGET("SVE2_128"), &CpuFeatures::sve2_128_bits},
+      {"highway/sve_256", LOCKSTEP_HIGHWAY_TARGET("SVE_256"), &CpuFeatures::sve_256_bits},
+      {"highway/sve2", LOCKSTEP_HIGHWAY_TARGET("SVE2"), &CpuFeatures::sve2},
+      {"highway/sve", LOCKSTEP_HIGHWAY_TARGET("SVE"), &CpuFeatures::sve},
+      {"highway/neon", LOCKSTEP_HIGHWAY_TARGET("NEON"), &CpuFeatures::neon},
+      {"xsimd/neon64", LOCKSTEP_XSIMD_TABLE(xsimd_neon64), &CpuFeatures::neon},
+#endif
+      {"reference", &reference_table, nullptr},
+  };
+  return kBackends;
+}
+
+bool runnable(const Entry& e) {
+  return e.table != nullptr && (e.needs == nullptr || cpu_features().*e.needs);
+}
+
+BackendInfo info(const Entry& e) {
+  if (!runnable(e)) return {e.name, false, false, 0};
+  const Backend& b = e.table();
+  return {e.name, true, b.fused, b.lanes};
+}
+
+const Entry* find(std::string_view name) {
+  for (const Entry& e : entries()) {
+    if (e.name == name && e.table != nullptr) return &e;
+  }
+  return nullptr;
+}
+
+const Entry& named(std::string_view name) {
+  const Entry* e = find(name);
+  if (e != nullptr && runnable(*e)) return *e;
+  std::string message = "backend \"" + std::string(name) + "\" ";
+  message += e == nullptr ? "is not in this build" : "needs instructions that this CPU lacks";
+  message += "; backends that run here:";
+  for (const Entry& other : entries()) {
+    if (runnable(other)) message += " " + std::string(other.name);
+  }
+  throw std::invalid_argument(message);
+}
+
+const Entry& default_entry() {
+  const char* forced = std::getenv("LOCKSTEP_BACKEND");
+  if (forced != nullptr && *forced != '\0') return named(forced);
+  const Entry* e = entries().data();
+  while (!runnable(*e)) ++e;
+  return *e;
+}
+
+std::atomic<const Backend*> g_active{nullptr};
+thread_local const Backend* t_last = nullptr;
+
+const Entry& entry_of(const Backend& backend) {
+  const Entry* e = entries().data();
+  while (!runnable(*e) || &e->table() != &backend) ++e;
+  return *e;
+}
+
+const Backend& active() {
+  const Backend* backend = g_active.load(std::memory_order_acquire);
+  if (backend == nullptr) {
+    backend = &default_entry().table();
+    g_active.store(backend, std::memory_order_release);
+  }
+  return *backend;
+}
+
+}  // namespace
+
+const Backend& dispatch() {
+  const Backend& backend = active();
+  note_backend(backend);
+  return backend;
+}
+
+void note_backend(const Backend& backend) { t_last = &backend; }
+
+const Backend& backend_named(std::string_view name) { return named(name).table(); }
+
+std::vector<BackendInfo> backends() {
+  std::vector<BackendInfo> list;
+  for (const Entry& e : entries()) {
+    if (e.table != nullptr) list.push_back(info(e));
+  }
+  return list;
+}
+
+BackendInfo active_backend() { return info(entry_of(active())); }
+
+void set_backend(std::string_view name) {
+  const Entry& e = name.empty() ? default_entry() : named(name);
+  g_active.store(&e.table(), std::memory_order_release);
+}
+
+std::string_view last_backend() {
+  return t_last == nullptr ? std::string_view() : entry_of(*t_last).name;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,84 @@
+// What a backend is: a table of micro-kernels and the tile size they work in, and nothing else.
+// Packing, blocking, planning and threading stand above it and are written once.
+#pragma once
+
+#include <cstddef>
+
+namespace lockstep {
+
+// What happens to a finished accumulator before it is stored. The values are in registers.
+enum class TileEpilogue {
+  none,
+  tanh,           // c = tanh(acc)
+  tanh_gradient,  // c = acc * (1 - h^2), h elementwise beside c
+};
+
+// One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns.
+//
+//   acc[i][j] = beta * start[i][j]              (0 where start is null)
+//   acc[i][j] = fma(a[i][p], b[p][j], acc[i][j])  for p = 0 .. k-1 in this order
+//   c[i][j]   = epilogue(acc[i][j])
+//
+// The chain above is the definition of every product here: no backend may split or reorder it, so
+// all targets with fused multiply-add give the same bits. Splitting k over several calls (start = c,
+// beta = 1) continues the same chain.
+//
+// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector length
+// at or after `cols`; what stands there does not matter. Nothing beyond `cols` is read from start
+// and h or written to c.
+struct GemmStrip {
+  std::size_t rows;
+  std::size_t cols;
+  std::size_t k;
+  const float* a;
+  std::ptrdiff_t a_row_stride;
+  std::ptrdiff_t a_k_stride;
+  const float* b;
+  std::ptrdiff_t b_k_stride;
+  const float* start;
+  std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
+  float beta;
+  float* c;
+  std::ptrdiff_t c_row_stride;
+  TileEpilogue epilogue;
+  const float* h;
+  std::ptrdiff_t h_row_stride;
+};
+
+// Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) / sum_i. `max` and `sum` (each [rows]) may be
+// null. The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
+// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1).
+struct SoftmaxRows {
+  std::size_t rows;
+  std::size_t cols;
+  const float* x;
+  std::ptrdiff_t x_row_stride;
+  float* y;
+  std::ptrdiff_t y_row_stride;
+  float* max;
+  float* sum;
+};
+
+inline constexpr std::size_t kVirtualLanes = 16;
+
+// Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12 of
+// 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
+inline constexpr std::size_t kTileRows = 6;
+
+struct Backend {
+  const char* library;     // "highway", "xsimd", "reference"
+  const char* target;      // "avx3", ...: as compiled, told by the backend itself
+  bool fused;              // has fused multiply-add: takes part in the promise of equal bits
+  std::size_t lanes;       // float32 per vector
+  std::size_t panel;       // columns of a packed panel
+  void (*gemm_strip)(const GemmStrip&);
+  void (*tanh)(const float* x, float* y, std::size_t n);
+  void (*exp)(const float* x, float* y, std::size_t n);
+  void (*softmax)(const SoftmaxRows&);
+};
+
+// Gives a backend's table. It may run instructions of its target, so it is called only where the CPU
+// has them.
+using BackendTable = const Backend& (*)();
+
+}  // namespace lockstep

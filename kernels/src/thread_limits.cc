@@ -1,0 +1,114 @@
+#include "thread_limits.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+int affinity_count() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// Control groups 2: "<quota> <period>" or "max <period>", in microseconds.
+std::optional<double> quota_v2(const fs::path& group) {
+  std::ifstream file(group / "cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (file >> quota >> period && quota > 0 && period > 0) return quota / period;
+  return std::nullopt;
+}
+
+// Control groups 1: two files, a quota of -1 for none.
+std::optional<double> quota_v1(const fs::path& group) {
+  std::ifstream quota_file(group / "cpu.cfs_quota_us");
+  std::ifstream period_file(group / "cpu.cfs_period_us");
+  double quota = 0;
+  double period = 0;
+  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0) return quota / period;
+  return std::nullopt;
+}
+
+// The smallest quota among `base` and the groups on the path below it. In a container the path can
+// name directories that are not mounted there; those are passed over.
+void take_smallest(std::optional<double>& smallest, const fs::path& base, const fs::path& path,
+                   std::optional<double> (*read)(const fs::path&)) {
+  fs::path group = base;
+  const auto take = [&] {
+    if (const auto quota = read(group)) smallest = std::min(*quota, smallest.value_or(*quota));
+  };
+  take();
+  for (const fs::path& part : path.relative_path()) {
+    group /= part;
+    take();
+  }
+}
+
+}  // namespace
+
+std::optional<double> read_cpu_quota(const std::string& proc_cgroup, const fs::path& root) {
+  std::optional<double> smallest;
+  std::istringstream lines(proc_cgroup);
+  for (std::string line; std::getline(lines, line);) {
+    // "<number>:<controllers>:<path>"; control groups 2 has no controllers here.
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    std::string controllers = line.substr(first, second - first + 1);
+    std::replace(controllers.begin(), controllers.end(), ':', ',');
+    const fs::path path = line.substr(second + 1);
+    if (controllers == ",,") {
+      take_smallest(smallest, root, path, quota_v2);
+    } else if (controllers.find(",cpu,") != std::string::npos) {
+      take_smallest(smallest, root / "cpu", path, quota_v1);
+      take_smallest(smallest, root / "cpu,cpuacct", path, quota_v1);
+    }
+  }
+  return smallest;
+}
+
+ThreadLimits read_thread_limits() {
+  ThreadLimits limits;
+  limits.affinity = affinity_count();
+  std::ifstream file("/proc/self/cgroup");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  limits.quota = read_cpu_quota(text, "/sys/fs/cgroup");
+  if (const char* value = std::getenv("OMP_NUM_THREADS")) {
+    const int count = std::atoi(value);  // the first number of a list, as OpenMP has it
+    if (count > 0) limits.requested = count;
+  }
+  return limits;
+}
+
+ThreadChoice choose_threads(const ThreadLimits& limits) {
+  ThreadChoice choice{limits.affinity, "CPUs this process may run on"};
+  if (limits.quota) {
+    const int whole = std::max(1, static_cast<int>(std::ceil(*limits.quota)));
+    if (whole < choice.count) {
+      std::ostringstream reason;
+      reason << "CPU quota of the container (" << *limits.quota << " cores)";
+      choice = {whole, reason.str()};
+    }
+  }
+  if (limits.requested && *limits.requested < choice.count) {
+    choice = {*limits.requested, "OMP_NUM_THREADS"};
+  }
+  return choice;
+}
+
+}  // namespace lockstep

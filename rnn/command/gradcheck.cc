@@ -1,0 +1,143 @@
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "data_source.h"
+#include "evaluation_output.h"
+#include "lockstep/backend.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/random.h"
+#include "output.h"
+#include "text.h"
+#include "verbs.h"
+
+namespace lockstep::command {
+namespace {
+
+using nlohmann::ordered_json;
+
+// The bounds that the documentation of check_gradients gives for sound gradients.
+constexpr double kAnalyticBound = 1e-6;
+constexpr double kFastBound = 1e-5;
+
+struct GradcheckCommand {
+  DataSource source;
+  std::size_t hidden = 17;
+  std::size_t features = 3;
+  std::size_t classes = 4;
+  std::size_t sequences = 6;
+  std::size_t length = 12;
+  std::size_t entries = 50;
+  double epsilon = 1e-5;
+  std::uint64_t seed = 1;
+  std::string backend;
+  bool json = false;
+};
+
+// Normal values and unequal lengths up to `length`.
+Dataset random_data(const GradcheckCommand& command, Random& random) {
+  std::vector<std::string> class_names;
+  for (std::size_t c = 0; c < command.classes; ++c) class_names.push_back(std::to_string(c));
+  Dataset data(command.features, class_names);
+  for (std::size_t i = 0; i < command.sequences; ++i) {
+    const std::size_t steps = command.length - random.index((command.length + 1) / 2);
+    std::vector<float> values(steps * command.features);
+    for (float& value : values) value = static_cast<float>(random.normal());
+    data.add(values, static_cast<int>(random.index(command.classes)));
+  }
+  return data;
+}
+
+// The first sequences of the source: finite differences need two losses for each entry.
+Dataset real_data(const GradcheckCommand& command) {
+  Dataset all = load_data(command.source);
+  require_labels(all, command.source.name());
+  std::vector<std::size_t> first(std::min(command.sequences, all.size()));
+  std::iota(first.begin(), first.end(), std::size_t{0});
+  Dataset data = all.subset(first);
+  Normalization::fit(NormalizationKind::per_channel, data).apply(data);
+  return data;
+}
+
+bool is_sound(const GradientError& error) {
+  return error.analytic_error < kAnalyticBound && error.fast_error < kFastBound;
+}
+
+ordered_json gradcheck_json(const std::vector<GradientError>& errors) {
+  auto tensors = ordered_json::array();
+  for (const GradientError& e : errors) {
+    tensors.push_back({{"tensor", e.tensor},
+                       {"largest_gradient", e.largest_gradient},
+                       {"analytic_error", e.analytic_error},
+                       {"fast_error", e.fast_error},
+                       {"sound", is_sound(e)}});
+  }
+  return {{"backend", active_backend().name},
+          {"analytic_bound", kAnalyticBound},
+          {"fast_bound", kFastBound},
+          {"tensors", tensors}};
+}
+
+std::string gradcheck_text(const std::vector<GradientError>& errors, const RnnShape& shape) {
+  std::string text =
+      format("%zu features, %zu hidden, %zu classes, backend ", shape.features, shape.hidden,
+             shape.classes) +
+      std::string(active_backend().name) +
+      "\n\ntensor          largest gradient  analytic error  fast error\n";
+  for (const GradientError& e : errors) {
+    text += pad(e.tensor, 14) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
+                                       e.analytic_error, e.fast_error,
+                                       is_sound(e) ? "ok" : "WRONG");
+  }
+  return text + format("bound                               %14.2e  %10.2e\n", kAnalyticBound,
+                       kFastBound);
+}
+
+int run_gradcheck(const GradcheckCommand& command) {
+  select_backend(command.backend);
+  Random random(command.seed);
+  const bool is_random = command.source.file.empty() && command.source.dataset.empty();
+  const Dataset data = is_random ? random_data(command, random) : real_data(command);
+  RnnParameters parameters({data.channels(), command.hidden, data.classes()});
+  initialize(parameters, Initializer::xavier, 0, random);
+  const std::vector<GradientError> errors =
+      check_gradients(parameters, data, command.epsilon, command.entries, command.seed);
+  print(command.json ? json_line(gradcheck_json(errors))
+                     : gradcheck_text(errors, parameters.shape));
+  return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
+}
+
+}  // namespace
+
+Verb add_gradcheck(CLI::App& command) {
+  const auto options = std::make_shared<GradcheckCommand>();
+  CLI::App* app = command.add_subcommand("gradcheck", "Check the gradients of the fast path");
+  const auto add_size = [app](const char* flag, std::size_t& size, const char* help) {
+    constexpr double kMost = 65536;
+    return app->add_option(flag, size, help)->check(in_range(1, kMost))->capture_default_str();
+  };
+  add_data_source(*app, options->source);
+  add_size("--hidden", options->hidden, "Recurrent units");
+  add_size("--features", options->features, "Channels of the random problem");
+  add_size("--classes", options->classes, "Classes of the random problem");
+  add_size("--sequences", options->sequences, "Sequences, of DATA the first ones");
+  add_size("--length", options->length, "Longest sequence of the random problem");
+  add_size("--entries", options->entries, "Entries of each tensor to take finite differences of");
+  app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
+      ->check(positive())
+      ->capture_default_str();
+  app->add_option("--seed", options->seed, "Seed of weights and problem")->capture_default_str();
+  add_backend_option(*app, options->backend);
+  app->add_flag("--json", options->json, "One JSON object instead of a table");
+  app->footer(
+      "Compares plain backpropagation in double precision with finite differences (analytic error)\n"
+      "and the fast path with plain backpropagation (fast error), relative to each tensor's largest\n"
+      "gradient. Exits with 1 if an error is beyond its bound.\n\n"
+      "Examples:\n"
+      "  lockstep gradcheck\n"
+      "  lockstep gradcheck --hidden 100 --features 16 --length 200 --backend reference\n"
+      "  lockstep gradcheck train.ts --sequences 10");
+  return {app, [options] { return run_gradcheck(*options); }};
+}
+
+}  // namespace lockstep::command

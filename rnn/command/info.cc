@@ -1,0 +1,125 @@
+#include <memory>
+
+#include "evaluation_output.h"
+#include "lockstep/backend.h"
+#include "lockstep/rnn/model_file.h"
+#include "lockstep/threads.h"
+#include "output.h"
+#include "system_info.h"
+#include "text.h"
+#include "train_options.h"
+#include "verbs.h"
+
+namespace lockstep::command {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct InfoCommand {
+  std::string model_file;
+  bool json = false;
+};
+
+ordered_json system_json() {
+  ordered_json caches = ordered_json::array();
+  for (const CacheInfo& cache : cpu_caches()) {
+    caches.push_back({{"level", cache.level},
+                      {"type", cache.type},
+                      {"kibibytes", cache.kibibytes},
+                      {"shared_with", cache.shared_with}});
+  }
+  const std::string_view active = active_backend().name;
+  ordered_json list = ordered_json::array();
+  for (const BackendInfo& backend : backends()) {
+    list.push_back({{"name", backend.name},
+                    {"runnable", backend.runnable},
+                    {"fused", backend.fused},
+                    {"lanes", backend.lanes},
+                    {"active", backend.name == active}});
+  }
+  return {{"version", LOCKSTEP_VERSION},
+          {"cpu", cpu_name()},
+          {"caches", caches},
+          {"threads", {{"count", default_threads().count}, {"reason", default_threads().reason}}},
+          {"backends", list}};
+}
+
+std::string backend_line(const BackendInfo& backend, bool is_active) {
+  std::string line = "  " + pad(backend.name, 22);
+  if (!backend.runnable) return line + "not runnable on this machine\n";
+  line += pad(counted(backend.lanes, "lane", "lanes"), 10);
+  line += pad(backend.fused ? "fused" : "not fused", 11);
+  return line + (is_active ? "active\n" : "\n");
+}
+
+std::string system_text() {
+  std::string text = "cpu       " + cpu_name() + "\n";
+  for (const CacheInfo& cache : cpu_caches()) {
+    text += format("cache     L%d %-11s  %6zu KiB  CPUs %s\n", cache.level, cache.type.c_str(),
+                   cache.kibibytes, cache.shared_with.c_str());
+  }
+  text += format("threads   %d: ", default_threads().count) + default_threads().reason + "\n";
+  text += "backends  best first; fused ones give the same bits as each other\n";
+  const std::string_view active = active_backend().name;
+  for (const BackendInfo& backend : backends()) {
+    text += backend_line(backend, backend.name == active);
+  }
+  return text;
+}
+
+ordered_json model_json(const RnnClassifier& model) {
+  const RnnParameters& parameters = model.parameters;
+  ordered_json normalization = {
+      {"kind", choice_name(kNormalizations, model.normalization.kind)}};
+  if (model.normalization.kind == NormalizationKind::per_channel) {
+    normalization["mean"] = model.normalization.mean;
+    normalization["scale"] = model.normalization.scale;
+  }
+  return {{"features", parameters.shape.features},
+          {"hidden", parameters.shape.hidden},
+          {"classes", parameters.shape.classes},
+          {"parameters", parameters.recurrent.size() + parameters.output.size()},
+          {"class_names", model.class_names},
+          {"normalization", normalization},
+          {"weights_hash", hash_text(weights_hash(parameters))}};
+}
+
+std::string model_text(const RnnClassifier& model) {
+  const RnnParameters& parameters = model.parameters;
+  return format("features       %zu\nhidden         %zu\nclasses        %zu: ",
+                parameters.shape.features, parameters.shape.hidden, parameters.shape.classes) +
+         join(model.class_names, ", ") +
+         format("\nparameters     %zu\n", parameters.recurrent.size() + parameters.output.size()) +
+         "normalization  " + choice_name(kNormalizations, model.normalization.kind) +
+         "\nweights        " + hash_text(weights_hash(parameters)) + "\n";
+}
+
+int run_info(const InfoCommand& command) {
+  if (command.model_file.empty()) {
+    select_backend("");
+    print(command.json ? json_line(system_json()) : system_text());
+  } else {
+    const RnnClassifier model = load_model(command.model_file);
+    print(command.json ? json_line(model_json(model)) : model_text(model));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Verb add_info(CLI::App& command) {
+  const auto options = std::make_shared<InfoCommand>();
+  CLI::App* app = command.add_subcommand("info", "Show this machine and its backends, or a model");
+  app->add_option("MODEL", options->model_file, "Model file (safetensors)");
+  app->add_flag("--json", options->json, "One JSON object instead of text");
+  app->footer(
+      "Without MODEL: the processor, its caches, the default number of threads and why, and the\n"
+      "backends. With MODEL: its sizes, classes, normalization and the hash of its weights.\n\n"
+      "Examples:\n"
+      "  lockstep info\n"
+      "  LOCKSTEP_BACKEND=reference lockstep info --json\n"
+      "  lockstep info model.safetensors");
+  return {app, [options] { return run_info(*options); }};
+}
+
+}  // namespace lockstep::command

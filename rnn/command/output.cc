@@ -1,0 +1,37 @@
+#include "output.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "atomic_file.h"
+
+namespace lockstep::command {
+namespace {
+
+[[noreturn]] void throw_output_error() {
+  throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_output_error();
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) throw_output_error();
+}
+
+void require_writable(const std::filesystem::path& path, std::string_view role) {
+  try {
+    require_replaceable(path);
+  } catch (const std::system_error& error) {
+    throw std::runtime_error("cannot write the " + std::string(role) + " '" + path.string() +
+                             "': " + error.what());
+  }
+}
+
+}  // namespace lockstep::command

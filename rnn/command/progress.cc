@@ -1,0 +1,68 @@
+#include "progress.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include "text.h"
+
+namespace lockstep::command {
+namespace {
+
+constexpr auto kRedrawEvery = std::chrono::milliseconds(100);
+constexpr const char* kEraseLine = "\r\033[K";
+
+std::size_t terminal_columns() {
+  winsize size{};
+  const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+std::string bar(double fraction) {
+  constexpr std::size_t kWidth = 20;
+  const auto done = static_cast<std::size_t>(fraction * kWidth);
+  return "[" + std::string(done, '#') + std::string(kWidth - done, '.') + "]";
+}
+
+std::string time_text(double seconds) {
+  const auto whole = static_cast<long long>(seconds + 0.5);
+  if (whole < 3600) return format("%lld:%02lld", whole / 60, whole % 60);
+  return format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+}  // namespace
+
+Progress::Progress(std::size_t epochs, std::size_t timesteps, bool quiet)
+    : visible_(!quiet && ::isatty(STDERR_FILENO) == 1), epochs_(epochs), timesteps_(timesteps) {}
+
+Progress::~Progress() {
+  if (visible_) std::fputs(kEraseLine, stderr);
+}
+
+void Progress::on_batch(const BatchProgress& progress) {
+  const auto now = Clock::now();
+  if (!visible_ || now < next_draw_) return;
+  next_draw_ = now + kRedrawEvery;
+  draw(progress, std::chrono::duration<double>(now - start_).count());
+}
+
+void Progress::draw(const BatchProgress& progress, double seconds) const {
+  const double epochs_done =
+      static_cast<double>(progress.epoch - 1) +
+      static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
+  const double fraction = epochs_done / static_cast<double>(epochs_);
+  std::string line = bar(fraction) + format(" epoch %zu/%zu", progress.epoch, epochs_);
+  if (last_epoch_.epoch > 0) {
+    line += format("  loss %.4f  accuracy %.4f", last_epoch_.loss, last_epoch_.accuracy);
+  }
+  line += "  " + with_unit(epochs_done * static_cast<double>(timesteps_) / seconds) +
+          " timesteps/s  " + time_text(seconds / fraction - seconds) + " left";
+  // A line that wraps could not be erased.
+  line.resize(std::min(line.size(), terminal_columns() - 1));
+  std::fputs((kEraseLine + line).c_str(), stderr);
+}
+
+}  // namespace lockstep::command

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "lockstep/rnn/trainer.h"
+
+namespace lockstep::command {
+
+/// One line on standard error that shows how far a training is; nothing if that is no terminal or
+/// `quiet` is set. The line is gone when this object is.
+class Progress {
+ public:
+  /// `timesteps`: of the training set.
+  Progress(std::size_t epochs, std::size_t timesteps, bool quiet);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void on_batch(const BatchProgress& progress);
+  void on_epoch(const EpochResult& epoch) { last_epoch_ = epoch; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void draw(const BatchProgress& progress, double seconds) const;
+
+  bool visible_;
+  std::size_t epochs_;
+  std::size_t timesteps_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point next_draw_ = start_;
+  EpochResult last_epoch_;
+};
+
+}  // namespace lockstep::command

@@ -1,0 +1,59 @@
+#include "text.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+
+namespace lockstep::command {
+
+std::string format(const char* pattern, ...) {
+  std::va_list arguments;
+  va_start(arguments, pattern);
+  std::va_list again;
+  va_copy(again, arguments);
+  const int length = std::vsnprintf(nullptr, 0, pattern, arguments);
+  va_end(arguments);
+  std::string text(static_cast<std::size_t>(length), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, pattern, again);
+  va_end(again);
+  return text;
+}
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (&part != &parts.front()) text += separator;
+    text += part;
+  }
+  return text;
+}
+
+std::size_t text_width(std::string_view text) {
+  const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
+}
+
+std::string pad(std::string_view text, std::size_t width) {
+  const std::size_t used = text_width(text);
+  return std::string(text) + std::string(used < width ? width - used : 0, ' ');
+}
+
+std::size_t column_width(const std::vector<std::string>& texts, std::size_t least) {
+  for (const std::string& text : texts) least = std::max(least, text_width(text));
+  return least;
+}
+
+std::string with_unit(double count) {
+  if (count >= 1e9) return format("%.3g G", count / 1e9);
+  if (count >= 1e6) return format("%.3g M", count / 1e6);
+  if (count >= 1e3) return format("%.3g k", count / 1e3);
+  return format("%.0f", count);
+}
+
+std::string hash_text(unsigned long long hash) { return format("%016llx", hash); }
+
+std::string counted(std::size_t count, const char* one, const char* many) {
+  return format("%zu %s", count, count == 1 ? one : many);
+}
+
+}  // namespace lockstep::command

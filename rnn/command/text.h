@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep::command {
+
+/// As std::snprintf, for as long a text as it takes.
+[[nodiscard, gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
+
+[[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+/// UTF-8 text with spaces appended up to `width` characters.
+[[nodiscard]] std::string pad(std::string_view text, std::size_t width);
+
+/// Characters (code points) of UTF-8 text.
+[[nodiscard]] std::size_t text_width(std::string_view text);
+
+/// The longest of `texts` and `least`, in characters.
+[[nodiscard]] std::size_t column_width(const std::vector<std::string>& texts, std::size_t least);
+
+/// A count for people: "950", "38.2 k", "3.91 M".
+[[nodiscard]] std::string with_unit(double count);
+
+/// The form in which hashes of weights are shown: 16 hexadecimal digits.
+[[nodiscard]] std::string hash_text(unsigned long long hash);
+
+/// "1 class", "3 classes".
+[[nodiscard]] std::string counted(std::size_t count, const char* one, const char* many);
+
+}  // namespace lockstep::command

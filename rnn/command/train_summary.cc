@@ -1,0 +1,97 @@
+#include "train_summary.h"
+
+#include <algorithm>
+
+#include "text.h"
+
+namespace lockstep::command {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json accuracy_of(const std::optional<Evaluation>& evaluation) {
+  return evaluation ? ordered_json(evaluation->accuracy) : ordered_json(nullptr);
+}
+
+ordered_json loss_of(const std::optional<Evaluation>& evaluation) {
+  return evaluation ? ordered_json(evaluation->loss) : ordered_json(nullptr);
+}
+
+std::string evaluation_line(const char* set, const Evaluation& e) {
+  return format("%-10s accuracy  %.4f   loss %.4f   (%zu sequences)\n", set, e.accuracy, e.loss,
+                e.samples);
+}
+
+std::string curve_row(const EpochResult& epoch, double largest_loss) {
+  constexpr double kBarWidth = 40;
+  const double share = largest_loss > 0 ? epoch.loss / largest_loss : 0;
+  const auto length = static_cast<std::size_t>(share * kBarWidth + 0.5);
+  return format("%6zu  %8.4f    %6.4f  ", epoch.epoch, epoch.loss, epoch.accuracy) +
+         std::string(length, '#') + "\n";
+}
+
+}  // namespace
+
+ordered_json epoch_json(const EpochResult& epoch) {
+  // A NaN, such as a validation loss without a validation set, becomes null.
+  return {{"epoch", epoch.epoch},
+          {"loss", epoch.loss},
+          {"accuracy", epoch.accuracy},
+          {"validation_loss", epoch.validation_loss},
+          {"validation_accuracy", epoch.validation_accuracy},
+          {"learning_rate", epoch.learning_rate},
+          {"seconds", epoch.seconds},
+          {"timesteps_per_second", static_cast<double>(epoch.timesteps) / epoch.seconds}};
+}
+
+ordered_json summary_json(const TrainingRun& run) {
+  return {{"test_accuracy", accuracy_of(run.test)},
+          {"test_loss", loss_of(run.test)},
+          {"train_accuracy", run.train.accuracy},
+          {"train_loss", run.train.loss},
+          {"validation_accuracy", accuracy_of(run.validation)},
+          {"validation_loss", loss_of(run.validation)},
+          {"epochs", run.fit.history.size()},
+          {"kept_epoch", run.fit.kept_epoch},
+          {"interrupted", run.fit.signal != 0},
+          {"seconds", run.fit.seconds()},
+          {"timesteps_per_second", run.fit.timesteps_per_second()},
+          {"threads", run.fit.threads},
+          {"backend", run.backend},
+          {"seed", run.command.training.seed},
+          {"weights_hash", hash_text(weights_hash(run.model.parameters))}};
+}
+
+std::string curve_text(const std::vector<EpochResult>& history) {
+  constexpr std::size_t kRows = 12;
+  double largest_loss = 0;
+  for (const EpochResult& epoch : history) largest_loss = std::max(largest_loss, epoch.loss);
+  std::string text = " epoch      loss  accuracy\n";
+  const std::size_t rows = std::min(kRows, history.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    // From the first epoch to the last.
+    const std::size_t i = rows == 1 ? 0 : row * (history.size() - 1) / (rows - 1);
+    text += curve_row(history[i], largest_loss);
+  }
+  return text;
+}
+
+std::string summary_text(const TrainingRun& run) {
+  std::string text;
+  if (run.test) text += evaluation_line("test", *run.test);
+  if (run.validation) text += evaluation_line("validation", *run.validation);
+  text += evaluation_line("training", run.train);
+  text += "trained    " + counted(run.fit.history.size(), "epoch", "epochs") +
+          format(" in %.2f s, ", run.fit.seconds()) + with_unit(run.fit.timesteps_per_second()) +
+          " timesteps/s, " + counted(static_cast<std::size_t>(run.fit.threads), "thread", "threads") +
+          ", backend " + run.backend + "\n";
+  if (run.fit.kept_epoch != run.fit.history.size()) {
+    text += format("kept       the weights of epoch %zu\n", run.fit.kept_epoch);
+  }
+  text += "weights    " + hash_text(weights_hash(run.model.parameters)) + "\n";
+  if (!run.command.model_file.empty()) text += "model      " + run.command.model_file + "\n";
+  if (!run.command.report_file.empty()) text += "report     " + run.command.report_file + "\n";
+  return text;
+}
+
+}  // namespace lockstep::command

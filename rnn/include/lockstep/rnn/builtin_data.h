@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lockstep/rnn/dataset.h"
+
+namespace lockstep {
+
+/// A training and a test set made from published formulas and a seed; the same numbers everywhere.
+struct TrainTest {
+  Dataset train;
+  Dataset test;
+};
+
+struct BuiltinInfo {
+  std::string_view name;
+  std::string_view summary;  ///< one line: what it is, sizes, source
+};
+
+/// The built-in sets: synthetic-control, cylinder-bell-funnel, adding, parity.
+[[nodiscard]] const std::vector<BuiltinInfo>& builtin_datasets();
+
+/// Makes a built-in set with its usual split sizes. Throws std::invalid_argument for an unknown
+/// name, with the list of the known ones.
+[[nodiscard]] TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed);
+
+}  // namespace lockstep

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include "lockstep/rnn/dataset.h"
+
+namespace lockstep {
+
+/// A data file that cannot be read: what() is one sentence with the file, the line or entry, what
+/// was found and what was expected.
+class DataError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Reads labelled sequences; the format follows from the file's extension:
+///   .ts   UEA/UCR: multichannel, ragged, labels as text
+///   .tsv  UCR 2018: label, then the values of one channel, separated by tabs or commas (.txt too);
+///         NaN at the end of a row ends that sequence
+///   .npz  NumPy: X [N][T][D] or [N][T], y [N]; X of float32 or float64, C or Fortran order; y of
+///         integers, floats or text; optional `lengths` [N] for ragged sets (what stands behind a
+///         length is ignored)
+///   .csv  a header, then one timestep per row; columns `sample`, `step` and `label` by name, every
+///         other column is a channel; the rows of a sample stand together, its steps increase
+/// Without labels (.ts with @classLabel false, .npz without y, .csv without label) the set is
+/// unlabelled. Class names are the label texts: in the order a .ts header declares them, else sorted
+/// (by value if all are numbers). Missing and infinite values and bad rows throw DataError.
+[[nodiscard]] Dataset read_dataset(const std::filesystem::path& path);
+
+}  // namespace lockstep

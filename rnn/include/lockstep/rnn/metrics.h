@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace lockstep {
+
+/// How well probabilities match labels.
+struct Evaluation {
+  double accuracy = 0;
+  double loss = 0;                     ///< mean cross-entropy in nats
+  std::size_t samples = 0;
+  std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
+  std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
+  std::vector<double> recall;          ///< [C]; NaN where a class does not occur
+  std::vector<double> f1;              ///< [C]; NaN where precision and recall both are
+};
+
+/// `probabilities` is [labels.size()][classes] row-major; the predicted class is the first of the
+/// largest. Every label must be in [0, classes); throws std::invalid_argument otherwise. Accuracy and
+/// loss of no samples are NaN.
+[[nodiscard]] Evaluation evaluate(std::span<const float> probabilities,
+                                  std::span<const int> labels, std::size_t classes);
+
+}  // namespace lockstep

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lockstep {
+
+class Dataset;
+class Random;
+
+/// Sizes of a recurrent classifier.
+struct RnnShape {
+  std::size_t features = 0;  ///< D, values per timestep
+  std::size_t hidden = 0;    ///< H, recurrent units
+  std::size_t classes = 0;   ///< C
+
+  bool operator==(const RnnShape&) const = default;
+};
+
+/// The trainable numbers of a vanilla tanh RNN classifier, or their gradients.
+///
+///     h_t = tanh(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
+///     logits = by + h_last Wy
+///
+/// Biases stand as the first row of their matrix, so each layer is one matrix:
+///   recurrent  [1 + D + H][H] row-major: b, Wx, Wh
+///   output     [1 + H][C]     row-major: by, Wy
+struct RnnParameters {
+  RnnShape shape;
+  std::vector<float> recurrent;
+  std::vector<float> output;
+
+  RnnParameters() = default;
+  /// All zeros. Throws std::invalid_argument if a size is 0.
+  explicit RnnParameters(const RnnShape& shape);
+
+  [[nodiscard]] float* bias() { return recurrent.data(); }
+  [[nodiscard]] const float* bias() const { return recurrent.data(); }
+  [[nodiscard]] float* input_weights() { return recurrent.data() + shape.hidden; }
+  [[nodiscard]] const float* input_weights() const { return recurrent.data() + shape.hidden; }
+  [[nodiscard]] float* hidden_weights() {
+    return recurrent.data() + (1 + shape.features) * shape.hidden;
+  }
+  [[nodiscard]] const float* hidden_weights() const {
+    return recurrent.data() + (1 + shape.features) * shape.hidden;
+  }
+  [[nodiscard]] float* output_bias() { return output.data(); }
+  [[nodiscard]] const float* output_bias() const { return output.data(); }
+  [[nodiscard]] float* output_weights() { return output.data() + shape.classes; }
+  [[nodiscard]] const float* output_weights() const { return output.data() + shape.classes; }
+
+  bool operator==(const RnnParameters&) const = default;
+};
+
+enum class Initializer {
+  gaussian,    ///< every weight normal with standard deviation sigma (the original program)
+  xavier,      ///< uniform on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010)
+  orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), Wx and Wy as xavier
+};
+
+/// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only.
+void initialize(RnnParameters& parameters, Initializer initializer, double sigma, Random& random);
+
+enum class NormalizationKind {
+  none,
+  per_channel,  ///< subtract each channel's mean, divide by its deviation, over the training set
+  per_series,   ///< the same for each channel of each sequence on its own
+};
+
+/// How inputs are standardised before they reach the network. It belongs to the model: prediction
+/// must see the same numbers as training.
+struct Normalization {
+  NormalizationKind kind = NormalizationKind::none;
+  std::vector<float> mean;   ///< [D], per_channel only
+  std::vector<float> scale;  ///< [D], per_channel only: 1 / standard deviation, 1 for a constant channel
+
+  /// The normalization of the given kind, fitted to `data` (population standard deviation).
+  /// Throws std::invalid_argument for per_channel and an empty set.
+  static Normalization fit(NormalizationKind kind, const Dataset& data);
+  /// Applies it to every sequence of `data` in place. Throws std::invalid_argument if the number of
+  /// channels differs from that of the fit.
+  void apply(Dataset& data) const;
+
+  bool operator==(const Normalization&) const = default;
+};
+
+/// Everything needed to classify a raw sequence: the file of a model holds exactly this.
+struct RnnClassifier {
+  RnnParameters parameters;
+  Normalization normalization;
+  std::vector<std::string> class_names;  ///< [C]
+};
+
+/// FNV-1a 64 over the bits of all parameters (recurrent, then output, little-endian float32): equal
+/// numbers give an equal hash on every machine.
+[[nodiscard]] std::uint64_t weights_hash(const RnnParameters& parameters);
+
+}  // namespace lockstep

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <span>
+#include <string>
+
+namespace lockstep {
+
+/// Random numbers that are the same on every machine, compiler and standard library.
+///
+/// The engine is std::mt19937_64, which the C++ standard fixes bit by bit; the distributions are our
+/// own, because std::normal_distribution and std::shuffle are not fixed. Not thread-safe.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+
+  /// Uniform on [0, 1), a multiple of 2^-53.
+  double uniform();
+  /// Uniform on [low, high).
+  double uniform(double low, double high) { return low + (high - low) * uniform(); }
+  /// Uniform on 0 .. count-1 without bias (rejection); count >= 1.
+  std::uint64_t index(std::uint64_t count);
+  /// Standard normal (Marsaglia's polar method; the logarithm is `portable_log`).
+  double normal();
+  /// Fisher-Yates shuffle in place.
+  void shuffle(std::span<std::size_t> items);
+
+  /// The whole state as text, and back (for checkpoints). The text is for the same C++ standard
+  /// library: they order the engine's words differently. `restore` throws std::invalid_argument,
+  /// and changes nothing, if the text is not such a state.
+  [[nodiscard]] std::string state() const;
+  void restore(const std::string& state);
+
+ private:
+  std::mt19937_64 engine_;
+  bool has_spare_ = false;
+  double spare_ = 0;
+};
+
+}  // namespace lockstep

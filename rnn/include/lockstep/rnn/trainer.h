@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+
+enum class LearningRateSchedule {
+  constant,
+  step,    ///< times `decay` every `decay_epochs` epochs
+  cosine,  ///< from learning_rate to 0 along half a cosine over `epochs`
+};
+
+struct TrainOptions {
+  std::size_t epochs = 100;
+  std::size_t batch_size = 20;
+  double learning_rate = 0.05;
+  LearningRateSchedule schedule = LearningRateSchedule::constant;
+  double decay = 0.5;
+  std::size_t decay_epochs = 50;
+  double momentum = 0.0;   ///< 0: plain gradient descent; v = momentum v + g, w -= rate v
+  double clip_norm = 0.0;  ///< 0: off; else the mean gradient's L2 norm is scaled down to this
+  bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
+  std::uint64_t seed = 1;
+  int threads = 0;  ///< 0: default_threads(); the results do not depend on it
+};
+
+/// What one pass over the training set gave.
+struct EpochResult {
+  std::size_t epoch = 0;       ///< counted from 1, over all calls of fit
+  double loss = 0;             ///< mean cross-entropy in nats, each minibatch before its update
+  double accuracy = 0;         ///< share classified right, likewise
+  double learning_rate = 0;
+  double seconds = 0;          ///< wall time of the pass
+  std::size_t timesteps = 0;   ///< timesteps trained on in the pass
+  double validation_loss = 0;  ///< NaN without a validation set
+  double validation_accuracy = 0;
+};
+
+/// Progress inside an epoch, given after every minibatch.
+struct BatchProgress {
+  std::size_t epoch = 0;
+  std::size_t samples_done = 0;
+  std::size_t samples = 0;
+};
+
+/// Trains the parameters of a classifier by minibatch gradient descent with full backpropagation
+/// through time. See training_step.h for the mathematics of one minibatch.
+///
+/// All memory is taken when the trainer meets its first data set (and again only if a later one has
+/// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
+/// at a time; it uses `threads` threads itself.
+class Trainer {
+ public:
+  /// `parameters` are trained in place and must outlive the trainer. Throws std::invalid_argument
+  /// with the name of an option that is out of its range.
+  Trainer(RnnParameters& parameters, const TrainOptions& options);
+  ~Trainer();
+  Trainer(Trainer&&) noexcept;
+  Trainer& operator=(Trainer&&) noexcept;
+
+  /// One more pass over `data` (already normalized, every sequence labelled); calling it again
+  /// continues. `on_batch` may return false to stop after the current minibatch: the result then
+  /// covers what was done. Throws std::invalid_argument if shapes or labels do not fit.
+  EpochResult run_epoch(const Dataset& data,
+                        const std::function<bool(const BatchProgress&)>& on_batch = {});
+
+  /// `epochs` passes. Returns the loss history, one entry per pass.
+  std::vector<EpochResult> fit(const Dataset& data);
+
+  [[nodiscard]] int threads() const;
+  /// Bytes of work memory held.
+  [[nodiscard]] std::size_t workspace_bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Probabilities [size][classes] row-major of `data` (already normalized). `threads` = 0:
+/// default_threads(). The results depend neither on it nor on the other sequences of the set.
+[[nodiscard]] std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset& data,
+                                               int threads = 0);
+
+/// Index of the largest probability per sequence (the first of equals).
+[[nodiscard]] std::vector<int> predict(const RnnParameters& parameters, const Dataset& data,
+                                       int threads = 0);
+
+}  // namespace lockstep

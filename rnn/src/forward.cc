@@ -1,0 +1,110 @@
+#include "forward.h"
+
+#include <algorithm>
+
+namespace lockstep {
+namespace {
+
+// Every row of Z holds a constant 1 before its input.
+void set_ones(AlignedVector<float>& rows, const RowLayout& layout) {
+  for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
+}
+
+}  // namespace
+
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team) {
+  const Range mine = share(packed.panels(), team.index(), team.size());
+  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
+}
+
+PackedForward::PackedForward(const RnnShape& shape)
+    : recurrent(shape.features + shape.hidden, shape.hidden), output(shape.hidden, shape.classes) {}
+
+void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
+  pack_share(recurrent, Transpose::no, parameters.input_weights(), parameters.shape.hidden, team);
+  pack_share(output, Transpose::no, parameters.output_weights(), parameters.shape.classes, team);
+  if (team.index() == 0) {
+    bias = parameters.bias();
+    output_bias = parameters.output_bias();
+  }
+}
+
+ForwardGroup::ForwardGroup(const RnnShape& shape_, std::size_t max_rows, std::size_t max_steps,
+                           bool keep_states)
+    : shape(shape_),
+      layout(shape.features, shape.hidden),
+      final_layout(0, shape.hidden),
+      logits_stride(round_up(shape.classes)),
+      max_rows_(max_rows),
+      keep_states_(keep_states),
+      rows_(max_rows * (keep_states ? max_steps : 2) * layout.stride),
+      finals_(max_rows * final_layout.stride),
+      logits_(max_rows * logits_stride) {
+  schedule.reserve(max_rows, max_steps);
+  set_ones(rows_, layout);
+  set_ones(finals_, final_layout);
+}
+
+std::size_t ForwardGroup::bytes() const {
+  return (rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
+}
+
+std::size_t ForwardGroup::row_index(std::size_t t) const {
+  return keep_states_ ? schedule.offset(t) : t % 2 * max_rows_;
+}
+
+void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team& team) {
+  const Range mine = share(schedule.active(t), team.index(), team.size());
+  float* row = rows_at(t) + mine.begin * layout.stride;
+  for (std::size_t n = mine.begin; n < mine.end; ++n, row += layout.stride) {
+    const float* x = data.sequence(schedule.member(n)).data() + t * shape.features;
+    std::copy_n(x, shape.features, row + layout.input);
+    if (t == 0) std::fill_n(row + layout.state, shape.hidden, 0.0f);
+  }
+}
+
+// h_t = tanh(b + [x_t, h_{t-1}] W). States of sequences that go on become part of the next rows,
+// those of sequences that end here are the final ones.
+void ForwardGroup::step(const PackedForward& weights, std::size_t t, const Team& team) {
+  const Range panels = share(weights.recurrent.panels(), team.index(), team.size());
+  const std::size_t active = schedule.active(t);
+  const std::size_t going_on = schedule.active(t + 1);
+  PackedGemm g;
+  g.m = going_on;
+  g.a = rows_at(t) + layout.input;
+  g.lda = layout.stride;
+  g.start = weights.bias;
+  g.epilogue = Epilogue::tanh;
+  if (going_on > 0) {
+    g.c = rows_at(t + 1) + layout.state;
+    g.ldc = layout.stride;
+    gemm_packed(g, weights.recurrent, panels.begin, panels.end);
+  }
+  g.m = active - going_on;
+  g.a += going_on * layout.stride;
+  g.c = finals() + going_on * final_layout.stride + final_layout.state;
+  g.ldc = final_layout.stride;
+  gemm_packed(g, weights.recurrent, panels.begin, panels.end);
+}
+
+void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
+  gather_inputs(data, 0, team);
+  team.barrier();
+  for (std::size_t t = 0; t < schedule.steps(); ++t) {
+    if (t + 1 < schedule.steps()) gather_inputs(data, t + 1, team);
+    step(weights, t, team);
+    team.barrier();
+  }
+  const Range rows = share(schedule.rows(), team.index(), team.size());
+  PackedGemm g;
+  g.m = rows.end - rows.begin;
+  g.a = finals() + rows.begin * final_layout.stride + final_layout.state;
+  g.lda = final_layout.stride;
+  g.start = weights.output_bias;
+  g.c = logits() + rows.begin * logits_stride;
+  g.ldc = logits_stride;
+  gemm_packed(g, weights.output);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,68 @@
+// The forward pass, shared by training (which keeps every state) and prediction (which keeps one).
+#pragma once
+
+#include <cstddef>
+
+#include "lockstep/aligned_vector.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+#include "lockstep/threads.h"
+#include "minibatch.h"
+
+namespace lockstep {
+
+// Packs this thread's share of the panels of a matrix.
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team);
+
+// Parameters in the order in which the forward kernels read them.
+struct PackedForward {
+  explicit PackedForward(const RnnShape& shape);
+  // Packs this thread's share; the caller puts a barrier behind it.
+  void pack(const RnnParameters& parameters, const Team& team);
+
+  PackedMatrix recurrent;  // Wx over Wh: (D + H) x H
+  PackedMatrix output;     // Wy: H x C
+  const float* bias = nullptr;
+  const float* output_bias = nullptr;
+};
+
+// The memory of a group of sequences on their way forward.
+class ForwardGroup {
+ public:
+  // With keep_states the rows of every timestep are kept, else those of the last two only.
+  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, bool keep_states);
+
+  RowSchedule schedule;
+
+  // Runs all timesteps and leaves the last states and the logits of every sequence. The threads of
+  // `team` share the columns of each step and meet after it; a team of one takes everything.
+  void run(const Dataset& data, const PackedForward& weights, const Team& team);
+
+  // Row of Z at the first sequence of timestep t; valid for all t only if states are kept.
+  [[nodiscard]] float* rows_at(std::size_t t) { return rows_.data() + row_index(t) * layout.stride; }
+  // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
+  [[nodiscard]] float* finals() { return finals_.data(); }
+  // [rows][logits_stride]
+  [[nodiscard]] float* logits() { return logits_.data(); }
+  [[nodiscard]] std::size_t bytes() const;
+
+  const RnnShape shape;
+  const RowLayout layout;
+  const RowLayout final_layout;
+  const std::size_t logits_stride;
+
+ private:
+  [[nodiscard]] std::size_t row_index(std::size_t t) const;
+  void gather_inputs(const Dataset& data, std::size_t t, const Team& team);
+  void step(const PackedForward& weights, std::size_t t, const Team& team);
+
+  std::size_t max_rows_;
+  bool keep_states_;
+  AlignedVector<float> rows_;
+  AlignedVector<float> finals_;
+  AlignedVector<float> logits_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,64 @@
+// A group of sequences that advance through time in lockstep.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lockstep/aligned_vector.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+
+constexpr std::size_t round_up(std::size_t n) {
+  return (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns;
+}
+
+// One row of the matrix Z = [1, x_t, h_{t-1}] that both the forward product and the weight gradients
+// read: h begins on a cache line, 1 and x stand directly before it, so that Z is the one left-hand
+// side of a layer whose weights are the rows b, Wx, Wh of RnnParameters::recurrent.
+struct RowLayout {
+  explicit RowLayout(std::size_t features, std::size_t hidden)
+      : state(round_up(1 + features)),
+        input(state - features),
+        one(input - 1),
+        stride(state + round_up(hidden)) {}
+
+  std::size_t state;
+  std::size_t input;
+  std::size_t one;
+  std::size_t stride;
+};
+
+// Which sequences a group holds and which rows of its matrices they occupy at each timestep.
+//
+// Rows are ordered by falling length, so that the sequences still running at timestep t are rows
+// 0 .. active(t)-1: nothing is padded and nothing computed for a sequence beyond its end. The rows of
+// all timesteps stand one after another without gaps, those of t from offset(t) on.
+class RowSchedule {
+ public:
+  // Takes every `step`-th of the sequences `ordered`, from number `first` on; they must be ordered
+  // by falling length. Allocates nothing within what was reserved.
+  void assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
+              std::size_t step);
+
+  [[nodiscard]] std::size_t rows() const { return active(0); }
+  [[nodiscard]] std::size_t steps() const { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t active(std::size_t t) const {
+    return t < steps() ? offsets_[t + 1] - offsets_[t] : 0;
+  }
+  [[nodiscard]] std::size_t offset(std::size_t t) const { return offsets_[t]; }
+  [[nodiscard]] std::size_t member(std::size_t row) const { return members_[row]; }
+  void reserve(std::size_t rows, std::size_t steps);
+
+ private:
+  std::vector<std::size_t> members_;
+  std::vector<std::size_t> offsets_{0};
+};
+
+// Orders indices by falling length of their sequence, equal lengths by index.
+void order_by_length(const Dataset& data, std::span<std::size_t> members);
+
+}  // namespace lockstep

@@ -1,0 +1,96 @@
+#include "model_metadata.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "strict_json.h"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;
+
+constexpr std::array<std::pair<NormalizationKind, const char*>, 3> kNormalizationNames = {{
+    {NormalizationKind::none, "none"},
+    {NormalizationKind::per_channel, "per_channel"},
+    {NormalizationKind::per_series, "per_series"},
+}};
+
+void check_fit(const RnnClassifier& model) {
+  const auto& [features, hidden, classes] = model.parameters.shape;
+  if (model.class_names.size() != classes) {
+    throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
+                             " class names for " + std::to_string(classes) + " classes");
+  }
+  const auto& [kind, mean, scale] = model.normalization;
+  const std::size_t expected = kind == NormalizationKind::per_channel ? features : 0;
+  if (mean.size() != expected || scale.size() != expected) {
+    throw std::runtime_error("its normalization does not have one mean and one scale for each of " +
+                             std::to_string(expected) + " channels");
+  }
+  require_finite(mean, "the mean of its normalization");
+  require_finite(scale, "the scale of its normalization");
+}
+
+Normalization parse_normalization(const json& text) {
+  const auto* kind = std::ranges::find(kNormalizationNames, text.at("kind").get<std::string>(),
+                                       &std::pair<NormalizationKind, const char*>::second);
+  if (kind == kNormalizationNames.end())
+    throw std::runtime_error("its kind of normalization is unknown");
+  Normalization normalization{.kind = kind->first, .mean = {}, .scale = {}};
+  if (normalization.kind == NormalizationKind::per_channel) {
+    normalization.mean = text.at("mean").get<std::vector<float>>();
+    normalization.scale = text.at("scale").get<std::vector<float>>();
+  }
+  return normalization;
+}
+
+}  // namespace
+
+void require_finite(std::span<const float> values, const std::string& what) {
+  if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+    throw std::runtime_error(what + " holds NaN or infinity");
+  }
+}
+
+std::string encode_metadata(const RnnClassifier& model) {
+  check_fit(model);
+  const auto* kind = std::ranges::find(kNormalizationNames, model.normalization.kind,
+                                       &std::pair<NormalizationKind, const char*>::first);
+  json normalization = {{"kind", kind->second}};
+  if (model.normalization.kind == NormalizationKind::per_channel) {
+    normalization["mean"] = model.normalization.mean;
+    normalization["scale"] = model.normalization.scale;
+  }
+  const json metadata = {
+      {"version", kVersion}, {"class_names", model.class_names}, {"normalization", normalization}};
+  try {
+    return metadata.dump();
+  } catch (const json::exception&) {
+    throw std::runtime_error("a class name is not valid UTF-8");
+  }
+}
+
+void decode_metadata(const std::string& text, RnnClassifier& model) {
+  const json metadata = parse_strict_json(text);
+  try {
+    const json& version = metadata.at("version");
+    if (version != kVersion) {
+      throw std::runtime_error("its version is " + quote(version.dump()) + ", expected " +
+                               std::to_string(kVersion));
+    }
+    model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
+    model.normalization = parse_normalization(metadata.at("normalization"));
+  } catch (const json::exception&) {
+    throw std::runtime_error(
+        "its metadata lacks version, class_names or normalization, or one is of a wrong type");
+  }
+  check_fit(model);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,87 @@
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+namespace {
+
+// Sequences [first, last) of a data set.
+struct Range {
+  std::size_t first;
+  std::size_t last;
+};
+
+template <class Data, class Function>
+void for_each_value(Data& data, Range range, std::size_t channel, Function function) {
+  for (std::size_t i = range.first; i < range.last; ++i) {
+    const auto values = data.sequence(i);
+    for (std::size_t at = channel; at < values.size(); at += data.channels()) function(values[at]);
+  }
+}
+
+struct Standard {
+  float mean;
+  float scale;
+};
+
+Standard standard_of(const Dataset& data, Range range, std::size_t channel) {
+  // Differences from the first value, so that a constant channel has a deviation of exactly 0.
+  const double origin = data.sequence(range.first)[channel];
+  double sum = 0;
+  double count = 0;
+  for_each_value(data, range, channel, [&](float value) {
+    sum += value - origin;
+    count += 1;
+  });
+  const double mean = origin + sum / count;
+  double squares = 0;
+  for_each_value(data, range, channel,
+                 [&](float value) { squares += (value - mean) * (value - mean); });
+  const double deviation = std::sqrt(squares / count);
+  const bool constant = deviation < std::numeric_limits<float>::min();
+  return {static_cast<float>(mean), constant ? 1.0F : static_cast<float>(1.0 / deviation)};
+}
+
+void standardize(Dataset& data, Range range, std::size_t channel, Standard standard) {
+  for_each_value(data, range, channel,
+                 [&](float& value) { value = (value - standard.mean) * standard.scale; });
+}
+
+}  // namespace
+
+Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
+  Normalization result;
+  result.kind = kind;
+  if (kind != NormalizationKind::per_channel) return result;
+  if (data.empty()) throw std::invalid_argument("Normalization::fit: the data set is empty");
+  for (std::size_t channel = 0; channel < data.channels(); ++channel) {
+    const Standard standard = standard_of(data, {0, data.size()}, channel);
+    result.mean.push_back(standard.mean);
+    result.scale.push_back(standard.scale);
+  }
+  return result;
+}
+
+void Normalization::apply(Dataset& data) const {
+  if (kind == NormalizationKind::none) return;
+  if (kind == NormalizationKind::per_channel && mean.size() != data.channels()) {
+    throw std::invalid_argument("Normalization::apply: the data has " +
+                                std::to_string(data.channels()) + " channels, expected " +
+                                std::to_string(mean.size()) + " as in the fit");
+  }
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const Range one{i, i + 1};
+    for (std::size_t channel = 0; channel < data.channels(); ++channel) {
+      const Standard standard = kind == NormalizationKind::per_channel
+                                    ? Standard{mean[channel], scale[channel]}
+                                    : standard_of(data, one, channel);
+      standardize(data, one, channel, standard);
+    }
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+/// The safetensors container (https://github.com/huggingface/safetensors): named tensors and text
+/// metadata. A file is the length of the header as a little-endian 64-bit integer, the header as a
+/// JSON object, then the bytes of the tensors. Nothing here knows of models.
+///
+/// Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
+namespace lockstep::safetensors {
+
+using Metadata = std::map<std::string, std::string>;
+using Shape = std::vector<std::size_t>;
+
+/// A tensor as the header describes it.
+struct TensorInfo {
+  std::string dtype;  ///< "F32", "I64", ...
+  Shape shape;
+  std::uint64_t begin = 0;  ///< bytes, counted from the end of the header
+  std::uint64_t end = 0;
+};
+
+/// A file from anyone: the constructor refuses a header that is not exactly what the format demands
+/// (at most 100 MB long, no key twice, tensors that fill the rest of the file without gap or
+/// overlap, each as long as its type and shape say). Tensors are read one by one, so memory is
+/// bounded by the header and the tensors asked for.
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& path);
+
+  [[nodiscard]] const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
+  [[nodiscard]] const Metadata& metadata() const { return metadata_; }
+
+  /// The values of a tensor of type F32, or of F64, F16 or BF16 converted to float32. `name` is one
+  /// of tensors().
+  [[nodiscard]] std::vector<float> read_float32(const std::string& name);
+
+ private:
+  std::string read_bytes(std::uint64_t count);
+  void parse_header(const std::string& text);
+
+  std::ifstream stream_;
+  std::uint64_t data_start_ = 0;
+  std::map<std::string, TensorInfo> tensors_;
+  Metadata metadata_;
+};
+
+/// A float32 tensor to be written: row-major, as many values as the shape says.
+struct Tensor {
+  std::string name;
+  Shape shape;
+  std::vector<float> values;
+};
+
+/// The bytes of a file with these tensors, in this order. Texts must be UTF-8.
+[[nodiscard]] std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata);
+
+/// "[3][4]" for an error message, cut off where it is very long.
+[[nodiscard]] std::string to_string(const Shape& shape);
+
+}  // namespace lockstep::safetensors

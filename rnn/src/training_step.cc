@@ -1,0 +1,314 @@
+// One training step: follow a minibatch from data to gradients. The forward pass is forward.cc, the
+// update of the weights optimizer.cc.
+#include "training_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lockstep/softmax.h"
+
+namespace lockstep {
+namespace {
+
+// Weights up to this size stay in a core's second-level cache, so that small groups can read them at
+// every timestep; a constant of the definition, not a property of the machine.
+constexpr std::size_t kResidentWeights = 512 * 1024;
+
+// Rows that a group needs to make good use of the register tiles.
+constexpr std::size_t kRowsPerGroup = 8;
+
+// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup - 1
+// rows, a power of two of them for even shares.
+bool is_dealt(const RnnShape& shape) {
+  return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
+}
+std::size_t group_count(const RnnShape& shape, std::size_t rows) {
+  std::size_t count = 1;
+  while (is_dealt(shape) && rows >= 2 * count * kRowsPerGroup) count *= 2;
+  return count;
+}
+std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
+  return is_dealt(shape) ? std::min(max_rows, 2 * kRowsPerGroup - 1) : max_rows;
+}
+
+// Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
+// few enough that both factors are still in cache.
+std::size_t gradient_depth(const RnnShape& shape) {
+  return shape.hidden <= 256 ? 128 : 512;
+}
+
+// Sum of squares over eight partial sums, so that it vectorises and still has one order.
+double sum_of_squares(const float* x, std::size_t n) {
+  constexpr std::size_t kSums = 8;
+  double sums[kSums] = {};
+  std::size_t i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (std::size_t l = 0; l < kSums; ++l) {
+      const auto v = static_cast<double>(x[i + l]);
+      sums[l] += v * v;
+    }
+  }
+  for (std::size_t l = 0; i < n; ++i, ++l) {
+    const auto v = static_cast<double>(x[i]);
+    sums[l] += v * v;
+  }
+  double total = 0;
+  for (const double s : sums) total += s;
+  return total;
+}
+
+}  // namespace
+
+// The sequences of one group: their states, deltas and gradients.
+class TrainingStep::Group {
+ public:
+  Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps)
+      : forward_(shape, max_rows, max_steps, true),
+        delta_stride_(round_up(shape.hidden)),
+        depth_steps_(std::max<std::size_t>(1, gradient_depth(shape) / std::max<std::size_t>(1, max_rows))),
+        final_deltas_(max_rows * delta_stride_),
+        next_deltas_(max_rows * delta_stride_),
+        deltas_(max_rows * std::min(depth_steps_, max_steps) * delta_stride_),
+        recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
+        output_gradient_((1 + shape.hidden) * forward_.logits_stride),
+        labels_(max_rows),
+        losses_(max_rows) {}
+
+  void assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
+              std::size_t step) {
+    RowSchedule& schedule = forward_.schedule;
+    schedule.assign(data, ordered, first, step);
+    for (std::size_t n = 0; n < schedule.rows(); ++n) labels_[n] = data.label(schedule.member(n));
+  }
+
+  void run(const TrainingStep& step, const Dataset& data, const Team& team) {
+    clear_gradients(team);
+    forward_.run(data, step.forward_, team);
+    team.barrier();
+    if (team.index() == 0) loss_and_output_layer(step.output_transposed_);
+    team.barrier();
+    for (std::size_t end = forward_.schedule.steps(); end > 0;) {
+      const std::size_t begin = end - std::min(end, depth_steps_);
+      for (std::size_t t = end; t-- > begin;) {
+        delta_step(step.hidden_transposed_, t, begin, end, team);
+        team.barrier();
+      }
+      accumulate_weights(begin, end, team);
+      keep_first_deltas(begin, team);
+      team.barrier();
+      end = begin;
+    }
+  }
+
+  [[nodiscard]] Totals totals() const {
+    Totals sum;
+    for (std::size_t n = 0; n < forward_.schedule.rows(); ++n) sum.loss += losses_[n];
+    sum.correct = correct_;
+    sum.timesteps = forward_.schedule.offset(forward_.schedule.steps());
+    return sum;
+  }
+
+  [[nodiscard]] const float* recurrent_gradient(std::size_t row) const {
+    return recurrent_gradient_.data() + row * delta_stride_;
+  }
+  [[nodiscard]] const float* output_gradient(std::size_t row) const {
+    return output_gradient_.data() + row * forward_.logits_stride;
+  }
+  [[nodiscard]] std::size_t bytes() const {
+    const std::size_t floats = final_deltas_.size() + next_deltas_.size() + deltas_.size() +
+                               recurrent_gradient_.size() + output_gradient_.size();
+    return forward_.bytes() + floats * sizeof(float);
+  }
+
+ private:
+  void clear_gradients(const Team& team) {
+    const auto clear = [&](AlignedVector<float>& gradient) {
+      const Range mine = share(gradient.size(), team.index(), team.size());
+      std::fill(gradient.data() + mine.begin, gradient.data() + mine.end, 0.0f);
+    };
+    clear(recurrent_gradient_);
+    clear(output_gradient_);
+  }
+
+  // From the logits y of every sequence:
+  //   d = softmax(y) - onehot(label);  dWy += [1, h_last]^T d;  delta_last = (d Wy^T) * (1 - h_last^2)
+  void loss_and_output_layer(const PackedMatrix& output_transposed) {
+    const RnnShape& shape = forward_.shape;
+    const RowLayout& finals = forward_.final_layout;
+    const std::size_t rows = forward_.schedule.rows();
+    const std::size_t stride = forward_.logits_stride;
+    float* d = forward_.logits();
+    correct_ = softmax_cross_entropy(rows, shape.classes, d, stride, labels_.data(), d, stride,
+                                     losses_.data());
+    gemm_accumulate_transposed(shape.classes, rows, forward_.finals() + finals.one, finals.stride, d,
+                               stride, output_gradient_.data(), stride, 0, 1 + shape.hidden);
+    PackedGemm g;
+    g.m = rows;
+    g.a = d;
+    g.lda = stride;
+    g.c = final_deltas_.data();
+    g.ldc = delta_stride_;
+    g.epilogue = Epilogue::tanh_gradient;
+    g.h = forward_.finals() + finals.state;
+    g.ldh = finals.stride;
+    gemm_packed(g, output_transposed);
+  }
+
+  // delta_t = (delta_{t+1} Wh^T) * (1 - h_t^2) for sequences that go on after t; for those that end
+  // at t it is known from the output layer.
+  void delta_step(const PackedMatrix& hidden_transposed, std::size_t t, std::size_t begin,
+                  std::size_t end, const Team& team) {
+    const RowSchedule& schedule = forward_.schedule;
+    const std::size_t active = schedule.active(t);
+    const std::size_t going_on = schedule.active(t + 1);
+    float* deltas = deltas_at(t, begin);
+    if (going_on > 0) {
+      const Range panels = share(hidden_transposed.panels(), team.index(), team.size());
+      PackedGemm g;
+      g.m = going_on;
+      g.a = t + 1 == end ? next_deltas_.data() : deltas_at(t + 1, begin);
+      g.lda = delta_stride_;
+      g.c = deltas;
+      g.ldc = delta_stride_;
+      g.epilogue = Epilogue::tanh_gradient;
+      g.h = forward_.rows_at(t + 1) + forward_.layout.state;
+      g.ldh = forward_.layout.stride;
+      gemm_packed(g, hidden_transposed, panels.begin, panels.end);
+    }
+    if (team.index() == 0) {
+      std::copy(final_deltas_.data() + going_on * delta_stride_,
+                final_deltas_.data() + active * delta_stride_, deltas + going_on * delta_stride_);
+    }
+  }
+
+  // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps begin .. end-1 at once.
+  void accumulate_weights(std::size_t begin, std::size_t end, const Team& team) {
+    const RnnShape& shape = forward_.shape;
+    const RowSchedule& schedule = forward_.schedule;
+    const Range rows = share(1 + shape.features + shape.hidden, team.index(), team.size());
+    gemm_accumulate_transposed(shape.hidden, schedule.offset(end) - schedule.offset(begin),
+                               forward_.rows_at(begin) + forward_.layout.one, forward_.layout.stride,
+                               deltas_.data(), delta_stride_, recurrent_gradient_.data(),
+                               delta_stride_, rows.begin, rows.end);
+  }
+
+  void keep_first_deltas(std::size_t begin, const Team& team) {
+    const std::size_t count = forward_.schedule.active(begin) * delta_stride_;
+    if (team.index() == 0) std::copy_n(deltas_.data(), count, next_deltas_.data());
+  }
+
+  [[nodiscard]] float* deltas_at(std::size_t t, std::size_t begin) {
+    return deltas_.data() + (forward_.schedule.offset(t) - forward_.schedule.offset(begin)) * delta_stride_;
+  }
+
+  ForwardGroup forward_;
+  std::size_t delta_stride_;
+  std::size_t depth_steps_;            // timesteps per product of weight gradients
+  AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep of each sequence
+  AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
+  AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
+  AlignedVector<float> recurrent_gradient_;
+  AlignedVector<float> output_gradient_;
+  std::vector<int> labels_;
+  std::vector<double> losses_;
+  std::size_t correct_ = 0;
+};
+
+TrainingStep::TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps)
+    : shape_(shape),
+      forward_(shape),
+      hidden_transposed_(shape.hidden, shape.hidden),
+      output_transposed_(shape.classes, shape.hidden),
+      ordered_(max_rows),
+      gradient_(shape),
+      row_squares_((1 + shape.features + shape.hidden) + (1 + shape.hidden)) {
+  const std::size_t count = group_count(shape, max_rows);
+  groups_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    groups_.emplace_back(shape, max_group_rows(shape, max_rows), max_steps);
+  }
+}
+
+TrainingStep::~TrainingStep() = default;
+
+void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch) {
+  const std::span<std::size_t> ordered(ordered_.data(), minibatch.size());
+  std::copy(minibatch.begin(), minibatch.end(), ordered.begin());
+  order_by_length(data, ordered);
+  // Dealt one by one, so that every group has as many long sequences as the others.
+  groups_in_use_ = group_count(shape_, minibatch.size());
+  for (std::size_t i = 0; i < groups_in_use_; ++i) {
+    groups_[i].assign(data, ordered, i, groups_in_use_);
+  }
+}
+
+void TrainingStep::run(const RnnParameters& parameters, const Dataset& data, const Team& team) {
+  pack(parameters, team);
+  team.barrier();
+  if (groups_in_use_ == 1) {
+    groups_[0].run(*this, data, team);
+  } else {
+    const Range mine = share(groups_in_use_, team.index(), team.size());
+    for (std::size_t i = mine.begin; i < mine.end; ++i) groups_[i].run(*this, data, Team(0, 1));
+  }
+  team.barrier();
+  add_groups(team);
+  team.barrier();
+}
+
+void TrainingStep::pack(const RnnParameters& parameters, const Team& team) {
+  forward_.pack(parameters, team);
+  pack_share(hidden_transposed_, Transpose::yes, parameters.hidden_weights(), shape_.hidden, team);
+  pack_share(output_transposed_, Transpose::yes, parameters.output_weights(), shape_.classes, team);
+}
+
+// gradient = sum of the groups' gradients in their order, row by row.
+void TrainingStep::add_groups(const Team& team) {
+  const auto add_row = [&](float* sum, std::size_t n, auto row_of_group) {
+    std::copy_n(row_of_group(groups_[0]), n, sum);
+    for (std::size_t g = 1; g < groups_in_use_; ++g) {
+      const float* row = row_of_group(groups_[g]);
+      for (std::size_t j = 0; j < n; ++j) sum[j] += row[j];
+    }
+    return sum_of_squares(sum, n);
+  };
+  const std::size_t recurrent_rows = 1 + shape_.features + shape_.hidden;
+  const Range mine = share(row_squares_.size(), team.index(), team.size());
+  for (std::size_t i = mine.begin; i < mine.end; ++i) {
+    if (i < recurrent_rows) {
+      row_squares_[i] = add_row(gradient_.recurrent.data() + i * shape_.hidden, shape_.hidden,
+                                [i](const Group& g) { return g.recurrent_gradient(i); });
+    } else {
+      const std::size_t row = i - recurrent_rows;
+      row_squares_[i] = add_row(gradient_.output.data() + row * shape_.classes, shape_.classes,
+                                [row](const Group& g) { return g.output_gradient(row); });
+    }
+  }
+}
+
+double TrainingStep::gradient_norm() const {
+  double sum = 0;
+  for (const double square : row_squares_) sum += square;
+  return std::sqrt(sum);
+}
+
+TrainingStep::Totals TrainingStep::totals() const {
+  Totals sum;
+  for (std::size_t i = 0; i < groups_in_use_; ++i) {
+    const Totals part = groups_[i].totals();
+    sum.loss += part.loss;
+    sum.correct += part.correct;
+    sum.timesteps += part.timesteps;
+  }
+  return sum;
+}
+
+std::size_t TrainingStep::bytes() const {
+  std::size_t sum = forward_.recurrent.bytes() + forward_.output.bytes() +
+                    hidden_transposed_.bytes() + output_transposed_.bytes() +
+                    (gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
+  for (const Group& group : groups_) sum += group.bytes();
+  return sum;
+}
+
+}  // namespace lockstep

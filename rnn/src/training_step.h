@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "forward.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+
+// Loss and gradients of one minibatch, by backpropagation through time.
+//
+// The minibatch is dealt into groups of rows, as many as its shape says and never as many as there
+// are threads; each group sums gradients of its own, which are then added in order. So every number
+// is the same for any team. With several groups a thread takes whole groups, all timesteps, without
+// meeting the others; with a single group (few rows, or weights too large to be read once per group)
+// the team shares the columns of every timestep.
+class TrainingStep {
+ public:
+  struct Totals {
+    double loss = 0;  // sum over the minibatch
+    std::size_t correct = 0;
+    std::size_t timesteps = 0;
+  };
+
+  // Takes all memory for minibatches of up to max_rows sequences of up to max_steps timesteps.
+  TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps);
+  ~TrainingStep();
+
+  // Deals the minibatch into groups; one thread, before the team starts. Every index must be that of
+  // a labelled sequence of `data`.
+  void begin(const Dataset& data, std::span<const std::size_t> minibatch);
+
+  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
+  void run(const RnnParameters& parameters, const Dataset& data, const Team& team);
+
+  [[nodiscard]] const RnnParameters& gradient() const { return gradient_; }
+  // L2 norm of all gradients; the same sum on every thread.
+  [[nodiscard]] double gradient_norm() const;
+  [[nodiscard]] Totals totals() const;
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  class Group;
+
+  void pack(const RnnParameters& parameters, const Team& team);
+  void add_groups(const Team& team);
+
+  RnnShape shape_;
+  PackedForward forward_;
+  PackedMatrix hidden_transposed_;  // Wh^T
+  PackedMatrix output_transposed_;  // Wy^T
+  std::vector<Group> groups_;
+  std::size_t groups_in_use_ = 0;
+  std::vector<std::size_t> ordered_;
+  RnnParameters gradient_;
+  std::vector<double> row_squares_;  // sum of squares of each row of the gradients
+};
+
+}  // namespace lockstep

@@ -1,0 +1,370 @@
+#include "lockstep/rnn/data_file.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "catch.h"
+#include "temporary_directory.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Reads `content` as a file of the given name.
+Dataset read(const std::string& name, const std::string& content) {
+  const TemporaryDirectory directory;
+  return read_dataset(directory.write(name, content));
+}
+
+// The sentence with which `action` refuses; "" if it succeeds.
+template <typename Action>
+std::string refusal_of(const Action& action) {
+  try {
+    static_cast<void>(action());
+    return "";
+  } catch (const DataError& error) {
+    return error.what();
+  }
+}
+
+std::string refusal(const std::string& name, const std::string& content) {
+  return refusal_of([&] { return read(name, content); });
+}
+
+std::vector<float> values_of(const Dataset& data, std::size_t i) {
+  const auto values = data.sequence(i);
+  return {values.begin(), values.end()};
+}
+
+using Names = std::vector<std::string>;
+using Labels = std::vector<int>;
+using Values = std::vector<float>;
+
+// ---- any format
+
+TEST_CASE("A path that is no data file is refused") {
+  const TemporaryDirectory directory;
+  CHECK_THAT(refusal_of([&] { return read_dataset(directory / "none.ts"); }),
+             ContainsSubstring("none.ts: the file does not exist"));
+  CHECK_THAT(refusal_of([&] { return read_dataset(directory / ""); }),
+             ContainsSubstring("not a regular file"));
+  CHECK_THAT(refusal("a.ts", ""), ContainsSubstring("the file is empty"));
+  CHECK_THAT(refusal("a.xls", "x"),
+             ContainsSubstring("unknown extension '.xls', expected one of .ts, .tsv, .txt, .npz"));
+}
+
+TEST_CASE("Binary data under the name of a text format is refused") {
+  for (const std::string name : {"a.ts", "a.tsv", "a.csv", "a.npz"}) {
+    std::string bytes;
+    for (int i = 0; i < 1000; ++i) bytes.push_back(static_cast<char>(i * 7919 >> 3));
+    CHECK_FALSE(refusal(name, bytes).empty());
+    CHECK_FALSE(refusal(name, "\x01\x02\xff\xfe\n\n\x80,,,:::").empty());
+    CHECK_FALSE(refusal(name, "\n \n").empty());
+  }
+  CHECK_THAT(refusal("a.csv", std::string("a\0b", 3)), ContainsSubstring("NUL bytes"));
+}
+
+TEST_CASE("The extension may be in capitals") { CHECK(read("A.TSV", "1\t2\n").size() == 1); }
+
+// ---- .tsv
+
+TEST_CASE("A .tsv holds a label and values per row") {
+  const Dataset data = read("a.tsv", "2\t0.5\t-1e-3\t+3\n10\t1\t2\tNaN\n2\t4\tNaN\tNaN\n");
+  CHECK(data.channels() == 1);
+  CHECK(data.class_names() == Names{"2", "10"});
+  CHECK(data.labels() == Labels{0, 1, 0});
+  CHECK(values_of(data, 0) == Values{0.5F, -1e-3F, 3});
+  CHECK(values_of(data, 1) == Values{1, 2});
+  CHECK(values_of(data, 2) == Values{4});
+}
+
+TEST_CASE("A .txt may be separated by commas, end its lines with CRLF and begin with a mark") {
+  const Dataset data = read("a.txt",
+                            "\xef\xbb\xbf"
+                            "b, 1, 2\r\n\r\na,3,4");
+  CHECK(data.class_names() == Names{"a", "b"});
+  CHECK(data.labels() == Labels{1, 0});
+  CHECK(values_of(data, 1) == Values{3, 4});
+}
+
+TEST_CASE("Bad .tsv rows are refused with their line") {
+  CHECK_THAT(refusal("a.tsv", "1\t2\n\n1\tx\n"), ContainsSubstring("a.tsv:3: step 1 is 'x'"));
+  CHECK_THAT(refusal("a.tsv", "1\t2\tNaN\t3\n"), ContainsSubstring("a.tsv:1: step 2 is missing"));
+  CHECK_THAT(refusal("a.tsv", "1\t2\t?\n"), ContainsSubstring("step 2 is missing ('?')"));
+  CHECK_THAT(refusal("a.tsv", "1\t2\t\t3\n"), ContainsSubstring("step 2 is missing ('')"));
+  CHECK_THAT(refusal("a.tsv", "\t2\t3\n"), ContainsSubstring("label (first field) is missing"));
+  CHECK_THAT(refusal("a.tsv", "1\tNaN\n"), ContainsSubstring("the row has no values"));
+  CHECK_THAT(refusal("a.tsv", "1 2 3\n"), ContainsSubstring("separated by tabs or commas"));
+  CHECK_THAT(refusal("a.tsv", "1\t1e39\n"), ContainsSubstring("'1e39', expected a finite float32"));
+  CHECK_THAT(refusal("a.tsv", "1\tinf\n"), ContainsSubstring("expected a finite float32"));
+  CHECK_THAT(refusal("a.tsv", "1\t1.5f\n"), ContainsSubstring("'1.5f'"));
+}
+
+// ---- .ts
+
+std::string ts(const std::string& header, const std::string& data) {
+  return "@problemName test\n" + header + "\n@data\n" + data;
+}
+
+TEST_CASE("A .ts holds one series per dimension, and declares its classes in order") {
+  const Dataset data = read("a.ts", ts("@classLabel true b a c", "1,2,3:4,5,6:a\n7:8:b\n"));
+  CHECK(data.channels() == 2);
+  CHECK(data.class_names() == Names{"b", "a", "c"});
+  CHECK(data.labels() == Labels{1, 0});
+  CHECK(values_of(data, 0) == Values{1, 4, 2, 5, 3, 6});
+  CHECK(values_of(data, 1) == Values{7, 8});
+}
+
+TEST_CASE("A .ts header is read without regard to case, comments, blank lines and CRLF") {
+  const Dataset data = read("a.ts",
+                            "\xef\xbb\xbf# about\r\n\r\n@PROBLEMNAME x\r\n@timestamps FALSE\r\n"
+                            "@Missing false\r\n@univariate\ttrue\r\n@equalLength false\r\n#more\r\n"
+                            "@CLASSLABEL True  x\ty \r\n@DATA\r\n\r\n# note\r\n1, 2 : y \r\n");
+  CHECK(data.class_names() == Names{"x", "y"});
+  CHECK(data.labels() == Labels{1});
+  CHECK(values_of(data, 0) == Values{1, 2});
+}
+
+TEST_CASE("A .ts without class labels is unlabelled") {
+  const Dataset data = read("a.ts", ts("@dimensions 2\n@classLabel false", "1:2\n3,4:5,6\n"));
+  CHECK(data.classes() == 0);
+  CHECK(data.labels() == Labels{kNoLabel, kNoLabel});
+  CHECK(values_of(data, 1) == Values{3, 5, 4, 6});
+}
+
+TEST_CASE("A .ts that declares no class names gets those that occur") {
+  const Dataset data = read("a.ts", ts("@classLabel true", "1:10\n2:9\n3:10\n"));
+  CHECK(data.class_names() == Names{"9", "10"});
+  CHECK(data.labels() == Labels{1, 0, 1});
+}
+
+TEST_CASE("A bad .ts header is refused") {
+  const auto header = [](const std::string& line) { return refusal("a.ts", ts(line, "1:a\n")); };
+  CHECK_THAT(header("@timeStamps true"), ContainsSubstring("a.ts:2: @timeStamps is true"));
+  CHECK_THAT(header("@targetlabel true"), ContainsSubstring("regression"));
+  CHECK_THAT(header("@univariate perhaps"), ContainsSubstring("@univariate is 'perhaps'"));
+  CHECK_THAT(header("@dimensions -3"), ContainsSubstring("@dimensions is '-3'"));
+  CHECK_THAT(header("@dimensions 1e300"), ContainsSubstring("expected a whole number"));
+  CHECK_THAT(header("@dimensions"), ContainsSubstring("@dimensions is ''"));
+  CHECK_THAT(header("@classLabel"), ContainsSubstring("expected true or false"));
+  CHECK_THAT(header("@classLabel true a b a"), ContainsSubstring("declares 'a' twice"));
+  CHECK_THAT(header("1,2,3:a"), ContainsSubstring("a.ts:2: found '1,2,3:a' before @data"));
+  CHECK_THAT(header("@missing false"), ContainsSubstring("no @classLabel"));
+  CHECK_THAT(refusal("a.ts", "@classLabel true a\n"), ContainsSubstring("no @data line"));
+  CHECK_THAT(refusal("a.ts", ts("@classLabel true a", "# nothing\n")),
+             ContainsSubstring("no sequences"));
+}
+
+TEST_CASE("Bad .ts lines are refused with their number") {
+  const auto lines = [](const std::string& data) {
+    return refusal("a.ts", ts("@dimensions 2\n@classLabel true a b", data));
+  };
+  CHECK_THAT(lines("1:2:a\n1:a\n"), ContainsSubstring("a.ts:6: the line has 1 dimensions"));
+  CHECK_THAT(lines("1,2:3:a\n"), ContainsSubstring("dimension 2 has 1 values, expected 2"));
+  CHECK_THAT(lines("1,?:3,4:a\n"), ContainsSubstring("a.ts:5: dimension 1, step 2 is missing"));
+  CHECK_THAT(lines("1,2:3,NaN:a\n"), ContainsSubstring("dimension 2, step 2 is missing ('NaN')"));
+  CHECK_THAT(lines("1,2:3,z:a\n"), ContainsSubstring("dimension 2, step 2 is 'z'"));
+  CHECK_THAT(lines("1:2:c\n"), ContainsSubstring("label 'c' is not among"));
+  CHECK_THAT(lines("1:2:\n"), ContainsSubstring("the label after the last ':' is missing"));
+  CHECK_THAT(lines("1,2\n"), ContainsSubstring("no ':'"));
+  const std::string univariate = ts("@univariate true\n@classLabel true a", "1:2:a\n");
+  CHECK_THAT(refusal("a.ts", univariate), ContainsSubstring("2 dimensions, expected 1"));
+}
+
+// ---- .csv
+
+TEST_CASE("A .csv holds one timestep per row, with its columns in any order") {
+  const Dataset data =
+      read("a.csv", "sample,step,x,y,label\nb,0,1,2,up\nb,1,3,4,up\n\na,-2.5,5,6,down\n");
+  CHECK(data.channels() == 2);
+  CHECK(data.class_names() == Names{"down", "up"});
+  CHECK(data.labels() == Labels{1, 0});
+  CHECK(values_of(data, 0) == Values{1, 2, 3, 4});
+  CHECK(values_of(data, 1) == Values{5, 6});
+  CHECK(values_of(read("a.csv", "label,v,step,sample\n1,8,1,s\n"), 0) == Values{8});
+}
+
+TEST_CASE("A .csv without a label column is unlabelled") {
+  const Dataset data = read("a.csv", "sample,step,x\n1,1,5\n1,2,6\n2,1,7");
+  CHECK(data.labels() == Labels{kNoLabel, kNoLabel});
+  CHECK(data.length(0) == 2);
+}
+
+TEST_CASE("CSV fields may be quoted as in RFC 4180") {
+  const Dataset data = read("a.csv",
+                            "\xef\xbb\xbf\"sample\",step,\"a,b\",label\r\n"
+                            "\"one\r\nid\",1,\"2\",\"say \"\"hi\"\"\"\r\n"
+                            "\"one\r\nid\",2,3,\"say \"\"hi\"\"\"\r\n");
+  CHECK(data.size() == 1);
+  CHECK(data.class_names() == Names{"say \"hi\""});
+  CHECK(values_of(data, 0) == Values{2, 3});
+}
+
+TEST_CASE("Bad .csv headers are refused") {
+  CHECK_THAT(refusal("a.csv", "id,step,x\n"),
+             ContainsSubstring("a.csv:1: the header has no column"));
+  CHECK_THAT(refusal("a.csv", "sample,x\n"), ContainsSubstring("no column 'step'"));
+  CHECK_THAT(refusal("a.csv", "sample,step,label\n"), ContainsSubstring("no channel"));
+  CHECK_THAT(refusal("a.csv", "sample,step,step,x\n"), ContainsSubstring("two columns 'step'"));
+  CHECK_THAT(refusal("a.csv", "sample,step,x\n"), ContainsSubstring("no rows"));
+}
+
+TEST_CASE("Bad .csv rows are refused with their line") {
+  const auto rows = [](const std::string& text) {
+    return refusal("a.csv", "sample,step,x,label\n" + text);
+  };
+  CHECK_THAT(rows("1,1,5\n"), ContainsSubstring("a.csv:2: the row has 3 fields, expected 4"));
+  CHECK_THAT(rows("1,1,,a\n"), ContainsSubstring("column 'x' is missing ('')"));
+  CHECK_THAT(rows("1,1,q,a\n"), ContainsSubstring("column 'x' is 'q'"));
+  CHECK_THAT(rows("1,t,5,a\n"), ContainsSubstring("the step is 't'"));
+  CHECK_THAT(rows("1,1,5,\n"), ContainsSubstring("the label of sample '1' is missing"));
+  CHECK_THAT(rows("1,1,5,a\n1,2,5,b\n"), ContainsSubstring("a.csv:3: the label of sample '1'"));
+  CHECK_THAT(rows("1,2,5,a\n1,2,5,a\n"), ContainsSubstring("expected increasing steps"));
+  CHECK_THAT(rows("1,1,5,a\n2,1,5,a\n1,2,5,a\n"), ContainsSubstring("a.csv:4: sample '1' goes on"));
+  CHECK_THAT(rows("1,1,5,\"a\n"),
+             ContainsSubstring("a.csv:2: a quoted field has no closing quote"));
+  CHECK_THAT(rows("\"1\n\",1,5,a\n1,x,5,a\n"), ContainsSubstring("a.csv:4: the step is 'x'"));
+}
+
+TEST_CASE("Long and unprintable text is cut short in messages") {
+  const std::string message = refusal("a.tsv", "1\t" + std::string(1000, '\x1b') + "\n");
+  CHECK(message.size() < 200);
+  CHECK(message.find('\x1b') == std::string::npos);
+}
+
+// ---- .npz: the files and what they hold are explained in data/make_npz.py
+
+fs::path npz(const std::string& name) {
+  return fs::path(__FILE__).parent_path() / "data" / (name + ".npz");
+}
+
+bool can_read_npz() {
+  const std::string message = refusal_of([] { return read_dataset(npz("unlabelled")); });
+  if (message.find("without libzip") == std::string::npos) return true;
+  WARN("skipped: built without libzip");
+  return false;
+}
+
+TEST_CASE("Arrays of a .npz become sequences, whatever their type and order") {
+  if (!can_read_npz()) return;
+  const auto [name, class_names, labels] = GENERATE(table<std::string, Names, Labels>({
+      {"float32_integers", {"-2", "7", "10"}, {1, 2, 1, 0}},
+      {"float64_fortran_deflated", {"0", "1", "2.5"}, {1, 0, 2, 1}},
+      {"versions_2_and_3", {"0", "1", "255"}, {0, 2, 0, 1}},
+      {"unlabelled", {}, {kNoLabel, kNoLabel, kNoLabel, kNoLabel}},
+  }));
+  INFO(name);
+  const Dataset data = read_dataset(npz(name));
+  CHECK(data.channels() == 2);
+  CHECK(data.class_names() == class_names);
+  CHECK(data.labels() == labels);
+  CHECK(values_of(data, 0) == Values{0, 1, 10, 11, 20, 21});
+  CHECK(values_of(data, 3) == Values{300, 301, 310, 311, 320, 321});
+}
+
+TEST_CASE("A .npz may have one channel, and labels of text") {
+  if (!can_read_npz()) return;
+  const Dataset data = read_dataset(npz("two_dimensions_text"));
+  CHECK(data.channels() == 1);
+  CHECK(data.class_names() == Names{"a\xc3\xa9", "b", "\xe6\x97\xa5\xe6\x9c\xac"});
+  CHECK(data.labels() == Labels{1, 0, 1, 2});
+  CHECK(values_of(data, 2) == Values{200, 210, 220});
+}
+
+TEST_CASE("lengths in a .npz cut off the padding") {
+  if (!can_read_npz()) return;
+  const Dataset data = read_dataset(npz("lengths_bytes"));
+  CHECK(data.class_names() == Names{"off", "on"});
+  CHECK(values_of(data, 0) == Values{0, 1, 10, 11});
+  CHECK(data.length(1) == 3);
+  CHECK(values_of(data, 3) == Values{300, 301});
+}
+
+TEST_CASE("Bad .npz files are refused in one sentence") {
+  if (!can_read_npz()) return;
+  const auto [name, part] = GENERATE(table<std::string, std::string>({
+      {"bad_big_endian", "entry 'X.npy': the type '>f4' is not supported"},
+      {"bad_integer_x", "X has type '<i8', expected float32 or float64"},
+      {"bad_object_y", "entry 'y.npy': the type '|O' is not supported"},
+      {"bad_y_shape", "y has shape [5], expected [4]"},
+      {"bad_length", "lengths[3] is 4, expected 1 to 3"},
+      {"bad_one_dimension", "X has shape [4], expected [N][T][D] or [N][T]"},
+      {"bad_no_x", "the archive has no array X"},
+      {"bad_nan", "X[2][1][0] is nan"},
+      {"bad_huge_shape", "holds 0 bytes of data, expected 4000000000000000"},
+      {"bad_overflow", "larger than any memory"},
+      {"bad_truncated", "holds 92 bytes of data, expected 96"},
+      {"bad_header_length", "the entry ends within its .npy header"},
+      {"bad_no_array", "the entry is not a .npy array"},
+      {"bad_bzip2", "compression method 12"},
+      {"bad_checksum", "damaged"},
+      {"bad_claimed_size", "more than the file can hold"},
+  }));
+  CHECK_THAT(refusal_of([&, file = name] { return read_dataset(npz(file)); }),
+             ContainsSubstring(part));
+}
+
+TEST_CASE("A .npz cut anywhere is refused") {
+  if (!can_read_npz()) return;
+  const std::string whole = [] {
+    std::ifstream file(npz("float64_fortran_deflated"), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  for (std::size_t size = 1; size < whole.size(); size += 7) {
+    CHECK_FALSE(refusal("cut.npz", whole.substr(0, size)).empty());
+  }
+}
+
+// ---- real sets, where they are at hand
+
+std::optional<fs::path> shared_file(const std::string& name) {
+  const char* const folder = std::getenv("LOCKSTEP_SHARED_DIR");
+  const fs::path path = fs::path(folder != nullptr ? folder : LOCKSTEP_SHARED_DIR) / "data" / name;
+  if (fs::exists(path)) return path;
+  WARN("skipped: " << path << " is not there");
+  return std::nullopt;
+}
+
+TEST_CASE("ItalyPowerDemand is read") {
+  const auto path = shared_file("ItalyPowerDemand_TRAIN.ts");
+  if (!path) return;
+  const Dataset data = read_dataset(*path);
+  CHECK(data.size() == 67);
+  CHECK(data.channels() == 1);
+  CHECK(data.class_names() == Names{"1", "2"});
+  CHECK(data.total_timesteps() == 67 * 24);
+  CHECK(data.sequence(0)[0] == -0.71051757F);
+}
+
+TEST_CASE("BasicMotions is read") {
+  const auto path = shared_file("BasicMotions_TRAIN.ts");
+  if (!path) return;
+  const Dataset data = read_dataset(*path);
+  CHECK(data.size() == 40);
+  CHECK(data.channels() == 6);
+  CHECK(data.class_names() == Names{"Standing", "Running", "Walking", "Badminton"});
+  CHECK(data.total_timesteps() == 4000);
+  CHECK(data.sequence(0)[0] == 0.079106F);
+}
+
+TEST_CASE("JapaneseVowels is read") {
+  const auto train = shared_file("JapaneseVowels_TRAIN.ts");
+  const auto test = shared_file("JapaneseVowels_TEST.ts");
+  if (!train || !test) return;
+  const Dataset data = read_dataset(*train);
+  CHECK(data.size() == 270);
+  CHECK(data.channels() == 12);
+  CHECK(data.classes() == 9);
+  CHECK(data.length(0) == 20);
+  CHECK(data.sequence(0)[0] == 1.860936F);
+  CHECK(data.sequence(0)[1] == -0.207383F);
+  CHECK(read_dataset(*test).max_length() == 29);
+  CHECK(read_dataset(*test).size() == 370);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,494 @@
+#include "lockstep/rnn/model_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <bit>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "catch.h"
+#include "temporary_directory.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::ptrdiff_t count_files(const fs::path& directory) {
+  return std::distance(fs::directory_iterator(directory), fs::directory_iterator());
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << stream.rdbuf();
+  return bytes.str();
+}
+
+void write_file(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// What `action` complains of; "" if it succeeds.
+template <typename Action>
+std::string complaint_of(const Action& action) {
+  try {
+    action();
+    return "";
+  } catch (const ModelFileError& error) {
+    return error.what();
+  }
+}
+
+std::string load_complaint(const fs::path& path) {
+  return complaint_of([&] { (void)load_model(path); });
+}
+
+std::string save_complaint(const RnnClassifier& model, const fs::path& path) {
+  return complaint_of([&] { save_model(model, path); });
+}
+
+// What load_model complains of in a file with these bytes.
+std::string complaint(const fs::path& path, const std::string& bytes) {
+  write_file(path, bytes);
+  return load_complaint(path);
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+RnnClassifier small_model() {
+  RnnClassifier model;
+  model.parameters = RnnParameters({.features = 2, .hidden = 3, .classes = 2});
+  float value = -1.7f;
+  for (auto* weights : {&model.parameters.recurrent, &model.parameters.output}) {
+    for (float& weight : *weights) weight = value += 0.1f;
+  }
+  model.parameters.bias()[0] = -0.0f;
+  model.parameters.bias()[1] = std::numeric_limits<float>::denorm_min();
+  model.class_names = {"walk", "Lauf \"schnell\" \xc3\xa4"};
+  model.normalization = {.kind = NormalizationKind::per_channel,
+                         .mean = {0.1f, -3e30f},
+                         .scale = {1.0f, 1.1754944e-38f}};
+  return model;
+}
+
+// A second writer of the container, with the header in the hands of the test.
+std::string container(const std::string& header, const std::string& data = "") {
+  std::string bytes;
+  for (std::size_t i = 0; i < 8; ++i) bytes += static_cast<char>((header.size() >> (8 * i)) & 0xff);
+  return bytes + header + data;
+}
+
+struct RawTensor {
+  std::string name;
+  std::string dtype;
+  std::string shape;
+  std::string bytes;
+};
+
+std::string container(const std::vector<RawTensor>& tensors, const std::string& metadata = "") {
+  std::string header = metadata;
+  std::string data;
+  for (const RawTensor& tensor : tensors) {
+    header += std::string(header.empty() ? "" : ",") + "\"" + tensor.name + "\":{\"dtype\":\"" +
+              tensor.dtype + "\",\"shape\":" + tensor.shape + ",\"data_offsets\":[" +
+              std::to_string(data.size()) + "," +
+              std::to_string(data.size() + tensor.bytes.size()) + "]}";
+    data += tensor.bytes;
+  }
+  return container("{" + header + "}", data);
+}
+
+template <typename Number>
+std::string bytes_of(const std::vector<Number>& numbers) {
+  static_assert(std::endian::native == std::endian::little);
+  std::string bytes(numbers.size() * sizeof(Number), '\0');
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  return bytes;
+}
+
+// As torch.nn.RNN(1, 2) and torch.nn.Linear(2, 2) name and lay out their tensors.
+std::vector<RawTensor> foreign_tensors(const std::string& rnn = "rnn.",
+                                       const std::string& head = "head.") {
+  const auto f32 = [](const std::vector<float>& values) { return bytes_of(values); };
+  return {{rnn + "weight_ih_l0", "F32", "[2,1]", f32({1, 2})},
+          {rnn + "weight_hh_l0", "F32", "[2,2]", f32({3, 4, 5, 6})},
+          {rnn + "bias_ih_l0", "F32", "[2]", f32({0.5, 1})},
+          {rnn + "bias_hh_l0", "F32", "[2]", f32({0.25, -1})},
+          {head + "weight", "F32", "[2,2]", f32({7, 8, 9, 10})},
+          {head + "bias", "F32", "[2]", f32({11, 12})}};
+}
+
+const std::vector<float> kForeignRecurrent = {0.75, 0, 1, 2, 3, 5, 4, 6};
+const std::vector<float> kForeignOutput = {11, 12, 7, 9, 8, 10};
+
+std::string with_metadata(const std::string& escaped_text) {
+  return container(foreign_tensors(), R"("__metadata__":{"lockstep":")" + escaped_text + "\"}");
+}
+
+// Lets no file grow beyond `bytes`, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &previous_) == 0);
+    const rlimit limit{bytes, previous_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &previous_);
+    (void)std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit previous_{};
+};
+
+TEST_CASE("a saved model is read back bit for bit") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  RnnClassifier model = small_model();
+  const auto kind = GENERATE(NormalizationKind::none, NormalizationKind::per_channel,
+                             NormalizationKind::per_series);
+  model.normalization.kind = kind;
+  if (kind != NormalizationKind::per_channel) {
+    model.normalization.mean.clear();
+    model.normalization.scale.clear();
+  }
+  save_model(model, path);
+  const RnnClassifier loaded = load_model(path);
+  CHECK(loaded.parameters.shape == model.parameters.shape);
+  CHECK(weights_hash(loaded.parameters) == weights_hash(model.parameters));
+  CHECK(loaded.normalization == model.normalization);
+  CHECK(loaded.class_names == model.class_names);
+}
+
+TEST_CASE("the tensors of a saved file start at a multiple of eight bytes") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const std::string bytes = read_file(path);
+  const auto header_bytes =
+      static_cast<unsigned char>(bytes[0]) + 256u * static_cast<unsigned char>(bytes[1]);
+  CHECK(header_bytes % 8 == 0);
+  CHECK(bytes.size() == 8 + header_bytes + 4 * (3 * 2 + 3 * 3 + 3 + 3 + 2 * 3 + 2));
+}
+
+TEST_CASE("a file in PyTorch's layout is read under every documented prefix") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "foreign.safetensors";
+  const std::string rnn = GENERATE("rnn.", "");
+  const std::string head = GENERATE("head.", "fc.", "linear.", "");
+  write_file(path, container(foreign_tensors(rnn, head)));
+  const RnnClassifier model = load_model(path);
+  CHECK(model.parameters.shape == RnnShape{.features = 1, .hidden = 2, .classes = 2});
+  CHECK(model.parameters.recurrent == kForeignRecurrent);
+  CHECK(model.parameters.output == kForeignOutput);
+  CHECK(model.class_names == std::vector<std::string>{"0", "1"});
+  CHECK(model.normalization == Normalization{});
+}
+
+TEST_CASE("other floating-point types are converted") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "foreign.safetensors";
+  std::vector<RawTensor> tensors = foreign_tensors();
+  std::string& dtype = tensors[1].dtype;
+  std::string& bytes = tensors[1].bytes;
+  // Hidden weights are transposed: tensor elements 0, 2, 1, 3.
+  const auto hidden_weights = [&] {
+    write_file(path, container(tensors));
+    const RnnParameters parameters = load_model(path).parameters;
+    return std::vector<float>(parameters.hidden_weights(), parameters.hidden_weights() + 4);
+  };
+
+  SECTION("float64") {
+    dtype = "F64";
+    bytes = bytes_of<double>({0.1, -2, 3, 1e-300});
+    CHECK(hidden_weights() == std::vector<float>{0.1f, 3, -2, 0});
+  }
+  SECTION("bfloat16") {
+    dtype = "BF16";
+    bytes = bytes_of<std::uint16_t>({0x3f80, 0xc000, 0x3e80, 0x0001});
+    CHECK(hidden_weights() == std::vector<float>{1, 0.25, -2, std::ldexp(1.0f, -133)});
+  }
+  SECTION("float16: normal, negative, subnormal and largest") {
+    dtype = "F16";
+    bytes = bytes_of<std::uint16_t>({0x3c00, 0xb800, 0x0001, 0x7bff});
+    CHECK(hidden_weights() == std::vector<float>{1, std::ldexp(1.0f, -24), -0.5, 65504});
+  }
+  SECTION("float16 infinity is refused as any infinity") {
+    dtype = "F16";
+    bytes = bytes_of<std::uint16_t>({0x3c00, 0xb800, 0x0001, 0x7c00});
+    CHECK(contains(complaint(path, container(tensors)), "weight_hh_l0\" holds NaN or infinity"));
+  }
+  SECTION("integers are refused") {
+    dtype = "I32";
+    CHECK(contains(complaint(path, container(tensors)), "has type \"I32\", expected F32"));
+  }
+}
+
+TEST_CASE("a truncated or extended file is refused at every length") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const std::string bytes = read_file(path);
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    CAPTURE(length);
+    REQUIRE(complaint(path, bytes.substr(0, length)) != "");
+  }
+  CHECK(contains(complaint(path, bytes + '\0'), "after its last tensor"));
+  CHECK(complaint(path, bytes) == "");
+}
+
+TEST_CASE("a header with any one byte changed is refused or read, nothing worse") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const std::string bytes = read_file(path);
+  const std::size_t header_end = bytes.rfind('}', bytes.size() - 4 * 29) + 1;
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < header_end; ++i) {
+    for (const int change : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff}) {
+      CAPTURE(i, change);
+      std::string changed = bytes;
+      changed[i] = static_cast<char>(changed[i] ^ change);
+      refused += complaint(path, changed) == "" ? 0 : 1;
+    }
+  }
+  CHECK(refused > 8 * header_end / 2);
+}
+
+TEST_CASE("hostile headers are refused with the reason") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "hostile.safetensors";
+  const std::string four(4, '\0');
+  const auto tensor = [](const std::string& name, const std::string& shape,
+                         const std::string& offsets, const std::string& dtype = "\"F32\"") {
+    return "\"" + name + "\":{\"dtype\":" + dtype + ",\"shape\":" + shape +
+           ",\"data_offsets\":" + offsets + "}";
+  };
+  const auto reason = [&](const std::string& header) {
+    return complaint(path, container(header, four));
+  };
+
+  CHECK(contains(complaint(path, ""), "too short"));
+  CHECK(contains(complaint(path, std::string(8, '\xff')), "header of 18446744073709551615 bytes"));
+  CHECK(contains(complaint(path, std::string(8, '\0')), "header is no JSON object"));
+  CHECK(contains(reason("[]"), "header is no JSON object"));
+  CHECK(contains(reason(" {}"), "header is no JSON object"));
+  CHECK(contains(reason("{"), "malformed"));
+  CHECK(contains(reason("{}x"), "malformed"));
+  CHECK(contains(reason("{\"\xff\":0}"), "malformed"));
+  CHECK(contains(reason("{}"), "bytes after its last tensor"));
+  CHECK(contains(complaint(path, container("{}")), "no tensor \"rnn.weight_hh_l0\""));
+  CHECK(contains(reason("{\"a\":" + std::string(100'000, '[')), "nested too deep"));
+  CHECK(contains(reason("{\"a\":1,\"a\":1}"), "key \"a\" twice"));
+  CHECK(contains(reason("{" + tensor("a", "[1],\"shape\":[1]", "[0,4]") + "}"),
+                 "key \"shape\" twice"));
+  CHECK(contains(reason("{\"a\":1}"), "\"a\" is not described by"));
+  CHECK(contains(reason("{" + tensor("a", "[1]", "[0,4]", "7") + "}"), "is not described by"));
+  CHECK(contains(reason("{" + tensor("a", "[1]", "[0]") + "}"), "is not described by"));
+  CHECK(contains(reason("{" + tensor("a", "[1.5]", "[0,4]") + "}"), "not a whole number"));
+  CHECK(contains(reason("{" + tensor("a", "[-1]", "[0,4]") + "}"), "not a whole number"));
+  CHECK(contains(reason("{" + tensor("a", "[99999999999999999999]", "[0,4]") + "}"),
+                 "not a whole number"));
+  CHECK(contains(reason("{" + tensor("a", "[1]", "[-4,0]") + "}"), "not a whole number"));
+  CHECK(contains(reason("{" + tensor("a", "[1]", "[4,0]") + "}"), "outside the file"));
+  CHECK(contains(reason("{" + tensor("a", "[2]", "[0,8]") + "}"), "outside the file"));
+  CHECK(contains(
+      reason("{" + tensor("a", "[1]", "[18446744073709551612,18446744073709551615]") + "}"),
+      "outside the file"));
+  CHECK(contains(reason("{" + tensor("a", "[2]", "[0,4]") + "}"), "does not take 4 bytes"));
+  CHECK(contains(reason("{" + tensor("a", "[4294967296,4294967296,4]", "[0,4]") + "}"),
+                 "does not take 4 bytes"));
+  CHECK(contains(reason("{" + tensor("a", "[4611686018427387905]", "[0,4]") + "}"),
+                 "does not take 4 bytes"));
+  CHECK(
+      contains(reason("{" + tensor("a", "[1]", "[0,4]") + "," + tensor("b", "[1]", "[0,4]") + "}"),
+               "overlap or leave a gap"));
+  CHECK(
+      contains(reason("{" + tensor("a", "[0]", "[0,0]") + "," + tensor("b", "[0]", "[4,4]") + "}"),
+               "overlap or leave a gap"));
+  CHECK(contains(reason(R"({"__metadata__":3})"), "metadata is not an object"));
+  CHECK(contains(reason(R"({"__metadata__":{"a":3}})"), "\"a\" is not text"));
+}
+
+TEST_CASE("a name from a file cannot flood or control the terminal") {
+  const TemporaryDirectory directory;
+  const std::string name = "\\u001b[31m" + std::string(100'000, 'a');
+  const std::string text = complaint(directory / "f", container("{\"" + name + "\":1}"));
+  CHECK(text.size() < 1000);
+  CHECK(text.find('\x1b') == std::string::npos);
+
+  std::string shape = "1";
+  for (int i = 0; i < 10'000; ++i) shape += ",1";
+  const std::string header =
+      R"({"a":{"dtype":"F32","shape":[)" + shape + R"(],"data_offsets":[0,0]}})";
+  CHECK(complaint(directory / "f", container(header)).size() < 1000);
+}
+
+TEST_CASE("models of another kind are refused with the tensor's name") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "foreign.safetensors";
+  std::vector<RawTensor> tensors = foreign_tensors();
+
+  SECTION("each tensor is needed") {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      std::vector<RawTensor> fewer = tensors;
+      fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+      CHECK(contains(complaint(path, container(fewer)), "no tensor \"" + tensors[i].name + "\""));
+    }
+  }
+  SECTION("second layer, second direction, projection, anything else") {
+    const std::string name = GENERATE("rnn.weight_ih_l1", "rnn.weight_ih_l0_reverse",
+                                      "rnn.weight_hr_l0", "weight_ih_l0", "fc.weight", "step");
+    tensors.push_back({name, "I64", "[]", std::string(8, '\0')});
+    CHECK(contains(complaint(path, container(tensors)), "\"" + name + "\" has no place"));
+  }
+  SECTION("LSTM: four gates") {
+    tensors[1] = {"rnn.weight_hh_l0", "F32", "[8,2]", std::string(64, '\0')};
+    CHECK(contains(complaint(path, container(tensors)),
+                   "\"rnn.weight_hh_l0\" has shape [8][2], expected [2][2]"));
+  }
+  SECTION("a tensor that is not a matrix") {
+    const std::string shape = GENERATE("[4]", "[2,2,1]");
+    tensors[4].shape = shape;
+    CHECK(contains(complaint(path, container(tensors)), "expected a matrix"));
+  }
+  SECTION("no feature at all") {
+    tensors[0] = {"rnn.weight_ih_l0", "F32", "[2,0]", ""};
+    CHECK(contains(complaint(path, container(tensors)), "[2][0], expected a matrix"));
+  }
+  SECTION("NaN") {
+    tensors[5].bytes = bytes_of<float>({1, std::numeric_limits<float>::quiet_NaN()});
+    CHECK(contains(complaint(path, container(tensors)), "\"head.bias\" holds NaN"));
+  }
+  SECTION("biases that overflow when added") {
+    tensors[2].bytes = tensors[3].bytes = bytes_of<float>({3e38f, 0});
+    CHECK(contains(complaint(path, container(tensors)), "sum of its two biases"));
+  }
+}
+
+TEST_CASE("metadata that does not fit the model is refused") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  const auto reason = [&](const std::string& text) { return complaint(path, with_metadata(text)); };
+  const std::string names = R"(\"class_names\":[\"a\",\"b\"])";
+  const std::string none = R"(\"normalization\":{\"kind\":\"none\"})";
+  const std::string start = R"({\"version\":1,)";
+
+  CHECK(reason(start + names + "," + none + "}") == "");
+  CHECK(contains(reason("x"), "malformed"));
+  CHECK(contains(reason("[]"), "metadata lacks version"));
+  CHECK(contains(reason("{" + names + "," + none + "}"), "metadata lacks version"));
+  CHECK(contains(reason(start + names + "}"), "metadata lacks version"));
+  CHECK(contains(reason(start + none + "}"), "metadata lacks version"));
+  CHECK(contains(reason(start + R"(\"class_names\":[1,2],)" + none + "}"), "of a wrong type"));
+  CHECK(contains(reason(start + R"(\"class_names\":[\"a\"],)" + none + "}"),
+                 "1 class names for 2 classes"));
+  CHECK(contains(reason(R"({\"version\":2,)" + names + "," + none + "}"),
+                 "version is \"2\", expected 1"));
+  CHECK(contains(reason(start + names + R"(,\"normalization\":{\"kind\":\"log\"}})"),
+                 "kind of normalization is unknown"));
+  const std::string per_channel = start + names + R"(,\"normalization\":{\"kind\":\"per_channel\")";
+  CHECK(contains(reason(per_channel + "}}"), "wrong type"));
+  CHECK(contains(reason(per_channel + R"(,\"mean\":[0,0],\"scale\":[1,1]}})"),
+                 "one mean and one scale for each of 1 channels"));
+  CHECK(contains(reason(per_channel + R"(,\"mean\":[0],\"scale\":[1e39]}})"),
+                 "scale of its normalization holds NaN or infinity"));
+  CHECK(reason(per_channel + R"(,\"mean\":[0],\"scale\":[1]}})") == "");
+}
+
+TEST_CASE("a model that could not be read again is not saved") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  RnnClassifier model = small_model();
+
+  SECTION("diverged weights") {
+    model.parameters.hidden_weights()[4] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(contains(save_complaint(model, path), "\"rnn.weight_hh_l0\" holds NaN"));
+  }
+  SECTION("no weights") {
+    model.parameters = RnnParameters();
+    CHECK(contains(save_complaint(model, path), "it is empty"));
+  }
+  SECTION("weights of another shape") {
+    model.parameters.shape.hidden = 4;
+    CHECK(contains(save_complaint(model, path), "do not have the sizes of its shape"));
+  }
+  SECTION("too few class names") {
+    model.class_names.pop_back();
+    CHECK(contains(save_complaint(model, path), "1 class names for 2 classes"));
+  }
+  SECTION("a class name that is not text") {
+    model.class_names[0] = "\xff";
+    CHECK(contains(save_complaint(model, path), "not valid UTF-8"));
+  }
+  SECTION("a normalization for other channels") {
+    model.normalization.mean.pop_back();
+    CHECK(contains(save_complaint(model, path), "each of 2 channels"));
+  }
+  CHECK(count_files(directory / "") == 0);
+}
+
+TEST_CASE("a failed save leaves the old model and nothing else") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const std::string before = read_file(path);
+  RnnClassifier other = small_model();
+  other.parameters.output[0] = 42;
+
+  SECTION("no room") {
+    const FileSizeLimit limit(100);
+    CHECK(contains(save_complaint(other, path), "File too large"));
+  }
+  SECTION("a path below a file") {
+    CHECK(contains(save_complaint(other, path / "model"), "Not a directory"));
+  }
+  SECTION("a directory that does not exist") {
+    CHECK(contains(save_complaint(other, directory / "none/model"), "No such file or directory"));
+  }
+  CHECK(read_file(path) == before);
+  CHECK(count_files(directory / "") == 1);
+}
+
+TEST_CASE("only a regular file is replaced") {
+  const TemporaryDirectory directory;
+  CHECK(contains(save_complaint(small_model(), "/dev/null"), "other than a regular file"));
+  CHECK(fs::is_character_file("/dev/null"));
+  const fs::path path = directory / "folder";
+  fs::create_directory(path);
+  CHECK(contains(save_complaint(small_model(), path), "other than a regular file"));
+}
+
+TEST_CASE("a saved file replaces the old one and follows the umask") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  write_file(path, "old");
+  const mode_t previous = ::umask(027);
+  save_model(small_model(), path);
+  ::umask(previous);
+  CHECK(load_model(path).parameters == small_model().parameters);
+  CHECK(count_files(directory / "") == 1);
+  CHECK((fs::status(path).permissions() & fs::perms::mask) == fs::perms{0640});
+}
+
+TEST_CASE("a path that is no file is an error that names it") {
+  CHECK(load_complaint("no/such/model") ==
+        "cannot load model 'no/such/model': No such file or directory");
+  CHECK(load_complaint("/dev/zero") == "cannot load model '/dev/zero': it is not a regular file");
+  CHECK(contains(load_complaint(fs::temp_directory_path()), "it is not a regular file"));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,84 @@
+#include <array>
+#include <cmath>
+#include <stdexcept>
+
+#include "catch.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+namespace {
+
+// Channel 0 is 1, 3, 5 and 7 over both sequences, channel 1 a constant that no double holds
+// exactly.
+Dataset two_channels() {
+  Dataset data(2);
+  data.add(std::array{1.0F, 0.1F, 3.0F, 0.1F}, kNoLabel);
+  data.add(std::array{5.0F, 0.1F, 7.0F, 0.1F}, kNoLabel);
+  return data;
+}
+
+TEST_CASE("Without normalization the data stays as it is") {
+  Dataset data = two_channels();
+  const Normalization none = Normalization::fit(NormalizationKind::none, data);
+  none.apply(data);
+  CHECK(data.sequence(1)[2] == 7.0F);
+  CHECK(none == Normalization{});
+}
+
+TEST_CASE("per_channel standardizes with the deviation of the whole set") {
+  Dataset data = two_channels();
+  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  CHECK(fitted.mean == std::vector<float>{4.0F, 0.1F});
+  CHECK(fitted.scale == std::vector<float>{static_cast<float>(1 / std::sqrt(5.0)), 1.0F});
+  fitted.apply(data);
+  CHECK(data.sequence(0)[0] == -3 * fitted.scale[0]);
+  CHECK(data.sequence(1)[2] == 3 * fitted.scale[0]);
+  CHECK(data.sequence(1)[1] == 0.0F);
+}
+
+TEST_CASE("per_channel uses the numbers of its fit on other data") {
+  const auto fitted = Normalization::fit(NormalizationKind::per_channel, two_channels());
+  Dataset other(2);
+  other.add(std::array{4.0F, 2.1F}, kNoLabel);
+  fitted.apply(other);
+  CHECK(other.sequence(0)[0] == 0.0F);
+  CHECK(other.sequence(0)[1] == 2.1F - 0.1F);
+}
+
+TEST_CASE("per_series standardizes every sequence on its own") {
+  Dataset data = two_channels();
+  const auto fitted = Normalization::fit(NormalizationKind::per_series, data);
+  CHECK(fitted.mean.empty());
+  fitted.apply(data);
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto values = data.sequence(i);
+    CHECK(std::vector<float>(values.begin(), values.end()) == std::vector<float>{-1, 0, 1, 0});
+  }
+}
+
+TEST_CASE("A large offset does not spoil the deviation") {
+  Dataset data(1);
+  data.add(std::array{16777212.0F, 16777214.0F, 16777216.0F}, kNoLabel);
+  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  CHECK(fitted.mean[0] == 16777214.0F);
+  CHECK(fitted.scale[0] == static_cast<float>(std::sqrt(3.0 / 8.0)));
+}
+
+TEST_CASE("A channel that hardly varies is treated as constant") {
+  Dataset data(1);
+  data.add(std::array{0.0F, 1e-44F}, kNoLabel);
+  CHECK(Normalization::fit(NormalizationKind::per_channel, data).scale[0] == 1.0F);
+}
+
+TEST_CASE("Normalization refuses data that does not fit") {
+  CHECK_THROWS_AS(Normalization::fit(NormalizationKind::per_channel, Dataset(1)),
+                  std::invalid_argument);
+  const auto fitted = Normalization::fit(NormalizationKind::per_channel, two_channels());
+  Dataset other(3);
+  other.add(std::array{1.0F, 2.0F, 3.0F}, kNoLabel);
+  CHECK_THROWS_WITH(fitted.apply(other), ContainsSubstring("3 channels, expected 2"));
+}
+
+}  // namespace
+}  // namespace lockstep
