@@ -65,16 +65,17 @@ inline constexpr std::size_t kVirtualLanes = 16;
 // 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
 inline constexpr std::size_t kTileRows = 6;
 
+// The slots are references, so that a table with one missing does not compile.
 struct Backend {
   const char* library;     // "highway", "xsimd", "reference"
   const char* target;      // "avx3", ...: as compiled, told by the backend itself
   bool fused;              // has fused multiply-add: takes part in the promise of equal bits
   std::size_t lanes;       // float32 per vector
   std::size_t panel;       // columns of a packed panel
-  void (*gemm_strip)(const GemmStrip&);
-  void (*tanh)(const float* x, float* y, std::size_t n);
-  void (*exp)(const float* x, float* y, std::size_t n);
-  void (*softmax)(const SoftmaxRows&);
+  void (&gemm_strip)(const GemmStrip&);
+  void (&tanh)(const float* x, float* y, std::size_t n);
+  void (&exp)(const float* x, float* y, std::size_t n);
+  void (&softmax)(const SoftmaxRows&);
 };
 
 // Gives a backend's table. It may run instructions of its target, so it is called only where the CPU

@@ -10,9 +10,9 @@ namespace lockstep::command {
 namespace {
 
 // Sizes are in units of the drawing, about pixels.
-constexpr double kWidth = 440;
-constexpr double kHeight = 270;
-constexpr double kLeft = 48;
+constexpr double kWidth = 400;
+constexpr double kHeight = 250;
+constexpr double kLeft = 42;
 constexpr double kRight = 14;
 constexpr double kTop = 34;  // the legend stands there
 constexpr double kBottom = 44;
@@ -41,8 +41,8 @@ std::string svg_text(double x, double y, const char* anchor, const char* style,
 }
 
 std::string svg_line(double x1, double y1, double x2, double y2, const char* style) {
-  return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1, x2,
-                y2, style);
+  return format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x1, y1,
+                x2, y2, style);
 }
 
 std::string svg_begin(double width, double height, const std::string& title) {
@@ -156,12 +156,23 @@ std::string escape_html(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
     switch (c) {
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      case '"': escaped += "&quot;"; break;
-      case '\'': escaped += "&#39;"; break;
-      default: escaped += c;
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += c;
     }
   }
   return escaped;
@@ -191,19 +202,19 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
 std::string confusion_chart(const std::vector<std::size_t>& counts,
                             const std::vector<std::string>& class_names) {
   constexpr std::size_t kLongestName = 16;
-  constexpr double kCharacter = 7;
+  constexpr double kCharacter = 6.7;
   const std::size_t classes = class_names.size();
   std::vector<std::string> names;
   for (const std::string& name : class_names) names.push_back(shorten(name, kLongestName));
-  const double name_width = kCharacter * static_cast<double>(column_width(names, 4)) + 12;
+  const double name_width = kCharacter * static_cast<double>(column_width(names, 4)) + 8;
   const double cell = classes <= 12 ? 40 : classes <= 30 ? kCellWithText : 8;
   const Grid grid{name_width + 16, 0.72 * name_width + 26, cell};
   const double side = cell * static_cast<double>(classes);
   std::string svg = svg_begin(grid.left + side + 0.72 * name_width, grid.top + side + 4,
                               "Confusion matrix: rows true class, columns predicted class");
-  svg += svg_text(grid.left, 14, "start", "legend", "predicted class →");
-  svg += format("<g transform=\"translate(11 %.1f) rotate(-90)\">", grid.top + side) +
-         svg_text(0, 0, "start", "legend", "true class →") + "</g>\n";
+  svg += svg_text(grid.left + side / 2, 14, "middle", "legend", "predicted class →");
+  svg += format("<g transform=\"translate(11 %.1f) rotate(-90)\">", grid.top + side / 2) +
+         svg_text(0, 0, "middle", "legend", "← true class") + "</g>\n";
   svg += matrix_labels(grid, names);
   for (std::size_t row = 0; row < classes; ++row) {
     const auto* first = counts.data() + row * classes;

@@ -42,8 +42,7 @@ void require_labels(const Dataset& data, const std::string& name) {
   if (data.empty()) throw std::runtime_error(name + " holds no sequences");
   const auto missing = std::find(data.labels().begin(), data.labels().end(), kNoLabel);
   if (missing == data.labels().end()) return;
-  throw std::runtime_error(name + ": sequence " +
-                           std::to_string(missing - data.labels().begin()) +
+  throw std::runtime_error(name + ": sequence " + std::to_string(missing - data.labels().begin()) +
                            " (counted from 0) has no label, which is needed here");
 }
 

@@ -20,7 +20,7 @@ struct FitResult {
   std::vector<EpochResult> history;  ///< the last entry is of part of an epoch if interrupted
   std::size_t kept_epoch = 0;        ///< the epoch whose weights were kept
   int threads = 1;
-  int signal = 0;                    ///< the signal that interrupted it, or 0
+  int signal = 0;  ///< the signal that interrupted it, or 0
 
   [[nodiscard]] double seconds() const;
   [[nodiscard]] double timesteps_per_second() const;

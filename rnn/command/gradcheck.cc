@@ -79,18 +79,17 @@ ordered_json gradcheck_json(const std::vector<GradientError>& errors) {
 }
 
 std::string gradcheck_text(const std::vector<GradientError>& errors, const RnnShape& shape) {
-  std::string text =
-      format("%zu features, %zu hidden, %zu classes, backend ", shape.features, shape.hidden,
-             shape.classes) +
-      std::string(active_backend().name) +
-      "\n\ntensor          largest gradient  analytic error  fast error\n";
+  std::string text = format("%zu features, %zu hidden, %zu classes, backend ", shape.features,
+                            shape.hidden, shape.classes) +
+                     std::string(active_backend().name) +
+                     "\n\ntensor          largest gradient  analytic error  fast error\n";
   for (const GradientError& e : errors) {
-    text += pad(e.tensor, 14) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
-                                       e.analytic_error, e.fast_error,
-                                       is_sound(e) ? "ok" : "WRONG");
+    text +=
+        pad(e.tensor, 14) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
+                                   e.analytic_error, e.fast_error, is_sound(e) ? "ok" : "WRONG");
   }
-  return text + format("bound                               %14.2e  %10.2e\n", kAnalyticBound,
-                       kFastBound);
+  return text +
+         format("bound                               %14.2e  %10.2e\n", kAnalyticBound, kFastBound);
 }
 
 int run_gradcheck(const GradcheckCommand& command) {
@@ -126,12 +125,16 @@ Verb add_gradcheck(CLI::App& command) {
   app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
       ->check(positive())
       ->capture_default_str();
-  app->add_option("--seed", options->seed, "Seed of weights and problem")->capture_default_str();
+  app->add_option("--seed", options->seed, "Seed of weights and problem")
+      ->check(in_range(0, kUnlimited))
+      ->capture_default_str();
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object instead of a table");
   app->footer(
-      "Compares plain backpropagation in double precision with finite differences (analytic error)\n"
-      "and the fast path with plain backpropagation (fast error), relative to each tensor's largest\n"
+      "Compares plain backpropagation in double precision with finite differences (analytic "
+      "error)\n"
+      "and the fast path with plain backpropagation (fast error), relative to each tensor's "
+      "largest\n"
       "gradient. Exits with 1 if an error is beyond its bound.\n\n"
       "Examples:\n"
       "  lockstep gradcheck\n"

@@ -1,7 +1,6 @@
 #include "option_parsing.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "lockstep/backend.h"
 #include "text.h"
@@ -19,8 +18,7 @@ CLI::Validator number_that(std::function<bool(double)> accepts, const std::strin
 }
 
 std::string range_text(double low, double high) {
-  if (high == std::numeric_limits<double>::infinity()) return format("from %g", low);
-  return format("from %.12g to %.12g", low, high);
+  return high >= kUnlimited ? format("from %.12g", low) : format("from %.12g to %.12g", low, high);
 }
 
 }  // namespace
@@ -41,8 +39,7 @@ CLI::Validator between(double low, double high) {
 }
 
 CLI::Validator positive() {
-  constexpr double kLargest = std::numeric_limits<double>::max();
-  return number_that([](double value) { return value > 0 && value <= kLargest; }, "above 0");
+  return number_that([](double value) { return value > 0 && value <= kUnlimited; }, "above 0");
 }
 
 CLI::Validator one_of(std::vector<std::string> words) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -21,6 +22,9 @@ struct Verb {
   CLI::App* app = nullptr;
   std::function<int()> run;
 };
+
+/// As an upper bound: any finite number.
+inline constexpr double kUnlimited = std::numeric_limits<double>::max();
 
 /// Accepts the numbers in [low, high]; NaN is in no range.
 [[nodiscard]] CLI::Validator in_range(double low, double high);

@@ -89,7 +89,8 @@ Verb add_predict(CLI::App& command) {
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object per sequence instead of CSV");
   app->footer(
-      "Prints the class and the probability of every class for each sequence, as CSV with a header\n"
+      "Prints the class and the probability of every class for each sequence, as CSV with a "
+      "header\n"
       "or as JSON lines. Labels in the data are ignored. A built-in set means its test part.\n\n"
       "Examples:\n"
       "  lockstep predict model.safetensors new.csv > predictions.csv\n"

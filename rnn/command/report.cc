@@ -39,11 +39,11 @@ main { max-width: 1040px; margin: 0 auto; padding: 24px 16px 48px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 16px; margin: 0 0 12px; }
 p { margin: 4px 0 20px; color: var(--soft); }
-.row { display: grid; gap: 16px; margin-bottom: 16px;
+.row { display: grid; column-gap: 16px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
 .figures { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
 section, .figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: 16px; min-width: 0; overflow-x: auto; }
+  padding: 16px; margin-bottom: 16px; min-width: 0; overflow-x: auto; }
 .figure b { display: block; font-size: 24px; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .figure span { color: var(--soft); font-size: 13px; }
 svg { display: block; width: 100%; height: auto; margin: 0 auto; font: 12.5px system-ui, sans-serif; }
@@ -60,13 +60,24 @@ svg { display: block; width: 100%; height: auto; margin: 0 auto; font: 12.5px sy
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 8px; text-align: right; border-bottom: 1px solid var(--rule);
   white-space: nowrap; }
-tr > :first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+tr > :first-child { text-align: left; }
+tbody th { white-space: normal; overflow-wrap: break-word; min-width: 7em; max-width: 18em; }
 tr:last-child > td, tr:last-child > th { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 400; }
-.settings td { white-space: normal; overflow-wrap: anywhere; }
+.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.settings th { width: 12em; color: var(--soft); }
 summary { cursor: pointer; font-weight: 600; }
+svg + details { margin-top: 16px; }
 details table { margin-top: 12px; }
+@media (max-width: 480px) {
+  main { padding: 16px 10px 32px; }
+  section, .figure { padding: 12px; }
+  table { font-size: 14px; }
+  th, td { padding: 5px 4px; }
+  tbody th { min-width: 5em; }
+  .settings th { width: 9em; }
+}
 </style>
 </head>
 <body>
@@ -190,8 +201,7 @@ std::string data_text(const TrainingRun& run) {
 }
 
 std::string learning_rate_text(const TrainOptions& t) {
-  std::string text =
-      format("%g, ", t.learning_rate) + choice_name(kSchedules, t.schedule);
+  std::string text = format("%g, ", t.learning_rate) + choice_name(kSchedules, t.schedule);
   if (t.schedule != LearningRateSchedule::step) return text;
   return text + format(" by %g every %zu epochs", t.decay, t.decay_epochs);
 }
@@ -204,8 +214,8 @@ std::string settings(const TrainingRun& run) {
       "Settings",
       table({},
             {{"Data", data_text(run)},
-             {"Network", format("%zu features, %zu hidden, %zu classes", shape.features,
-                                shape.hidden, shape.classes)},
+             {"Network", counted(shape.features, "feature", "features") +
+                             format(", %zu hidden, %zu classes", shape.hidden, shape.classes)},
              {"Normalization", choice_name(kNormalizations, c.normalization)},
              {"Initial weights", choice_name(kInitializers, c.initializer)},
              {"Learning rate", learning_rate_text(t)},
@@ -244,13 +254,12 @@ std::string epoch_table(const TrainingRun& run) {
 std::string page(const TrainingRun& run) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
-  html += "<h1>Training on " +
-          escape_html(source.dataset.empty() ? source.file : source.dataset) + "</h1>\n<p>" +
-          escape_html(data_text(run)) +
+  html += "<h1>Training on " + escape_html(source.dataset.empty() ? source.file : source.dataset) +
+          "</h1>\n<p>" + escape_html(data_text(run)) +
           (run.fit.signal != 0 ? "; interrupted before its end" : "") + "</p>\n";
   html += figures(run);
   if (!run.fit.history.empty()) html += curves(run);
-  html += classes(run) + "<div class=\"row\">\n" + settings(run) + epoch_table(run) + "</div>\n";
+  html += classes(run) + settings(run) + epoch_table(run);
   return html + "</main>\n</body>\n</html>\n";
 }
 

@@ -29,7 +29,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 }
 
 std::size_t text_width(std::string_view text) {
-  const auto begins_character = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  const auto begins_character = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  };
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_character));
 }
 

@@ -57,9 +57,10 @@ void split_validation(TrainingData& data, double share, Random& random) {
   const std::size_t size = data.train.size();
   const auto held_out = static_cast<std::size_t>(std::lround(share * static_cast<double>(size)));
   if (held_out == 0 || held_out == size) {
-    throw UsageError(format("--validation: a share of %g of %zu sequences leaves no sequence to "
-                            "validate on or none to train on",
-                            share, size));
+    throw UsageError(
+        format("--validation: a share of %g of %zu sequences leaves no sequence to "
+               "validate on or none to train on",
+               share, size));
   }
   std::vector<std::size_t> order(size);
   std::iota(order.begin(), order.end(), std::size_t{0});

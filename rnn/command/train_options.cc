@@ -1,11 +1,8 @@
 #include "train_options.h"
 
-#include <limits>
-
 namespace lockstep::command {
 namespace {
 
-constexpr double kAnyCount = 1e15;  // exact in double; what is too large fails where it is needed
 constexpr double kMostHidden = 65536;  // hidden weights of 16 GiB
 
 void add_data_options(CLI::App& app, TrainCommand& c) {
@@ -21,7 +18,7 @@ void add_data_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--patience", c.patience,
                  "Stop when the validation loss has not improved for so many epochs, and keep the "
                  "best weights")
-      ->check(in_range(1, kAnyCount))
+      ->check(in_range(1, kUnlimited))
       ->needs(validation);
 }
 
@@ -37,10 +34,10 @@ void add_model_options(CLI::App& app, TrainCommand& c) {
 
 void add_optimizer_options(CLI::App& app, TrainOptions& t) {
   app.add_option("--epochs", t.epochs, "Passes over the training set")
-      ->check(in_range(1, kAnyCount))
+      ->check(in_range(1, kUnlimited))
       ->capture_default_str();
   app.add_option("--batch-size", t.batch_size, "Sequences per minibatch")
-      ->check(in_range(1, kAnyCount))
+      ->check(in_range(1, kUnlimited))
       ->capture_default_str();
   app.add_option("--learning-rate", t.learning_rate, "Step along the minibatch's mean gradient")
       ->check(positive())
@@ -50,16 +47,17 @@ void add_optimizer_options(CLI::App& app, TrainOptions& t) {
       ->check(positive())
       ->capture_default_str();
   app.add_option("--decay-epochs", t.decay_epochs, "Epochs between the falls of --schedule step")
-      ->check(in_range(1, kAnyCount))
+      ->check(in_range(1, kUnlimited))
       ->capture_default_str();
   app.add_option("--momentum", t.momentum, "Momentum; 0: plain gradient descent")
       ->check(from_until(0, 1))
       ->capture_default_str();
   app.add_option("--clip-norm", t.clip_norm, "Largest L2 norm of the mean gradient; 0: no limit")
-      ->check(in_range(0, std::numeric_limits<float>::max()))
+      ->check(in_range(0, kUnlimited))
       ->capture_default_str();
   app.add_flag("!--no-shuffle", t.shuffle, "Keep the order of the data in every epoch");
   app.add_option("--seed", t.seed, "Seed of weights, order and validation split")
+      ->check(in_range(0, kUnlimited))
       ->capture_default_str();
   add_threads_option(app, t.threads);
 }

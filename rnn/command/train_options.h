@@ -17,12 +17,16 @@ struct TrainCommand {
   double validation = 0;     ///< share of the training data that is held out; 0: none
   std::size_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
 
-  std::size_t hidden = 64;
+  std::size_t hidden = 100;
   Initializer initializer = Initializer::orthogonal;
   double sigma = 0.01;
   NormalizationKind normalization = NormalizationKind::per_channel;
-  TrainOptions training{
-      .epochs = 60, .batch_size = 20, .learning_rate = 0.05, .momentum = 0.9, .clip_norm = 1};
+  TrainOptions training{.epochs = 300,
+                        .batch_size = 20,
+                        .learning_rate = 0.05,
+                        .schedule = LearningRateSchedule::cosine,
+                        .momentum = 0.9,
+                        .clip_norm = 0.25};
 
   std::string backend;
   std::string model_file;

@@ -26,7 +26,9 @@ std::string curve_row(const EpochResult& epoch, double largest_loss) {
   constexpr double kBarWidth = 40;
   const double share = largest_loss > 0 ? epoch.loss / largest_loss : 0;
   const auto length = static_cast<std::size_t>(share * kBarWidth + 0.5);
-  return format("%6zu  %8.4f    %6.4f  ", epoch.epoch, epoch.loss, epoch.accuracy) +
+  const std::string loss =
+      epoch.loss < 1000 ? format("%8.4f", epoch.loss) : format("%8.2e", epoch.loss);
+  return format("%6zu  ", epoch.epoch) + loss + format("    %6.4f  ", epoch.accuracy) +
          std::string(length, '#') + "\n";
 }
 
@@ -83,8 +85,9 @@ std::string summary_text(const TrainingRun& run) {
   text += evaluation_line("training", run.train);
   text += "trained    " + counted(run.fit.history.size(), "epoch", "epochs") +
           format(" in %.2f s, ", run.fit.seconds()) + with_unit(run.fit.timesteps_per_second()) +
-          " timesteps/s, " + counted(static_cast<std::size_t>(run.fit.threads), "thread", "threads") +
-          ", backend " + run.backend + "\n";
+          " timesteps/s, " +
+          counted(static_cast<std::size_t>(run.fit.threads), "thread", "threads") + ", backend " +
+          run.backend + "\n";
   if (run.fit.kept_epoch != run.fit.history.size()) {
     text += format("kept       the weights of epoch %zu\n", run.fit.kept_epoch);
   }

@@ -93,7 +93,7 @@ TrainingStep::Totals Trainer::State::train_minibatch(const Dataset& data,
                                                      double rate) {
   const FlushDenormals flush;
   step->begin(data, minibatch);
-  parallel(threads, [&](const Team& team) {
+  parallel(step->team_size(threads), [&](const Team& team) {
     step->run(parameters, data, team);
     const double scale = gradient_scale(step->gradient_norm(), minibatch.size(), options.clip_norm);
     optimizer.update(parameters, step->gradient(), scale, rate, team);

@@ -17,6 +17,9 @@ constexpr std::size_t kResidentWeights = 512 * 1024;
 // Rows that a group needs to make good use of the register tiles.
 constexpr std::size_t kRowsPerGroup = 8;
 
+// Multiply-adds that pay for one more thread: its wake-up and three barriers take microseconds.
+constexpr double kWorkPerThread = 400e3;
+
 // A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup - 1
 // rows, a power of two of them for even shares.
 bool is_dealt(const RnnShape& shape) {
@@ -240,6 +243,15 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   for (std::size_t i = 0; i < groups_in_use_; ++i) {
     groups_[i].assign(data, ordered, i, groups_in_use_);
   }
+}
+
+int TrainingStep::team_size(int threads) const {
+  const std::size_t shares =
+      groups_in_use_ > 1 ? groups_in_use_ : is_dealt(shape_) ? 1 : forward_.recurrent.panels();
+  const double weights = static_cast<double>(shape_.hidden * (shape_.features + shape_.hidden));
+  const double work = 3 * static_cast<double>(totals().timesteps) * weights;
+  const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
+  return std::min(threads, static_cast<int>(useful));
 }
 
 void TrainingStep::run(const RnnParameters& parameters, const Dataset& data, const Team& team) {

@@ -34,6 +34,9 @@ class TrainingStep {
   // a labelled sequence of `data`.
   void begin(const Dataset& data, std::span<const std::size_t> minibatch);
 
+  // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
+  [[nodiscard]] int team_size(int threads) const;
+
   // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
   void run(const RnnParameters& parameters, const Dataset& data, const Team& team);
 

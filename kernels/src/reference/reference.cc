@@ -67,8 +67,8 @@ void softmax_rows(const SoftmaxRows& s) {
 
 const Backend& reference_table() {
   // A wide panel keeps the packing code in use; lanes = 1 means no read beyond the last column.
-  static const Backend backend{"reference", "plain", false,      1,           16,
-                               &gemm_strip, &tanh_array, &exp_array, &softmax_rows};
+  static const Backend backend{"reference", "plain", false, 1, 16,
+                               gemm_strip, tanh_array, exp_array, softmax_rows};
   return backend;
 }
 

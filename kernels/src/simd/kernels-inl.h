@@ -212,5 +212,5 @@ void softmax_rows(const SoftmaxRows& s) {
 template <class S>
 Backend make_backend(const char* library, const char* target) {
   return {library, target, S::kFused, S::lanes(), S::kPanelVectors * S::lanes(),
-          &gemm_strip<S>, &map_array<S, Tanh>, &map_array<S, Exp>, &softmax_rows<S>};
+          gemm_strip<S>, map_array<S, Tanh>, map_array<S, Exp>, softmax_rows<S>};
 }

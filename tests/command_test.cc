@@ -1,0 +1,379 @@
+// Drives the built `lockstep` command as its users do.
+#include <signal.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "catch.h"
+#include "process.h"
+#include "temporary_directory.h"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+struct Outcome {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+std::vector<std::string> command_line(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), LOCKSTEP_COMMAND_PATH);
+  return arguments;
+}
+
+Outcome run(const std::vector<std::string>& arguments,
+            const std::vector<std::string>& environment = {}) {
+  Process process(command_line(arguments), environment);
+  const int code = process.wait();
+  return {code, process.out(), process.err()};
+}
+
+std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+// Runs a command that must succeed and returns the JSON of its last line.
+json run_json(const std::vector<std::string>& arguments,
+              const std::vector<std::string>& environment = {}) {
+  const Outcome outcome = run(arguments + std::vector<std::string>{"--json"}, environment);
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  return json::parse(lines_of(outcome.out).back());
+}
+
+// Must fail with this code, one line on standard error that holds `part`, and no output.
+void require_failure(int code, const std::string& part, const std::vector<std::string>& arguments,
+                     const std::vector<std::string>& environment = {}) {
+  const Outcome outcome = run(arguments, environment);
+  INFO(outcome.err);
+  CHECK(outcome.code == code);
+  CHECK(outcome.out.empty());
+  CHECK_THAT(outcome.err, ContainsSubstring(part));
+  CHECK(lines_of(outcome.err).size() == 1);
+}
+
+// Sequences of 5 to 8 steps that rise or fall.
+std::string ramps_csv(int sequences, const std::string& up = "up") {
+  std::string text = "sample,step,label,x\n";
+  for (int i = 0; i < sequences; ++i) {
+    const bool rises = i % 2 == 0;
+    for (int t = 0; t < 5 + i % 4; ++t) {
+      text += std::to_string(i) + "," + std::to_string(t) + "," + (rises ? up : "down") + "," +
+              std::to_string((rises ? t : -t) + 0.1 * (i % 3)) + "\n";
+    }
+  }
+  return text;
+}
+
+std::string without_labels(const std::string& csv) {
+  std::string text;
+  for (const std::string& line : lines_of(csv)) {
+    const std::size_t second = line.find(',', line.find(',') + 1);
+    text += line.substr(0, second) + line.substr(line.find(',', second + 1)) + "\n";
+  }
+  return text;
+}
+
+// A small data file and a model trained on it.
+struct Fixture {
+  TemporaryDirectory directory;
+  std::string data = directory.write("ramps.csv", ramps_csv(24));
+  std::string model = directory / "model.safetensors";
+
+  [[nodiscard]] std::vector<std::string> train_arguments() const {
+    return {"train", data, "--hidden", "8", "--epochs", "20", "--batch-size", "5"};
+  }
+  json train() const {
+    return run_json(train_arguments() + std::vector<std::string>{"--model", model});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("command: help and version", "[command]") {
+  CHECK_THAT(run({"--version"}).out, ContainsSubstring("lockstep "));
+  CHECK_THAT(run({"--help"}).out, ContainsSubstring("Exit codes"));
+  for (const char* verb : {"train", "evaluate", "predict", "info", "gradcheck"}) {
+    const Outcome help = run({verb, "--help"});
+    CHECK(help.code == 0);
+    CHECK_THAT(help.out, ContainsSubstring("Examples:"));
+  }
+}
+
+TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
+  const std::vector<std::string> parity = {"train", "--dataset", "parity"};
+  require_failure(2, "subcommand", {});
+  require_failure(2, "--frobnicate", parity + std::vector<std::string>{"--frobnicate"});
+  require_failure(2, "synthetic-control, cylinder-bell-funnel, adding, parity",
+                  {"train", "--dataset", "nonesuch"});
+  require_failure(2, "--dataset NAME", {"train"});
+  require_failure(2, "--dataset NAME", {"evaluate", "model"});
+  require_failure(2, "excludes", {"train", "data.ts", "--dataset", "parity"});
+  require_failure(2, "reference", parity + std::vector<std::string>{"--backend", "nonesuch"});
+  require_failure(2, "reference", parity, {"LOCKSTEP_BACKEND=nonesuch"});
+  require_failure(2, "--validation", parity + std::vector<std::string>{"--patience", "3"});
+  require_failure(2, "--validation", parity + std::vector<std::string>{"--validation", "1e-9"});
+  const std::vector<std::vector<std::string>> bad_values = {
+      {"--hidden", "0"},          {"--hidden", "1.5"},   {"--hidden", "99999999"},
+      {"--batch-size", "0"},      {"--epochs", "0"},     {"--threads", "-1"},
+      {"--threads", "9999999"},   {"--momentum", "1"},   {"--learning-rate", "0"},
+      {"--learning-rate", "nan"}, {"--clip-norm", "-1"}, {"--sigma", "inf"},
+      {"--decay", "x"},           {"--seed", "-1"},      {"--validation", "1"},
+      {"--schedule", "linear"},   {"--init", "zero"},    {"--normalize", "max"}};
+  for (const auto& bad : bad_values) require_failure(2, bad[0], parity + bad);
+}
+
+TEST_CASE("command: what cannot be read or written exits with 1", "[command]") {
+  const Fixture fixture;
+  const TemporaryDirectory& directory = fixture.directory;
+  const std::string missing = directory / "missing" / "file";
+  require_failure(1, "nonesuch.ts", {"train", "nonesuch.ts"});
+  require_failure(1, "nonesuch", {"evaluate", "nonesuch", fixture.data});
+  require_failure(1, "model", {"evaluate", fixture.data, fixture.data});
+  require_failure(1, missing,
+                  fixture.train_arguments() + std::vector<std::string>{"--model", missing});
+  require_failure(1, missing,
+                  fixture.train_arguments() + std::vector<std::string>{"--report", missing});
+  require_failure(1, "/dev/null",
+                  fixture.train_arguments() + std::vector<std::string>{"--model", "/dev/null"});
+  const std::string one_class = directory.write("one.csv", ramps_csv(1));
+  require_failure(1, "at least two", {"train", one_class});
+  const std::string unlabelled = directory.write("bare.csv", without_labels(ramps_csv(4)));
+  require_failure(1, "no label", {"train", unlabelled});
+}
+
+TEST_CASE("command: a full disk behind standard output is an error", "[command]") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"--version"}, {"info"}, {"train", "--dataset", "parity", "--epochs", "1"}}) {
+    Process process(command_line(arguments), {}, "/dev/full");
+    CHECK(process.wait() == 1);
+    CHECK_THAT(process.err(), ContainsSubstring("standard output"));
+  }
+}
+
+TEST_CASE("command: training prints epochs and a summary as JSON", "[command]") {
+  const Fixture fixture;
+  const Outcome outcome =
+      run(fixture.train_arguments() + std::vector<std::string>{"--validation", "0.25", "--json"});
+  REQUIRE(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  const std::vector<std::string> lines = lines_of(outcome.out);
+  REQUIRE(lines.size() == 21);
+  for (std::size_t i = 0; i < 20; ++i) {
+    const json epoch = json::parse(lines[i]);
+    CHECK(epoch["epoch"] == i + 1);
+    for (const char* key : {"loss", "accuracy", "validation_loss", "validation_accuracy",
+                            "learning_rate", "seconds", "timesteps_per_second"}) {
+      CHECK(epoch[key].is_number());
+    }
+  }
+  const json summary = json::parse(lines.back());
+  for (const char* key : {"train_loss", "train_accuracy", "validation_loss", "epochs",
+                          "timesteps_per_second", "threads", "seed"}) {
+    CHECK(summary[key].is_number());
+  }
+  CHECK(summary["test_accuracy"].is_null());
+  CHECK(summary["test_loss"].is_null());
+  CHECK(summary["epochs"] == 20);
+  CHECK(summary["interrupted"] == false);
+  CHECK(summary["weights_hash"].get<std::string>().size() == 16);
+  CHECK(summary["train_accuracy"] == 1.0);
+}
+
+TEST_CASE("command: training prints a curve and the test accuracy as text", "[command]") {
+  const std::vector<std::string> arguments = {
+      "train", "--dataset", "synthetic-control", "--epochs", "2", "--hidden", "8"};
+  const Outcome outcome = run(arguments);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.err.empty());
+  CHECK_THAT(outcome.out, ContainsSubstring("epoch") && ContainsSubstring("####") &&
+                              ContainsSubstring("test       accuracy"));
+  const Outcome quiet = run(arguments + std::vector<std::string>{"--quiet"});
+  CHECK_THAT(quiet.out, !ContainsSubstring("####") && ContainsSubstring("test       accuracy"));
+  CHECK(run_json(arguments)["test_accuracy"].is_number());
+}
+
+TEST_CASE("command: early stopping keeps the best weights", "[command]") {
+  const json summary = run_json({"train", "--dataset", "cylinder-bell-funnel", "--hidden", "8",
+                                 "--epochs", "200", "--learning-rate", "0.5", "--clip-norm", "0",
+                                 "--validation", "0.3", "--patience", "2"});
+  CHECK(summary["epochs"] < 200);
+  CHECK(summary["epochs"].get<int>() - summary["kept_epoch"].get<int>() == 2);
+}
+
+TEST_CASE("command: evaluate agrees with the summary of training", "[command]") {
+  const Fixture fixture;
+  const json summary = fixture.train();
+  const json evaluation = run_json({"evaluate", fixture.model, fixture.data});
+  CHECK(evaluation["loss"] == summary["train_loss"]);
+  CHECK(evaluation["accuracy"] == summary["train_accuracy"]);
+  CHECK(evaluation["sequences"] == 24);
+  CHECK(evaluation["confusion"].size() == 2);
+  CHECK(evaluation["classes"][0]["class"] == "down");
+  CHECK(evaluation["classes"][0]["recall"].is_number());
+  const Outcome text = run({"evaluate", fixture.model, fixture.data});
+  CHECK_THAT(text.out, ContainsSubstring("precision") && ContainsSubstring("predicted"));
+}
+
+TEST_CASE("command: predict agrees with evaluate and needs no labels", "[command]") {
+  const Fixture fixture;
+  fixture.train();
+  const std::string bare = fixture.directory.write("bare.csv", without_labels(ramps_csv(24)));
+  const Outcome as_json = run({"predict", fixture.model, bare, "--json"});
+  const Outcome as_csv = run({"predict", fixture.model, bare});
+  REQUIRE(as_json.code == 0);
+  REQUIRE(as_csv.code == 0);
+  const std::vector<std::string> objects = lines_of(as_json.out);
+  const std::vector<std::string> rows = lines_of(as_csv.out);
+  REQUIRE(objects.size() == 24);
+  REQUIRE(rows.size() == 25);
+  CHECK(rows[0] == "index,class,p(down),p(up)");
+  double loss = 0;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const json object = json::parse(objects[i]);
+    CHECK(object["index"] == i);
+    const bool is_up = object["probabilities"][1] > object["probabilities"][0];
+    CHECK(object["class"] == (is_up ? "up" : "down"));
+    CHECK(rows[i + 1].rfind(std::to_string(i) + (is_up ? ",up," : ",down,"), 0) == 0);
+    loss -= std::log(object["probabilities"][i % 2 == 0 ? 1 : 0].get<float>());
+  }
+  const json evaluation = run_json({"evaluate", fixture.model, fixture.data});
+  CHECK(loss / 24 == Approx(evaluation["loss"].get<double>()).epsilon(1e-5));
+}
+
+TEST_CASE("command: data that does not fit a model is refused in one sentence", "[command]") {
+  const Fixture fixture;
+  fixture.train();
+  const std::string wide =
+      fixture.directory.write("wide.csv", "sample,step,label,x,y\n0,0,up,1,2\n");
+  require_failure(1, "2 channels, but the model takes 1", {"predict", fixture.model, wide});
+  require_failure(1, "2 channels, but the model takes 1", {"evaluate", fixture.model, wide});
+  const std::string strange = fixture.directory.write("strange.csv", ramps_csv(4, "sideways"));
+  require_failure(1, "'sideways'", {"evaluate", fixture.model, strange});
+  CHECK(run({"predict", fixture.model, strange}).code == 0);
+  // One class in another place of the list of classes: labels are matched by name.
+  const std::string ups = fixture.directory.write("ups.csv", ramps_csv(1));
+  CHECK(run_json({"evaluate", fixture.model, ups})["accuracy"] == 1.0);
+}
+
+TEST_CASE("command: one timestep and batches larger than the data work", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string data = directory.write("short.csv", "sample,step,label,x\n0,0,a,1\n1,0,b,-1\n");
+  const json summary = run_json({"train", data, "--epochs", "50", "--batch-size", "1000"});
+  CHECK(summary["train_accuracy"] == 1.0);
+}
+
+TEST_CASE("command: weights depend on neither threads nor fused backend", "[command]") {
+  // Ragged data, and sizes that no vector and no team divides.
+  const std::vector<std::string> arguments = {
+      "train", "--dataset", "parity", "--epochs", "2", "--hidden", "33", "--batch-size", "70"};
+  const json hash = run_json(arguments)["weights_hash"];
+  for (const char* threads : {"1", "2", "3", "8"}) {
+    INFO(threads);
+    const json summary = run_json(arguments + std::vector<std::string>{"--threads", threads});
+    CHECK(summary["weights_hash"] == hash);
+  }
+  const json info = run_json({"info"});
+  const bool default_is_fused = [&] {
+    for (const json& backend : info["backends"]) {
+      if (backend["active"] == true) return backend["fused"].get<bool>();
+    }
+    return false;
+  }();
+  for (const json& backend : info["backends"]) {
+    if (backend["runnable"] == false) continue;
+    const std::string name = backend["name"];
+    INFO(name);
+    const json summary = run_json(arguments + std::vector<std::string>{"--backend", name});
+    CHECK(summary["backend"] == name);
+    if (default_is_fused && backend["fused"] == true) CHECK(summary["weights_hash"] == hash);
+  }
+  CHECK(run_json(arguments + std::vector<std::string>{"--seed", "8"})["weights_hash"] != hash);
+}
+
+TEST_CASE("command: info tells of machine and model", "[command]") {
+  const json info = run_json({"info"}, {"LOCKSTEP_BACKEND=reference"});
+  CHECK(info["threads"]["count"] >= 1);
+  CHECK_FALSE(info["threads"]["reason"].get<std::string>().empty());
+  CHECK(info["cpu"].is_string());
+  CHECK(info["backends"].back()["name"] == "reference");
+  CHECK(info["backends"].back()["active"] == true);
+  CHECK_THAT(run({"info"}).out, ContainsSubstring("active"));
+
+  const Fixture fixture;
+  const json summary = fixture.train();
+  const json model = run_json({"info", fixture.model});
+  CHECK(model["hidden"] == 8);
+  CHECK(model["class_names"] == json({"down", "up"}));
+  CHECK(model["normalization"]["kind"] == "channel");
+  CHECK(model["weights_hash"] == summary["weights_hash"]);
+  CHECK_THAT(run({"info", fixture.model}).out,
+             ContainsSubstring(summary["weights_hash"].get<std::string>()));
+}
+
+TEST_CASE("command: gradcheck passes, and fails where the bound is missed", "[command]") {
+  const json check = run_json({"gradcheck"});
+  CHECK(check["tensors"].size() == 5);
+  for (const json& tensor : check["tensors"]) CHECK(tensor["sound"] == true);
+  CHECK(run({"gradcheck", "--dataset", "parity", "--hidden", "4"}).code == 0);
+  // Steps so large that finite differences are no derivatives any more.
+  const Outcome coarse = run({"gradcheck", "--epsilon", "0.5"});
+  CHECK(coarse.code == 1);
+  CHECK_THAT(coarse.out, ContainsSubstring("WRONG"));
+}
+
+TEST_CASE("command: a diverging training leaves the old model alone", "[command]") {
+  const Fixture fixture;
+  const json summary = fixture.train();
+  require_failure(1, "--clip-norm",
+                  {"train", fixture.data, "--learning-rate", "1e300", "--clip-norm", "0", "--model",
+                   fixture.model});
+  CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: an interrupted training saves its model", "[command]") {
+  const int signal = GENERATE(SIGINT, SIGTERM);
+  const Fixture fixture;
+  Process process(command_line(
+      {"train", fixture.data, "--epochs", "1000000000", "--json", "--model", fixture.model}));
+  process.wait_for_output("\n");
+  process.send(signal);
+  CHECK(process.wait() == 128 + signal);
+  CHECK_THAT(process.err(), ContainsSubstring(signal == SIGINT ? "SIGINT" : "SIGTERM") &&
+                                ContainsSubstring("saved"));
+  const json summary = json::parse(lines_of(process.out()).back());
+  CHECK(summary["interrupted"] == true);
+  CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: a report is one page that needs no other", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string data = directory.write("ramps.csv", ramps_csv(8, "<b>&up"));
+  const std::string path = directory / "report.html";
+  const std::vector<std::string> options = {"--epochs", "3", "--report", path};
+  REQUIRE(run(std::vector<std::string>{"train", data} + options).code == 0);
+  std::ifstream file(path);
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  CHECK_THAT(page, ContainsSubstring("<svg") && ContainsSubstring("prefers-color-scheme"));
+  CHECK_THAT(page, ContainsSubstring("&lt;b&gt;&amp;up") && !ContainsSubstring("<b>&up"));
+  CHECK_THAT(page, !ContainsSubstring("http:") && !ContainsSubstring("https:") &&
+                       !ContainsSubstring("src=") && !ContainsSubstring("<link"));
+  CHECK_THAT(page, ContainsSubstring("</html>"));
+}
+
+}  // namespace lockstep

@@ -1,0 +1,328 @@
+#include <array>
+#include <cmath>
+#include <stdexcept>
+
+#include "backend_scope.h"
+#include "catch.h"
+#include "guarded_matrix.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+
+namespace lockstep {
+namespace {
+
+enum class Start { none, bias, matrix, in_place };
+
+struct Layer {
+  std::size_t m, n, k;
+  Start start = Start::none;
+  Epilogue epilogue = Epilogue::none;
+  Transpose transpose = Transpose::no;
+};
+
+struct Operands {
+  explicit Operands(const Layer& l)
+      : a(normal_matrix(l.m, l.k, 1, 3, 1)),
+        b(l.transpose == Transpose::no ? normal_matrix(l.k, l.n, 2, 5, 2)
+                                       : normal_matrix(l.n, l.k, 2, 5, 2)),
+        start(normal_matrix(l.start == Start::bias ? 1 : l.m, l.n, 3, 1, 3)),
+        h(l.m, l.n, 2, 1) {
+    std::vector<float> states = normal_floats(l.m * l.n, 4);
+    tanh(states.data(), states.data(), states.size());
+    h.fill(states);
+  }
+
+  GuardedMatrix a, b, start, h;
+};
+
+PackedMatrix packed(const Layer& l, const Operands& in) {
+  PackedMatrix b(l.k, l.n);
+  b.pack(l.transpose, in.b.data(), in.b.stride());
+  return b;
+}
+
+PackedGemm packed_gemm(const Layer& l, const Operands& in, GuardedMatrix& c) {
+  PackedGemm g;
+  g.m = l.m;
+  g.a = in.a.data();
+  g.lda = in.a.stride();
+  if (l.start == Start::in_place) {
+    c.fill(in.start.values());
+    g.start = c.data();
+    g.start_stride = c.stride();
+  } else if (l.start != Start::none) {
+    g.start = in.start.data();
+    g.start_stride = l.start == Start::bias ? 0 : in.start.stride();
+  }
+  g.c = c.data();
+  g.ldc = c.stride();
+  g.epilogue = l.epilogue;
+  g.h = l.epilogue == Epilogue::tanh_gradient ? in.h.data() : nullptr;
+  g.ldh = in.h.stride();
+  return g;
+}
+
+GuardedMatrix product(const Layer& l, const Operands& in) {
+  GuardedMatrix c(l.m, l.n, 4, 3);
+  gemm_packed(packed_gemm(l, in, c), packed(l, in));
+  return c;
+}
+
+struct Term {
+  double value;
+  double size;  // sum of the sizes of what was added
+};
+
+Term finished_sum(const Layer& l, const Operands& in, std::size_t row, std::size_t col) {
+  Term sum{0, 0};
+  const auto add = [&](double x) { sum = {sum.value + x, sum.size + std::abs(x)}; };
+  if (l.start != Start::none) {
+    add(static_cast<double>(in.start.at(l.start == Start::bias ? 0 : row, col)));
+  }
+  for (std::size_t p = 0; p < l.k; ++p) {
+    const float b = l.transpose == Transpose::no ? in.b.at(p, col) : in.b.at(col, p);
+    add(static_cast<double>(in.a.at(row, p)) * static_cast<double>(b));
+  }
+  return sum;
+}
+
+// Bound of the sum as in gemm. tanh shrinks errors and adds its own; the other epilogue is two
+// rounded operations.
+bool is_within_bound(const Layer& l, const Operands& in, std::size_t row, std::size_t col,
+                     float found, bool fused) {
+  const Term sum = finished_sum(l, in, row, col);
+  double bound = static_cast<double>((fused ? 1 : 2) * l.k + 3) * 0x1p-24 * sum.size;
+  double expected = sum.value;
+  if (l.epilogue == Epilogue::tanh) {
+    expected = std::tanh(sum.value);
+    bound += (fused ? kTanhMaxUlp : kTanhMaxUlpUnfused) * 0x1p-23 * std::abs(expected);
+  } else if (l.epilogue == Epilogue::tanh_gradient) {
+    const auto h = static_cast<double>(in.h.at(row, col));
+    expected *= 1 - h * h;
+    bound += 3 * 0x1p-24 * std::abs(sum.value);
+  }
+  return std::abs(static_cast<double>(found) - expected) <= bound;
+}
+
+void check_on_every_backend(const Layer& l) {
+  const Operands in(l);
+  for (const BackendInfo& backend : backends()) {
+    if (!backend.runnable) continue;
+    CAPTURE(backend.name, l.m, l.n, l.k, static_cast<int>(l.start), static_cast<int>(l.epilogue));
+    const BackendScope scope(backend.name);
+    const GuardedMatrix c = product(l, in);
+    CHECK(c.guards_intact());
+    for (std::size_t i = 0; i < l.m * l.n; ++i) {
+      const std::size_t row = i / l.n;
+      const std::size_t col = i % l.n;
+      if (!is_within_bound(l, in, row, col, c.at(row, col), backend.fused)) {
+        FAIL_CHECK("element " << row << ", " << col << " is " << c.at(row, col));
+      }
+    }
+  }
+}
+
+constexpr std::array kStarts{Start::none, Start::bias, Start::matrix, Start::in_place};
+constexpr std::array kEpilogues{Epilogue::none, Epilogue::tanh, Epilogue::tanh_gradient};
+constexpr std::array kTransposes{Transpose::no, Transpose::yes};
+
+TEST_CASE("gemm_packed is within its error bound for every start and epilogue") {
+  for (const Start start : kStarts) {
+    for (const Epilogue epilogue : kEpilogues) {
+      for (const Transpose transpose : kTransposes) {
+        check_on_every_backend({1, 1, 1, start, epilogue, transpose});
+        check_on_every_backend({5, 67, 0, start, epilogue, transpose});
+        check_on_every_backend({14, 131, 19, start, epilogue, transpose});
+        check_on_every_backend({3, 17, 300, start, epilogue, transpose});  // two blocks of depth
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm_packed is within its error bound for every small shape") {
+  for (std::size_t m = 0; m <= 13; ++m) {
+    for (std::size_t n = 1; n <= 66; ++n) check_on_every_backend({m, n, 3, Start::bias});
+  }
+}
+
+TEST_CASE("gemm_packed gives the same bits on every fused backend") {
+  for (const Epilogue epilogue : kEpilogues) {
+    const Layer l{29, 101, 333, Start::bias, epilogue};
+    const Operands in(l);
+    std::vector<float> first;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, static_cast<int>(epilogue));
+      const BackendScope scope(name);
+      const std::vector<float> c = product(l, in).values();
+      if (first.empty()) first = c;
+      CHECK(same_bits(c, first));
+    }
+  }
+}
+
+TEST_CASE("the tanh epilogue gives the bits of lockstep::tanh") {
+  const Layer plain{11, 70, 23, Start::bias};
+  Layer with_tanh = plain;
+  with_tanh.epilogue = Epilogue::tanh;
+  const Operands in(plain);
+  for (const std::string& name : runnable_backends()) {
+    if (name == "reference") continue;  // rounds once, after tanh
+    CAPTURE(name);
+    const BackendScope scope(name);
+    std::vector<float> c = product(plain, in).values();
+    tanh(c.data(), c.data(), c.size());
+    CHECK(same_bits(product(with_tanh, in).values(), c));
+  }
+}
+
+TEST_CASE("a range of panels covers its columns only, and all ranges together everything") {
+  const Layer l{9, 301, 20, Start::matrix, Epilogue::tanh};
+  const Operands in(l);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    PackedMatrix b(l.k, l.n);
+    for (std::size_t p = b.panels(); p-- > 0;) {
+      b.pack_panels(l.transpose, in.b.data(), in.b.stride(), p, p + 1);
+    }
+    GuardedMatrix c(l.m, l.n, 4, 3);
+    const PackedGemm g = packed_gemm(l, in, c);
+    for (std::size_t p = b.panels(); p-- > 1;) gemm_packed(g, b, p, p + 1);
+    CHECK(c.at(0, 0) == 0.0f);
+    gemm_packed(g, b, 0, 0);
+    CHECK(c.at(0, 0) == 0.0f);
+    gemm_packed(g, b, 0, 1);
+    CHECK(c.guards_intact());
+    CHECK(same_bits(c.values(), product(l, in).values()));
+  }
+}
+
+TEST_CASE("a PackedMatrix stays with the backend of its making") {
+  const Layer l{7, 83, 40, Start::bias, Epilogue::tanh};
+  const Operands in(l);
+  for (const std::string& maker : runnable_backends()) {
+    BackendScope scope(maker);
+    const PackedMatrix b = packed(l, in);
+    const std::vector<float> expected = product(l, in).values();
+    for (const std::string& other : runnable_backends()) {
+      CAPTURE(maker, other);
+      set_backend(other);
+      GuardedMatrix c(l.m, l.n);
+      gemm_packed(packed_gemm(l, in, c), b);
+      CHECK(last_backend() == maker);
+      CHECK(same_bits(c.values(), expected));
+    }
+  }
+}
+
+TEST_CASE("an empty PackedMatrix has no panels") {
+  const PackedMatrix empty;
+  CHECK(empty.panels() == 0);
+  CHECK(empty.bytes() == 0);
+  CHECK_NOTHROW(gemm_packed(PackedGemm{}, empty));
+  CHECK(PackedMatrix(3, 5).bytes() >= 3 * 5 * sizeof(float));
+}
+
+TEST_CASE("packed products name what does not fit") {
+  float x[64] = {};
+  PackedMatrix b(4, 3);
+  CHECK_THROWS_WITH(b.pack(Transpose::no, x, 2), ContainsSubstring("ldb"));
+  CHECK_THROWS_WITH(b.pack(Transpose::yes, x, 3), ContainsSubstring("ldb"));
+  CHECK_THROWS_WITH(b.pack_panels(Transpose::no, x, 3, 0, 2), ContainsSubstring("panels"));
+  b.pack(Transpose::no, x, 3);
+  PackedGemm g;
+  g.m = 2;
+  g.a = x;
+  g.lda = 4;
+  g.c = x + 32;
+  g.ldc = 3;
+  CHECK_NOTHROW(gemm_packed(g, b));
+  CHECK_THROWS_AS(gemm_packed(g, b, 0, 2), std::invalid_argument);
+  g.ldc = 2;
+  CHECK_THROWS_AS(gemm_packed(g, b), std::invalid_argument);
+  g.ldc = 3;
+  g.lda = 3;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("row stride"));
+}
+
+struct WeightGradient {
+  std::size_t rows, n, k;
+  GuardedMatrix a = normal_matrix(k, rows, 1, 3, 1);
+  // Rows of B are readable up to the next multiple of kAlignedColumns.
+  GuardedMatrix b = normal_matrix(k, n, 2, kAlignedColumns, 2);
+  GuardedMatrix c = normal_matrix(rows, n, 3, 5, 3);
+
+  [[nodiscard]] GuardedMatrix accumulate(std::size_t first, std::size_t last) const {
+    GuardedMatrix sum = c;
+    gemm_accumulate_transposed(n, k, a.data(), a.stride(), b.data(), b.stride(), sum.data(),
+                               sum.stride(), first, last);
+    return sum;
+  }
+
+  [[nodiscard]] bool is_within_bound(const GuardedMatrix& sum, std::size_t i, std::size_t j,
+                                     bool fused) const {
+    auto value = static_cast<double>(c.at(i, j));
+    double size = std::abs(value);
+    for (std::size_t p = 0; p < k; ++p) {
+      const double term = static_cast<double>(a.at(p, i)) * static_cast<double>(b.at(p, j));
+      value += term;
+      size += std::abs(term);
+    }
+    const double bound = static_cast<double>((fused ? 1 : 2) * k + 3) * 0x1p-24 * size;
+    return std::abs(static_cast<double>(sum.at(i, j)) - value) <= bound;
+  }
+};
+
+const std::vector<WeightGradient> kWeightGradients{{1, 1, 1}, {7, 5, 3}, {13, 70, 300}, {33, 130, 8}};
+
+TEST_CASE("gemm_accumulate_transposed is within the error bound and touches its rows only") {
+  for (const WeightGradient& w : kWeightGradients) {
+    const std::size_t first = w.rows / 3;
+    const std::size_t last = w.rows - w.rows / 4;
+    for (const BackendInfo& backend : backends()) {
+      if (!backend.runnable) continue;
+      CAPTURE(backend.name, w.rows, w.n, w.k);
+      const BackendScope scope(backend.name);
+      const GuardedMatrix sum = w.accumulate(first, last);
+      CHECK(sum.guards_intact());
+      for (std::size_t i = 0; i < w.rows; ++i) {
+        if (i < first || i >= last) {
+          CHECK(same_bits(sum.row(i), w.c.row(i)));
+          continue;
+        }
+        for (std::size_t j = 0; j < w.n; ++j) {
+          if (!w.is_within_bound(sum, i, j, backend.fused)) FAIL_CHECK("element " << i << ", " << j);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm_accumulate_transposed gives the same bits on every fused backend") {
+  for (const WeightGradient& w : kWeightGradients) {
+    std::vector<float> first;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, w.rows, w.n, w.k);
+      const BackendScope scope(name);
+      const std::vector<float> sum = w.accumulate(0, w.rows).values();
+      if (first.empty()) first = sum;
+      CHECK(same_bits(sum, first));
+    }
+  }
+}
+
+TEST_CASE("gemm_accumulate_transposed rejects short rows and does nothing for none") {
+  float x[64] = {};
+  const auto call = [&](std::size_t lda, std::size_t ldb, std::size_t ldc, std::size_t k,
+                        std::size_t last_row) {
+    gemm_accumulate_transposed(3, k, x, lda, x, ldb, x + 32, ldc, 0, last_row);
+  };
+  CHECK_THROWS_AS(call(1, 3, 3, 1, 2), std::invalid_argument);
+  CHECK_THROWS_AS(call(2, 2, 3, 1, 2), std::invalid_argument);
+  CHECK_THROWS_AS(call(2, 3, 2, 1, 2), std::invalid_argument);
+  CHECK_NOTHROW(call(0, 0, 0, 0, 2));
+  CHECK_NOTHROW(call(0, 0, 0, 1, 0));
+}
+
+}  // namespace
+}  // namespace lockstep

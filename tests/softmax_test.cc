@@ -1,0 +1,256 @@
+#include "lockstep/softmax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "backend_scope.h"
+#include "catch.h"
+#include "guarded_matrix.h"
+
+namespace lockstep {
+namespace {
+
+using Row = std::vector<float>;
+
+Row softmax_of(Row x) {
+  softmax(1, x.size(), x.data(), x.size(), x.data(), x.size());
+  return x;
+}
+
+double sum_of(std::span<const float> row) { return std::accumulate(row.begin(), row.end(), 0.0); }
+
+std::vector<double> exact_softmax(std::span<const float> x) {
+  const double max = static_cast<double>(*std::ranges::max_element(x));
+  std::vector<double> y;
+  for (const float value : x) y.push_back(std::exp(static_cast<double>(value) - max));
+  const double sum = std::accumulate(y.begin(), y.end(), 0.0);
+  for (double& value : y) value /= sum;
+  return y;
+}
+
+double exact_loss(std::span<const float> x, std::size_t label) {
+  const double max = static_cast<double>(*std::ranges::max_element(x));
+  double sum = 0;
+  for (const float value : x) sum += std::exp(static_cast<double>(value) - max);
+  return std::log(sum) + max - static_cast<double>(x[label]);
+}
+
+std::vector<std::size_t> lengths() {
+  std::vector<std::size_t> all(70);
+  std::iota(all.begin(), all.end(), std::size_t{1});
+  all.insert(all.end(), {127, 1000, 100000});
+  return all;
+}
+
+Row logits(std::size_t length) {
+  Row x = normal_floats(length, length);
+  for (float& value : x) value *= 4;
+  return x;
+}
+
+TEST_CASE("softmax is right for rows of every length, and its rows sum to one") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const std::size_t length : lengths()) {
+      CAPTURE(name, length);
+      const Row x = logits(length);
+      const Row y = softmax_of(x);
+      const std::vector<double> exact = exact_softmax(x);
+      CHECK(std::abs(sum_of(y) - 1) <= 1e-6);
+      for (std::size_t j = 0; j < length; ++j) {
+        if (std::abs(static_cast<double>(y[j]) - exact[j]) > 2e-6 * exact[j]) {
+          FAIL_CHECK("column " << j << " is " << y[j] << ", not " << exact[j]);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("softmax does not change when a constant is added to a row") {
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    // Multiples of 1/8, so that the sums are exact.
+    Row x = logits(53);
+    for (float& value : x) value = std::round(value * 8) / 8;
+    const Row y = softmax_of(x);
+    for (const float shift : {-1000.0f, 3.0f, 65536.0f}) {
+      Row shifted = x;
+      for (float& value : shifted) value += shift;
+      CHECK(same_bits(softmax_of(shifted), y));
+    }
+  }
+}
+
+TEST_CASE("softmax of special rows") {
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    CHECK(softmax_of({-3e38f}) == Row{1});
+    CHECK(softmax_of({3e38f, -3e38f}) == Row{1, 0});
+    CHECK(softmax_of({-kInfinity, 2, -kInfinity, 2}) == Row{0, 0.5f, 0, 0.5f});
+    CHECK(all_nan(softmax_of({-kInfinity})));
+    // The special entry stands at every position of a vector and of a tail.
+    for (const std::size_t length : {1, 2, 16, 17, 31, 64, 67}) {
+      for (std::size_t at = 0; at < length; ++at) {
+        CAPTURE(length, at);
+        for (const float special : {kNaN, kInfinity}) {
+          Row x = logits(length);
+          x[at] = special;
+          CHECK(all_nan(softmax_of(x)));
+        }
+        Row x(length, -kInfinity);
+        CHECK(all_nan(softmax_of(x)));
+        x[at] = -5;
+        const Row y = softmax_of(x);
+        CHECK(y[at] == 1.0f);
+        CHECK(sum_of(y) == 1.0);
+      }
+    }
+  }
+}
+
+TEST_CASE("softmax works with strides and in place and touches nothing else") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const std::size_t cols : {1, 5, 16, 33}) {
+      CAPTURE(name, cols);
+      GuardedMatrix x = normal_matrix(7, cols, 1, 3, 1);
+      GuardedMatrix y(7, cols, 2, 3);
+      softmax(7, cols, x.data(), x.stride(), y.data(), y.stride());
+      CHECK(y.guards_intact());
+      for (std::size_t i = 0; i < 7; ++i) {
+        CHECK(same_bits(y.row(i), softmax_of(Row(x.row(i).begin(), x.row(i).end()))));
+      }
+      softmax(7, cols, x.data(), x.stride(), x.data(), x.stride());
+      CHECK(x.guards_intact());
+      CHECK(same_bits(x.values(), y.values()));
+    }
+  }
+}
+
+TEST_CASE("softmax of nothing does nothing, and short rows are an error") {
+  float x[8] = {};
+  CHECK_NOTHROW(softmax(0, 3, nullptr, 3, nullptr, 3));
+  CHECK_NOTHROW(softmax(3, 0, nullptr, 0, nullptr, 0));
+  CHECK_THROWS_AS(softmax(2, 4, x, 3, x, 4), std::invalid_argument);
+  CHECK_THROWS_WITH(softmax(2, 4, x, 4, x, 3), ContainsSubstring("row stride"));
+}
+
+struct CrossEntropy {
+  std::size_t correct;
+  GuardedMatrix gradient;
+  std::vector<double> loss;
+};
+
+CrossEntropy cross_entropy(const GuardedMatrix& x, const std::vector<int>& labels) {
+  CrossEntropy result{0, GuardedMatrix(x.rows(), x.cols(), 3, 1), std::vector<double>(x.rows())};
+  result.correct = softmax_cross_entropy(x.rows(), x.cols(), x.data(), x.stride(), labels.data(),
+                                         result.gradient.data(), result.gradient.stride(),
+                                         result.loss.data());
+  return result;
+}
+
+std::vector<int> labels_for(const GuardedMatrix& x) {
+  std::vector<int> labels(x.rows());
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i * 7 % x.cols());
+  return labels;
+}
+
+TEST_CASE("softmax_cross_entropy gives loss, gradient and hits") {
+  for (const std::size_t cols : {1, 2, 10, 16, 37, 1000}) {
+    const GuardedMatrix x = normal_matrix(23, cols, cols, 2, 1);
+    const std::vector<int> labels = labels_for(x);
+    for (const std::string& name : runnable_backends()) {
+      CAPTURE(name, cols);
+      const BackendScope scope(name);
+      const CrossEntropy found = cross_entropy(x, labels);
+      CHECK(found.gradient.guards_intact());
+      std::size_t correct = 0;
+      for (std::size_t i = 0; i < x.rows(); ++i) {
+        const auto label = static_cast<std::size_t>(labels[i]);
+        CHECK(found.loss[i] == Approx(exact_loss(x.row(i), label)).epsilon(1e-6).margin(1e-6));
+        correct += std::ranges::max_element(x.row(i)) - x.row(i).begin() == labels[i] ? 1 : 0;
+        Row gradient = softmax_of(Row(x.row(i).begin(), x.row(i).end()));
+        gradient[label] -= 1.0f;
+        CHECK(same_bits(found.gradient.row(i), gradient));
+      }
+      CHECK(found.correct == correct);
+    }
+  }
+}
+
+TEST_CASE("softmax_cross_entropy works in place") {
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    GuardedMatrix x = normal_matrix(9, 21, 1, 4);
+    const std::vector<int> labels = labels_for(x);
+    const CrossEntropy apart = cross_entropy(x, labels);
+    std::vector<double> loss(9);
+    const std::size_t correct = softmax_cross_entropy(9, 21, x.data(), x.stride(), labels.data(),
+                                                      x.data(), x.stride(), loss.data());
+    CHECK(x.guards_intact());
+    CHECK(correct == apart.correct);
+    CHECK(loss == apart.loss);
+    CHECK(same_bits(x.values(), apart.gradient.values()));
+  }
+}
+
+TEST_CASE("softmax_cross_entropy of special rows") {
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    GuardedMatrix x(6, 3);
+    x.fill(Row{kNaN, 1, 2,                           //
+               1, kInfinity, 2,                      //
+               -kInfinity, -kInfinity, -kInfinity,   //
+               2, 2, 1,                              // the first largest counts
+               2, 2, 1,                              //
+               1, -kInfinity, 0});
+    const CrossEntropy found = cross_entropy(x, {1, 1, 0, 0, 1, 1});
+    CHECK(found.correct == 1);
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(std::isnan(found.loss[i]));
+      CHECK(all_nan(found.gradient.row(i)));
+    }
+    CHECK(found.loss[3] == found.loss[4]);
+    CHECK(found.loss[5] == std::numeric_limits<double>::infinity());
+    CHECK(found.gradient.at(5, 1) == -1.0f);
+  }
+}
+
+TEST_CASE("softmax_cross_entropy rejects labels that are no column, and short rows") {
+  float x[8] = {};
+  double loss[2] = {};
+  const auto call = [&](const std::vector<int>& labels, std::size_t ldx, std::size_t ldg) {
+    softmax_cross_entropy(2, 3, x, ldx, labels.data(), x, ldg, loss);
+  };
+  CHECK_NOTHROW(call({0, 2}, 3, 3));
+  CHECK_THROWS_WITH(call({0, 3}, 3, 3), ContainsSubstring("label 3 of row 1"));
+  CHECK_THROWS_WITH(call({-1, 0}, 3, 3), ContainsSubstring("label -1 of row 0"));
+  CHECK_THROWS_AS(call({0, 3}, 3, 3), std::invalid_argument);
+  CHECK_THROWS_AS(call({0, 0}, 2, 3), std::invalid_argument);
+  CHECK_THROWS_AS(call({0, 0}, 3, 2), std::invalid_argument);
+}
+
+TEST_CASE("softmax and its loss give the same bits on every fused backend") {
+  for (const std::size_t length : lengths()) {
+    GuardedMatrix x(1, length);
+    x.fill(logits(length));
+    std::vector<CrossEntropy> first;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, length);
+      const BackendScope scope(name);
+      const CrossEntropy found = cross_entropy(x, {0});
+      if (first.empty()) first.push_back(found);
+      CHECK(same_bits(found.gradient.values(), first[0].gradient.values()));
+      CHECK(found.loss == first[0].loss);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
