@@ -100,8 +100,8 @@ def lockstep_to_torch(lockstep, folder, normalization_kind):
     sequences = make_sequences(20, seed=2)
     write_csv(train, make_sequences(60, seed=1))
     write_csv(test, sequences)
-    run(lockstep, "train", train, "--save", model, "--hidden", 8, "--epochs", 5,
-        "--normalize", normalization_kind.replace("_", "-"))
+    run(lockstep, "train", train, "--model", model, "--hidden", 8, "--epochs", 5,
+        "--normalize", normalization_kind.removeprefix("per_"))
 
     with safe_open(model, framework="pt") as file:
         metadata = json.loads(file.metadata()["lockstep"])
