@@ -1,13 +1,20 @@
 // Drives the built `lockstep` command as its users do.
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "catch.h"
+#include "lockstep/rnn/model_file.h"
 #include "process.h"
 #include "temporary_directory.h"
 
@@ -116,7 +123,9 @@ TEST_CASE("command: help and version", "[command]") {
 
 TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
   const std::vector<std::string> parity = {"train", "--dataset", "parity"};
-  require_failure(2, "subcommand", {});
+  require_failure(2, "no verb, expected one of train, evaluate", {});
+  require_failure(2, "unknown verb 'nonsense', expected one of train, evaluate", {"nonsense"});
+  require_failure(2, "from 2 to", {"gradcheck", "--classes", "1"});
   require_failure(2, "--frobnicate", parity + std::vector<std::string>{"--frobnicate"});
   require_failure(2, "synthetic-control, cylinder-bell-funnel, adding, parity",
                   {"train", "--dataset", "nonesuch"});
@@ -127,14 +136,78 @@ TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
   require_failure(2, "reference", parity, {"LOCKSTEP_BACKEND=nonesuch"});
   require_failure(2, "--validation", parity + std::vector<std::string>{"--patience", "3"});
   require_failure(2, "--validation", parity + std::vector<std::string>{"--validation", "1e-9"});
-  const std::vector<std::vector<std::string>> bad_values = {
-      {"--hidden", "0"},          {"--hidden", "1.5"},   {"--hidden", "99999999"},
-      {"--batch-size", "0"},      {"--epochs", "0"},     {"--threads", "-1"},
-      {"--threads", "9999999"},   {"--momentum", "1"},   {"--learning-rate", "0"},
-      {"--learning-rate", "nan"}, {"--clip-norm", "-1"}, {"--sigma", "inf"},
-      {"--decay", "x"},           {"--seed", "-1"},      {"--validation", "1"},
-      {"--schedule", "linear"},   {"--init", "zero"},    {"--normalize", "max"}};
+  const std::vector<std::vector<std::string>> bad_values = {{"--hidden", "0"},
+                                                            {"--hidden", "1.5"},
+                                                            {"--hidden", "99999999"},
+                                                            {"--batch-size", "0"},
+                                                            {"--epochs", "0"},
+                                                            {"--threads", "-1"},
+                                                            {"--threads", "9999999"},
+                                                            {"--momentum", "1"},
+                                                            {"--learning-rate", "0"},
+                                                            {"--learning-rate", "nan"},
+                                                            {"--clip-norm", "-1"},
+                                                            {"--sigma", "inf"},
+                                                            {"--epochs", "1.5"},
+                                                            {"--epochs", "99999999999999999999999"},
+                                                            {"--seed", "18446744073709551616"},
+                                                            {"--decay", "x"},
+                                                            {"--seed", "-1"},
+                                                            {"--validation", "1"},
+                                                            {"--schedule", "linear"},
+                                                            {"--init", "zero"},
+                                                            {"--normalize", "max"}};
   for (const auto& bad : bad_values) require_failure(2, bad[0], parity + bad);
+  require_failure(2, "--init gaussian", parity + std::vector<std::string>{"--sigma", "1"});
+  require_failure(2, "--schedule step", parity + std::vector<std::string>{"--decay", "0.1"});
+  require_failure(2, "--schedule step", parity + std::vector<std::string>{"--decay-epochs", "9"});
+}
+
+TEST_CASE("command: leading zeros do not make a number octal", "[command]") {
+  CHECK(run_json({"train", "--dataset", "parity", "--hidden", "2", "--epochs", "010"})["epochs"] ==
+        10);
+}
+
+TEST_CASE("command: an output that would replace data or the other output is refused",
+          "[command]") {
+  const Fixture fixture;
+  std::filesystem::create_symlink(fixture.data, fixture.directory / "link.csv");
+  for (const std::string& same : {fixture.data, (fixture.directory / "./ramps.csv").string(),
+                                  (fixture.directory / "link.csv").string()}) {
+    for (const char* output : {"--model", "--report"}) {
+      require_failure(2, "same file as DATA", {"train", fixture.data, output, same});
+      require_failure(2, "same file as --test",
+                      {"train", "other.csv", "--test", fixture.data, output, same});
+    }
+  }
+  require_failure(2, "same file as --model",
+                  {"train", fixture.data, "--model", fixture.model, "--report", fixture.model});
+}
+
+TEST_CASE("command: progress fits a terminal of 80 columns, with the time left", "[command]") {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE(terminal >= 0);
+  REQUIRE(::grantpt(terminal) == 0);
+  REQUIRE(::unlockpt(terminal) == 0);
+  const int kept_open = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // else no output is left
+  Process process(command_line({"train", "--dataset", "parity", "--epochs", "1000000000"}), {}, "",
+                  ::ptsname(terminal));
+  std::string shown;
+  while (std::count(shown.begin(), shown.end(), '[') < 8) {
+    char bytes[4096];
+    const ssize_t count = ::read(terminal, bytes, sizeof bytes);
+    REQUIRE(count > 0);
+    shown.append(bytes, static_cast<std::size_t>(count));
+  }
+  ::close(kept_open);
+  ::close(terminal);
+  std::istringstream lines(shown.substr(0, shown.rfind('\r')));
+  for (std::string line; std::getline(lines, line, '\r');) {
+    constexpr std::size_t kEraseSequence = 3;
+    INFO(line);
+    CHECK(line.size() < 80 + kEraseSequence);
+    if (line.size() > kEraseSequence) CHECK_THAT(line, ContainsSubstring(" left "));
+  }
 }
 
 TEST_CASE("command: what cannot be read or written exits with 1", "[command]") {
@@ -154,6 +227,11 @@ TEST_CASE("command: what cannot be read or written exits with 1", "[command]") {
   require_failure(1, "at least two", {"train", one_class});
   const std::string unlabelled = directory.write("bare.csv", without_labels(ramps_csv(4)));
   require_failure(1, "no label", {"train", unlabelled});
+  const std::string latin1 = directory.write("latin1.csv", ramps_csv(4, "\xfc"));
+  require_failure(1, "not valid UTF-8", {"train", latin1, "--model", fixture.model});
+  CHECK(run({"train", latin1, "--epochs", "1"}).code == 0);
+  const std::string long_name = directory / std::string(300, 'a');
+  require_failure(1, "too long", {"train", fixture.data, "--model", long_name});
 }
 
 TEST_CASE("command: a full disk behind standard output is an error", "[command]") {
@@ -269,6 +347,20 @@ TEST_CASE("command: data that does not fit a model is refused in one sentence", 
   // One class in another place of the list of classes: labels are matched by name.
   const std::string ups = fixture.directory.write("ups.csv", ramps_csv(1));
   CHECK(run_json({"evaluate", fixture.model, ups})["accuracy"] == 1.0);
+}
+
+TEST_CASE("command: probabilities that overflow are an error, not output", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "model.safetensors";
+  RnnClassifier model;
+  model.parameters = RnnParameters({1, 2, 2});
+  model.class_names = {"a", "b"};
+  std::fill_n(model.parameters.input_weights(), 2, 1.0F);
+  std::fill_n(model.parameters.output_weights(), 4, std::numeric_limits<float>::max());
+  save_model(model, path);
+  const std::string data = directory.write("a.csv", "sample,step,x\n0,0,0\n1,0,9\n");
+  require_failure(1, "overflows on sequence 1", {"predict", path, data});
+  require_failure(1, "overflows on sequence 1", {"predict", path, data, "--json"});
 }
 
 TEST_CASE("command: one timestep and batches larger than the data work", "[command]") {

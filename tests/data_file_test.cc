@@ -70,6 +70,21 @@ TEST_CASE("Binary data under the name of a text format is refused") {
 
 TEST_CASE("The extension may be in capitals") { CHECK(read("A.TSV", "1\t2\n").size() == 1); }
 
+TEST_CASE("A missing label leaves its sequence unlabelled") {
+  for (const std::string label : {"", "?"}) {
+    const Dataset rows[] = {
+        read("a.tsv", label + "\t1\t2\nup\t3\n"),
+        read("a.ts", "@classLabel true up\n@data\n1,2:" + label + "\n3:up\n"),
+        read("a.csv", "sample,step,x,label\n0,0,1," + label + "\n0,1,2," + label + "\n1,0,3,up\n"),
+    };
+    for (const Dataset& data : rows) {
+      CHECK(data.labels() == Labels{kNoLabel, 0});
+      CHECK(data.class_names() == Names{"up"});
+      CHECK(values_of(data, 0) == Values{1, 2});
+    }
+  }
+}
+
 // ---- .tsv
 
 TEST_CASE("A .tsv holds a label and values per row") {
@@ -96,7 +111,6 @@ TEST_CASE("Bad .tsv rows are refused with their line") {
   CHECK_THAT(refusal("a.tsv", "1\t2\tNaN\t3\n"), ContainsSubstring("a.tsv:1: step 2 is missing"));
   CHECK_THAT(refusal("a.tsv", "1\t2\t?\n"), ContainsSubstring("step 2 is missing ('?')"));
   CHECK_THAT(refusal("a.tsv", "1\t2\t\t3\n"), ContainsSubstring("step 2 is missing ('')"));
-  CHECK_THAT(refusal("a.tsv", "\t2\t3\n"), ContainsSubstring("label (first field) is missing"));
   CHECK_THAT(refusal("a.tsv", "1\tNaN\n"), ContainsSubstring("the row has no values"));
   CHECK_THAT(refusal("a.tsv", "1 2 3\n"), ContainsSubstring("separated by tabs or commas"));
   CHECK_THAT(refusal("a.tsv", "1\t1e39\n"), ContainsSubstring("'1e39', expected a finite float32"));
@@ -169,10 +183,19 @@ TEST_CASE("Bad .ts lines are refused with their number") {
   CHECK_THAT(lines("1,2:3,NaN:a\n"), ContainsSubstring("dimension 2, step 2 is missing ('NaN')"));
   CHECK_THAT(lines("1,2:3,z:a\n"), ContainsSubstring("dimension 2, step 2 is 'z'"));
   CHECK_THAT(lines("1:2:c\n"), ContainsSubstring("label 'c' is not among"));
-  CHECK_THAT(lines("1:2:\n"), ContainsSubstring("the label after the last ':' is missing"));
   CHECK_THAT(lines("1,2\n"), ContainsSubstring("no ':'"));
   const std::string univariate = ts("@univariate true\n@classLabel true a", "1:2:a\n");
   CHECK_THAT(refusal("a.ts", univariate), ContainsSubstring("2 dimensions, expected 1"));
+}
+
+TEST_CASE("A .ts of equal lengths keeps to the length it declares") {
+  const auto with = [](const std::string& header) {
+    return refusal("a.ts", ts("@classLabel true a\n" + header, "1,2:3,4:a\n1,2,3:4,5,6:a\n"));
+  };
+  CHECK_THAT(with("@equalLength true\n@seriesLength 2"),
+             ContainsSubstring("a.ts:7: the line has 3 values per dimension, expected 2 as in"));
+  CHECK(with("@equalLength false\n@seriesLength 2").empty());
+  CHECK(with("@equalLength true").empty());
 }
 
 // ---- .csv
@@ -221,7 +244,6 @@ TEST_CASE("Bad .csv rows are refused with their line") {
   CHECK_THAT(rows("1,1,,a\n"), ContainsSubstring("column 'x' is missing ('')"));
   CHECK_THAT(rows("1,1,q,a\n"), ContainsSubstring("column 'x' is 'q'"));
   CHECK_THAT(rows("1,t,5,a\n"), ContainsSubstring("the step is 't'"));
-  CHECK_THAT(rows("1,1,5,\n"), ContainsSubstring("the label of sample '1' is missing"));
   CHECK_THAT(rows("1,1,5,a\n1,2,5,b\n"), ContainsSubstring("a.csv:3: the label of sample '1'"));
   CHECK_THAT(rows("1,2,5,a\n1,2,5,a\n"), ContainsSubstring("expected increasing steps"));
   CHECK_THAT(rows("1,1,5,a\n2,1,5,a\n1,2,5,a\n"), ContainsSubstring("a.csv:4: sample '1' goes on"));

@@ -36,16 +36,18 @@ inline std::vector<float> normal_floats(std::size_t count, std::uint64_t seed) {
 }
 
 // Distance of `found` from `exact` in units in the last place of the latter; below the normal range
-// in units of the smallest denormal. Infinity counts as 2^128, the float after the largest; a NaN on
-// one side only is infinitely far.
+// in units of the smallest denormal. Infinity counts as 2^128, the float after the largest; a NaN
+// on one side only is infinitely far.
 inline double ulp_error(float found, double exact) {
   if (std::isnan(found) || std::isnan(exact)) {
     return std::isnan(found) && std::isnan(exact) ? 0 : std::numeric_limits<double>::infinity();
   }
   const auto finite = [](double x) { return std::clamp(x, -0x1p128, 0x1p128); };
-  exact = finite(exact);
-  const int exponent = exact == 0 ? -126 : std::clamp(std::ilogb(exact), -126, 127);
-  return std::abs(finite(static_cast<double>(found)) - exact) / std::ldexp(1.0, exponent - 23);
+  // The exponent field of a double alone is a power of two; std::ilogb is too slow for all floats.
+  constexpr std::uint64_t kExponent = 0x7FF0000000000000;
+  const double power = std::bit_cast<double>(std::bit_cast<std::uint64_t>(exact) & kExponent);
+  const double unit = std::clamp(power, 0x1p-126, 0x1p127) * 0x1p-23;
+  return std::abs(finite(static_cast<double>(found)) - finite(exact)) / unit;
 }
 
 }  // namespace lockstep

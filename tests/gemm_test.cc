@@ -55,7 +55,8 @@ struct Expected {
   [[nodiscard]] double worst_error(const GuardedMatrix& c) const {
     double worst = 0;
     for (std::size_t i = 0; i < value.size(); ++i) {
-      const double error = std::abs(static_cast<double>(c.at(i / c.cols(), i % c.cols())) - value[i]);
+      const double error =
+          std::abs(static_cast<double>(c.at(i / c.cols(), i % c.cols())) - value[i]);
       const double units = error == 0 ? 0 : error / (size[i] * 0x1p-24);
       if (!(units <= worst)) worst = units;  // takes NaN too
     }
@@ -121,7 +122,8 @@ TEST_CASE("gemm is within its error bound for every small shape") {
   Random random(1);
   for (std::size_t m = 0; m <= 26; ++m) {
     for (std::size_t n = 0; n <= 70; ++n) {
-      for (const std::size_t k : {0, 1, 2, 5, 17}) check_on_every_backend(varied(m, n, k, random));
+      for (const std::size_t k : {0u, 1u, 2u, 5u, 17u})
+        check_on_every_backend(varied(m, n, k, random));
     }
   }
 }
@@ -153,8 +155,8 @@ TEST_CASE("gemm is within its error bound for large shapes") {
 
 // Products of these sizes are worth eight threads: by panels of columns, and by rows.
 TEST_CASE("gemm gives the same bits for any number of threads and on every fused backend") {
-  for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
-           {41, 531, 211}, {307, 61, 257}, {7, 640, 1024}}) {
+  for (const auto& [m, n, k] :
+       std::vector<std::array<std::size_t, 3>>{{41, 531, 211}, {307, 61, 257}, {7, 640, 1024}}) {
     for (const Transpose transpose : kTransposes) {
       Problem p{m, n, k, transpose, transpose, 1, 1};
       const Operands in(p);
@@ -266,9 +268,8 @@ TEST_CASE("gemm names the argument that does not fit") {
   CHECK_THROWS_WITH(call(Transpose::no, 4, 3, 3, nullptr, x), ContainsSubstring("A or B is null"));
   CHECK_THROWS_WITH(call(Transpose::no, 4, 3, 3, x, nullptr), ContainsSubstring("C is null"));
   CHECK_THROWS_AS(call(Transpose::no, 3, 3, 3, x, x), std::invalid_argument);
-  CHECK_THROWS_AS(
-      gemm(Transpose::no, Transpose::no, 1, 1, 1, 1, x, 1, x, 1, 0, x + 1, 1, -1),
-      std::invalid_argument);
+  CHECK_THROWS_AS(gemm(Transpose::no, Transpose::no, 1, 1, 1, 1, x, 1, x, 1, 0, x + 1, 1, -1),
+                  std::invalid_argument);
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace lockstep {
 // a NaN, so that a kernel that uses what it must not read shows it too.
 class GuardedMatrix {
  public:
-  // `slack` guards between rows; the first element stands `offset` floats after a cache line's begin.
+  // `slack` guards between rows; the first element stands `offset` floats after a cache line's
+  // begin.
   GuardedMatrix(std::size_t rows, std::size_t cols, std::size_t slack = 0, std::size_t offset = 0)
       : rows_(rows),
         cols_(cols),

@@ -393,6 +393,8 @@ TEST_CASE("metadata that does not fit the model is refused") {
   CHECK(contains(reason(start + names + "}"), "metadata lacks version"));
   CHECK(contains(reason(start + none + "}"), "metadata lacks version"));
   CHECK(contains(reason(start + R"(\"class_names\":[1,2],)" + none + "}"), "of a wrong type"));
+  CHECK(contains(reason(start + R"(\"class_names\":[\"a\",\"a\"],)" + none + "}"),
+                 "it has two classes \"a\""));
   CHECK(contains(reason(start + R"(\"class_names\":[\"a\"],)" + none + "}"),
                  "1 class names for 2 classes"));
   CHECK(contains(reason(R"({\"version\":2,)" + names + "," + none + "}"),
@@ -433,6 +435,14 @@ TEST_CASE("a model that could not be read again is not saved") {
     model.class_names[0] = "\xff";
     CHECK(contains(save_complaint(model, path), "not valid UTF-8"));
   }
+  SECTION("two classes of one name") {
+    model.class_names[0] = model.class_names[1];
+    CHECK(contains(save_complaint(model, path), "it has two classes"));
+  }
+  SECTION("a class name longer than a header may be") {
+    model.class_names[0] = std::string(std::size_t{5} << 20, 'a');
+    CHECK(contains(save_complaint(model, path), "would exceed 4194304 bytes"));
+  }
   SECTION("a normalization for other channels") {
     model.normalization.mean.pop_back();
     CHECK(contains(save_complaint(model, path), "each of 2 channels"));
@@ -469,18 +479,24 @@ TEST_CASE("only a regular file is replaced") {
   const fs::path path = directory / "folder";
   fs::create_directory(path);
   CHECK(contains(save_complaint(small_model(), path), "other than a regular file"));
+  const fs::path too_long = directory / std::string(300, 'a');
+  CHECK(contains(save_complaint(small_model(), too_long), "File name too long"));
 }
 
-TEST_CASE("a saved file replaces the old one and follows the umask") {
+TEST_CASE("a saved file replaces the old one; its mode is that one's or the umask's") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "model.safetensors";
+  const auto mode = [&] { return fs::status(path).permissions() & fs::perms::mask; };
+  const mode_t previous = ::umask(007);
+  save_model(small_model(), path);
+  CHECK(mode() == fs::perms{0660});
   write_file(path, "old");
-  const mode_t previous = ::umask(027);
+  fs::permissions(path, fs::perms{0604});
   save_model(small_model(), path);
   ::umask(previous);
   CHECK(load_model(path).parameters == small_model().parameters);
   CHECK(count_files(directory / "") == 1);
-  CHECK((fs::status(path).permissions() & fs::perms::mask) == fs::perms{0640});
+  CHECK(mode() == fs::perms{0604});
 }
 
 TEST_CASE("a path that is no file is an error that names it") {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "catch.h"
@@ -22,11 +23,13 @@ namespace lockstep {
 class Process {
  public:
   /// `arguments[0]` is the program's path. `environment` holds additions such as "NAME=value".
-  /// Standard output goes to the file `output`, or is kept for out() if that is empty.
+  /// Standard output and standard error go to the files `output` and `errors`, or are kept for
+  /// out() and err() where those are empty.
   explicit Process(const std::vector<std::string>& arguments,
-                   const std::vector<std::string>& environment = {}, std::string output = "")
+                   const std::vector<std::string>& environment = {}, std::string output = "",
+                   std::string errors = "")
       : output_(output.empty() ? (directory_ / "out").string() : std::move(output)),
-        errors_((directory_ / "err").string()) {
+        errors_(errors.empty() ? (directory_ / "err").string() : std::move(errors)) {
     posix_spawn_file_actions_t files;
     REQUIRE(::posix_spawn_file_actions_init(&files) == 0);
     constexpr int kWrite = O_WRONLY | O_CREAT | O_TRUNC;

@@ -8,7 +8,7 @@ struct CpuFeatures {
   // x86-64
   bool ssse3 = false;
   bool sse4 = false;       // SSE4.2, PCLMUL, AES
-  bool avx2 = false;       // AVX2, FMA, BMI 1 and 2, F16C
+  bool avx2 = false;       // AVX2, FMA, BMI 1 and 2, LZCNT, POPCNT, F16C
   bool avx512 = false;     // AVX-512 F, CD, BW, DQ, VL
   bool avx512_dl = false;  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
   bool avx512_bf16 = false;  // and BF16 (Zen 4)

@@ -52,6 +52,7 @@ std::span<const Entry> entries() {
       {"highway/sse4", LOCKSTEP_HIGHWAY_TARGET("SSE4"), &CpuFeatures::sse4},
       {"xsimd/sse4", LOCKSTEP_XSIMD_TABLE(xsimd_sse4), &CpuFeatures::sse4},
       {"highway/ssse3", LOCKSTEP_HIGHWAY_TARGET("SSSE3"), &CpuFeatures::ssse3},
+      {"highway/sse2", LOCKSTEP_HIGHWAY_TARGET("SSE2"), nullptr},
 #elif defined(__aarch64__)
       {"highway/sve2_128", LOCKSTEP_HIGHWAY_TARGET("SVE2_128"), &CpuFeatures::sve2_128_bits},
       {"highway/sve_256", LOCKSTEP_HIGHWAY_TARGET("SVE_256"), &CpuFeatures::sve_256_bits},
@@ -114,8 +115,9 @@ const Entry& entry_of(const Backend& backend) {
 const Backend& active() {
   const Backend* backend = g_active.load(std::memory_order_acquire);
   if (backend == nullptr) {
-    backend = &default_entry().table();
-    g_active.store(backend, std::memory_order_release);
+    const Backend* preset = &default_entry().table();
+    // A backend that another thread forced in the meantime stays.
+    if (g_active.compare_exchange_strong(backend, preset)) backend = preset;
   }
   return *backend;
 }

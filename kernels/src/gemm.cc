@@ -2,6 +2,7 @@
 #include "lockstep/gemm.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "argument_check.h"
 #include "dispatch.h"
@@ -11,6 +12,8 @@
 
 namespace lockstep {
 namespace {
+
+static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
 // Rows of B per pass: 256 rows of a 64-column panel are 64 KiB, which stay in the second-level cache
 // while all row tiles pass over them. Cutting continues the chains (see GemmStrip), so this
@@ -34,7 +37,7 @@ void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
     const bool last = done + pass.k == whole.k;
     pass.a = whole.a + static_cast<std::ptrdiff_t>(done) * whole.a_k_stride;
     pass.b = whole.b + static_cast<std::ptrdiff_t>(done) * whole.b_k_stride;
-    pass.epilogue = last ? whole.epilogue : TileEpilogue::none;
+    pass.epilogue = last ? whole.epilogue : Epilogue::none;
     backend.gemm_strip(pass);
     pass.start = whole.c;
     pass.start_row_stride = whole.c_row_stride;
@@ -102,7 +105,10 @@ void multiply_panel(const Gemm& g, const Backend& backend, Range rows, std::size
 void multiply(const Gemm& g, const Backend& backend, int threads) {
   const std::size_t panels = (g.n + backend.panel - 1) / backend.panel;
   const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
-  if (work < threads * kWorkPerThread) threads = 1 + static_cast<int>(work / kWorkPerThread);
+  const std::size_t row_tiles = (g.m + kTileRows - 1) / kTileRows;
+  const double useful = std::min(1 + work / kWorkPerThread,
+                                 static_cast<double>(std::max(panels, row_tiles)));
+  threads = std::min(threads, static_cast<int>(useful));
   const bool by_panels = panels >= static_cast<std::size_t>(threads);
   parallel(threads, [&](const Team& team) {
     const Range whole_rows{0, g.m};
@@ -152,6 +158,8 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size
   }
 }
 
+constexpr std::size_t kMaxFloats = static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(float);
+
 struct PackedMatrix::Storage {
   const Backend& backend;
   AlignedVector<float> panels;
@@ -165,7 +173,10 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
 PackedMatrix::PackedMatrix(std::size_t k, std::size_t n) : k_(k), n_(n) {
   const Backend& backend = dispatch();
   const std::size_t panels = (n + backend.panel - 1) / backend.panel;
-  storage_.reset(new Storage{backend, AlignedVector<float>(panels * k * backend.panel)});
+  const std::size_t width = backend.panel;
+  require(panels <= kMaxFloats / width && (k == 0 || panels * width <= kMaxFloats / k),
+          "PackedMatrix", "k x n is more than the memory can hold");
+  storage_ = std::make_unique<Storage>(Storage{backend, AlignedVector<float>(panels * k * width)});
 }
 
 std::size_t PackedMatrix::panels() const {
@@ -202,6 +213,8 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   require(last_panel <= b.panels(), "gemm_packed", "there are not so many panels");
   if (g.m == 0 || first_panel >= last_panel) return;
   require(g.lda >= b.k() && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
+  require((g.a != nullptr || b.k() == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
+  require(g.epilogue != Epilogue::tanh_gradient || g.h != nullptr, "gemm_packed", "h is null");
   const Backend& backend = b.storage_->backend;
   note_backend(backend);
   GemmStrip s{};
@@ -214,7 +227,7 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   s.start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride);
   s.beta = 1.0f;
   s.c_row_stride = static_cast<std::ptrdiff_t>(g.ldc);
-  s.epilogue = static_cast<TileEpilogue>(g.epilogue);
+  s.epilogue = g.epilogue;
   s.h_row_stride = static_cast<std::ptrdiff_t>(g.ldh);
   for (std::size_t p = first_panel; p < last_panel; ++p) {
     const std::size_t column = p * backend.panel;

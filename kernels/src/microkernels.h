@@ -4,14 +4,9 @@
 
 #include <cstddef>
 
-namespace lockstep {
+#include "lockstep/gemm.h"
 
-// What happens to a finished accumulator before it is stored. The values are in registers.
-enum class TileEpilogue {
-  none,
-  tanh,           // c = tanh(acc)
-  tanh_gradient,  // c = acc * (1 - h^2), h elementwise beside c
-};
+namespace lockstep {
 
 // One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns.
 //
@@ -40,7 +35,7 @@ struct GemmStrip {
   float beta;
   float* c;
   std::ptrdiff_t c_row_stride;
-  TileEpilogue epilogue;
+  Epilogue epilogue;
   const float* h;
   std::ptrdiff_t h_row_stride;
 };

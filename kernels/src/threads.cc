@@ -1,6 +1,7 @@
 #include "lockstep/threads.h"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <stdexcept>
 
@@ -36,6 +37,15 @@ ControlWord control_word() { return 0; }
 void set_control_word(ControlWord) {}
 #endif
 
+// A busy-wait hint to the core.
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 class ControlWordScope {
  public:
   explicit ControlWordScope(ControlWord word) : saved_(control_word()) { set_control_word(word); }
@@ -49,6 +59,31 @@ class ControlWordScope {
 
 }  // namespace
 
+// OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps the
+// very threads that it waits for off the cores.
+class detail::Barrier {
+ public:
+  void wait(int size) {
+    const unsigned phase = phase_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
+      arrived_.store(0, std::memory_order_relaxed);
+      phase_.store(phase + 1, std::memory_order_release);
+      phase_.notify_all();
+      return;
+    }
+    constexpr int kSpins = 1000;
+    for (int i = 0; i < kSpins; ++i) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      pause();
+    }
+    phase_.wait(phase, std::memory_order_acquire);
+  }
+
+ private:
+  std::atomic<int> arrived_{0};
+  std::atomic<unsigned> phase_{0};
+};
+
 const ThreadChoice& default_threads() {
 #if LOCKSTEP_HAVE_OPENMP
   static const ThreadChoice choice = choose_threads(read_thread_limits());
@@ -59,9 +94,10 @@ const ThreadChoice& default_threads() {
 }
 
 int resolve_threads(int requested) {
-  if (requested < 0) {
+  if (requested < 0 || requested > kMaxThreads) {
     throw std::invalid_argument("threads: " + std::to_string(requested) +
-                                " is negative; give a count, or 0 for the default");
+                                " is not a count up to " + std::to_string(kMaxThreads) +
+                                ", or 0 for the default");
   }
 #if LOCKSTEP_HAVE_OPENMP
   if (requested > 0) return requested;
@@ -72,11 +108,7 @@ int resolve_threads(int requested) {
 }
 
 void Team::barrier() const {
-#if LOCKSTEP_HAVE_OPENMP
-  if (size_ > 1) {
-#pragma omp barrier
-  }
-#endif
+  if (barrier_ != nullptr) barrier_->wait(size_);
 }
 
 void detail::parallel(int threads, void (*call)(void* body, const Team&), void* body) {
@@ -84,15 +116,18 @@ void detail::parallel(int threads, void (*call)(void* body, const Team&), void* 
   if (threads > 1) {
     const ControlWord mode = control_word();
     std::exception_ptr failure;
+    Barrier barrier;
 #pragma omp parallel num_threads(threads)
     {
       const ControlWordScope scope(mode);
+      const Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);
       try {
-        call(body, Team(omp_get_thread_num(), omp_get_num_threads()));
+        call(body, team);
       } catch (...) {
 #pragma omp critical(lockstep_failure)
         if (failure == nullptr) failure = std::current_exception();
       }
+      team.barrier();  // so that OpenMP's, at the end of the region, has nothing to wait for
     }
     if (failure != nullptr) std::rethrow_exception(failure);
     return;
@@ -100,7 +135,7 @@ void detail::parallel(int threads, void (*call)(void* body, const Team&), void* 
 #else
   static_cast<void>(threads);
 #endif
-  call(body, Team(0, 1));
+  call(body, Team());
 }
 
 FlushDenormals::FlushDenormals() : saved_(control_word()) { set_control_word(saved_ | kFlushBits); }

@@ -154,7 +154,7 @@ std::string matrix_labels(const Grid& grid, const std::vector<std::string>& name
 
 std::string escape_html(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
+  for (const char c : printable(std::string(text))) {
     switch (c) {
       case '&':
         escaped += "&amp;";

@@ -46,6 +46,13 @@ void require_labels(const Dataset& data, const std::string& name) {
                            " (counted from 0) has no label, which is needed here");
 }
 
+void require_trainable(const Dataset& data, const std::string& name) {
+  require_labels(data, name);
+  if (data.classes() >= 2) return;
+  throw std::runtime_error(name + " has only the class '" + data.class_names()[0] +
+                           "', but a classifier needs at least two");
+}
+
 void require_channels(const Dataset& data, std::size_t channels, const std::string& name) {
   if (data.channels() == channels) return;
   throw std::runtime_error(name + " has " + counted(data.channels(), "channel", "channels") +

@@ -31,8 +31,10 @@ void require_data_source(const DataSource& source, std::string_view verb);
 [[nodiscard]] TrainTest load_builtin(const std::string& dataset);
 
 /// These throw std::runtime_error, one sentence that begins with `name`, if the set is empty, if a
-/// sequence has no label, or if the set's channels or classes are not those expected.
+/// sequence has no label, if there are fewer than two classes, or if the set's channels or classes
+/// are not those expected.
 void require_labels(const Dataset& data, const std::string& name);
+void require_trainable(const Dataset& data, const std::string& name);
 void require_channels(const Dataset& data, std::size_t channels, const std::string& name);
 [[nodiscard]] Dataset match_classes(const Dataset& data,
                                     const std::vector<std::string>& class_names,

@@ -75,9 +75,11 @@ ordered_json evaluation_json(const Evaluation& e, const std::vector<std::string>
 }
 
 std::string evaluation_text(const Evaluation& e, const std::vector<std::string>& class_names) {
-  const std::size_t width = column_width(class_names, text_width("true \\ predicted"));
+  std::vector<std::string> names;
+  for (const std::string& name : class_names) names.push_back(printable(name));
+  const std::size_t width = column_width(names, text_width("true \\ predicted"));
   return format("accuracy  %.4f   loss %.4f   (%zu sequences)\n\n", e.accuracy, e.loss, e.samples) +
-         class_table(e, class_names, width) + "\n" + confusion_table(e, class_names, width);
+         class_table(e, names, width) + "\n" + confusion_table(e, names, width);
 }
 
 }  // namespace lockstep::command

@@ -5,8 +5,6 @@
 #include <limits>
 #include <stdexcept>
 
-#include "interrupt.h"
-
 namespace lockstep::command {
 namespace {
 
@@ -17,8 +15,11 @@ class EarlyStopping {
 
   void note(const EpochResult& epoch, const RnnParameters& parameters) {
     last_epoch_ = epoch.epoch;
-    if (patience_ == 0 || !(epoch.validation_loss < best_loss_)) return;
-    best_loss_ = epoch.validation_loss;
+    if (patience_ == 0) return;
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    const double loss = std::isnan(epoch.validation_loss) ? kInfinity : epoch.validation_loss;
+    if (best_epoch_ > 0 && loss >= best_loss_) return;
+    best_loss_ = loss;
     best_epoch_ = epoch.epoch;
     best_ = parameters;
   }
@@ -36,7 +37,7 @@ class EarlyStopping {
   std::size_t patience_;
   std::size_t last_epoch_ = 0;
   std::size_t best_epoch_ = 0;
-  double best_loss_ = std::numeric_limits<double>::infinity();
+  double best_loss_ = 0;
   RnnParameters best_;
 };
 
@@ -76,8 +77,8 @@ double FitResult::timesteps_per_second() const {
 }
 
 FitResult fit(RnnParameters& parameters, const Dataset& train, const Dataset& validation,
-              const TrainCommand& command, const FitObserver& observer) {
-  const InterruptHandler interrupt;
+              const TrainCommand& command, const FitObserver& observer,
+              const InterruptHandler& interrupt) {
   Trainer trainer(parameters, command.training);
   EarlyStopping stopping(command.patience);
   FitResult result;

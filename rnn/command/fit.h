@@ -3,6 +3,7 @@
 #include <functional>
 #include <vector>
 
+#include "interrupt.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/trainer.h"
@@ -27,11 +28,11 @@ struct FitResult {
 };
 
 /// Trains until the epochs are done, the validation loss stops to improve (`validation` may be
-/// empty), or SIGINT or SIGTERM comes. Both sets are normalized and labelled. Throws
+/// empty), or `interrupt` has noted a signal. Both sets are normalized and labelled. Throws
 /// std::runtime_error if the loss or a weight becomes NaN or infinite.
 [[nodiscard]] FitResult fit(RnnParameters& parameters, const Dataset& train,
                             const Dataset& validation, const TrainCommand& command,
-                            const FitObserver& observer);
+                            const FitObserver& observer, const InterruptHandler& interrupt);
 
 /// Evaluates normalized and labelled data.
 [[nodiscard]] Evaluation evaluate_on(const RnnParameters& parameters, const Dataset& data,

@@ -17,8 +17,6 @@ namespace {
 using nlohmann::ordered_json;
 
 // The bounds that the documentation of check_gradients gives for sound gradients.
-constexpr double kAnalyticBound = 1e-6;
-constexpr double kFastBound = 1e-5;
 
 struct GradcheckCommand {
   DataSource source;
@@ -51,7 +49,7 @@ Dataset random_data(const GradcheckCommand& command, Random& random) {
 // The first sequences of the source: finite differences need two losses for each entry.
 Dataset real_data(const GradcheckCommand& command) {
   Dataset all = load_data(command.source);
-  require_labels(all, command.source.name());
+  require_trainable(all, command.source.name());
   std::vector<std::size_t> first(std::min(command.sequences, all.size()));
   std::iota(first.begin(), first.end(), std::size_t{0});
   Dataset data = all.subset(first);
@@ -60,7 +58,7 @@ Dataset real_data(const GradcheckCommand& command) {
 }
 
 bool is_sound(const GradientError& error) {
-  return error.analytic_error < kAnalyticBound && error.fast_error < kFastBound;
+  return error.analytic_error < kAnalyticErrorBound && error.fast_error < kFastErrorBound;
 }
 
 ordered_json gradcheck_json(const std::vector<GradientError>& errors) {
@@ -73,8 +71,8 @@ ordered_json gradcheck_json(const std::vector<GradientError>& errors) {
                        {"sound", is_sound(e)}});
   }
   return {{"backend", active_backend().name},
-          {"analytic_bound", kAnalyticBound},
-          {"fast_bound", kFastBound},
+          {"analytic_bound", kAnalyticErrorBound},
+          {"fast_bound", kFastErrorBound},
           {"tensors", tensors}};
 }
 
@@ -88,8 +86,8 @@ std::string gradcheck_text(const std::vector<GradientError>& errors, const RnnSh
         pad(e.tensor, 14) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
                                    e.analytic_error, e.fast_error, is_sound(e) ? "ok" : "WRONG");
   }
-  return text +
-         format("bound                               %14.2e  %10.2e\n", kAnalyticBound, kFastBound);
+  return text + format("bound                               %14.2e  %10.2e\n", kAnalyticErrorBound,
+                       kFastErrorBound);
 }
 
 int run_gradcheck(const GradcheckCommand& command) {
@@ -111,23 +109,22 @@ int run_gradcheck(const GradcheckCommand& command) {
 Verb add_gradcheck(CLI::App& command) {
   const auto options = std::make_shared<GradcheckCommand>();
   CLI::App* app = command.add_subcommand("gradcheck", "Check the gradients of the fast path");
-  const auto add_size = [app](const char* flag, std::size_t& size, const char* help) {
-    constexpr double kMost = 65536;
-    return app->add_option(flag, size, help)->check(in_range(1, kMost))->capture_default_str();
+  const auto add_size = [app](const char* flag, std::size_t& size, const char* help,
+                              std::uint64_t least = 1) {
+    constexpr std::uint64_t kMost = 65536;
+    add_count(*app, flag, size, least, kMost, help);
   };
   add_data_source(*app, options->source);
   add_size("--hidden", options->hidden, "Recurrent units");
   add_size("--features", options->features, "Channels of the random problem");
-  add_size("--classes", options->classes, "Classes of the random problem");
+  add_size("--classes", options->classes, "Classes of the random problem", 2);
   add_size("--sequences", options->sequences, "Sequences, of DATA the first ones");
   add_size("--length", options->length, "Longest sequence of the random problem");
   add_size("--entries", options->entries, "Entries of each tensor to take finite differences of");
   app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
       ->check(positive())
       ->capture_default_str();
-  app->add_option("--seed", options->seed, "Seed of weights and problem")
-      ->check(in_range(0, kUnlimited))
-      ->capture_default_str();
+  add_count(*app, "--seed", options->seed, 0, kUnlimitedCount, "Seed of weights and problem");
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object instead of a table");
   app->footer(

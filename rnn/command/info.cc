@@ -87,7 +87,7 @@ std::string model_text(const RnnClassifier& model) {
   const RnnParameters& parameters = model.parameters;
   return format("features       %zu\nhidden         %zu\nclasses        %zu: ",
                 parameters.shape.features, parameters.shape.hidden, parameters.shape.classes) +
-         join(model.class_names, ", ") +
+         printable(join(model.class_names, ", ")) +
          format("\nparameters     %zu\n", parameters.recurrent.size() + parameters.output.size()) +
          "normalization  " + choice_name(kNormalizations, model.normalization.kind) +
          "\nweights        " + hash_text(weights_hash(parameters)) + "\n";

@@ -1,10 +1,12 @@
 // The `lockstep` command. Exit codes: see kHelp.
+#include <algorithm>
 #include <cstdio>
 #include <new>
 #include <sstream>
 
 #include "option_parsing.h"
 #include "output.h"
+#include "text.h"
 #include "verbs.h"
 
 namespace lockstep::command {
@@ -28,7 +30,7 @@ constexpr const char* kHelp =
     "default number of threads.";
 
 void complain(const std::string& sentence) {
-  std::fputs(("lockstep: " + sentence + "\n").c_str(), stderr);
+  std::fputs(("lockstep: " + printable(sentence) + "\n").c_str(), stderr);
 }
 
 // Requests for help and version arrive as exceptions too.
@@ -41,6 +43,16 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
   return 0;
 }
 
+// CLI11 would say of an unknown verb only that a verb is missing.
+void require_verb(const std::string& word, const std::vector<Verb>& verbs) {
+  if (word.starts_with('-')) return;
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs) names.push_back(verb.app->get_name());
+  if (std::find(names.begin(), names.end(), word) != names.end()) return;
+  throw UsageError((word.empty() ? "no verb" : "unknown verb '" + word + "'") +
+                   ", expected one of " + join(names, ", "));
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Trains recurrent networks on sequences, fast, and the same to the last bit."};
   app.name("lockstep");
@@ -49,6 +61,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   const std::vector<Verb> verbs = {add_train(app), add_evaluate(app), add_predict(app),
                                    add_info(app), add_gradcheck(app)};
+  require_verb(argc > 1 ? argv[1] : "", verbs);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,6 +1,7 @@
 #include "option_parsing.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "lockstep/backend.h"
 #include "text.h"
@@ -22,6 +23,21 @@ std::string range_text(double low, double high) {
 }
 
 }  // namespace
+
+CLI::Validator whole_number(std::uint64_t low, std::uint64_t high) {
+  const auto check = [=](std::string& text) {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || stop != end || value < low || value > high) {
+      return "expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
+             ", found '" + text + "'";
+    }
+    text = std::to_string(value);
+    return std::string();
+  };
+  return {check, ""};
+}
 
 CLI::Validator in_range(double low, double high) {
   return number_that([=](double value) { return value >= low && value <= high; },
@@ -53,9 +69,7 @@ CLI::Validator one_of(std::vector<std::string> words) {
 
 void add_threads_option(CLI::App& app, int& threads) {
   constexpr int kMost = 1024;  // far more than help, and few enough to start
-  app.add_option("--threads", threads, "Threads; 0: as many CPUs as the process may use")
-      ->check(in_range(0, kMost))
-      ->capture_default_str();
+  add_count(app, "--threads", threads, 0, kMost, "Threads; 0: as many CPUs as the process may use");
 }
 
 void add_backend_option(CLI::App& app, std::string& backend) {

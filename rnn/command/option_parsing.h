@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <stdexcept>
@@ -26,6 +27,12 @@ struct Verb {
 /// As an upper bound: any finite number.
 inline constexpr double kUnlimited = std::numeric_limits<double>::max();
 
+/// As an upper bound: any whole number that 64 bits hold.
+inline constexpr std::uint64_t kUnlimitedCount = std::numeric_limits<std::uint64_t>::max();
+
+/// Accepts whole numbers in [low, high], written in decimal digits alone. For Option::transform: it
+/// drops leading zeros, which CLI11 would read as the sign of octal digits.
+[[nodiscard]] CLI::Validator whole_number(std::uint64_t low, std::uint64_t high);
 /// Accepts the numbers in [low, high]; NaN is in no range.
 [[nodiscard]] CLI::Validator in_range(double low, double high);
 /// Accepts the numbers in [low, high) and in (low, high), with finite bounds.
@@ -62,6 +69,15 @@ CLI::Option* add_choice(CLI::App& app, const std::string& flag, Enum& value,
   return app.add_option_function<std::string>(flag, assign, help)
       ->check(one_of(words))
       ->default_str(choice_name(choices, value));
+}
+
+/// An option for a whole number in [low, high], where `high` fits an Integer.
+template <class Integer>
+CLI::Option* add_count(CLI::App& app, const std::string& flag, Integer& value, std::uint64_t low,
+                       std::uint64_t high, const std::string& help) {
+  return app.add_option(flag, value, help)
+      ->transform(whole_number(low, high))
+      ->capture_default_str();
 }
 
 /// The options --threads and --backend, which most verbs share.

@@ -28,10 +28,18 @@ void flush_output() {
 void require_writable(const std::filesystem::path& path, std::string_view role) {
   try {
     require_replaceable(path);
-  } catch (const std::system_error& error) {
+  } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot write the " + std::string(role) + " '" + path.string() +
                              "': " + error.what());
   }
+}
+
+bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  if (a.empty() || b.empty()) return false;
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto canonical = std::filesystem::weakly_canonical(a, error);
+  return !error && canonical == std::filesystem::weakly_canonical(b, error);
 }
 
 }  // namespace lockstep::command

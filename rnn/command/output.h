@@ -14,4 +14,7 @@ void flush_output();
 /// file in the sentence ("model", "report"). Asked before work begins whose result would be lost.
 void require_writable(const std::filesystem::path& path, std::string_view role);
 
+/// Whether both paths name one file, which need not exist; an empty path names none.
+[[nodiscard]] bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b);
+
 }  // namespace lockstep::command

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <span>
 
@@ -58,6 +59,16 @@ std::string json_row(std::size_t index, const std::string& class_name,
          probability_list(probabilities) + "]}\n";
 }
 
+void require_finite(std::span<const float> probabilities, std::size_t classes,
+                    const std::string& name) {
+  const auto bad = std::find_if_not(probabilities.begin(), probabilities.end(),
+                                    [](float p) { return std::isfinite(p); });
+  if (bad == probabilities.end()) return;
+  const auto sequence = static_cast<std::size_t>(bad - probabilities.begin()) / classes;
+  throw std::runtime_error(name + ": the model overflows on sequence " + std::to_string(sequence) +
+                           " (counted from 0): its probabilities are not finite");
+}
+
 int run_predict(const PredictCommand& command) {
   require_data_source(command.source, "predict");
   select_backend(command.backend);
@@ -67,6 +78,7 @@ int run_predict(const PredictCommand& command) {
   model.normalization.apply(data);
   const std::vector<float> all = predict_proba(model.parameters, data, command.threads);
   const std::size_t classes = model.class_names.size();
+  require_finite(all, classes, command.source.name());
   if (!command.json) print(csv_header(model.class_names));
   for (std::size_t i = 0; i < data.size(); ++i) {
     const auto probabilities = std::span(all).subspan(i * classes, classes);
@@ -91,7 +103,9 @@ Verb add_predict(CLI::App& command) {
   app->footer(
       "Prints the class and the probability of every class for each sequence, as CSV with a "
       "header\n"
-      "or as JSON lines. Labels in the data are ignored. A built-in set means its test part.\n\n"
+      "or as JSON lines. Labels in the data are ignored and may be missing ('?' or empty); in .tsv "
+      "and\n"
+      ".txt files the first field is always the label. A built-in set means its test part.\n\n"
       "Examples:\n"
       "  lockstep predict model.safetensors new.csv > predictions.csv\n"
       "  lockstep predict model.safetensors new.npz --json");

@@ -22,18 +22,36 @@ std::size_t terminal_columns() {
 }
 
 std::string bar(double fraction) {
-  constexpr std::size_t kWidth = 20;
+  constexpr std::size_t kWidth = 10;
   const auto done = static_cast<std::size_t>(fraction * kWidth);
-  return "[" + std::string(done, '#') + std::string(kWidth - done, '.') + "]";
+  std::string text(kWidth + 2, '.');
+  text.front() = '[';
+  text.back() = ']';
+  std::fill_n(text.begin() + 1, done, '#');
+  return text;
 }
 
 std::string time_text(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  constexpr double kMost = 3.6e8;  // 100000 hours
+  const auto whole = static_cast<long long>(std::min(seconds, kMost) + 0.5);
   if (whole < 3600) return format("%lld:%02lld", whole / 60, whole % 60);
   return format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 }  // namespace
+
+std::string progress_text(const BatchProgress& progress, const EpochResult& last,
+                          std::size_t epochs, std::size_t timesteps, double seconds) {
+  const double epochs_done =
+      static_cast<double>(progress.epoch - 1) +
+      static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
+  const double fraction = epochs_done / static_cast<double>(epochs);
+  std::string text = bar(fraction) + format(" %zu/%zu  ", progress.epoch, epochs) +
+                     time_text(seconds / fraction - seconds) + " left  " +
+                     with_unit(epochs_done * static_cast<double>(timesteps) / seconds) + " steps/s";
+  if (last.epoch > 0) text += format("  loss %.4g  accuracy %.4f", last.loss, last.accuracy);
+  return text;
+}
 
 Progress::Progress(std::size_t epochs, std::size_t timesteps, bool quiet)
     : visible_(!quiet && ::isatty(STDERR_FILENO) == 1), epochs_(epochs), timesteps_(timesteps) {}
@@ -46,20 +64,8 @@ void Progress::on_batch(const BatchProgress& progress) {
   const auto now = Clock::now();
   if (!visible_ || now < next_draw_) return;
   next_draw_ = now + kRedrawEvery;
-  draw(progress, std::chrono::duration<double>(now - start_).count());
-}
-
-void Progress::draw(const BatchProgress& progress, double seconds) const {
-  const double epochs_done =
-      static_cast<double>(progress.epoch - 1) +
-      static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
-  const double fraction = epochs_done / static_cast<double>(epochs_);
-  std::string line = bar(fraction) + format(" epoch %zu/%zu", progress.epoch, epochs_);
-  if (last_epoch_.epoch > 0) {
-    line += format("  loss %.4f  accuracy %.4f", last_epoch_.loss, last_epoch_.accuracy);
-  }
-  line += "  " + with_unit(epochs_done * static_cast<double>(timesteps_) / seconds) +
-          " timesteps/s  " + time_text(seconds / fraction - seconds) + " left";
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  std::string line = progress_text(progress, last_epoch_, epochs_, timesteps_, seconds);
   // A line that wraps could not be erased.
   line.resize(std::min(line.size(), terminal_columns() - 1));
   std::fputs((kEraseLine + line).c_str(), stderr);

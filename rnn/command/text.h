@@ -12,6 +12,10 @@ namespace lockstep::command {
 
 [[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
+/// The text with '?' for control characters, which could steer a terminal: class names and paths
+/// come from anyone.
+[[nodiscard]] std::string printable(std::string text);
+
 /// UTF-8 text with spaces appended up to `width` characters.
 [[nodiscard]] std::string pad(std::string_view text, std::size_t width);
 

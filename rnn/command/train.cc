@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "data_source.h"
 #include "evaluation_output.h"
@@ -12,6 +13,7 @@
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/model_file.h"
 #include "lockstep/rnn/random.h"
+#include "model_metadata.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -45,13 +47,6 @@ TrainTest load_train_and_test(const TrainCommand& command) {
   return {std::move(train), std::move(test)};
 }
 
-void require_trainable(const Dataset& data, const std::string& name) {
-  require_labels(data, name);
-  if (data.classes() >= 2) return;
-  throw std::runtime_error(name + " has only the class '" + data.class_names()[0] +
-                           "', but a classifier needs at least two");
-}
-
 // Moves a random share of `train` to `validation`; both keep the order of the file.
 void split_validation(TrainingData& data, double share, Random& random) {
   const std::size_t size = data.train.size();
@@ -80,7 +75,8 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
   model.parameters = RnnParameters({train.channels(), command.hidden, train.classes()});
   Random random(command.training.seed);
   initialize(model.parameters, command.initializer, command.sigma, random);
-  TrainingData data{train, Dataset(train.channels(), train.class_names()), test};
+  TrainingData data{std::move(train), Dataset(model.parameters.shape.features, model.class_names),
+                    Dataset(model.parameters.shape.features)};
   if (command.validation > 0) split_validation(data, command.validation, random);
   model.normalization = Normalization::fit(command.normalization, data.train);
   model.normalization.apply(data.train);
@@ -89,7 +85,8 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
   return data;
 }
 
-FitResult fit_and_show(TrainingRun& run, const TrainingData& data) {
+FitResult fit_and_show(TrainingRun& run, const TrainingData& data,
+                       const InterruptHandler& interrupt) {
   const TrainCommand& command = run.command;
   Progress progress(command.training.epochs, run.timesteps, command.quiet);
   FitObserver observer;
@@ -100,7 +97,7 @@ FitResult fit_and_show(TrainingRun& run, const TrainingData& data) {
     print(json_line(epoch_json(epoch)));
     flush_output();
   };
-  return fit(run.model.parameters, data.train, data.validation, command, observer);
+  return fit(run.model.parameters, data.train, data.validation, command, observer, interrupt);
 }
 
 void evaluate_run(TrainingRun& run, const TrainingData& data) {
@@ -137,18 +134,53 @@ int list_datasets() {
   return 0;
 }
 
+// An output must replace neither data nor the other output.
+void require_distinct_files(const TrainCommand& command) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"DATA", command.source.file},
+      {"--test", command.test_file},
+      {"--model", command.model_file},
+      {"--report", command.report_file}};
+  constexpr std::size_t kFirstOutput = 2;
+  for (std::size_t output = kFirstOutput; output < files.size(); ++output) {
+    for (std::size_t other = 0; other < output; ++other) {
+      if (!is_same_file(files[output].second, files[other].second)) continue;
+      throw UsageError(files[output].first + " '" + files[output].second +
+                       "' is the same file as " + files[other].first +
+                       ", which writing it would replace");
+    }
+  }
+}
+
+// This and require_outputs find out before the training what would lose its result after it.
+void require_savable(const RnnClassifier& model, const std::string& data) {
+  try {
+    static_cast<void>(encode_metadata(model));
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error("cannot save a model of " + data + ": " + error.what());
+  }
+}
+
+void require_outputs(const TrainCommand& command) {
+  require_distinct_files(command);
+  if (!command.model_file.empty()) require_writable(command.model_file, "model");
+  if (!command.report_file.empty()) require_writable(command.report_file, "report");
+}
+
 int run_train(const TrainCommand& command) {
   if (command.list_datasets) return list_datasets();
   require_data_source(command.source, "train");
   select_backend(command.backend);
-  if (!command.model_file.empty()) require_writable(command.model_file, "model");
-  if (!command.report_file.empty()) require_writable(command.report_file, "report");
+  require_outputs(command);
   TrainingRun run;
   run.command = command;
   run.backend = active_backend().name;
   const TrainingData data = prepare(command, run.model);
+  if (!command.model_file.empty()) require_savable(run.model, command.source.name());
   run.timesteps = data.train.total_timesteps();
-  run.fit = fit_and_show(run, data);
+  // Until everything is written: a first Ctrl-C that comes while the model is saved kills nothing.
+  const InterruptHandler interrupt;
+  run.fit = fit_and_show(run, data, interrupt);
   if (!command.model_file.empty()) save_model(run.model, command.model_file);
   if (run.fit.signal != 0) tell_interruption(run);
   evaluate_run(run, data);

@@ -3,7 +3,7 @@
 namespace lockstep::command {
 namespace {
 
-constexpr double kMostHidden = 65536;  // hidden weights of 16 GiB
+constexpr std::uint64_t kMostHidden = 65536;  // hidden weights of 16 GiB
 
 void add_data_options(CLI::App& app, TrainCommand& c) {
   add_data_source(app, c.source);
@@ -15,17 +15,15 @@ void add_data_options(CLI::App& app, TrainCommand& c) {
   auto* validation = app.add_option("--validation", c.validation,
                                     "Fraction of the training data to hold out, drawn by --seed");
   validation->check(between(0, 1));
-  app.add_option("--patience", c.patience,
-                 "Stop when the validation loss has not improved for so many epochs, and keep the "
-                 "best weights")
-      ->check(in_range(1, kUnlimited))
-      ->needs(validation);
+  add_count(app, "--patience", c.patience, 1, kUnlimitedCount,
+            "Stop when the validation loss has not improved for so many epochs, and keep the best "
+            "weights")
+      ->needs(validation)
+      ->default_str("");
 }
 
 void add_model_options(CLI::App& app, TrainCommand& c) {
-  app.add_option("--hidden", c.hidden, "Recurrent units")
-      ->check(in_range(1, kMostHidden))
-      ->capture_default_str();
+  add_count(app, "--hidden", c.hidden, 1, kMostHidden, "Recurrent units");
   add_choice(app, "--init", c.initializer, kInitializers, "Initial weights");
   app.add_option("--sigma", c.sigma, "Standard deviation for --init gaussian")
       ->check(positive())
@@ -33,12 +31,8 @@ void add_model_options(CLI::App& app, TrainCommand& c) {
 }
 
 void add_optimizer_options(CLI::App& app, TrainOptions& t) {
-  app.add_option("--epochs", t.epochs, "Passes over the training set")
-      ->check(in_range(1, kUnlimited))
-      ->capture_default_str();
-  app.add_option("--batch-size", t.batch_size, "Sequences per minibatch")
-      ->check(in_range(1, kUnlimited))
-      ->capture_default_str();
+  add_count(app, "--epochs", t.epochs, 1, kUnlimitedCount, "Passes over the training set");
+  add_count(app, "--batch-size", t.batch_size, 1, kUnlimitedCount, "Sequences per minibatch");
   app.add_option("--learning-rate", t.learning_rate, "Step along the minibatch's mean gradient")
       ->check(positive())
       ->capture_default_str();
@@ -46,9 +40,8 @@ void add_optimizer_options(CLI::App& app, TrainOptions& t) {
   app.add_option("--decay", t.decay, "Factor of --schedule step")
       ->check(positive())
       ->capture_default_str();
-  app.add_option("--decay-epochs", t.decay_epochs, "Epochs between the falls of --schedule step")
-      ->check(in_range(1, kUnlimited))
-      ->capture_default_str();
+  add_count(app, "--decay-epochs", t.decay_epochs, 1, kUnlimitedCount,
+            "Epochs between the falls of --schedule step");
   app.add_option("--momentum", t.momentum, "Momentum; 0: plain gradient descent")
       ->check(from_until(0, 1))
       ->capture_default_str();
@@ -56,9 +49,8 @@ void add_optimizer_options(CLI::App& app, TrainOptions& t) {
       ->check(in_range(0, kUnlimited))
       ->capture_default_str();
   app.add_flag("!--no-shuffle", t.shuffle, "Keep the order of the data in every epoch");
-  app.add_option("--seed", t.seed, "Seed of weights, order and validation split")
-      ->check(in_range(0, kUnlimited))
-      ->capture_default_str();
+  add_count(app, "--seed", t.seed, 0, kUnlimitedCount,
+            "Seed of weights, order and validation split");
   add_threads_option(app, t.threads);
 }
 
@@ -69,6 +61,12 @@ void add_output_options(CLI::App& app, TrainCommand& c) {
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
 }
 
+void require_effect(const CLI::App& app, const std::string& flag, bool has_effect,
+                    const std::string& needed) {
+  if (app.count(flag) == 0 || has_effect) return;
+  throw CLI::ValidationError(flag, "it has no effect without " + needed);
+}
+
 }  // namespace
 
 void add_train_options(CLI::App& app, TrainCommand& command) {
@@ -77,6 +75,12 @@ void add_train_options(CLI::App& app, TrainCommand& command) {
   add_optimizer_options(app, command.training);
   add_backend_option(app, command.backend);
   add_output_options(app, command);
+  app.parse_complete_callback([&app, &command] {
+    const bool steps = command.training.schedule == LearningRateSchedule::step;
+    require_effect(app, "--sigma", command.initializer == Initializer::gaussian, "--init gaussian");
+    require_effect(app, "--decay", steps, "--schedule step");
+    require_effect(app, "--decay-epochs", steps, "--schedule step");
+  });
 }
 
 }  // namespace lockstep::command

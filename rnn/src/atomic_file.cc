@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 
@@ -28,6 +29,9 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
+  void set_permissions(std::filesystem::perms permissions) {
+    std::filesystem::permissions(path_, permissions);
+  }
   void write(std::string_view bytes);
   void flush_and_close();
   void rename_to(const std::filesystem::path& path);
@@ -42,7 +46,7 @@ TemporaryFile::TemporaryFile(const std::filesystem::path& directory) {
   do {
     path_ = directory / (".lockstep-" + std::to_string(::getpid()) + "-" +
                          std::to_string(counter.fetch_add(1)) + ".tmp");
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);
   if (descriptor_ < 0) {
     throw_errno("cannot create a file in directory '" + directory.string() + "'");
@@ -86,27 +90,29 @@ void flush_directory(const std::filesystem::path& directory) {
   ::close(descriptor);
 }
 
-// A rename would replace a device such as /dev/null.
-void refuse_special_file(const std::filesystem::path& path) {
+// What is at `path`: a regular file or nothing. A rename would replace a device such as /dev/null.
+std::filesystem::file_status replaceable_status(const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::status_known(status)) throw std::system_error(error);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                            "there is something other than a regular file");
+    throw std::runtime_error("there is something other than a regular file");
   }
+  return status;
 }
 
 }  // namespace
 
 void require_replaceable(const std::filesystem::path& path) {
-  refuse_special_file(path);
+  replaceable_status(path);
   const TemporaryFile probe(directory_of(path));
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  refuse_special_file(path);
+  const auto replaced = replaceable_status(path);
   const std::filesystem::path directory = directory_of(path);
   TemporaryFile file(directory);
+  if (std::filesystem::exists(replaced)) file.set_permissions(replaced.permissions());
   file.write(bytes);
   file.flush_and_close();
   file.rename_to(path);

@@ -7,12 +7,12 @@ namespace lockstep {
 
 /// Replaces the file `path` by one with the given bytes: they are written under a temporary name in
 /// the same directory, flushed to disk and renamed, so that `path` holds the old bytes or all the
-/// new ones whatever happens. The new file's mode is 0644 less the umask; a symbolic link is
-/// replaced, not followed. Throws std::system_error, and leaves no temporary file behind, if a step
-/// fails or if `path` exists and is not a regular file.
+/// new ones whatever happens. A replaced file's permissions are kept, a new file's are those of the
+/// umask; a symbolic link is replaced, not followed. Throws std::runtime_error, and leaves no
+/// temporary file behind, if a step fails or if `path` exists and is not a regular file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-/// Throws std::system_error as write_file_atomically(path) would, as far as that can be known
+/// Throws std::runtime_error as write_file_atomically(path) would, as far as that can be known
 /// beforehand; leaves nothing behind.
 void require_replaceable(const std::filesystem::path& path);
 

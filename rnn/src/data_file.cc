@@ -117,6 +117,10 @@ bool is_missing(std::string_view text) {
   return word.empty() || word == "?" || word == "nan" || word == "-nan";
 }
 
+std::optional<std::string_view> present_label(std::string_view field) {
+  return is_missing(field) ? std::nullopt : std::optional(trim(field));
+}
+
 std::string read_text(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);

@@ -142,7 +142,8 @@ class SampleAssembler {
 
   [[nodiscard]] std::optional<std::string> label_of(const std::vector<std::string>& fields) const {
     if (!columns_.label) return std::nullopt;
-    return std::string(trim(fields[*columns_.label]));
+    const auto label = present_label(fields[*columns_.label]);
+    return label ? std::optional<std::string>(*label) : std::nullopt;
   }
 
   void start_sample(const std::vector<std::string>& fields, const Place& place) {
@@ -153,9 +154,6 @@ class SampleAssembler {
                       " goes on after another sample, expected its rows to stand together");
     }
     label_ = label_of(fields);
-    if (label_ && is_missing(*label_)) {
-      fail(place, "the label of sample " + in_quotes(sample_) + " is missing");
-    }
   }
 
   void finish_sample() {

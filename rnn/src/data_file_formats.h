@@ -60,6 +60,8 @@ std::optional<double> parse_number(std::string_view text);
 std::optional<float> parse_value(std::string_view text);
 /// Whether the text marks a missing value: empty, '?' or NaN.
 bool is_missing(std::string_view text);
+/// The label that a field holds, or none if it is missing.
+std::optional<std::string_view> present_label(std::string_view field);
 
 /// A text file's whole content, without a byte order mark. Throws DataError if it cannot be read,
 /// is empty or holds a NUL byte, as no text does.

@@ -116,8 +116,7 @@ class Arrays {
   [[nodiscard]] std::optional<std::string> label(std::size_t i) const {
     if (!labels_) return std::nullopt;
     std::string text = labels_->text_at(i);
-    if (is_missing(text)) fail("y[" + std::to_string(i) + "] is missing, expected a label");
-    return text;
+    return is_missing(text) ? std::nullopt : std::optional(std::move(text));
   }
 
   [[nodiscard]] float value(std::size_t i, std::size_t step, std::size_t channel) const {

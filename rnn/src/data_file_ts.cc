@@ -11,6 +11,8 @@ namespace {
 
 struct Header {
   std::optional<std::size_t> channels;
+  bool equal_length = false;
+  std::optional<std::size_t> length;
   std::optional<bool> labelled;
   std::vector<std::string> class_names;
 };
@@ -79,6 +81,8 @@ void parse_header_line(const LineReader& lines, Header& header) {
   if (keyword == "@dimensions" || keyword == "@dimension") {
     header.channels = parse_count(words, lines.place());
   }
+  if (keyword == "@equallength") header.equal_length = parse_bool(words, lines.place());
+  if (keyword == "@serieslength") header.length = parse_count(words, lines.place());
   if (keyword == "@classlabel") parse_class_label(words, lines.place(), header);
 }
 
@@ -116,15 +120,20 @@ void parse_series(std::span<const std::string_view> series, const Place& place,
   }
 }
 
-// Takes the label off the end of the parts of a line; none in an unlabelled set.
+void check_length(const Header& header, std::size_t length, const Place& place) {
+  if (!header.equal_length || length == header.length.value_or(length)) return;
+  fail(place, "the line has " + std::to_string(length) + " values per dimension, expected " +
+                  std::to_string(*header.length) + " as in @seriesLength");
+}
+
+// Takes the label off the end of the parts of a line; none in an unlabelled set, or if missing.
 std::optional<std::string_view> take_label(std::vector<std::string_view>& parts, bool labelled,
                                            const Place& place) {
   if (!labelled) return std::nullopt;
   const std::string_view label = trim(parts.back());
   parts.pop_back();
   if (parts.empty()) fail(place, "the line has no ':', expected values and then ':label'");
-  if (is_missing(label)) fail(place, "the label after the last ':' is missing");
-  return label;
+  return present_label(label);
 }
 
 }  // namespace
@@ -148,6 +157,7 @@ Dataset read_ts(const std::filesystem::path& path) {
     }
     if (!builder) builder.emplace(channels, header.class_names);
     parse_series(parts, lines.place(), values);
+    check_length(header, values.size() / channels, lines.place());
     if (label && !builder->accepts(*label)) {
       fail(lines.place(), "label " + in_quotes(*label) + " is not among those of @classLabel");
     }

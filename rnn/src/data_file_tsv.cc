@@ -31,10 +31,8 @@ Dataset read_tsv(const std::filesystem::path& path) {
       fail(lines.place(), "found " + in_quotes(lines.line()) +
                               ", expected a label and values separated by tabs or commas");
     }
-    const std::string_view label = trim(fields.front());
-    if (is_missing(label)) fail(lines.place(), "the label (first field) is missing");
     parse_row(std::span(fields).subspan(1), lines.place(), values);
-    builder.add(values, label);
+    builder.add(values, present_label(fields.front()));
   }
   if (builder.empty()) throw DataError(path.string() + ": the file holds no rows");
   return builder.build();

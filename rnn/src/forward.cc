@@ -3,14 +3,6 @@
 #include <algorithm>
 
 namespace lockstep {
-namespace {
-
-// Every row of Z holds a constant 1 before its input.
-void set_ones(AlignedVector<float>& rows, const RowLayout& layout) {
-  for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
-}
-
-}  // namespace
 
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team) {
@@ -30,24 +22,31 @@ void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
   }
 }
 
-ForwardGroup::ForwardGroup(const RnnShape& shape_, std::size_t max_rows, std::size_t max_steps,
-                           bool keep_states)
-    : shape(shape_),
+AlignedVector<float> prepare_rows(const RowLayout& layout, std::size_t count) {
+  AlignedVector<float> rows(count * layout.stride);
+  for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
+  return rows;
+}
+
+ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::size_t max_steps)
+    : shape(sizes),
       layout(shape.features, shape.hidden),
       final_layout(0, shape.hidden),
       logits_stride(round_up(shape.classes)),
       max_rows_(max_rows),
-      keep_states_(keep_states),
-      rows_(max_rows * (keep_states ? max_steps : 2) * layout.stride),
-      finals_(max_rows * final_layout.stride),
+      finals_(prepare_rows(final_layout, max_rows)),
       logits_(max_rows * logits_stride) {
   schedule.reserve(max_rows, max_steps);
-  set_ones(rows_, layout);
-  set_ones(finals_, final_layout);
+}
+
+void ForwardGroup::use_own_rows() {
+  own_rows_ = prepare_rows(layout, 2 * max_rows_);
+  rows_ = own_rows_.data();
+  keep_states_ = false;
 }
 
 std::size_t ForwardGroup::bytes() const {
-  return (rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
+  return (own_rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
 }
 
 std::size_t ForwardGroup::row_index(std::size_t t) const {

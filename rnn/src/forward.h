@@ -28,20 +28,30 @@ struct PackedForward {
   const float* output_bias = nullptr;
 };
 
+// Memory for `count` rows of Z: zeros, and the constant 1 of each.
+[[nodiscard]] AlignedVector<float> prepare_rows(const RowLayout& layout, std::size_t count);
+
 // The memory of a group of sequences on their way forward.
 class ForwardGroup {
  public:
-  // With keep_states the rows of every timestep are kept, else those of the last two only.
-  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, bool keep_states);
+  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps);
 
   RowSchedule schedule;
+
+  // Rows for the two timesteps that prediction needs, in memory of its own.
+  void use_own_rows();
+  // Keeps the rows of all timesteps at `rows`, in memory prepared by prepare_rows.
+  void keep_states_at(float* rows) {
+    rows_ = rows;
+    keep_states_ = true;
+  }
 
   // Runs all timesteps and leaves the last states and the logits of every sequence. The threads of
   // `team` share the columns of each step and meet after it; a team of one takes everything.
   void run(const Dataset& data, const PackedForward& weights, const Team& team);
 
   // Row of Z at the first sequence of timestep t; valid for all t only if states are kept.
-  [[nodiscard]] float* rows_at(std::size_t t) { return rows_.data() + row_index(t) * layout.stride; }
+  [[nodiscard]] float* rows_at(std::size_t t) { return rows_ + row_index(t) * layout.stride; }
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() { return finals_.data(); }
   // [rows][logits_stride]
@@ -59,8 +69,9 @@ class ForwardGroup {
   void step(const PackedForward& weights, std::size_t t, const Team& team);
 
   std::size_t max_rows_;
-  bool keep_states_;
-  AlignedVector<float> rows_;
+  bool keep_states_ = false;
+  float* rows_ = nullptr;
+  AlignedVector<float> own_rows_;
   AlignedVector<float> finals_;
   AlignedVector<float> logits_;
 };

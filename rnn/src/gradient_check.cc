@@ -114,12 +114,15 @@ void add_reference_gradients(const ReferenceModel& m, std::span<const float> x, 
   }
 }
 
+void require_channels(const RnnParameters& parameters, const Dataset& data) {
+  if (data.channels() == parameters.shape.features) return;
+  throw std::invalid_argument("gradients: the data has " + std::to_string(data.channels()) +
+                              " channels, but the model takes " +
+                              std::to_string(parameters.shape.features));
+}
+
 void require_fit(const RnnParameters& parameters, const Dataset& data) {
-  if (data.channels() != parameters.shape.features) {
-    throw std::invalid_argument("gradients: the data has " + std::to_string(data.channels()) +
-                                " channels, but the model takes " +
-                                std::to_string(parameters.shape.features));
-  }
+  require_channels(parameters, data);
   for (const int label : data.labels()) {
     if (label >= 0 && static_cast<std::size_t>(label) < parameters.shape.classes) continue;
     throw std::invalid_argument("gradients: label " + std::to_string(label) + " is not in [0, " +
@@ -159,6 +162,9 @@ std::vector<std::size_t> draw_entries(const Tensor& tensor, std::size_t count, R
   return entries;
 }
 
+// The larger of the two; NaN if either is, unlike std::max.
+double worse(double a, double b) { return std::isnan(b) || b > a ? b : a; }
+
 double central_difference(ReferenceModel& m, Vector& tensor, std::size_t entry, const Dataset& data,
                           double epsilon) {
   const double value = tensor[entry];
@@ -187,22 +193,31 @@ ReferenceGradients reference_gradients(const RnnParameters& parameters, const Da
 RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& data, int threads) {
   require_fit(parameters, data);
   if (data.empty()) return RnnParameters(parameters.shape);
-  TrainingStep step(parameters.shape, data.size(), data.max_length());
+  TrainingStep step(parameters.shape, data.size(), data.max_length(), data.total_timesteps());
   step.begin(data, all_indices(data));
-  parallel(resolve_threads(threads), [&](const Team& team) { step.run(parameters, data, team); });
+  const FlushDenormals flush;
+  parallel(step.team_size(resolve_threads(threads)),
+           [&](const Team& team) noexcept { step.run(parameters, data, team); });
   return step.gradient();
 }
 
 std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset& data,
                                  std::size_t sequence) {
   const RnnShape& shape = parameters.shape;
+  require_channels(parameters, data);
+  if (sequence >= data.size()) {
+    throw std::invalid_argument("hidden_states: there is no sequence " + std::to_string(sequence));
+  }
   const std::size_t steps = data.length(sequence);
-  ForwardGroup group(shape, 1, steps, true);
+  ForwardGroup group(shape, 1, steps);
+  AlignedVector<float> rows = prepare_rows(group.layout, steps);
+  group.keep_states_at(rows.data());
   const std::vector<std::size_t> member{sequence};
   group.schedule.assign(data, member, 0, 1);
   PackedForward weights(shape);
-  weights.pack(parameters, Team(0, 1));
-  group.run(data, weights, Team(0, 1));
+  weights.pack(parameters, Team());
+  const FlushDenormals flush;
+  group.run(data, weights, Team());
   std::vector<float> states(steps * shape.hidden);
   for (std::size_t t = 0; t < steps; ++t) {
     const float* state = t + 1 < steps ? group.rows_at(t + 1) + group.layout.state
@@ -227,15 +242,15 @@ std::vector<GradientError> check_gradients(const RnnParameters& parameters, cons
     GradientError error;
     error.tensor = tensor.name;
     for (std::size_t i = tensor.begin; i < tensor.end; ++i) {
-      error.largest_gradient = std::max(error.largest_gradient, std::abs(expected[i]));
+      error.largest_gradient = worse(error.largest_gradient, std::abs(expected[i]));
       error.fast_error =
-          std::max(error.fast_error, std::abs(static_cast<double>(found[i]) - expected[i]));
+          worse(error.fast_error, std::abs(static_cast<double>(found[i]) - expected[i]));
     }
     for (const std::size_t i : draw_entries(tensor, max_entries, random)) {
       const double difference = central_difference(model, weights, i, data, epsilon);
-      error.analytic_error = std::max(error.analytic_error, std::abs(difference - expected[i]));
+      error.analytic_error = worse(error.analytic_error, std::abs(difference - expected[i]));
     }
-    const double scale = error.largest_gradient > 0 ? error.largest_gradient : 1.0;
+    const double scale = error.largest_gradient == 0 ? 1.0 : error.largest_gradient;
     error.analytic_error /= scale;
     error.fast_error /= scale;
     errors.push_back(error);

@@ -63,7 +63,8 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const int> l
     const auto predicted =
         static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     ++result.confusion[label * classes + predicted];
-    loss -= portable_log(row[label]);
+    // std::max hands a NaN on.
+    loss -= portable_log(std::max(row[label], std::numeric_limits<float>::denorm_min()));
   }
   score_classes(result, classes);
   result.loss = loss / static_cast<double>(result.samples);

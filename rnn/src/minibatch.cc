@@ -22,6 +22,14 @@ void RowSchedule::assign(const Dataset& data, std::span<const std::size_t> order
   }
 }
 
+std::size_t longest_timesteps(const Dataset& data, std::size_t rows,
+                              std::span<std::size_t> indices) {
+  order_by_length(data, indices);
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < std::min(rows, indices.size()); ++i) sum += data.length(indices[i]);
+  return sum;
+}
+
 void order_by_length(const Dataset& data, std::span<std::size_t> members) {
   std::sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
     return data.length(a) != data.length(b) ? data.length(a) > data.length(b) : a < b;

@@ -58,6 +58,10 @@ class RowSchedule {
   std::vector<std::size_t> offsets_{0};
 };
 
+// Timesteps of the `rows` longest sequences together: the most that a minibatch of so many can have.
+// `indices` holds every index of the data; its order changes.
+std::size_t longest_timesteps(const Dataset& data, std::size_t rows, std::span<std::size_t> indices);
+
 // Orders indices by falling length of their sequence, equal lengths by index.
 void order_by_length(const Dataset& data, std::span<std::size_t> members);
 

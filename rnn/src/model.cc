@@ -87,6 +87,10 @@ RnnParameters::RnnParameters(const RnnShape& sizes) : shape(sizes) {
     throw std::invalid_argument(
         "a model needs at least one feature, one hidden unit and one class");
   }
+  if (std::max({shape.features, shape.hidden, shape.classes}) > kMaxUnits) {
+    throw std::invalid_argument("a model has at most " + std::to_string(kMaxUnits) +
+                                " features, hidden units and classes");
+  }
   recurrent.resize((1 + shape.features + shape.hidden) * shape.hidden);
   output.resize((1 + shape.hidden) * shape.classes);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "strict_json.h"
 
@@ -27,6 +28,10 @@ void check_fit(const RnnClassifier& model) {
     throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
                              " class names for " + std::to_string(classes) + " classes");
   }
+  std::vector<std::string> names = model.class_names;
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice != names.end()) throw std::runtime_error("it has two classes " + quote(*twice));
   const auto& [kind, mean, scale] = model.normalization;
   const std::size_t expected = kind == NormalizationKind::per_channel ? features : 0;
   if (mean.size() != expected || scale.size() != expected) {

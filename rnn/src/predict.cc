@@ -37,20 +37,21 @@ std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset&
   std::iota(ordered.begin(), ordered.end(), std::size_t{0});
   order_by_length(data, ordered);
   PackedForward weights(shape);
-  weights.pack(parameters, Team(0, 1));
+  weights.pack(parameters, Team());
   const std::size_t chunks = (data.size() + kRowsTogether - 1) / kRowsTogether;
   const auto team_size =
       static_cast<int>(std::min<std::size_t>(chunks, static_cast<std::size_t>(resolve_threads(threads))));
   const FlushDenormals flush;
   parallel(team_size, [&](const Team& team) {
-    ForwardGroup group(shape, std::min(kRowsTogether, data.size()), data.max_length(), false);
+    ForwardGroup group(shape, std::min(kRowsTogether, data.size()), data.max_length());
+    group.use_own_rows();
     // Every team.size()-th chunk: the long sequences stand first and must not fall to one thread.
     for (auto c = static_cast<std::size_t>(team.index()); c < chunks;
          c += static_cast<std::size_t>(team.size())) {
       const std::size_t first = c * kRowsTogether;
       const std::size_t count = std::min(kRowsTogether, ordered.size() - first);
       group.schedule.assign(data, std::span(ordered).subspan(first, count), 0, 1);
-      group.run(data, weights, Team(0, 1));
+      group.run(data, weights, Team());
       write_probabilities(group, probabilities);
     }
   });

@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // as in the format's own implementation
+// Ample for one layer; the format allows 100 MB, which parsed would take gigabytes.
+constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{4} << 20;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 // Byte by byte, so that it holds on machines of either byte order.
@@ -182,7 +183,8 @@ Reader::Reader(const std::filesystem::path& path) {
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_bytes - kLengthBytes) {
     throw std::runtime_error(
         "it is not a safetensors file or it is truncated: its first 8 bytes announce a header of " +
-        std::to_string(header_bytes) + " bytes");
+        std::to_string(header_bytes) + " bytes, expected at most " +
+        std::to_string(std::min(kMaxHeaderBytes, file_bytes - kLengthBytes)));
   }
   data_start_ = kLengthBytes + header_bytes;
   parse_header(read_bytes(header_bytes));
@@ -236,6 +238,10 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the tensors, for readers that map the file
+  if (text.size() > kMaxHeaderBytes) {
+    throw std::runtime_error("its header, with the class names, would exceed " +
+                             std::to_string(kMaxHeaderBytes) + " bytes");
+  }
 
   std::string bytes;
   bytes.reserve(kLengthBytes + text.size() + data_bytes);

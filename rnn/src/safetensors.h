@@ -27,7 +27,7 @@ struct TensorInfo {
 };
 
 /// A file from anyone: the constructor refuses a header that is not exactly what the format demands
-/// (at most 100 MB long, no key twice, tensors that fill the rest of the file without gap or
+/// (at most 4 MiB long, no key twice, tensors that fill the rest of the file without gap or
 /// overlap, each as long as its type and shape say). Tensors are read one by one, so memory is
 /// bounded by the header and the tensors asked for.
 class Reader {
@@ -58,7 +58,8 @@ struct Tensor {
   std::vector<float> values;
 };
 
-/// The bytes of a file with these tensors, in this order. Texts must be UTF-8.
+/// The bytes of a file with these tensors, in this order. Texts must be UTF-8; a header too long to
+/// be read again is refused.
 [[nodiscard]] std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata);
 
 /// "[3][4]" for an error message, cut off where it is very long.

@@ -59,6 +59,7 @@ struct Trainer::State {
         optimizer(p.shape, o.momentum) {}
 
   void prepare(const Dataset& data);
+  void start_epoch();
   TrainingStep::Totals train_minibatch(const Dataset& data, std::span<const std::size_t> minibatch,
                                        double rate);
 
@@ -68,8 +69,9 @@ struct Trainer::State {
   Random random;
   Optimizer optimizer;
   std::unique_ptr<TrainingStep> step;
-  std::size_t max_rows = 0;
+  std::size_t max_rows = 0;       // of the step
   std::size_t max_steps = 0;
+  std::size_t max_timesteps = 0;
   std::vector<std::size_t> order;
   std::size_t epochs_done = 0;
 };
@@ -78,13 +80,20 @@ struct Trainer::State {
 void Trainer::State::prepare(const Dataset& data) {
   order.resize(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  if (options.shuffle) random.shuffle(order);
   const std::size_t rows = std::min(options.batch_size, data.size());
   const std::size_t steps = data.max_length();
-  if (step != nullptr && rows <= max_rows && steps <= max_steps) return;
+  const std::size_t timesteps = longest_timesteps(data, rows, order);
+  if (step != nullptr && rows <= max_rows && steps <= max_steps && timesteps <= max_timesteps) return;
+  step.reset();  // if memory runs out below, there is no step that looks large enough
   max_rows = std::max(max_rows, rows);
   max_steps = std::max(max_steps, steps);
-  step = std::make_unique<TrainingStep>(parameters.shape, max_rows, max_steps);
+  max_timesteps = std::max(max_timesteps, timesteps);
+  step = std::make_unique<TrainingStep>(parameters.shape, max_rows, max_steps, max_timesteps);
+}
+
+void Trainer::State::start_epoch() {
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (options.shuffle) random.shuffle(order);
 }
 
 // The whole of a training step in one parallel region.
@@ -93,7 +102,7 @@ TrainingStep::Totals Trainer::State::train_minibatch(const Dataset& data,
                                                      double rate) {
   const FlushDenormals flush;
   step->begin(data, minibatch);
-  parallel(step->team_size(threads), [&](const Team& team) {
+  parallel(step->team_size(threads), [&](const Team& team) noexcept {
     step->run(parameters, data, team);
     const double scale = gradient_scale(step->gradient_norm(), minibatch.size(), options.clip_norm);
     optimizer.update(parameters, step->gradient(), scale, rate, team);
@@ -116,6 +125,7 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   require_data(data, s.parameters.shape);
   const auto start = std::chrono::steady_clock::now();
   s.prepare(data);
+  s.start_epoch();
   EpochResult result;
   result.learning_rate = scheduled_rate(s.options, s.epochs_done);
   result.epoch = ++s.epochs_done;

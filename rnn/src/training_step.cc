@@ -20,8 +20,8 @@ constexpr std::size_t kRowsPerGroup = 8;
 // Multiply-adds that pay for one more thread: its wake-up and three barriers take microseconds.
 constexpr double kWorkPerThread = 400e3;
 
-// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup - 1
-// rows, a power of two of them for even shares.
+// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup rows (all
+// but the smallest), a power of two of them for even shares.
 bool is_dealt(const RnnShape& shape) {
   return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
 }
@@ -31,7 +31,7 @@ std::size_t group_count(const RnnShape& shape, std::size_t rows) {
   return count;
 }
 std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
-  return is_dealt(shape) ? std::min(max_rows, 2 * kRowsPerGroup - 1) : max_rows;
+  return is_dealt(shape) ? std::min(max_rows, 2 * kRowsPerGroup) : max_rows;
 }
 
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
@@ -66,22 +66,25 @@ double sum_of_squares(const float* x, std::size_t n) {
 class TrainingStep::Group {
  public:
   Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps)
-      : forward_(shape, max_rows, max_steps, true),
+      : forward_(shape, max_rows, max_steps),
         delta_stride_(round_up(shape.hidden)),
-        depth_steps_(std::max<std::size_t>(1, gradient_depth(shape) / std::max<std::size_t>(1, max_rows))),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
-        deltas_(max_rows * std::min(depth_steps_, max_steps) * delta_stride_),
+        deltas_(std::max(gradient_depth(shape), max_rows) * delta_stride_),
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
         losses_(max_rows) {}
 
-  void assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
-              std::size_t step) {
+  // Takes every `step`-th sequence from `first` on; Z goes to `rows`. Returns the end of its Z.
+  float* assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
+                std::size_t step, float* rows) {
     RowSchedule& schedule = forward_.schedule;
     schedule.assign(data, ordered, first, step);
     for (std::size_t n = 0; n < schedule.rows(); ++n) labels_[n] = data.label(schedule.member(n));
+    depth_steps_ = std::max<std::size_t>(1, gradient_depth(forward_.shape) / schedule.rows());
+    forward_.keep_states_at(rows);
+    return rows + schedule.offset(schedule.steps()) * forward_.layout.stride;
   }
 
   void run(const TrainingStep& step, const Dataset& data, const Team& team) {
@@ -206,7 +209,7 @@ class TrainingStep::Group {
 
   ForwardGroup forward_;
   std::size_t delta_stride_;
-  std::size_t depth_steps_;            // timesteps per product of weight gradients
+  std::size_t depth_steps_ = 1;        // timesteps per product of weight gradients
   AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep of each sequence
   AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
   AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
@@ -217,11 +220,13 @@ class TrainingStep::Group {
   std::size_t correct_ = 0;
 };
 
-TrainingStep::TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps)
+TrainingStep::TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps,
+                           std::size_t max_timesteps)
     : shape_(shape),
       forward_(shape),
       hidden_transposed_(shape.hidden, shape.hidden),
       output_transposed_(shape.classes, shape.hidden),
+      rows_(prepare_rows(RowLayout(shape.features, shape.hidden), max_timesteps)),
       ordered_(max_rows),
       gradient_(shape),
       row_squares_((1 + shape.features + shape.hidden) + (1 + shape.hidden)) {
@@ -240,8 +245,9 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   order_by_length(data, ordered);
   // Dealt one by one, so that every group has as many long sequences as the others.
   groups_in_use_ = group_count(shape_, minibatch.size());
+  float* rows = rows_.data();
   for (std::size_t i = 0; i < groups_in_use_; ++i) {
-    groups_[i].assign(data, ordered, i, groups_in_use_);
+    rows = groups_[i].assign(data, ordered, i, groups_in_use_, rows);
   }
 }
 
@@ -254,14 +260,15 @@ int TrainingStep::team_size(int threads) const {
   return std::min(threads, static_cast<int>(useful));
 }
 
-void TrainingStep::run(const RnnParameters& parameters, const Dataset& data, const Team& team) {
+void TrainingStep::run(const RnnParameters& parameters, const Dataset& data,
+                       const Team& team) noexcept {
   pack(parameters, team);
   team.barrier();
   if (groups_in_use_ == 1) {
     groups_[0].run(*this, data, team);
   } else {
     const Range mine = share(groups_in_use_, team.index(), team.size());
-    for (std::size_t i = mine.begin; i < mine.end; ++i) groups_[i].run(*this, data, Team(0, 1));
+    for (std::size_t i = mine.begin; i < mine.end; ++i) groups_[i].run(*this, data, Team());
   }
   team.barrier();
   add_groups(team);
@@ -318,7 +325,7 @@ TrainingStep::Totals TrainingStep::totals() const {
 std::size_t TrainingStep::bytes() const {
   std::size_t sum = forward_.recurrent.bytes() + forward_.output.bytes() +
                     hidden_transposed_.bytes() + output_transposed_.bytes() +
-                    (gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
+                    (rows_.size() + gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
   for (const Group& group : groups_) sum += group.bytes();
   return sum;
 }

@@ -16,8 +16,8 @@ namespace lockstep {
 // The minibatch is dealt into groups of rows, as many as its shape says and never as many as there
 // are threads; each group sums gradients of its own, which are then added in order. So every number
 // is the same for any team. With several groups a thread takes whole groups, all timesteps, without
-// meeting the others; with a single group (few rows, or weights too large to be read once per group)
-// the team shares the columns of every timestep.
+// meeting the others. Weights too large to be read once per group make a single group, and the team
+// shares the columns of every timestep. A single group of small weights is left to one thread.
 class TrainingStep {
  public:
   struct Totals {
@@ -26,8 +26,10 @@ class TrainingStep {
     std::size_t timesteps = 0;
   };
 
-  // Takes all memory for minibatches of up to max_rows sequences of up to max_steps timesteps.
-  TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps);
+  // Takes all memory for minibatches of up to max_rows sequences, each of up to max_steps timesteps
+  // and of max_timesteps together.
+  TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps,
+               std::size_t max_timesteps);
   ~TrainingStep();
 
   // Deals the minibatch into groups; one thread, before the team starts. Every index must be that of
@@ -37,8 +39,9 @@ class TrainingStep {
   // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
   [[nodiscard]] int team_size(int threads) const;
 
-  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
-  void run(const RnnParameters& parameters, const Dataset& data, const Team& team);
+  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team. Throws
+  // nothing: a thread that left would keep the others waiting.
+  void run(const RnnParameters& parameters, const Dataset& data, const Team& team) noexcept;
 
   [[nodiscard]] const RnnParameters& gradient() const { return gradient_; }
   // L2 norm of all gradients; the same sum on every thread.
@@ -56,6 +59,7 @@ class TrainingStep {
   PackedForward forward_;
   PackedMatrix hidden_transposed_;  // Wh^T
   PackedMatrix output_transposed_;  // Wy^T
+  AlignedVector<float> rows_;       // Z of all groups, one after another
   std::vector<Group> groups_;
   std::size_t groups_in_use_ = 0;
   std::vector<std::size_t> ordered_;

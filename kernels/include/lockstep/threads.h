@@ -16,23 +16,36 @@ struct ThreadChoice {
 /// groups 1 and 2), and OMP_NUM_THREADS where it is set. 1 in a build without OpenMP. Read once.
 [[nodiscard]] const ThreadChoice& default_threads();
 
+/// Most threads that a call may ask for.
+inline constexpr int kMaxThreads = 1024;
+
 /// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the caller.
-/// Throws std::invalid_argument for a negative number. Always 1 in a build without OpenMP.
+/// Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a build
+/// without OpenMP.
 [[nodiscard]] int resolve_threads(int requested);
+
+namespace detail {
+class Barrier;
+}
 
 /// What each thread of a `parallel` call sees.
 class Team {
  public:
-  Team(int index, int size) : index_(index), size_(size) {}
+  /// A team of one, for work that is not shared.
+  Team() = default;
+  Team(int index, int size, detail::Barrier* barrier)
+      : index_(index), size_(size), barrier_(barrier) {}
   [[nodiscard]] int index() const { return index_; }
   [[nodiscard]] int size() const { return size_; }
-  /// Waits until all threads of the team are here. Every thread must call it equally often, so
-  /// nothing between two barriers may throw.
+  /// Waits until all threads of the team are here: a few microseconds awake, then asleep, so that a
+  /// busy machine runs the others. Every thread must call it equally often: a body with barriers
+  /// must not throw (make it noexcept).
   void barrier() const;
 
  private:
-  int index_;
-  int size_;
+  int index_ = 0;
+  int size_ = 1;
+  detail::Barrier* barrier_ = nullptr;
 };
 
 namespace detail {
@@ -42,12 +55,14 @@ void parallel(int threads, void (*call)(void* body, const Team&), void* body);
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits for
 /// all. The team can turn out smaller if the system grants fewer threads. The workers run in the
 /// caller's floating-point mode (rounding, flush-to-zero). The first exception of a body without
-/// barriers is rethrown here. Allocates nothing itself.
+/// barriers is rethrown here. Allocates nothing itself. After a fork, a child must not start a team if
+/// its parent had (OpenMP's threads do not survive a fork): use one thread there.
 template <class Body>
 void parallel(int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
   detail::parallel(
-      threads, [](void* p, const Team& team) { (*static_cast<Plain*>(p))(team); }, &body);
+      threads, [](void* p, const Team& team) { (*static_cast<Plain*>(p))(team); },
+      const_cast<void*>(static_cast<const void*>(&body)));
 }
 
 /// A contiguous share of the indices 0 .. count-1.

@@ -22,9 +22,9 @@ void gemm_strip(const GemmStrip& g) {
       for (std::size_t p = 0; p < g.k; ++p, a += g.a_k_stride, b += g.b_k_stride) {
         sum += static_cast<double>(*a) * static_cast<double>(*b);
       }
-      if (g.epilogue == TileEpilogue::tanh) {
+      if (g.epilogue == Epilogue::tanh) {
         sum = std::tanh(sum);
-      } else if (g.epilogue == TileEpilogue::tanh_gradient) {
+      } else if (g.epilogue == Epilogue::tanh_gradient) {
         const double h = static_cast<double>(g.h[i * g.h_row_stride + j]);
         sum *= 1 - h * h;
       }

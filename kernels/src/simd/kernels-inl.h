@@ -10,20 +10,20 @@ struct LastVector {
   bool partial;
 };
 
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE typename S::V load_vector(const float* row, std::size_t v, LastVector last) {
-  const float* p = row + v * S::lanes();
-  return v + 1 == kVecs && last.partial ? S::load_n(p, last.count) : S::load(p);
+template <class S, bool kIsLast>
+LOCKSTEP_INLINE typename S::V load_vector(const float* p, LastVector last) {
+  if constexpr (kIsLast) {
+    if (last.partial) return S::load_n(p, last.count);
+  }
+  return S::load(p);
 }
 
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE void store_vector(typename S::V x, float* row, std::size_t v, LastVector last) {
-  float* p = row + v * S::lanes();
-  if (v + 1 == kVecs && last.partial) {
-    S::store_n(x, p, last.count);
-  } else {
-    S::store(x, p);
+template <class S, bool kIsLast>
+LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, LastVector last) {
+  if constexpr (kIsLast) {
+    if (last.partial) return S::store_n(x, p, last.count);
   }
+  S::store(x, p);
 }
 
 template <class T>
@@ -31,18 +31,28 @@ LOCKSTEP_INLINE T* row_of(T* p, std::size_t row, std::ptrdiff_t stride) {
   return p + static_cast<std::ptrdiff_t>(row) * stride;
 }
 
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE typename S::V start_value(const GemmStrip& g, std::size_t row, std::size_t v,
-                                          LastVector last) {
-  const float* start = row_of(g.start, row, g.start_row_stride);
-  return S::mul(S::set(g.beta), load_vector<S, kVecs>(start, v, last));
+// Where accumulator kIndex of a tile of kVecs vectors per row stands.
+template <class S, std::size_t kVecs, std::size_t kIndex>
+struct Place {
+  static constexpr bool kIsLast = kIndex % kVecs + 1 == kVecs;
+  template <class T>
+  static LOCKSTEP_INLINE T* in(T* matrix, std::size_t first_row, std::ptrdiff_t stride) {
+    return row_of(matrix, first_row + kIndex / kVecs, stride) + kIndex % kVecs * S::lanes();
+  }
+};
+
+template <class S, class Place>
+LOCKSTEP_INLINE typename S::V start_value(const GemmStrip& g, std::size_t row, LastVector last) {
+  const float* start = Place::in(g.start, row, g.start_row_stride);
+  return S::mul(S::set(g.beta), load_vector<S, Place::kIsLast>(start, last));
 }
 
 // 1 - h^2, the derivative of tanh where its value is h.
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE typename S::V tanh_derivative(const GemmStrip& g, std::size_t row, std::size_t v,
+template <class S, class Place>
+LOCKSTEP_INLINE typename S::V tanh_derivative(const GemmStrip& g, std::size_t row,
                                               LastVector last) {
-  const typename S::V h = load_vector<S, kVecs>(row_of(g.h, row, g.h_row_stride), v, last);
+  const float* p = Place::in(g.h, row, g.h_row_stride);
+  const typename S::V h = load_vector<S, Place::kIsLast>(p, last);
   return S::neg_fma(h, h, S::set(1.0f));
 }
 
@@ -52,7 +62,7 @@ template <class S, std::size_t kVecs, std::size_t... I, class... V>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
                                std::index_sequence<I...>, V... acc) {
   if (g.start != nullptr) {
-    ((acc = start_value<S, kVecs>(g, row + I / kVecs, I % kVecs, last)), ...);
+    ((acc = start_value<S, Place<S, kVecs, I>>(g, row, last)), ...);
   }
   const float* a = row_of(g.a, row, g.a_row_stride);
   const float* b = g.b;
@@ -63,12 +73,14 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
     a += g.a_k_stride;
     b += g.b_k_stride;
   }
-  if (g.epilogue == TileEpilogue::tanh) {
+  if (g.epilogue == Epilogue::tanh) {
     ((acc = tanh<S>(acc)), ...);
-  } else if (g.epilogue == TileEpilogue::tanh_gradient) {
-    ((acc = S::mul(acc, tanh_derivative<S, kVecs>(g, row + I / kVecs, I % kVecs, last))), ...);
+  } else if (g.epilogue == Epilogue::tanh_gradient) {
+    ((acc = S::mul(acc, tanh_derivative<S, Place<S, kVecs, I>>(g, row, last))), ...);
   }
-  (store_vector<S, kVecs>(acc, row_of(g.c, row + I / kVecs, g.c_row_stride), I % kVecs, last), ...);
+  (store_vector<S, Place<S, kVecs, I>::kIsLast>(
+       acc, Place<S, kVecs, I>::in(g.c, row, g.c_row_stride), last),
+   ...);
 }
 
 template <class S, std::size_t kVecs, std::size_t... I>

@@ -27,7 +27,8 @@ struct ReferenceGradients {
                                            int threads = 0);
 
 /// Hidden states of one sequence [length][features] by the fast path on the active backend:
-/// [length][hidden] row-major.
+/// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is no
+/// such sequence.
 [[nodiscard]] std::vector<float> hidden_states(const RnnParameters& parameters,
                                                const Dataset& data, std::size_t sequence);
 
@@ -41,8 +42,10 @@ struct GradientError {
 
 /// Compares three ways to the same gradients: central differences of the reference loss (step
 /// `epsilon`, double), reference backpropagation, and the fast path. Finite differences are taken of
-/// at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give
-/// analytic errors below 1e-6 and fast errors below 1e-5.
+/// at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give errors
+/// below the two bounds; a NaN anywhere gives NaN, which is below neither.
+inline constexpr double kAnalyticErrorBound = 1e-6;
+inline constexpr double kFastErrorBound = 1e-5;
 [[nodiscard]] std::vector<GradientError> check_gradients(const RnnParameters& parameters,
                                                          const Dataset& data,
                                                          double epsilon = 1e-5,

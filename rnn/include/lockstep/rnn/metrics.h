@@ -19,7 +19,8 @@ struct Evaluation {
 
 /// `probabilities` is [labels.size()][classes] row-major; the predicted class is the first of the
 /// largest. Every label must be in [0, classes); throws std::invalid_argument otherwise. Accuracy and
-/// loss of no samples are NaN.
+/// loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the smallest
+/// positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays finite.
 [[nodiscard]] Evaluation evaluate(std::span<const float> probabilities,
                                   std::span<const int> labels, std::size_t classes);
 

@@ -19,6 +19,9 @@ struct RnnShape {
   bool operator==(const RnnShape&) const = default;
 };
 
+/// Most features, hidden units or classes of a model: no product of two such sizes overflows.
+inline constexpr std::size_t kMaxUnits = std::size_t{1} << 24;
+
 /// The trainable numbers of a vanilla tanh RNN classifier, or their gradients.
 ///
 ///     h_t = tanh(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
@@ -33,7 +36,7 @@ struct RnnParameters {
   std::vector<float> output;
 
   RnnParameters() = default;
-  /// All zeros. Throws std::invalid_argument if a size is 0.
+  /// All zeros. Throws std::invalid_argument if a size is 0 or above kMaxUnits.
   explicit RnnParameters(const RnnShape& shape);
 
   [[nodiscard]] float* bias() { return recurrent.data(); }

@@ -33,7 +33,8 @@ void save_model(const RnnClassifier& model, const std::filesystem::path& path);
 ///
 /// A file that is truncated, corrupt, not safetensors or not such a model (more layers, a second
 /// direction, an LSTM, any tensor too many or too few) or that holds a NaN or infinite number
-/// throws ModelFileError, and never takes more memory than the file's own size suggests.
+/// throws ModelFileError. Memory is bounded by the weights and the header, whose JSON text may be
+/// at most 4 MiB long.
 [[nodiscard]] RnnClassifier load_model(const std::filesystem::path& path);
 
 }  // namespace lockstep

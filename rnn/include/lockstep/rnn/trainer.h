@@ -14,7 +14,7 @@ namespace lockstep {
 enum class LearningRateSchedule {
   constant,
   step,    ///< times `decay` every `decay_epochs` epochs
-  cosine,  ///< from learning_rate to 0 along half a cosine over `epochs`
+  cosine,  ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
 };
 
 struct TrainOptions {
@@ -51,7 +51,8 @@ struct BatchProgress {
 };
 
 /// Trains the parameters of a classifier by minibatch gradient descent with full backpropagation
-/// through time. See training_step.h for the mathematics of one minibatch.
+/// through time (rnn/README.md says where each formula stands). The kernels run on the backend that is
+/// active when the trainer first meets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer meets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
@@ -75,7 +76,7 @@ class Trainer {
   std::vector<EpochResult> fit(const Dataset& data);
 
   [[nodiscard]] int threads() const;
-  /// Bytes of work memory held.
+  /// Bytes of work memory held for a training step, momentum not counted.
   [[nodiscard]] std::size_t workspace_bytes() const;
 
  private:

@@ -1,0 +1,271 @@
+#include "lockstep/threads.h"
+
+#include <array>
+#include <atomic>
+#include <cfenv>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+
+#include "backend_scope.h"
+#include "catch.h"
+#include "guarded_matrix.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/softmax.h"
+#include "temporary_directory.h"
+#include "thread_limits.h"
+
+namespace lockstep {
+namespace {
+
+TEST_CASE("shares cover all items once and differ by one at most") {
+  for (const std::size_t count : {0u, 1u, 2u, 7u, 64u, 1000u}) {
+    for (const int size : {1, 2, 3, 8, 65}) {
+      CAPTURE(count, size);
+      std::size_t next = 0;
+      for (int i = 0; i < size; ++i) {
+        const Range mine = share(count, i, size);
+        CHECK(mine.begin == next);
+        const std::size_t least = count / static_cast<std::size_t>(size);
+        CHECK((mine.end - mine.begin == least || mine.end - mine.begin == least + 1));
+        next = mine.end;
+      }
+      CHECK(next == count);
+    }
+  }
+}
+
+TEST_CASE("parallel runs each index of the team once, in one team") {
+  for (const int threads : {1, 2, 3, 8}) {
+    std::vector<std::atomic<int>> calls(static_cast<std::size_t>(threads));
+    std::atomic<int> size{0};
+    parallel(threads, [&](const Team& team) {
+      ++calls[static_cast<std::size_t>(team.index())];
+      size = team.size();
+    });
+    CAPTURE(threads);
+    REQUIRE((size >= 1 && size <= threads));
+    for (int i = 0; i < threads; ++i)
+      CHECK(calls[static_cast<std::size_t>(i)] == (i < size ? 1 : 0));
+  }
+}
+
+TEST_CASE("nobody passes a barrier before all are there") {
+  std::atomic<int> arrived{0};
+  std::atomic<int> early{0};
+  parallel(4, [&](const Team& team) {
+    for (int round = 1; round <= 20; ++round) {
+      ++arrived;
+      team.barrier();
+      if (arrived < round * team.size()) ++early;
+      team.barrier();
+    }
+  });
+  CHECK(early == 0);
+}
+
+TEST_CASE("an exception of any thread is rethrown to the caller") {
+  for (const int threads : {1, 2, 5}) {
+    std::atomic<int> ended{0};
+    std::atomic<int> size{0};
+    const auto throw_from_last = [&] {
+      parallel(threads, [&](const Team& team) {
+        size = team.size();
+        if (team.index() == team.size() - 1) throw std::out_of_range("from a worker");
+        ++ended;
+      });
+    };
+    CHECK_THROWS_AS(throw_from_last(), std::out_of_range);
+    CHECK(ended == size - 1);
+  }
+}
+
+// The modes are told by what arithmetic does, since fegetround asks another unit on x86.
+bool rounds_upward() {
+  const volatile float one = 1;
+  const volatile float tiny = 0x1p-30f;
+  return one + tiny > 1;
+}
+bool flushes_denormals() {
+  const volatile float smallest = std::numeric_limits<float>::min();
+  const volatile float half = 0.5f;
+  return smallest * half == 0;
+}
+
+struct Modes {
+  bool upward = rounds_upward();
+  bool flush = flushes_denormals();
+  bool operator==(const Modes&) const = default;
+};
+
+// Runs a team and says whether all of its threads are in the same modes as the caller.
+bool workers_share_modes() {
+  const Modes caller;
+  std::atomic<bool> same{true};
+  parallel(3, [&](const Team&) {
+    if (!(Modes{} == caller)) same = false;
+  });
+  return same && Modes{} == caller;
+}
+
+TEST_CASE("workers run in the floating-point mode of their caller, each time anew") {
+  const Modes usual;
+  CHECK_FALSE(usual.upward);
+  CHECK_FALSE(usual.flush);
+  CHECK(workers_share_modes());
+  std::fesetround(FE_UPWARD);
+  const bool changed = rounds_upward();
+  const bool same_upward = workers_share_modes();
+  std::fesetround(FE_TONEAREST);
+  CHECK(changed);
+  CHECK(same_upward);
+  CHECK(workers_share_modes());
+  {
+    const FlushDenormals flush;
+    CHECK(flushes_denormals());
+    CHECK(workers_share_modes());
+  }
+  CHECK(workers_share_modes());
+  CHECK(Modes{} == usual);
+}
+
+TEST_CASE("a worker that changes its mode leaves no trace in the next team") {
+  parallel(3, [](const Team&) { std::fesetround(FE_UPWARD); });
+  std::fesetround(FE_TONEAREST);
+  CHECK(workers_share_modes());
+}
+
+TEST_CASE("FlushDenormals nests") {
+  {
+    const FlushDenormals outer;
+    {
+      const FlushDenormals inner;
+    }
+    CHECK(flushes_denormals());
+  }
+  CHECK_FALSE(flushes_denormals());
+}
+
+TEST_CASE("resolve_threads") {
+  CHECK(default_threads().count >= 1);
+  CHECK_FALSE(default_threads().reason.empty());
+  CHECK(resolve_threads(0) == default_threads().count);
+  CHECK(resolve_threads(1) == 1);
+  CHECK_THROWS_AS(resolve_threads(-1), std::invalid_argument);
+  CHECK_THROWS_WITH(resolve_threads(-3), ContainsSubstring("-3"));
+  if (resolve_threads(5) == 1) return;  // without OpenMP
+  CHECK(resolve_threads(5) == 5);
+  std::atomic<int> nested{0};
+  parallel(2, [&](const Team& team) {
+    if (team.index() == 0) nested = team.size() == 2 ? resolve_threads(0) : 1;
+  });
+  CHECK(nested == 1);
+}
+
+void write(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file) << text;
+}
+
+TEST_CASE("the CPU quota is the smallest on the way down to the group, control groups 2") {
+  const TemporaryDirectory root;
+  std::filesystem::create_directories(root / "a/b");
+  const std::string group = "0::/a/b\n";
+  CHECK(read_cpu_quota(group, root / "") == std::nullopt);
+  write(root / "a/b/cpu.max", "max 100000\n");
+  CHECK(read_cpu_quota(group, root / "") == std::nullopt);
+  write(root / "a/b/cpu.max", "400000 100000\n");
+  CHECK(read_cpu_quota(group, root / "") == 4.0);
+  write(root / "a/cpu.max", "150000 100000\n");
+  CHECK(read_cpu_quota(group, root / "") == 1.5);
+  write(root / "cpu.max", "800000 100000\n");
+  CHECK(read_cpu_quota(group, root / "") == 1.5);
+  CHECK(read_cpu_quota("0::/\n", root / "") == 8.0);
+  CHECK(read_cpu_quota("0::/not/mounted/here\n", root / "") == 8.0);
+  write(root / "a/b/cpu.max", "nonsense\n");
+  CHECK(read_cpu_quota(group, root / "") == 1.5);
+}
+
+TEST_CASE("the CPU quota of control groups 1") {
+  const TemporaryDirectory root;
+  for (const std::string controller : {"cpu", "cpu,cpuacct"}) {
+    const std::string lines = "12:memory:/job\n4:" + controller + ":/job\n1:name=systemd:/\n";
+    std::filesystem::create_directories(root / (controller + "/job"));
+    write(root / (controller + "/cpu.cfs_period_us"), "100000\n");
+    write(root / (controller + "/cpu.cfs_quota_us"), "-1\n");
+    CHECK(read_cpu_quota(lines, root / "") == std::nullopt);
+    write(root / (controller + "/job/cpu.cfs_period_us"), "50000\n");
+    write(root / (controller + "/job/cpu.cfs_quota_us"), "125000\n");
+    CHECK(read_cpu_quota(lines, root / "") == 2.5);
+    CHECK(read_cpu_quota("4:cpuset:/job\n", root / "") == std::nullopt);
+    std::filesystem::remove_all(root / controller);
+  }
+}
+
+TEST_CASE("text that is no list of control groups gives no quota") {
+  const TemporaryDirectory root;
+  write(root / "cpu.max", "100000 100000\n");
+  for (const std::string text : {"", "\n", "0", "0:", "no colon at all"}) {
+    CAPTURE(text);
+    CHECK(read_cpu_quota(text, root / "") == std::nullopt);
+  }
+}
+
+TEST_CASE("choose_threads takes the smallest limit and says which it was") {
+  const auto choose = [](int affinity, std::optional<double> quota, std::optional<int> requested) {
+    const ThreadChoice choice = choose_threads({affinity, quota, requested});
+    return std::to_string(choice.count) + ": " + choice.reason;
+  };
+  CHECK(choose(8, {}, {}) == "8: CPUs this process may run on");
+  CHECK(choose(8, 2.5, {}) == "3: CPU quota of the container (2.5 cores)");
+  CHECK(choose(8, 0.1, {}) == "1: CPU quota of the container (0.1 cores)");
+  CHECK(choose(2, 16.0, {}) == "2: CPUs this process may run on");
+  CHECK(choose(8, 4.0, 2) == "2: OMP_NUM_THREADS");
+  CHECK(choose(8, 4.0, 6) == "4: CPU quota of the container (4 cores)");
+  CHECK(choose(4, {}, 16) == "4: CPUs this process may run on");
+}
+
+// One result of every kernel, from inputs that `seed` draws.
+std::vector<float> kernel_results(std::uint64_t seed) {
+  const GuardedMatrix a = normal_matrix(31, 45, seed);
+  const GuardedMatrix b = normal_matrix(45, 77, seed + 1);
+  std::vector<float> c(31 * 77);
+  gemm(Transpose::no, Transpose::no, 31, 77, 45, 0.5f, a.data(), 45, b.data(), 77, 0, c.data(), 77);
+  PackedMatrix packed(45, 77);
+  packed.pack(Transpose::no, b.data(), 77);
+  PackedGemm g;
+  g.m = 31;
+  g.a = a.data();
+  g.lda = 45;
+  g.start = c.data();
+  g.start_stride = 77;
+  g.c = c.data();
+  g.ldc = 77;
+  g.epilogue = Epilogue::tanh;
+  gemm_packed(g, packed);
+  exp(c.data(), c.data(), 500);
+  softmax(31, 77, c.data(), 77, c.data(), 77);
+  return c;
+}
+
+TEST_CASE("kernels called from many threads at once give the bits of a serial call") {
+  constexpr std::size_t kThreads = 6;
+  std::vector<std::vector<float>> expected;
+  for (std::size_t i = 0; i < kThreads; ++i) expected.push_back(kernel_results(i));
+  std::array<std::atomic<int>, kThreads> wrong{};
+  std::vector<std::thread> workers;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    workers.emplace_back([&, i] {
+      for (int round = 0; round < 20; ++round) {
+        if (!same_bits(kernel_results(i), expected[i])) ++wrong[i];
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  for (const std::atomic<int>& count : wrong) CHECK(count == 0);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,114 @@
+// Gradients of one minibatch of every size and shape, and what they must not depend on.
+#include "training_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "catch.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/random.h"
+
+namespace lockstep {
+namespace {
+
+constexpr std::size_t kClasses = 3;
+
+// Sequences of `shortest` to `longest` timesteps.
+Dataset random_data(std::size_t count, std::size_t shortest, std::size_t longest) {
+  Dataset data(2, {"a", "b", "c"});
+  Random random(5);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<float> values((shortest + random.index(longest - shortest + 1)) * 2);
+    for (float& v : values) v = static_cast<float>(random.normal());
+    data.add(values, static_cast<int>(i % kClasses));
+  }
+  return data;
+}
+
+RnnParameters random_parameters(std::size_t hidden) {
+  RnnParameters p({2, hidden, kClasses});
+  Random random(3);
+  initialize(p, Initializer::xavier, 0, random);
+  return p;
+}
+
+double largest_difference(const std::vector<float>& found, const std::vector<double>& expected) {
+  double worst = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const double d = std::abs(static_cast<double>(found[i]) - expected[i]);
+    worst = std::isnan(d) ? std::numeric_limits<double>::infinity() : std::max(worst, d);
+  }
+  return worst;
+}
+
+std::vector<std::size_t> first_indices(std::size_t count) {
+  std::vector<std::size_t> indices(count);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  return indices;
+}
+
+RnnParameters gradients_of_first(TrainingStep& step, const RnnParameters& p, const Dataset& data,
+                                 std::size_t count) {
+  step.begin(data, first_indices(count));
+  step.run(p, data, Team());
+  return step.gradient();
+}
+
+TEST_CASE("gradients are right for every minibatch size") {
+  const RnnParameters p = random_parameters(5);
+  for (std::size_t count = 1; count <= 130; ++count) {
+    CAPTURE(count);
+    const std::size_t shortest = count % 2 == 0 ? 1 : 4;
+    const Dataset data = random_data(count, shortest, 4);
+    const ReferenceGradients expected = reference_gradients(p, data);
+    const RnnParameters found = fast_gradients(p, data);
+    const double bound = 1e-5 * static_cast<double>(count);
+    CHECK(largest_difference(found.recurrent, expected.recurrent) < bound);
+    CHECK(largest_difference(found.output, expected.output) < bound);
+  }
+}
+
+TEST_CASE("the bits of a gradient do not depend on the memory that the step was given") {
+  const Dataset data = random_data(64, 3, 300);
+  for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
+    const RnnParameters p = random_parameters(hidden);
+    const Dataset few = data.subset(first_indices(hidden == 7 ? 11 : 3));
+    TrainingStep exact(p.shape, few.size(), few.max_length(), few.total_timesteps());
+    TrainingStep roomy(p.shape, data.size(), data.max_length(), data.total_timesteps());
+    CHECK(gradients_of_first(exact, p, few, few.size()) ==
+          gradients_of_first(roomy, p, few, few.size()));
+  }
+}
+
+TEST_CASE("one long sequence does not cost every row its length") {
+  Dataset data = random_data(63, 10, 10);
+  data.add(std::vector<float>(2 * 20000, 0.1f), 0);
+  const RnnParameters p = random_parameters(64);
+  const TrainingStep step(p.shape, data.size(), data.max_length(), data.total_timesteps());
+  CHECK(step.bytes() < std::size_t{32} << 20);
+}
+
+TEST_CASE("a gradient check reports NaN") {
+  RnnParameters p = random_parameters(4);
+  p.hidden_weights()[3] = std::numeric_limits<float>::quiet_NaN();
+  for (const GradientError& error : check_gradients(p, random_data(3, 4, 4))) {
+    CHECK_FALSE(error.fast_error < kFastErrorBound);
+    CHECK_FALSE(error.analytic_error < kAnalyticErrorBound);
+  }
+}
+
+TEST_CASE("hidden_states refuses what is not there") {
+  const RnnParameters p = random_parameters(4);
+  CHECK_THROWS_AS(hidden_states(p, random_data(3, 4, 4), 3), std::invalid_argument);
+  CHECK_THROWS_AS(hidden_states(p, Dataset(1, {"a", "b", "c"}), 0), std::invalid_argument);
+}
+
+TEST_CASE("sizes whose product overflows are refused") {
+  CHECK_THROWS_AS(RnnParameters({1, std::size_t{1} << 63, 6}), std::invalid_argument);
+  CHECK_THROWS_AS(PackedMatrix(std::size_t{1} << 58, 64), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,459 @@
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "allocation_count.h"
+#include "backend_scope.h"
+#include "catch.h"
+#include "floats.h"
+#include "lockstep/aligned_vector.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/trainer.h"
+#include "lockstep/threads.h"
+#include "optimizer.h"
+
+namespace lockstep {
+namespace {
+
+RnnParameters initial(const RnnShape& shape) {
+  RnnParameters parameters(shape);
+  Random random(5);
+  initialize(parameters, Initializer::xavier, 0, random);
+  return parameters;
+}
+
+// Sequences of unequal length: long and short ones, with several of some lengths.
+Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest) {
+  Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t length = 1 + i * 5 % longest;
+    data.add(normal_floats(length * shape.features, i), static_cast<int>(i % shape.classes));
+  }
+  return data;
+}
+
+RnnParameters trained(const RnnShape& shape, const Dataset& data, const TrainOptions& options) {
+  RnnParameters parameters = initial(shape);
+  Trainer(parameters, options).fit(data);
+  return parameters;
+}
+
+// Everything that could depend on an order is switched on; the last minibatch is partial.
+TrainOptions all_features() {
+  TrainOptions options;
+  options.epochs = 3;
+  options.batch_size = 34;
+  options.momentum = 0.9;
+  options.clip_norm = 0.5;
+  options.schedule = LearningRateSchedule::cosine;
+  return options;
+}
+
+struct Run {
+  RnnShape shape;
+  std::size_t size;
+  std::size_t longest;
+};
+
+// Minibatches of four groups; a single group, since the weights do not fit a cache; odd sizes.
+const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12}, {{2, 384, 3}, 40, 5}, {{5, 13, 7}, 40, 9}};
+
+TEST_CASE("training gives the same weights for any number of threads, on every fused backend") {
+  for (const Run& run : kRuns) {
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    TrainOptions options = all_features();
+    options.threads = 1;
+    std::uint64_t expected = 0;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, run.shape.hidden);
+      const BackendScope scope(name);
+      const std::uint64_t hash = weights_hash(trained(run.shape, data, options));
+      if (expected == 0) expected = hash;
+      CHECK(hash == expected);
+    }
+    for (const std::string& name : {runnable_backends().front(), std::string("reference")}) {
+      const BackendScope scope(name);
+      options.threads = 1;
+      const RnnParameters serial = trained(run.shape, data, options);
+      CHECK(weights_hash(serial) != weights_hash(initial(run.shape)));
+      for (const int threads : {2, 3, 8}) {
+        CAPTURE(name, run.shape.hidden, threads);
+        options.threads = threads;
+        CHECK(weights_hash(trained(run.shape, data, options)) == weights_hash(serial));
+      }
+    }
+  }
+}
+
+// Goes around the trainer, which may find that a small minibatch is not worth so many threads.
+TEST_CASE("gradients have the same bits for any number of threads") {
+  for (const Run& run : kRuns) {
+    const RnnParameters parameters = initial(run.shape);
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    const RnnParameters serial = fast_gradients(parameters, data, 1);
+    for (const int threads : {2, 3, 8}) {
+      CAPTURE(run.shape.hidden, threads);
+      CHECK(fast_gradients(parameters, data, threads) == serial);
+    }
+  }
+}
+
+TEST_CASE("predictions have the same bits for any number of threads and on every fused backend") {
+  for (const Run& run : kRuns) {
+    const RnnParameters parameters = initial(run.shape);
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    const std::vector<float> expected = predict_proba(parameters, data, 1);
+    for (const int threads : {2, 3, 8}) {
+      CHECK(same_bits(predict_proba(parameters, data, threads), expected));
+    }
+    if (!active_backend().fused) continue;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, run.shape.hidden);
+      const BackendScope scope(name);
+      CHECK(same_bits(predict_proba(parameters, data), expected));
+    }
+  }
+}
+
+Dataset one_sequence(const Dataset& data, std::size_t i) {
+  return data.subset(std::vector<std::size_t>{i});
+}
+
+TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
+  const RnnShape shape{3, 21, 4};
+  const RnnParameters parameters = initial(shape);
+  const Dataset data = ragged_data(shape, 75, 17);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    const std::vector<float> together = predict_proba(parameters, data);
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const std::span<const float> row(together.data() + i * shape.classes, shape.classes);
+      CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
+    }
+  }
+}
+
+TEST_CASE("predict takes the first of the largest probabilities") {
+  const Dataset data = ragged_data({2, 3, 4}, 5, 3);
+  CHECK(predict(RnnParameters({2, 3, 4}), data) == std::vector<int>(5, 0));
+  CHECK(predict(RnnParameters({2, 3, 4}), Dataset(2)).empty());
+}
+
+void add(std::vector<double>& sum, const std::vector<float>& part) {
+  std::ranges::transform(sum, part, sum.begin(),
+                         [](double a, float b) { return a + static_cast<double>(b); });
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(a[i] - static_cast<double>(b[i])));
+  }
+  return largest;
+}
+
+TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
+  const RnnShape shape{3, 21, 4};
+  const RnnParameters parameters = initial(shape);
+  const Dataset data = ragged_data(shape, 37, 13);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    std::vector<double> recurrent(parameters.recurrent.size());
+    std::vector<double> output(parameters.output.size());
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const RnnParameters alone = fast_gradients(parameters, one_sequence(data, i), 1);
+      add(recurrent, alone.recurrent);
+      add(output, alone.output);
+    }
+    const RnnParameters together = fast_gradients(parameters, data);
+    CHECK(largest_difference(recurrent, together.recurrent) < 2e-5);
+    CHECK(largest_difference(output, together.output) < 2e-5);
+  }
+}
+
+TEST_CASE("gradients of every shape pass the gradient check on every backend") {
+  const std::vector<Run> runs{{{1, 1, 2}, 5, 4},   {{1, 8, 1}, 3, 5},   {{17, 3, 2}, 9, 6},
+                              {{3, 13, 5}, 1, 1},  {{3, 13, 5}, 1, 9},  {{2, 7, 3}, 40, 1},
+                              {{5, 31, 7}, 35, 8}, {{2, 16, 3}, 2, 140}};
+  for (const Run& run : runs) {
+    const RnnParameters parameters = initial(run.shape);
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    for (const std::string& name : runnable_backends()) {
+      const BackendScope scope(name);
+      for (const GradientError& error : check_gradients(parameters, data, 1e-5, 10)) {
+        CAPTURE(name, run.shape.features, run.shape.hidden, run.shape.classes, error.tensor);
+        CHECK(error.analytic_error < 1e-6);
+        CHECK(error.fast_error < 1e-5);
+      }
+    }
+  }
+}
+
+TEST_CASE("fit goes on where it stopped") {
+  const Run& run = kRuns.front();
+  const Dataset data = ragged_data(run.shape, run.size, run.longest);
+  TrainOptions options = all_features();
+  options.schedule = LearningRateSchedule::step;
+  options.decay_epochs = 2;
+  RnnParameters twice = initial(run.shape);
+  Trainer trainer(twice, options);
+  trainer.fit(data);
+  CHECK(trainer.fit(data).front().epoch == 4);
+  options.epochs = 6;
+  CHECK(weights_hash(twice) == weights_hash(trained(run.shape, data, options)));
+}
+
+TEST_CASE("a trainer takes a later data set with longer sequences and more rows") {
+  const RnnShape shape{3, 21, 4};
+  RnnParameters parameters = initial(shape);
+  Trainer trainer(parameters, all_features());
+  CHECK(trainer.workspace_bytes() == 0);
+  trainer.run_epoch(ragged_data(shape, 5, 3));
+  const std::size_t bytes = trainer.workspace_bytes();
+  CHECK(bytes > 0);
+  const EpochResult result = trainer.run_epoch(ragged_data(shape, 40, 30));
+  CHECK(std::isfinite(result.loss));
+  CHECK(trainer.workspace_bytes() > bytes);
+}
+
+TEST_CASE("an epoch reports each minibatch, the last of them partial") {
+  const RnnShape shape{2, 5, 3};
+  const Dataset data = ragged_data(shape, 11, 4);
+  TrainOptions options;
+  options.batch_size = 4;
+  RnnParameters parameters = initial(shape);
+  Trainer trainer(parameters, options);
+  std::vector<std::size_t> done;
+  const EpochResult result = trainer.run_epoch(data, [&](const BatchProgress& progress) {
+    CHECK(progress.epoch == 1);
+    CHECK(progress.samples == 11);
+    done.push_back(progress.samples_done);
+    return true;
+  });
+  CHECK(done == std::vector<std::size_t>{4, 8, 11});
+  CHECK(result.timesteps == data.total_timesteps());
+  CHECK(std::isnan(result.validation_loss));
+}
+
+TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") {
+  const RnnShape shape{2, 5, 3};
+  const Dataset data = ragged_data(shape, 11, 4);
+  TrainOptions options;
+  options.batch_size = 4;
+  options.shuffle = false;
+  RnnParameters stopped = initial(shape);
+  const EpochResult result =
+      Trainer(stopped, options).run_epoch(data, [](const BatchProgress&) { return false; });
+  RnnParameters first_batch = initial(shape);
+  const Dataset head = data.subset(std::vector<std::size_t>{0, 1, 2, 3});
+  const EpochResult expected = Trainer(first_batch, options).run_epoch(head);
+  CHECK(stopped == first_batch);
+  CHECK(result.loss == expected.loss);
+  CHECK(result.timesteps == head.total_timesteps());
+}
+
+TEST_CASE("without shuffling minibatches follow the order of the data") {
+  const RnnShape shape{2, 9, 3};
+  const Dataset data = ragged_data(shape, 10, 6);
+  TrainOptions options;
+  options.batch_size = 5;
+  options.epochs = 1;
+  options.shuffle = false;
+  RnnParameters in_parts = initial(shape);
+  Trainer trainer(in_parts, options);
+  trainer.run_epoch(data.subset(std::vector<std::size_t>{0, 1, 2, 3, 4}));
+  trainer.run_epoch(data.subset(std::vector<std::size_t>{5, 6, 7, 8, 9}));
+  CHECK(trained(shape, data, options) == in_parts);
+  options.shuffle = true;
+  CHECK_FALSE(trained(shape, data, options) == in_parts);
+}
+
+TEST_CASE("the seed decides the order, and nothing else does") {
+  const RnnShape shape{2, 9, 3};
+  const Dataset data = ragged_data(shape, 30, 6);
+  TrainOptions options = all_features();
+  options.batch_size = 7;
+  const RnnParameters first = trained(shape, data, options);
+  CHECK(trained(shape, data, options) == first);
+  options.seed = 2;
+  CHECK_FALSE(trained(shape, data, options) == first);
+}
+
+TEST_CASE("one update is that of the formulas: mean gradient, clipping, momentum") {
+  const RnnShape shape{3, 8, 2};
+  const Dataset data = ragged_data(shape, 6, 5);
+  const RnnParameters before = initial(shape);
+  const RnnParameters gradient = fast_gradients(before, data);
+  double squares = 0;
+  for (const float g : gradient.recurrent)
+    squares += static_cast<double>(g) * static_cast<double>(g);
+  for (const float g : gradient.output) squares += static_cast<double>(g) * static_cast<double>(g);
+  const double mean_norm = std::sqrt(squares) / 6;
+  for (const double clip : {0.0, mean_norm / 2, mean_norm * 2}) {
+    TrainOptions options;
+    options.momentum = 0.5;  // shows from the second step on
+    options.clip_norm = clip;
+    options.shuffle = false;
+    RnnParameters after = before;
+    Trainer(after, options).run_epoch(data);
+    const double factor = clip == mean_norm / 2 ? 0.5 : 1.0;
+    for (std::size_t i = 0; i < after.recurrent.size(); ++i) {
+      const double step =
+          options.learning_rate * factor * static_cast<double>(gradient.recurrent[i]) / 6;
+      CHECK(static_cast<double>(after.recurrent[i]) ==
+            Approx(static_cast<double>(before.recurrent[i]) - step).margin(1e-7));
+    }
+  }
+}
+
+TEST_CASE("momentum carries the last step on") {
+  const RnnShape shape{1, 1, 1};
+  RnnParameters weights(shape);
+  RnnParameters gradient(shape);
+  gradient.recurrent[0] = 4;
+  Optimizer optimizer(shape, 0.5);
+  optimizer.update(weights, gradient, 0.25, 0.1, Team());  // v = 1
+  CHECK(weights.recurrent[0] == Approx(-0.1));
+  optimizer.update(weights, gradient, 0.25, 0.1, Team());  // v = 1.5
+  CHECK(weights.recurrent[0] == Approx(-0.25));
+}
+
+TEST_CASE("a single class is certain and learns nothing") {
+  const RnnShape shape{2, 5, 1};
+  const Dataset data = ragged_data(shape, 4, 3);
+  RnnParameters parameters = initial(shape);
+  TrainOptions options;
+  options.epochs = 1;
+  const EpochResult result = Trainer(parameters, options).fit(data)[0];
+  CHECK(result.loss == 0);
+  CHECK(result.accuracy == 1);
+  CHECK(parameters == initial(shape));
+  CHECK(predict_proba(parameters, data) == std::vector<float>(4, 1.0f));
+}
+
+TEST_CASE("learning rates follow their schedule") {
+  TrainOptions options;
+  options.learning_rate = 0.8;
+  options.epochs = 4;
+  CHECK(scheduled_rate(options, 1000) == 0.8);
+  options.schedule = LearningRateSchedule::step;
+  options.decay = 0.5;
+  options.decay_epochs = 3;
+  const std::vector<double> steps{0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2};
+  for (std::size_t i = 0; i < steps.size(); ++i)
+    CHECK(scheduled_rate(options, i) == Approx(steps[i]));
+  options.schedule = LearningRateSchedule::cosine;
+  const double root = std::sqrt(0.5);
+  const std::vector<double> cosine{0.8, 0.4 * (1 + root), 0.4, 0.4 * (1 - root), 0, 0};
+  for (std::size_t i = 0; i < cosine.size(); ++i) {
+    CHECK(scheduled_rate(options, i) == Approx(cosine[i]).margin(1e-12));
+  }
+  CHECK(gradient_scale(8, 4, 0) == 0.25);
+  CHECK(gradient_scale(8, 4, 3) == 0.25);
+  CHECK(gradient_scale(8, 4, 0.5) == Approx(0.0625));
+}
+
+TEST_CASE("a trainer names the option that is out of range") {
+  const double nan = std::nan("");
+  const auto construct = [](auto change) {
+    TrainOptions options;
+    options.schedule = LearningRateSchedule::step;
+    change(options);
+    RnnParameters parameters({1, 1, 1});
+    Trainer(parameters, options);
+  };
+  const auto check = [&](const char* name, auto change) {
+    CHECK_THROWS_AS(construct(change), std::invalid_argument);
+    CHECK_THROWS_WITH(construct(change), ContainsSubstring(name));
+  };
+  CHECK_NOTHROW(construct([](TrainOptions&) {}));
+  check("batch_size", [](TrainOptions& o) { o.batch_size = 0; });
+  check("learning_rate", [](TrainOptions& o) { o.learning_rate = 0; });
+  check("learning_rate", [=](TrainOptions& o) { o.learning_rate = nan; });
+  check("momentum", [](TrainOptions& o) { o.momentum = 1; });
+  check("momentum", [=](TrainOptions& o) { o.momentum = nan; });
+  check("clip_norm", [](TrainOptions& o) { o.clip_norm = -1; });
+  check("decay_epochs", [](TrainOptions& o) { o.decay_epochs = 0; });
+  check("decay", [](TrainOptions& o) { o.decay = -1; });
+  check("threads", [](TrainOptions& o) { o.threads = -1; });
+}
+
+TEST_CASE("data that does not fit the model is an error") {
+  const RnnShape shape{2, 3, 2};
+  RnnParameters parameters = initial(shape);
+  Trainer trainer(parameters, TrainOptions{});
+  CHECK_THROWS_WITH(trainer.run_epoch(Dataset(2)), ContainsSubstring("no sequence"));
+  CHECK_THROWS_WITH(trainer.run_epoch(ragged_data({3, 3, 2}, 2, 2)),
+                    ContainsSubstring("3 channels"));
+  CHECK_THROWS_WITH(trainer.run_epoch(ragged_data({2, 3, 3}, 4, 2)), ContainsSubstring("label 2"));
+  Dataset unlabelled(2);
+  unlabelled.add(std::vector<float>{1, 2}, kNoLabel);
+  CHECK_THROWS_WITH(trainer.run_epoch(unlabelled), ContainsSubstring("label -1 of sequence 0"));
+  CHECK_THROWS_AS(trainer.run_epoch(unlabelled), std::invalid_argument);
+  CHECK_THROWS_AS(predict_proba(parameters, Dataset(3)), std::invalid_argument);
+  CHECK_THROWS_AS(fast_gradients(parameters, unlabelled), std::invalid_argument);
+  CHECK(parameters == initial(shape));
+  CHECK(predict_proba(parameters, unlabelled).size() == 2);
+}
+
+TEST_CASE("a training step allocates nothing") {
+  if (!allocation_count()) {
+    WARN("skipped: sanitizers have an operator new of their own");
+    return;
+  }
+  for (const Run& run : kRuns) {
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    for (const int threads : {1, 2}) {
+      TrainOptions options = all_features();
+      options.batch_size = 9;
+      options.threads = threads;
+      RnnParameters parameters = initial(run.shape);
+      Trainer trainer(parameters, options);
+      std::vector<std::size_t> counts;
+      counts.reserve(100);
+      for (int epoch = 0; epoch < 2; ++epoch) {
+        trainer.run_epoch(data, [&](const BatchProgress&) {
+          counts.push_back(*allocation_count());
+          return true;
+        });
+      }
+      CAPTURE(run.shape.hidden, threads);
+      CHECK(counts.front() == counts.back());
+    }
+  }
+}
+
+TEST_CASE("the allocation count counts") {
+  const auto before = allocation_count();
+  const std::vector<float> plain(100);
+  const AlignedVector<float> aligned(plain.size());
+  if (before) CHECK(*allocation_count() - *before == 2);
+}
+
+bool flushes_denormals() {
+  const volatile float smallest = std::numeric_limits<float>::min();
+  const volatile float half = 0.5f;
+  return smallest * half == 0;
+}
+
+TEST_CASE("training and prediction leave the caller's floating-point mode alone") {
+  const RnnShape shape{2, 9, 3};
+  const Dataset data = ragged_data(shape, 20, 4);
+  RnnParameters parameters = initial(shape);
+  Trainer trainer(parameters, all_features());
+  trainer.run_epoch(data, [](const BatchProgress&) {
+    CHECK_FALSE(flushes_denormals());
+    return true;
+  });
+  CHECK_FALSE(flushes_denormals());
+  CHECK(predict_proba(parameters, data).size() == 60);
+  CHECK_FALSE(flushes_denormals());
+  const FlushDenormals flush;
+  trainer.run_epoch(data);
+  CHECK(flushes_denormals());
+}
+
+}  // namespace
+}  // namespace lockstep
