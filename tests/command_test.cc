@@ -361,6 +361,8 @@ TEST_CASE("command: probabilities that overflow are an error, not output", "[com
   const std::string data = directory.write("a.csv", "sample,step,x\n0,0,0\n1,0,9\n");
   require_failure(1, "overflows on sequence 1", {"predict", path, data});
   require_failure(1, "overflows on sequence 1", {"predict", path, data, "--json"});
+  const std::string labelled = directory.write("b.csv", "sample,step,x,label\n0,0,0,a\n1,0,9,b\n");
+  require_failure(1, "overflows", {"evaluate", path, labelled});
 }
 
 TEST_CASE("command: one timestep and batches larger than the data work", "[command]") {

@@ -1,4 +1,6 @@
+#include <cmath>
 #include <memory>
+#include <stdexcept>
 
 #include "data_source.h"
 #include "evaluation_output.h"
@@ -24,6 +26,10 @@ int run_evaluate(const EvaluateCommand& command) {
   const RnnClassifier model = load_model(command.model_file);
   const Dataset data = prepare_labelled(model, load_data(command.source), command.source.name());
   const Evaluation evaluation = evaluate_on(model.parameters, data, command.threads);
+  if (std::isnan(evaluation.loss)) {
+    throw std::runtime_error(command.source.name() +
+                             ": the model overflows on it: not all probabilities are finite");
+  }
   print(command.json ? json_line(evaluation_json(evaluation, model.class_names))
                      : evaluation_text(evaluation, model.class_names));
   return 0;

@@ -38,8 +38,8 @@ std::string time_text(double seconds) {
   return format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-}  // namespace
-
+// The time left comes first, since a narrow terminal cuts off the end. `last` is the last whole
+// epoch; its number is 0 before the first.
 std::string progress_text(const BatchProgress& progress, const EpochResult& last,
                           std::size_t epochs, std::size_t timesteps, double seconds) {
   const double epochs_done =
@@ -52,6 +52,8 @@ std::string progress_text(const BatchProgress& progress, const EpochResult& last
   if (last.epoch > 0) text += format("  loss %.4g  accuracy %.4f", last.loss, last.accuracy);
   return text;
 }
+
+}  // namespace
 
 Progress::Progress(std::size_t epochs, std::size_t timesteps, bool quiet)
     : visible_(!quiet && ::isatty(STDERR_FILENO) == 1), epochs_(epochs), timesteps_(timesteps) {}

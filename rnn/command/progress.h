@@ -2,17 +2,10 @@
 
 #include <chrono>
 #include <cstddef>
-#include <string>
 
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep::command {
-
-/// How far a training is, what is left first, since a narrow terminal cuts off the end: below 80
-/// characters unless the numbers are huge. `last` is the last whole epoch (its `epoch` is 0 before
-/// the first), `timesteps` those of the training set, `seconds` the time since the start.
-[[nodiscard]] std::string progress_text(const BatchProgress& progress, const EpochResult& last,
-                                        std::size_t epochs, std::size_t timesteps, double seconds);
 
 /// One line on standard error that shows how far a training is; nothing if that is no terminal or
 /// `quiet` is set. The line is gone when this object is.
