@@ -56,8 +56,9 @@ struct GemmShape {
 };
 
 // A network's recurrent step, its weight gradient, its logits, and squares.
-constexpr GemmShape kGemmShapes[] = {{1, 64, 64},    {20, 50, 50},    {32, 128, 128}, {64, 256, 256},
-                                     {32, 10, 128},  {256, 256, 1600}, {128, 512, 512}, {512, 512, 512}};
+constexpr GemmShape kGemmShapes[] = {{1, 64, 64},     {20, 50, 50},   {32, 128, 128},
+                                     {64, 256, 256},  {32, 10, 128},  {256, 256, 1600},
+                                     {128, 512, 512}, {512, 512, 512}};
 
 void register_gemm(const std::string& backend, const GemmShape& s) {
   const std::string name = "gemm/" + backend + "/" + std::to_string(s.m) + "x" +
@@ -94,7 +95,8 @@ void register_softmax(const std::string& backend, std::size_t rows, std::size_t 
   const auto run = [backend, rows, cols](benchmark::State& state) {
     const std::vector<float> x = numbers(rows * cols, 4);
     std::vector<float> y(rows * cols);
-    verify_and_time(state, backend, y, [&] { softmax(rows, cols, x.data(), cols, y.data(), cols); });
+    verify_and_time(state, backend, y,
+                    [&] { softmax(rows, cols, x.data(), cols, y.data(), cols); });
     state.counters["elements/s"] = rate(static_cast<double>(rows * cols));
   };
   benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime();

@@ -95,9 +95,12 @@ void register_rnn_benchmarks(const std::string& backend) {
       const std::string name = "rnn_train/" + backend + "/" + std::to_string(s.n) + "x" +
                                std::to_string(s.t) + "x" + std::to_string(s.d) + "x" +
                                std::to_string(s.h) + "/" + std::to_string(threads);
-      benchmark::RegisterBenchmark(name.c_str(), [backend, s, threads](benchmark::State& state) {
-        run_training_step(state, backend, s, threads);
-      })->UseRealTime()->Unit(benchmark::kMillisecond);
+      benchmark::RegisterBenchmark(name.c_str(),
+                                   [backend, s, threads](benchmark::State& state) {
+                                     run_training_step(state, backend, s, threads);
+                                   })
+          ->UseRealTime()
+          ->Unit(benchmark::kMillisecond);
     }
   }
 }

@@ -64,7 +64,8 @@ RnnParameters parameters_of(const json& golden) {
   RnnParameters p(shape_of(golden));
   const auto copy = [](const std::vector<double>& from, std::vector<float>& to) {
     REQUIRE(from.size() == to.size());
-    std::transform(from.begin(), from.end(), to.begin(), [](double x) { return static_cast<float>(x); });
+    std::transform(from.begin(), from.end(), to.begin(),
+                   [](double x) { return static_cast<float>(x); });
   };
   copy(recurrent_of(golden["initial"]), p.recurrent);
   copy(output_of(golden["initial"]), p.output);
@@ -116,7 +117,8 @@ TEST_CASE("every backend reproduces the golden forward pass and gradients") {
         states.erase(states.begin(), states.begin() + static_cast<std::ptrdiff_t>(p.shape.hidden));
         CHECK(relative_error(hidden_states(p, data, i), states) < 1e-6);
       }
-      CHECK(relative_error(predict_proba(p, data), numbers(golden["forward"]["probabilities"])) < 1e-6);
+      CHECK(relative_error(predict_proba(p, data), numbers(golden["forward"]["probabilities"])) <
+            1e-6);
       const RnnParameters g = fast_gradients(p, data);
       const json& expected = golden["gradients_sum_over_batch"];
       CHECK(relative_error(g.recurrent, recurrent_of(expected)) < 1e-6);
@@ -138,9 +140,9 @@ TEST_CASE("the double reference reproduces the golden gradients") {
   }
 }
 
-// Within 1e-4, but for a stretch of the second run: its learning rate is so high that the loss leaps
-// up at epochs 9 and 16, and there the last bit of float32 grows ten-thousandfold (a float32 NumPy
-// run of the same program departs by 7e-4). It converges again afterwards.
+// Within 1e-4, but for a stretch of the second run: its learning rate is so high that the loss
+// leaps up at epochs 9 and 16, and there the last bit of float32 grows ten-thousandfold (a float32
+// NumPy run of the same program departs by 7e-4). It converges again afterwards.
 double history_tolerance(const std::string& file, std::size_t epoch) {
   return file == "numpy_rnn_b.json" && epoch >= 12 && epoch <= 18 ? 2e-3 : 1e-4;
 }

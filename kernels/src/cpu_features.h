@@ -7,10 +7,11 @@ namespace lockstep {
 struct CpuFeatures {
   // x86-64
   bool ssse3 = false;
-  bool sse4 = false;       // SSE4.2, PCLMUL, AES
-  bool avx2 = false;       // AVX2, FMA, BMI 1 and 2, LZCNT, POPCNT, F16C
-  bool avx512 = false;     // AVX-512 F, CD, BW, DQ, VL
-  bool avx512_dl = false;  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
+  bool sse4 = false;    // SSE4.2, PCLMUL, AES
+  bool avx2 = false;    // AVX2, FMA, BMI 1 and 2, LZCNT, POPCNT, F16C
+  bool avx512 = false;  // AVX-512 F, CD, BW, DQ, VL
+  bool avx512_dl =
+      false;  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
   bool avx512_bf16 = false;  // and BF16 (Zen 4)
   bool avx512_fp16 = false;  // and FP16 (Sapphire Rapids)
   bool avx10_2 = false;
@@ -18,7 +19,7 @@ struct CpuFeatures {
   bool neon = false;
   bool sve = false;
   bool sve2 = false;
-  bool sve_256_bits = false;   // the vector length is exactly that
+  bool sve_256_bits = false;  // the vector length is exactly that
   bool sve2_128_bits = false;
 };
 

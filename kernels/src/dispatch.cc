@@ -34,7 +34,7 @@ namespace {
 struct Entry {
   std::string_view name;
   BackendTable table;  // null: not in this build
-  bool CpuFeatures::*needs;
+  bool CpuFeatures::* needs;
 };
 
 // A function, so that kernels work in other people's static initialisers.

@@ -15,8 +15,8 @@ namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
-// Rows of B per pass: 256 rows of a 64-column panel are 64 KiB, which stay in the second-level cache
-// while all row tiles pass over them. Cutting continues the chains (see GemmStrip), so this
+// Rows of B per pass: 256 rows of a 64-column panel are 64 KiB, which stay in the second-level
+// cache while all row tiles pass over them. Cutting continues the chains (see GemmStrip), so this
 // number never shows in a result.
 constexpr std::size_t kDepthBlock = 256;
 
@@ -104,10 +104,11 @@ void multiply_panel(const Gemm& g, const Backend& backend, Range rows, std::size
 // Threads share the panels; if there are too few, the rows. No element is computed by two.
 void multiply(const Gemm& g, const Backend& backend, int threads) {
   const std::size_t panels = (g.n + backend.panel - 1) / backend.panel;
-  const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
+  const double work =
+      static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
   const std::size_t row_tiles = (g.m + kTileRows - 1) / kTileRows;
-  const double useful = std::min(1 + work / kWorkPerThread,
-                                 static_cast<double>(std::max(panels, row_tiles)));
+  const double useful =
+      std::min(1 + work / kWorkPerThread, static_cast<double>(std::max(panels, row_tiles)));
   threads = std::min(threads, static_cast<int>(useful));
   const bool by_panels = panels >= static_cast<std::size_t>(threads);
   parallel(threads, [&](const Team& team) {

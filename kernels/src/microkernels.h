@@ -15,12 +15,12 @@ namespace lockstep {
 //   c[i][j]   = epilogue(acc[i][j])
 //
 // The chain above is the definition of every product here: no backend may split or reorder it, so
-// all targets with fused multiply-add give the same bits. Splitting k over several calls (start = c,
-// beta = 1) continues the same chain.
+// all targets with fused multiply-add give the same bits. Splitting k over several calls (start =
+// c, beta = 1) continues the same chain.
 //
-// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector length
-// at or after `cols`; what stands there does not matter. Nothing beyond `cols` is read from start
-// and h or written to c.
+// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector
+// length at or after `cols`; what stands there does not matter. Nothing beyond `cols` is read from
+// start and h or written to c.
 struct GemmStrip {
   std::size_t rows;
   std::size_t cols;
@@ -56,25 +56,25 @@ struct SoftmaxRows {
 
 inline constexpr std::size_t kVirtualLanes = 16;
 
-// Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12 of
-// 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
+// Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12
+// of 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
 inline constexpr std::size_t kTileRows = 6;
 
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
-  const char* library;     // "highway", "xsimd", "reference"
-  const char* target;      // "avx3", ...: as compiled, told by the backend itself
-  bool fused;              // has fused multiply-add: takes part in the promise of equal bits
-  std::size_t lanes;       // float32 per vector
-  std::size_t panel;       // columns of a packed panel
+  const char* library;  // "highway", "xsimd", "reference"
+  const char* target;   // "avx3", ...: as compiled, told by the backend itself
+  bool fused;           // has fused multiply-add: takes part in the promise of equal bits
+  std::size_t lanes;    // float32 per vector
+  std::size_t panel;    // columns of a packed panel
   void (&gemm_strip)(const GemmStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   void (&exp)(const float* x, float* y, std::size_t n);
   void (&softmax)(const SoftmaxRows&);
 };
 
-// Gives a backend's table. It may run instructions of its target, so it is called only where the CPU
-// has them.
+// Gives a backend's table. It may run instructions of its target, so it is called only where the
+// CPU has them.
 using BackendTable = const Backend& (*)();
 
 }  // namespace lockstep

@@ -59,8 +59,8 @@ class ControlWordScope {
 
 }  // namespace
 
-// OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps the
-// very threads that it waits for off the cores.
+// OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps
+// the very threads that it waits for off the cores.
 class detail::Barrier {
  public:
   void wait(int size) {
@@ -95,9 +95,8 @@ const ThreadChoice& default_threads() {
 
 int resolve_threads(int requested) {
   if (requested < 0 || requested > kMaxThreads) {
-    throw std::invalid_argument("threads: " + std::to_string(requested) +
-                                " is not a count up to " + std::to_string(kMaxThreads) +
-                                ", or 0 for the default");
+    throw std::invalid_argument("threads: " + std::to_string(requested) + " is not a count up to " +
+                                std::to_string(kMaxThreads) + ", or 0 for the default");
   }
 #if LOCKSTEP_HAVE_OPENMP
   if (requested > 0) return requested;

@@ -55,7 +55,8 @@ std::vector<Vector> reference_states(const ReferenceModel& m, std::span<const fl
 }
 
 // Softmax of the logits and the cross-entropy of `label`.
-Vector reference_softmax(const ReferenceModel& m, const Vector& state, std::size_t label, double& loss) {
+Vector reference_softmax(const ReferenceModel& m, const Vector& state, std::size_t label,
+                         double& loss) {
   Vector p(m.shape.classes);
   for (std::size_t k = 0; k < p.size(); ++k) {
     p[k] = m.output_at(0, k);

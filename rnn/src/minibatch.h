@@ -16,9 +16,9 @@ constexpr std::size_t round_up(std::size_t n) {
   return (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns;
 }
 
-// One row of the matrix Z = [1, x_t, h_{t-1}] that both the forward product and the weight gradients
-// read: h begins on a cache line, 1 and x stand directly before it, so that Z is the one left-hand
-// side of a layer whose weights are the rows b, Wx, Wh of RnnParameters::recurrent.
+// One row of the matrix Z = [1, x_t, h_{t-1}] that both the forward product and the weight
+// gradients read: h begins on a cache line, 1 and x stand directly before it, so that Z is the one
+// left-hand side of a layer whose weights are the rows b, Wx, Wh of RnnParameters::recurrent.
 struct RowLayout {
   explicit RowLayout(std::size_t features, std::size_t hidden)
       : state(round_up(1 + features)),
@@ -35,8 +35,8 @@ struct RowLayout {
 // Which sequences a group holds and which rows of its matrices they occupy at each timestep.
 //
 // Rows are ordered by falling length, so that the sequences still running at timestep t are rows
-// 0 .. active(t)-1: nothing is padded and nothing computed for a sequence beyond its end. The rows of
-// all timesteps stand one after another without gaps, those of t from offset(t) on.
+// 0 .. active(t)-1: nothing is padded and nothing computed for a sequence beyond its end. The rows
+// of all timesteps stand one after another without gaps, those of t from offset(t) on.
 class RowSchedule {
  public:
   // Takes every `step`-th of the sequences `ordered`, from number `first` on; they must be ordered
@@ -58,9 +58,10 @@ class RowSchedule {
   std::vector<std::size_t> offsets_{0};
 };
 
-// Timesteps of the `rows` longest sequences together: the most that a minibatch of so many can have.
-// `indices` holds every index of the data; its order changes.
-std::size_t longest_timesteps(const Dataset& data, std::size_t rows, std::span<std::size_t> indices);
+// Timesteps of the `rows` longest sequences together: the most that a minibatch of so many can
+// have. `indices` holds every index of the data; its order changes.
+std::size_t longest_timesteps(const Dataset& data, std::size_t rows,
+                              std::span<std::size_t> indices);
 
 // Orders indices by falling length of their sequence, equal lengths by index.
 void order_by_length(const Dataset& data, std::span<std::size_t> members);

@@ -19,13 +19,15 @@ void write_probabilities(ForwardGroup& group, std::vector<float>& probabilities)
   const std::size_t classes = group.shape.classes;
   for (std::size_t n = 0; n < group.schedule.rows(); ++n) {
     float* row = probabilities.data() + group.schedule.member(n) * classes;
-    softmax(1, classes, group.logits() + n * group.logits_stride, group.logits_stride, row, classes);
+    softmax(1, classes, group.logits() + n * group.logits_stride, group.logits_stride, row,
+            classes);
   }
 }
 
 }  // namespace
 
-std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset& data, int threads) {
+std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset& data,
+                                 int threads) {
   const RnnShape& shape = parameters.shape;
   if (data.channels() != shape.features) {
     throw std::invalid_argument("predict: the data has " + std::to_string(data.channels()) +
@@ -39,8 +41,8 @@ std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset&
   PackedForward weights(shape);
   weights.pack(parameters, Team());
   const std::size_t chunks = (data.size() + kRowsTogether - 1) / kRowsTogether;
-  const auto team_size =
-      static_cast<int>(std::min<std::size_t>(chunks, static_cast<std::size_t>(resolve_threads(threads))));
+  const auto team_size = static_cast<int>(
+      std::min<std::size_t>(chunks, static_cast<std::size_t>(resolve_threads(threads))));
   const FlushDenormals flush;
   parallel(team_size, [&](const Team& team) {
     ForwardGroup group(shape, std::min(kRowsTogether, data.size()), data.max_length());

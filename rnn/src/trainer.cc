@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -50,6 +51,19 @@ void require_data(const Dataset& data, const RnnShape& shape) {
 
 }  // namespace
 
+// One pass over the data, as all threads see it. Thread 0 writes, between barriers.
+struct Epoch {
+  const Dataset& data;
+  const std::function<bool(const BatchProgress&)>& on_batch;
+  EpochResult result{};
+  std::size_t done = 0;
+  std::size_t correct = 0;
+  bool goes_on = true;
+  std::exception_ptr failure{};  // of on_batch
+
+  void count(const TrainingStep::Totals& totals, std::size_t samples);
+};
+
 struct Trainer::State {
   State(RnnParameters& p, const TrainOptions& o)
       : parameters(p),
@@ -60,8 +74,10 @@ struct Trainer::State {
 
   void prepare(const Dataset& data);
   void start_epoch();
-  TrainingStep::Totals train_minibatch(const Dataset& data, std::span<const std::size_t> minibatch,
-                                       double rate);
+  [[nodiscard]] std::span<const std::size_t> minibatch_at(std::size_t first) const {
+    return std::span(order).subspan(first, std::min(options.batch_size, order.size() - first));
+  }
+  void train_minibatches(Epoch& epoch, const Team& team) noexcept;
 
   RnnParameters& parameters;
   TrainOptions options;
@@ -69,7 +85,7 @@ struct Trainer::State {
   Random random;
   Optimizer optimizer;
   std::unique_ptr<TrainingStep> step;
-  std::size_t max_rows = 0;       // of the step
+  std::size_t max_rows = 0;  // of the step
   std::size_t max_steps = 0;
   std::size_t max_timesteps = 0;
   std::vector<std::size_t> order;
@@ -83,7 +99,8 @@ void Trainer::State::prepare(const Dataset& data) {
   const std::size_t rows = std::min(options.batch_size, data.size());
   const std::size_t steps = data.max_length();
   const std::size_t timesteps = longest_timesteps(data, rows, order);
-  if (step != nullptr && rows <= max_rows && steps <= max_steps && timesteps <= max_timesteps) return;
+  if (step != nullptr && rows <= max_rows && steps <= max_steps && timesteps <= max_timesteps)
+    return;
   step.reset();  // if memory runs out below, there is no step that looks large enough
   max_rows = std::max(max_rows, rows);
   max_steps = std::max(max_steps, steps);
@@ -96,18 +113,38 @@ void Trainer::State::start_epoch() {
   if (options.shuffle) random.shuffle(order);
 }
 
-// The whole of a training step in one parallel region.
-TrainingStep::Totals Trainer::State::train_minibatch(const Dataset& data,
-                                                     std::span<const std::size_t> minibatch,
-                                                     double rate) {
-  const FlushDenormals flush;
-  step->begin(data, minibatch);
-  parallel(step->team_size(threads), [&](const Team& team) noexcept {
-    step->run(parameters, data, team);
-    const double scale = gradient_scale(step->gradient_norm(), minibatch.size(), options.clip_norm);
-    optimizer.update(parameters, step->gradient(), scale, rate, team);
-  });
-  return step->totals();
+void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {
+  result.loss += totals.loss;
+  result.timesteps += totals.timesteps;
+  correct += totals.correct;
+  done += samples;
+  goes_on = done < data.size();
+  if (!on_batch) return;
+  try {
+    goes_on = on_batch({result.epoch, done, data.size()}) && goes_on;
+  } catch (...) {
+    failure = std::current_exception();
+    goes_on = false;
+  }
+}
+
+// What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
+void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
+  while (epoch.goes_on) {
+    const auto minibatch = minibatch_at(epoch.done);
+    if (team.index() == 0) step->begin(epoch.data, minibatch);
+    team.barrier();
+    {
+      const FlushDenormals flush;
+      step->run(parameters, epoch.data, team);
+      const double norm = step->gradient_norm();
+      const double scale = gradient_scale(norm, minibatch.size(), options.clip_norm);
+      optimizer.update(parameters, step->gradient(), scale, epoch.result.learning_rate, team);
+    }
+    team.barrier();
+    if (team.index() == 0) epoch.count(step->totals(), minibatch.size());
+    team.barrier();
+  }
 }
 
 Trainer::Trainer(RnnParameters& parameters, const TrainOptions& options) {
@@ -126,26 +163,20 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   const auto start = std::chrono::steady_clock::now();
   s.prepare(data);
   s.start_epoch();
-  EpochResult result;
+  Epoch epoch{data, on_batch};
+  EpochResult& result = epoch.result;
   result.learning_rate = scheduled_rate(s.options, s.epochs_done);
   result.epoch = ++s.epochs_done;
   result.validation_loss = std::numeric_limits<double>::quiet_NaN();
   result.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
-  const std::span<const std::size_t> order(s.order);
-  std::size_t done = 0;
-  double correct = 0;
-  bool go_on = true;
-  while (done < order.size() && go_on) {
-    const auto minibatch = order.subspan(done, std::min(s.options.batch_size, order.size() - done));
-    const TrainingStep::Totals totals = s.train_minibatch(data, minibatch, result.learning_rate);
-    result.loss += totals.loss;
-    result.timesteps += totals.timesteps;
-    correct += static_cast<double>(totals.correct);
-    done += minibatch.size();
-    if (on_batch) go_on = on_batch({result.epoch, done, order.size()});
-  }
-  result.loss /= static_cast<double>(done);
-  result.accuracy = correct / static_cast<double>(done);
+  s.step->begin(data, s.minibatch_at(0));
+  // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
+  parallel(s.step->team_size(s.threads),
+           [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
+  if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
+  const auto samples = static_cast<double>(epoch.done);
+  result.loss /= samples;
+  result.accuracy = static_cast<double>(epoch.correct) / samples;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -10,8 +10,8 @@
 namespace lockstep {
 namespace {
 
-// Weights up to this size stay in a core's second-level cache, so that small groups can read them at
-// every timestep; a constant of the definition, not a property of the machine.
+// Weights up to this size stay in a core's second-level cache, so that small groups can read them
+// at every timestep; a constant of the definition, not a property of the machine.
 constexpr std::size_t kResidentWeights = 512 * 1024;
 
 // Rows that a group needs to make good use of the register tiles.
@@ -20,8 +20,8 @@ constexpr std::size_t kRowsPerGroup = 8;
 // Multiply-adds that pay for one more thread: its wake-up and three barriers take microseconds.
 constexpr double kWorkPerThread = 400e3;
 
-// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup rows (all
-// but the smallest), a power of two of them for even shares.
+// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup rows
+// (all but the smallest), a power of two of them for even shares.
 bool is_dealt(const RnnShape& shape) {
   return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
 }
@@ -36,9 +36,7 @@ std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
 
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
 // few enough that both factors are still in cache.
-std::size_t gradient_depth(const RnnShape& shape) {
-  return shape.hidden <= 256 ? 128 : 512;
-}
+std::size_t gradient_depth(const RnnShape& shape) { return shape.hidden <= 256 ? 128 : 512; }
 
 // Sum of squares over eight partial sums, so that it vectorises and still has one order.
 double sum_of_squares(const float* x, std::size_t n) {
@@ -137,7 +135,8 @@ class TrainingStep::Group {
   }
 
   // From the logits y of every sequence:
-  //   d = softmax(y) - onehot(label);  dWy += [1, h_last]^T d;  delta_last = (d Wy^T) * (1 - h_last^2)
+  //   d = softmax(y) - onehot(label);  dWy += [1, h_last]^T d;  delta_last = (d Wy^T) * (1 -
+  //   h_last^2)
   void loss_and_output_layer(const PackedMatrix& output_transposed) {
     const RnnShape& shape = forward_.shape;
     const RowLayout& finals = forward_.final_layout;
@@ -146,8 +145,8 @@ class TrainingStep::Group {
     float* d = forward_.logits();
     correct_ = softmax_cross_entropy(rows, shape.classes, d, stride, labels_.data(), d, stride,
                                      losses_.data());
-    gemm_accumulate_transposed(shape.classes, rows, forward_.finals() + finals.one, finals.stride, d,
-                               stride, output_gradient_.data(), stride, 0, 1 + shape.hidden);
+    gemm_accumulate_transposed(shape.classes, rows, forward_.finals() + finals.one, finals.stride,
+                               d, stride, output_gradient_.data(), stride, 0, 1 + shape.hidden);
     PackedGemm g;
     g.m = rows;
     g.a = d;
@@ -193,9 +192,9 @@ class TrainingStep::Group {
     const RowSchedule& schedule = forward_.schedule;
     const Range rows = share(1 + shape.features + shape.hidden, team.index(), team.size());
     gemm_accumulate_transposed(shape.hidden, schedule.offset(end) - schedule.offset(begin),
-                               forward_.rows_at(begin) + forward_.layout.one, forward_.layout.stride,
-                               deltas_.data(), delta_stride_, recurrent_gradient_.data(),
-                               delta_stride_, rows.begin, rows.end);
+                               forward_.rows_at(begin) + forward_.layout.one,
+                               forward_.layout.stride, deltas_.data(), delta_stride_,
+                               recurrent_gradient_.data(), delta_stride_, rows.begin, rows.end);
   }
 
   void keep_first_deltas(std::size_t begin, const Team& team) {
@@ -204,7 +203,8 @@ class TrainingStep::Group {
   }
 
   [[nodiscard]] float* deltas_at(std::size_t t, std::size_t begin) {
-    return deltas_.data() + (forward_.schedule.offset(t) - forward_.schedule.offset(begin)) * delta_stride_;
+    return deltas_.data() +
+           (forward_.schedule.offset(t) - forward_.schedule.offset(begin)) * delta_stride_;
   }
 
   ForwardGroup forward_;
@@ -252,8 +252,9 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
 }
 
 int TrainingStep::team_size(int threads) const {
-  const std::size_t shares =
-      groups_in_use_ > 1 ? groups_in_use_ : is_dealt(shape_) ? 1 : forward_.recurrent.panels();
+  const std::size_t shares = groups_in_use_ > 1 ? groups_in_use_
+                             : is_dealt(shape_) ? 1
+                                                : forward_.recurrent.panels();
   const double weights = static_cast<double>(shape_.hidden * (shape_.features + shape_.hidden));
   const double work = 3 * static_cast<double>(totals().timesteps) * weights;
   const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
@@ -323,9 +324,10 @@ TrainingStep::Totals TrainingStep::totals() const {
 }
 
 std::size_t TrainingStep::bytes() const {
-  std::size_t sum = forward_.recurrent.bytes() + forward_.output.bytes() +
-                    hidden_transposed_.bytes() + output_transposed_.bytes() +
-                    (rows_.size() + gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
+  std::size_t sum =
+      forward_.recurrent.bytes() + forward_.output.bytes() + hidden_transposed_.bytes() +
+      output_transposed_.bytes() +
+      (rows_.size() + gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
   for (const Group& group : groups_) sum += group.bytes();
   return sum;
 }

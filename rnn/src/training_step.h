@@ -32,15 +32,15 @@ class TrainingStep {
                std::size_t max_timesteps);
   ~TrainingStep();
 
-  // Deals the minibatch into groups; one thread, before the team starts. Every index must be that of
-  // a labelled sequence of `data`.
+  // Deals the minibatch into groups; one thread, before the team starts. Every index must be that
+  // of a labelled sequence of `data`.
   void begin(const Dataset& data, std::span<const std::size_t> minibatch);
 
   // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
   [[nodiscard]] int team_size(int threads) const;
 
-  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team. Throws
-  // nothing: a thread that left would keep the others waiting.
+  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
+  // Throws nothing: a thread that left would keep the others waiting.
   void run(const RnnParameters& parameters, const Dataset& data, const Team& team) noexcept;
 
   [[nodiscard]] const RnnParameters& gradient() const { return gradient_; }

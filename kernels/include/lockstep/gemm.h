@@ -10,30 +10,30 @@ enum class Transpose { no, yes };
 /// C = alpha * op(A) * op(B) + beta * C, float32, all matrices row-major.
 ///
 /// op(A) is m x k, op(B) is k x n, C is m x n; op is the identity or the transpose. A stands in
-/// memory as m rows of k (Transpose::no) or k rows of m (yes), `lda` floats from row to row; likewise
-/// B and C. Any alignment works; nothing beyond the n columns of a row of C is touched. C may overlap
-/// neither A nor B.
+/// memory as m rows of k (Transpose::no) or k rows of m (yes), `lda` floats from row to row;
+/// likewise B and C. Any alignment works; nothing beyond the n columns of a row of C is touched. C
+/// may overlap neither A nor B.
 ///
 /// Definition: each element is one chain of fused multiply-adds in the order of k,
 ///     c = beta * c;  c = fma(a[i][p], alpha * b[p][j], c)  for p = 0 .. k-1,
-/// with alpha * b rounded (as in the reference BLAS). So the result has the same bits for every number
-/// of threads and on every backend with fused multiply-add. Error of an element: at most
-/// (k + 3) 2^-24 times |beta c| + sum_p |alpha a b|; backends without fused multiply-add (2 k + 3).
+/// with alpha * b rounded (as in the reference BLAS). So the result has the same bits for every
+/// number of threads and on every backend with fused multiply-add. Error of an element: at most (k
+/// + 3) 2^-24 times |beta c| + sum_p |alpha a b|; backends without fused multiply-add (2 k + 3).
 ///
 /// Special values: beta = 0 never reads C (NaN there does not survive); alpha = 0 or k = 0 reads
 /// neither A nor B and gives beta * C; m = 0 or n = 0 does nothing. Otherwise NaN and infinities
 /// propagate as in the chain above.
 ///
-/// `threads`: as resolve_threads; small products stay on the calling thread. Thread-safe; work memory
-/// is kept per thread. Throws std::invalid_argument if a row stride is shorter than its row or a
-/// pointer that must be read is null.
+/// `threads`: as resolve_threads; small products stay on the calling thread. Thread-safe; work
+/// memory is kept per thread. Throws std::invalid_argument if a row stride is shorter than its row
+/// or a pointer that must be read is null.
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads = 0);
 
 /// A right-hand side k x n in the order in which the kernels read it, to be used many times: panels
-/// of as many columns as the register tile of the backend has, each stored row by row. It belongs to
-/// the backend that was active at its construction and is multiplied on that one.
+/// of as many columns as the register tile of the backend has, each stored row by row. It belongs
+/// to the backend that was active at its construction and is multiplied on that one.
 class PackedMatrix {
  public:
   PackedMatrix();
@@ -49,8 +49,8 @@ class PackedMatrix {
   [[nodiscard]] std::size_t panels() const;
   [[nodiscard]] std::size_t bytes() const;
 
-  /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from row
-  /// to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row.
+  /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from
+  /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
   /// The same for panels first .. last-1 only, so that threads can share the work.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
@@ -90,17 +90,17 @@ struct PackedGemm {
   std::size_t ldh = 0;
 };
 
-/// See PackedGemm. Computes the columns of panels first_panel .. last_panel-1 of B only; the default
-/// is all. Accuracy and special values as gemm; an epilogue adds the error of its function.
+/// See PackedGemm. Computes the columns of panels first_panel .. last_panel-1 of B only; the
+/// default is all. Accuracy and special values as gemm; an epilogue adds the error of its function.
 void gemm_packed(const PackedGemm& g, const PackedMatrix& b);
 void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
                  std::size_t last_panel);
 
-/// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of weights
-/// from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor allocates; for
-/// that, rows of B must be readable up to the next multiple of kAlignedColumns (any contents). Chain of
-/// an element: c, then fused products in the order of k. Throws std::invalid_argument for a row stride
-/// shorter than its row.
+/// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of
+/// weights from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor
+/// allocates; for that, rows of B must be readable up to the next multiple of kAlignedColumns (any
+/// contents). Chain of an element: c, then fused products in the order of k. Throws
+/// std::invalid_argument for a row stride shorter than its row.
 inline constexpr std::size_t kAlignedColumns = 16;
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,
                                 const float* b, std::size_t ldb, float* c, std::size_t ldc,

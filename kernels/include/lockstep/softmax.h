@@ -27,8 +27,8 @@ void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx
 ///
 /// `gradient` may be the logits themselves. The gradient is that of the sum of the losses, not of
 /// their mean. `loss` is [rows], in double; the sum in it is the softmax's
-/// own in float32, so a loss below about 1e-7 may be given as 0. Rows with NaN, +inf or nothing but -inf give NaN.
-/// Returns the number of rows whose first largest logit stands at its label. Throws
+/// own in float32, so a loss below about 1e-7 may be given as 0. Rows with NaN, +inf or nothing but
+/// -inf give NaN. Returns the number of rows whose first largest logit stands at its label. Throws
 /// std::invalid_argument for a label outside [0, cols) or a short row stride.
 std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                   std::size_t ldx, const int* labels, float* gradient,

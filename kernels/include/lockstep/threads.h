@@ -19,9 +19,9 @@ struct ThreadChoice {
 /// Most threads that a call may ask for.
 inline constexpr int kMaxThreads = 1024;
 
-/// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the caller.
-/// Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a build
-/// without OpenMP.
+/// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
+/// caller. Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a
+/// build without OpenMP.
 [[nodiscard]] int resolve_threads(int requested);
 
 namespace detail {
@@ -52,11 +52,11 @@ namespace detail {
 void parallel(int threads, void (*call)(void* body, const Team&), void* body);
 }
 
-/// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits for
-/// all. The team can turn out smaller if the system grants fewer threads. The workers run in the
-/// caller's floating-point mode (rounding, flush-to-zero). The first exception of a body without
-/// barriers is rethrown here. Allocates nothing itself. After a fork, a child must not start a team if
-/// its parent had (OpenMP's threads do not survive a fork): use one thread there.
+/// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
+/// for all. The team can turn out smaller if the system grants fewer threads. The workers run in
+/// the caller's floating-point mode (rounding, flush-to-zero). The first exception of a body
+/// without barriers is rethrown here. Allocates nothing itself. After a fork, a child must not
+/// start a team if its parent had (OpenMP's threads do not survive a fork): use one thread there.
 template <class Body>
 void parallel(int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;

@@ -36,8 +36,8 @@ namespace HWY_NAMESPACE {
 #if LOCKSTEP_SIMD_TARGET
 namespace {
 #include "highway/vector-inl.h"
-#include "simd/math-inl.h"
 #include "simd/kernels-inl.h"
+#include "simd/math-inl.h"
 }  // namespace
 
 const Backend& table() {

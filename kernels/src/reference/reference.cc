@@ -6,8 +6,8 @@
 namespace lockstep {
 namespace {
 
-// Reads and writes float32, but each product is summed in double and rounded once. (A product that is
-// cut along k is rounded once per part.)
+// Reads and writes float32, but each product is summed in double and rounded once. (A product that
+// is cut along k is rounded once per part.)
 void gemm_strip(const GemmStrip& g) {
   const auto rows = static_cast<std::ptrdiff_t>(g.rows);
   const auto cols = static_cast<std::ptrdiff_t>(g.cols);
@@ -15,7 +15,8 @@ void gemm_strip(const GemmStrip& g) {
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
       double sum = 0;
       if (g.start != nullptr) {
-        sum = static_cast<double>(g.beta) * static_cast<double>(g.start[i * g.start_row_stride + j]);
+        sum =
+            static_cast<double>(g.beta) * static_cast<double>(g.start[i * g.start_row_stride + j]);
       }
       const float* a = g.a + i * g.a_row_stride;
       const float* b = g.b + j;
@@ -34,11 +35,13 @@ void gemm_strip(const GemmStrip& g) {
 }
 
 void tanh_array(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::tanh(static_cast<double>(x[i])));
+  for (std::size_t i = 0; i < n; ++i)
+    y[i] = static_cast<float>(std::tanh(static_cast<double>(x[i])));
 }
 
 void exp_array(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::exp(static_cast<double>(x[i])));
+  for (std::size_t i = 0; i < n; ++i)
+    y[i] = static_cast<float>(std::exp(static_cast<double>(x[i])));
 }
 
 void softmax_row(const float* x, float* y, std::size_t n, float& max, float& sum) {
@@ -67,8 +70,8 @@ void softmax_rows(const SoftmaxRows& s) {
 
 const Backend& reference_table() {
   // A wide panel keeps the packing code in use; lanes = 1 means no read beyond the last column.
-  static const Backend backend{"reference", "plain", false, 1, 16,
-                               gemm_strip, tanh_array, exp_array, softmax_rows};
+  static const Backend backend{"reference", "plain",    false,     1,           16,
+                               gemm_strip,  tanh_array, exp_array, softmax_rows};
   return backend;
 }
 

@@ -1,8 +1,8 @@
 // The micro-kernels, written once for every backend.
 //
-// Included once per target, inside the namespace of that target, after math-inl.h. `S` is the vector
-// interface of the backend. Vectors may have no size known to the compiler (SVE), so they are never
-// put into arrays or classes: the accumulators of a tile are a parameter pack.
+// Included once per target, inside the namespace of that target, after math-inl.h. `S` is the
+// vector interface of the backend. Vectors may have no size known to the compiler (SVE), so they
+// are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
 // The last vector of a tile's columns can be partial; the others are whole.
 struct LastVector {
@@ -94,7 +94,8 @@ LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector
   gemm_tile<S, kVecs>(g, row, last, std::make_index_sequence<kRows * kVecs>());
 }
 
-// Cuts the rows into tiles of nearly equal height, since a tile of one row wastes most of its loads.
+// Cuts the rows into tiles of nearly equal height, since a tile of one row wastes most of its
+// loads.
 template <class S, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g) {
   const std::size_t count = g.cols - (kVecs - 1) * S::lanes();
@@ -103,12 +104,24 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g) {
   for (std::size_t row = 0; row < g.rows; --tiles) {
     const std::size_t height = (g.rows - row + tiles - 1) / tiles;
     switch (height) {
-      case 1: gemm_tile<S, 1, kVecs>(g, row, last); break;
-      case 2: gemm_tile<S, 2, kVecs>(g, row, last); break;
-      case 3: gemm_tile<S, 3, kVecs>(g, row, last); break;
-      case 4: gemm_tile<S, 4, kVecs>(g, row, last); break;
-      case 5: gemm_tile<S, 5, kVecs>(g, row, last); break;
-      default: gemm_tile<S, 6, kVecs>(g, row, last); break;
+      case 1:
+        gemm_tile<S, 1, kVecs>(g, row, last);
+        break;
+      case 2:
+        gemm_tile<S, 2, kVecs>(g, row, last);
+        break;
+      case 3:
+        gemm_tile<S, 3, kVecs>(g, row, last);
+        break;
+      case 4:
+        gemm_tile<S, 4, kVecs>(g, row, last);
+        break;
+      case 5:
+        gemm_tile<S, 5, kVecs>(g, row, last);
+        break;
+      default:
+        gemm_tile<S, 6, kVecs>(g, row, last);
+        break;
     }
     row += height;
   }
@@ -184,7 +197,8 @@ LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
   return result;
 }
 
-// Each pass takes one vector's worth of the virtual lanes, so that no pass needs an array of vectors.
+// Each pass takes one vector's worth of the virtual lanes, so that no pass needs an array of
+// vectors.
 template <class S>
 LOCKSTEP_INLINE float row_sum(const float* x, std::size_t n) {
   const std::size_t lanes = S::lanes();
@@ -223,6 +237,13 @@ void softmax_rows(const SoftmaxRows& s) {
 
 template <class S>
 Backend make_backend(const char* library, const char* target) {
-  return {library, target, S::kFused, S::lanes(), S::kPanelVectors * S::lanes(),
-          gemm_strip<S>, map_array<S, Tanh>, map_array<S, Exp>, softmax_rows<S>};
+  return {library,
+          target,
+          S::kFused,
+          S::lanes(),
+          S::kPanelVectors * S::lanes(),
+          gemm_strip<S>,
+          map_array<S, Tanh>,
+          map_array<S, Exp>,
+          softmax_rows<S>};
 }

@@ -1,8 +1,8 @@
 // exp and tanh over one vector, written once for every backend.
 //
 // Included once per target, inside the namespace of that target. `S` is the vector interface of the
-// backend (see vector-inl.h of each). All steps are correctly rounded IEEE operations, so that every
-// target with a fused multiply-add gives the same bits. The coefficients come from
+// backend (see vector-inl.h of each). All steps are correctly rounded IEEE operations, so that
+// every target with a fused multiply-add gives the same bits. The coefficients come from
 // kernels/tools/fit_exp.py.
 
 // 2^n for the integer n that stands in the low bits of `biased` = n + 1.5 * 2^23, -126 <= n <= 127.
@@ -42,10 +42,10 @@ LOCKSTEP_INLINE typename S::V exp(typename S::V x) {
   return S::mul(S::mul(y, power_of_two<S>(half)), power_of_two<S>(rest));
 }
 
-// With e = expm1(2 |x|) and d = e + 2: tanh |x| is q = e / d where e < 2, else 1 - 2 / d, which does
-// not amplify the error of the quotient. The first is corrected by what the rounding of d and of the
-// division lost; 1 / d is (1 - q) / 2 there, so that this needs no second division. Near zero e is
-// exact to its last place: tiny and denormal arguments come back as they are.
+// With e = expm1(2 |x|) and d = e + 2: tanh |x| is q = e / d where e < 2, else 1 - 2 / d, which
+// does not amplify the error of the quotient. The first is corrected by what the rounding of d and
+// of the division lost; 1 / d is (1 - q) / 2 there, so that this needs no second division. Near
+// zero e is exact to its last place: tiny and denormal arguments come back as they are.
 template <class S>
 LOCKSTEP_INLINE typename S::V tanh(typename S::V x) {
   using V = typename S::V;

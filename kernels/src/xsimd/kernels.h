@@ -11,8 +11,8 @@
 
 namespace lockstep {
 namespace {
-#include "simd/math-inl.h"
 #include "simd/kernels-inl.h"
+#include "simd/math-inl.h"
 
 template <class Arch>
 const Backend& xsimd_table(const char* target) {

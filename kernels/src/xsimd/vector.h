@@ -91,9 +91,7 @@ struct XsimdVector {
     return xsimd::select(a > b, yes, no);
   }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
-  static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) {
-    return magnitude | (sign & V(-0.0f));
-  }
+  static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) { return magnitude | (sign & V(-0.0f)); }
   // The float whose bits are (bits(x) << kBits) + offset.
   template <int kBits>
   static LOCKSTEP_INLINE V shift_left_add(V x, std::int32_t offset) {

@@ -1,4 +1,5 @@
-// Uses both installed libraries: a matrix product, then a classifier trained on a built-in data set.
+// Uses both installed libraries: a matrix product, then a classifier trained on a built-in data
+// set.
 
 #include <lockstep/backend.h>
 #include <lockstep/gemm.h>

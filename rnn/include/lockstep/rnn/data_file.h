@@ -25,9 +25,9 @@ class DataError : public std::runtime_error {
 ///   .csv  a header, then one timestep per row; columns `sample`, `step` and `label` by name, every
 ///         other column is a channel; the rows of a sample stand together, its steps increase
 /// Without labels (.ts with @classLabel false, .npz without y, .csv without label) the set is
-/// unlabelled; a label that is empty, '?' or NaN leaves its sequence without one. Class names are the
-/// label texts: in the order a .ts header declares them, else sorted (by value if all are numbers).
-/// Missing and infinite values and bad rows throw DataError.
+/// unlabelled; a label that is empty, '?' or NaN leaves its sequence without one. Class names are
+/// the label texts: in the order a .ts header declares them, else sorted (by value if all are
+/// numbers). Missing and infinite values and bad rows throw DataError.
 [[nodiscard]] Dataset read_dataset(const std::filesystem::path& path);
 
 }  // namespace lockstep

@@ -13,8 +13,8 @@ inline constexpr int kNoLabel = -1;
 /// Sequences of unequal length with one class label each.
 ///
 /// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences stand one after
-/// another in one array, so a data set of a million short sequences is one allocation, not a million.
-/// Reading from several threads is safe; `add` is not.
+/// another in one array, so a data set of a million short sequences is one allocation, not a
+/// million. Reading from several threads is safe; `add` is not.
 class Dataset {
  public:
   /// An empty set of sequences with `channels` >= 1 values per timestep. `class_names[c]` is the
@@ -51,7 +51,8 @@ class Dataset {
   [[nodiscard]] Dataset subset(std::span<const std::size_t> indices) const;
 
   /// The same sequences with labels renumbered to `class_names`, matched by name. A class of this
-  /// set that occurs in a label but not in `class_names` throws std::invalid_argument with its name.
+  /// set that occurs in a label but not in `class_names` throws std::invalid_argument with its
+  /// name.
   [[nodiscard]] Dataset with_classes(const std::vector<std::string>& class_names) const;
 
  private:

@@ -10,8 +10,8 @@
 
 namespace lockstep {
 
-/// Loss and gradients of the summed cross-entropy of a data set, by plain loops in double precision:
-/// the definition that the fast path is measured against.
+/// Loss and gradients of the summed cross-entropy of a data set, by plain loops in double
+/// precision: the definition that the fast path is measured against.
 struct ReferenceGradients {
   double loss = 0;                ///< sum over the sequences, natural logarithm
   std::vector<double> recurrent;  ///< as RnnParameters::recurrent
@@ -27,28 +27,27 @@ struct ReferenceGradients {
                                            int threads = 0);
 
 /// Hidden states of one sequence [length][features] by the fast path on the active backend:
-/// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is no
-/// such sequence.
-[[nodiscard]] std::vector<float> hidden_states(const RnnParameters& parameters,
-                                               const Dataset& data, std::size_t sequence);
+/// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
+/// no such sequence.
+[[nodiscard]] std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset& data,
+                                               std::size_t sequence);
 
 /// One tensor's part in a gradient check.
 struct GradientError {
-  std::string tensor;           ///< "bias", "input_weights", ...
+  std::string tensor;  ///< "bias", "input_weights", ...
   double largest_gradient = 0;
-  double analytic_error = 0;    ///< reference backpropagation against finite differences
-  double fast_error = 0;        ///< fast path against reference backpropagation
+  double analytic_error = 0;  ///< reference backpropagation against finite differences
+  double fast_error = 0;      ///< fast path against reference backpropagation
 };  // both as the largest difference, relative to the largest gradient of the tensor
 
 /// Compares three ways to the same gradients: central differences of the reference loss (step
-/// `epsilon`, double), reference backpropagation, and the fast path. Finite differences are taken of
-/// at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give errors
-/// below the two bounds; a NaN anywhere gives NaN, which is below neither.
+/// `epsilon`, double), reference backpropagation, and the fast path. Finite differences are taken
+/// of at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give
+/// errors below the two bounds; a NaN anywhere gives NaN, which is below neither.
 inline constexpr double kAnalyticErrorBound = 1e-6;
 inline constexpr double kFastErrorBound = 1e-5;
 [[nodiscard]] std::vector<GradientError> check_gradients(const RnnParameters& parameters,
-                                                         const Dataset& data,
-                                                         double epsilon = 1e-5,
+                                                         const Dataset& data, double epsilon = 1e-5,
                                                          std::size_t max_entries = 200,
                                                          std::uint64_t seed = 1);
 

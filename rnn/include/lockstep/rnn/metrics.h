@@ -9,7 +9,7 @@ namespace lockstep {
 /// How well probabilities match labels.
 struct Evaluation {
   double accuracy = 0;
-  double loss = 0;                     ///< mean cross-entropy in nats
+  double loss = 0;  ///< mean cross-entropy in nats
   std::size_t samples = 0;
   std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
   std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
@@ -18,10 +18,11 @@ struct Evaluation {
 };
 
 /// `probabilities` is [labels.size()][classes] row-major; the predicted class is the first of the
-/// largest. Every label must be in [0, classes); throws std::invalid_argument otherwise. Accuracy and
-/// loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the smallest
-/// positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays finite.
-[[nodiscard]] Evaluation evaluate(std::span<const float> probabilities,
-                                  std::span<const int> labels, std::size_t classes);
+/// largest. Every label must be in [0, classes); throws std::invalid_argument otherwise. Accuracy
+/// and loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the
+/// smallest positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays
+/// finite.
+[[nodiscard]] Evaluation evaluate(std::span<const float> probabilities, std::span<const int> labels,
+                                  std::size_t classes);
 
 }  // namespace lockstep

@@ -76,8 +76,9 @@ enum class NormalizationKind {
 /// must see the same numbers as training.
 struct Normalization {
   NormalizationKind kind = NormalizationKind::none;
-  std::vector<float> mean;   ///< [D], per_channel only
-  std::vector<float> scale;  ///< [D], per_channel only: 1 / standard deviation, 1 for a constant channel
+  std::vector<float> mean;  ///< [D], per_channel only
+  std::vector<float>
+      scale;  ///< [D], per_channel only: 1 / standard deviation, 1 for a constant channel
 
   /// The normalization of the given kind, fitted to `data` (population standard deviation).
   /// Throws std::invalid_argument for per_channel and an empty set.

@@ -33,9 +33,9 @@ struct TrainOptions {
 
 /// What one pass over the training set gave.
 struct EpochResult {
-  std::size_t epoch = 0;       ///< counted from 1, over all calls of fit
-  double loss = 0;             ///< mean cross-entropy in nats, each minibatch before its update
-  double accuracy = 0;         ///< share classified right, likewise
+  std::size_t epoch = 0;  ///< counted from 1, over all calls of fit
+  double loss = 0;        ///< mean cross-entropy in nats, each minibatch before its update
+  double accuracy = 0;    ///< share classified right, likewise
   double learning_rate = 0;
   double seconds = 0;          ///< wall time of the pass
   std::size_t timesteps = 0;   ///< timesteps trained on in the pass
@@ -51,8 +51,8 @@ struct BatchProgress {
 };
 
 /// Trains the parameters of a classifier by minibatch gradient descent with full backpropagation
-/// through time (rnn/README.md says where each formula stands). The kernels run on the backend that is
-/// active when the trainer first meets its data; do not change it in the middle of a training.
+/// through time (rnn/README.md says where each formula stands). The kernels run on the backend that
+/// is active when the trainer first meets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer meets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
