@@ -35,9 +35,11 @@ namespace lockstep {
 namespace HWY_NAMESPACE {
 #if LOCKSTEP_SIMD_TARGET
 namespace {
+// clang-format off: each builds on the one before
 #include "highway/vector-inl.h"
-#include "simd/kernels-inl.h"
 #include "simd/math-inl.h"
+#include "simd/kernels-inl.h"
+// clang-format on
 }  // namespace
 
 const Backend& table() {

@@ -11,8 +11,10 @@
 
 namespace lockstep {
 namespace {
-#include "simd/kernels-inl.h"
+// clang-format off: the second builds on the first
 #include "simd/math-inl.h"
+#include "simd/kernels-inl.h"
+// clang-format on
 
 template <class Arch>
 const Backend& xsimd_table(const char* target) {
