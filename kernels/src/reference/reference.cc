@@ -19,9 +19,9 @@ void gemm_strip(const GemmStrip& g) {
             static_cast<double>(g.beta) * static_cast<double>(g.start[i * g.start_row_stride + j]);
       }
       const float* a = g.a + i * g.a_row_stride;
-      const float* b = g.b + j;
+      const float* b = g.b;
       for (std::size_t p = 0; p < g.k; ++p, a += g.a_k_stride, b += g.b_k_stride) {
-        sum += static_cast<double>(*a) * static_cast<double>(*b);
+        sum += static_cast<double>(*a) * static_cast<double>(b[j]);
       }
       if (g.epilogue == Epilogue::tanh) {
         sum = std::tanh(sum);
