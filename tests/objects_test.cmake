@@ -22,6 +22,8 @@ set(WIDE_BACKEND_LINES 0)
 foreach(LINE IN LISTS LINES)
   if(LINE MATCHES "^([^ ]+\\.o): +file format")
     set(OBJECT "${CMAKE_MATCH_1}")
+  elseif(LINE STREQUAL "")  # after the last line
+    continue()
   elseif(NOT OBJECT MATCHES "${BACKEND_OBJECTS}")
     list(APPEND PROBLEMS "${OBJECT}: ${LINE}")
   else()
