@@ -36,20 +36,21 @@ struct ReferenceModel {
   Vector output;
 };
 
-// h_t for t = -1 .. T-1, so states[t + 1] is h_t.
+// h_t for t = -1 .. T-1, so states[t + 1] is h_t. Along the rows of the weights, as they stand in
+// memory; each sum is still in the order of the formula: bias, x, h.
 std::vector<Vector> reference_states(const ReferenceModel& m, std::span<const float> x) {
   const auto [d, h, c] = m.shape;
   const std::size_t steps = x.size() / d;
   std::vector<Vector> states(steps + 1, Vector(h, 0.0));
   for (std::size_t t = 0; t < steps; ++t) {
-    for (std::size_t j = 0; j < h; ++j) {
-      double sum = m.recurrent_at(0, j);
-      for (std::size_t i = 0; i < d; ++i) {
-        sum += static_cast<double>(x[t * d + i]) * m.recurrent_at(1 + i, j);
-      }
-      for (std::size_t i = 0; i < h; ++i) sum += states[t][i] * m.recurrent_at(1 + d + i, j);
-      states[t + 1][j] = std::tanh(sum);
-    }
+    Vector& sum = states[t + 1];
+    const auto add_row = [&](double value, std::size_t row) {
+      for (std::size_t j = 0; j < h; ++j) sum[j] += value * m.recurrent_at(row, j);
+    };
+    add_row(1.0, 0);
+    for (std::size_t i = 0; i < d; ++i) add_row(static_cast<double>(x[t * d + i]), 1 + i);
+    for (std::size_t i = 0; i < h; ++i) add_row(states[t][i], 1 + d + i);
+    for (double& value : sum) value = std::tanh(value);
   }
   return states;
 }
@@ -99,19 +100,20 @@ void add_reference_gradients(const ReferenceModel& m, std::span<const float> x, 
     }
   }
   for (std::size_t t = states.size() - 1; t-- > 0;) {
-    Vector before(h, 0.0);
+    Vector delta(h);
     for (std::size_t j = 0; j < h; ++j) {
-      const double delta = dh[j] * (1 - states[t + 1][j] * states[t + 1][j]);
-      sum.recurrent[j] += delta;
-      for (std::size_t i = 0; i < d; ++i) {
-        sum.recurrent[(1 + i) * h + j] += static_cast<double>(x[t * d + i]) * delta;
-      }
-      for (std::size_t i = 0; i < h; ++i) {
-        sum.recurrent[(1 + d + i) * h + j] += states[t][i] * delta;
-        before[i] += delta * m.recurrent_at(1 + d + i, j);
-      }
+      delta[j] = dh[j] * (1 - states[t + 1][j] * states[t + 1][j]);
     }
-    dh = before;
+    const auto add_row = [&](double value, std::size_t row) {
+      for (std::size_t j = 0; j < h; ++j) sum.recurrent[row * h + j] += value * delta[j];
+    };
+    add_row(1.0, 0);
+    for (std::size_t i = 0; i < d; ++i) add_row(static_cast<double>(x[t * d + i]), 1 + i);
+    for (std::size_t i = 0; i < h; ++i) {
+      add_row(states[t][i], 1 + d + i);
+      dh[i] = 0;
+      for (std::size_t j = 0; j < h; ++j) dh[i] += delta[j] * m.recurrent_at(1 + d + i, j);
+    }
   }
 }
 

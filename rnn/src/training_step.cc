@@ -85,12 +85,17 @@ class TrainingStep::Group {
     return rows + schedule.offset(schedule.steps()) * forward_.layout.stride;
   }
 
-  void run(const TrainingStep& step, const Dataset& data, const Team& team) {
-    clear_gradients(team);
+  // States, losses, the gradient of the output layer and the deltas of each sequence's last step.
+  void forward(const TrainingStep& step, const Dataset& data, const Team& team) {
     forward_.run(data, step.forward_, team);
     team.barrier();
     if (team.index() == 0) loss_and_output_layer(step.output_transposed_);
     team.barrier();
+  }
+
+  // From there back through time. Reads what `forward` left and changes none of it.
+  void backward(const TrainingStep& step, const Team& team) {
+    clear(recurrent_gradient_, team);
     for (std::size_t end = forward_.schedule.steps(); end > 0;) {
       const std::size_t begin = end - std::min(end, depth_steps_);
       for (std::size_t t = end; t-- > begin;) {
@@ -125,13 +130,9 @@ class TrainingStep::Group {
   }
 
  private:
-  void clear_gradients(const Team& team) {
-    const auto clear = [&](AlignedVector<float>& gradient) {
-      const Range mine = share(gradient.size(), team.index(), team.size());
-      std::fill(gradient.data() + mine.begin, gradient.data() + mine.end, 0.0f);
-    };
-    clear(recurrent_gradient_);
-    clear(output_gradient_);
+  static void clear(AlignedVector<float>& gradient, const Team& team) {
+    const Range mine = share(gradient.size(), team.index(), team.size());
+    std::fill(gradient.data() + mine.begin, gradient.data() + mine.end, 0.0f);
   }
 
   // From the logits y of every sequence:
@@ -143,6 +144,7 @@ class TrainingStep::Group {
     const std::size_t rows = forward_.schedule.rows();
     const std::size_t stride = forward_.logits_stride;
     float* d = forward_.logits();
+    std::fill(output_gradient_.begin(), output_gradient_.end(), 0.0f);
     correct_ = softmax_cross_entropy(rows, shape.classes, d, stride, labels_.data(), d, stride,
                                      losses_.data());
     gemm_accumulate_transposed(shape.classes, rows, forward_.finals() + finals.one, finals.stride,
@@ -265,15 +267,32 @@ void TrainingStep::run(const RnnParameters& parameters, const Dataset& data,
                        const Team& team) noexcept {
   pack(parameters, team);
   team.barrier();
-  if (groups_in_use_ == 1) {
-    groups_[0].run(*this, data, team);
-  } else {
-    const Range mine = share(groups_in_use_, team.index(), team.size());
-    for (std::size_t i = mine.begin; i < mine.end; ++i) groups_[i].run(*this, data, Team());
-  }
-  team.barrier();
+  // Both halves of a group at once: its states are still in cache on the way back.
+  for_my_groups(team, [&](Group& group, const Team& t) {
+    group.forward(*this, data, t);
+    group.backward(*this, t);
+  });
   add_groups(team);
+}
+
+void TrainingStep::forward(const RnnParameters& parameters, const Dataset& data,
+                           const Team& team) noexcept {
+  pack(parameters, team);
   team.barrier();
+  for_my_groups(team, [&](Group& group, const Team& t) { group.forward(*this, data, t); });
+}
+
+void TrainingStep::backward(const Team& team) noexcept {
+  for_my_groups(team, [&](Group& group, const Team& t) { group.backward(*this, t); });
+  add_groups(team);
+}
+
+// A single group is shared by the team; of several, each thread takes its own.
+template <class Work>
+void TrainingStep::for_my_groups(const Team& team, const Work& work) {
+  if (groups_in_use_ == 1) return work(groups_[0], team);
+  const Range mine = share(groups_in_use_, team.index(), team.size());
+  for (std::size_t i = mine.begin; i < mine.end; ++i) work(groups_[i], Team());
 }
 
 void TrainingStep::pack(const RnnParameters& parameters, const Team& team) {
@@ -282,8 +301,9 @@ void TrainingStep::pack(const RnnParameters& parameters, const Team& team) {
   pack_share(output_transposed_, Transpose::yes, parameters.output_weights(), shape_.classes, team);
 }
 
-// gradient = sum of the groups' gradients in their order, row by row.
+// gradient = sum of the groups' gradients in their order, row by row. A barrier before and after.
 void TrainingStep::add_groups(const Team& team) {
+  team.barrier();
   const auto add_row = [&](float* sum, std::size_t n, auto row_of_group) {
     std::copy_n(row_of_group(groups_[0]), n, sum);
     for (std::size_t g = 1; g < groups_in_use_; ++g) {
@@ -304,6 +324,7 @@ void TrainingStep::add_groups(const Team& team) {
                                 [row](const Group& g) { return g.output_gradient(row); });
     }
   }
+  team.barrier();
 }
 
 double TrainingStep::gradient_norm() const {

@@ -43,6 +43,10 @@ class TrainingStep {
   // Throws nothing: a thread that left would keep the others waiting.
   void run(const RnnParameters& parameters, const Dataset& data, const Team& team) noexcept;
 
+  // The two halves of `run`. The same team calls both; `backward` may be repeated.
+  void forward(const RnnParameters& parameters, const Dataset& data, const Team& team) noexcept;
+  void backward(const Team& team) noexcept;
+
   [[nodiscard]] const RnnParameters& gradient() const { return gradient_; }
   // L2 norm of all gradients; the same sum on every thread.
   [[nodiscard]] double gradient_norm() const;
@@ -52,6 +56,8 @@ class TrainingStep {
  private:
   class Group;
 
+  template <class Work>
+  void for_my_groups(const Team& team, const Work& work);
   void pack(const RnnParameters& parameters, const Team& team);
   void add_groups(const Team& team);
 
