@@ -1,21 +1,146 @@
-// lockstep_bench: every kernel and the training step on every backend that this machine can run.
+// lockstep_bench: every kernel and the training step, ours on each backend beside the peers'.
 #include <benchmark/benchmark.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+
+#include "lockstep/backend.h"
 #include "lockstep/threads.h"
+#include "lockstep_contender.h"
+#include "machine.h"
+#include "peers.h"
 #include "suites.h"
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const lockstep::ThreadChoice& threads = lockstep::default_threads();
-  benchmark::AddCustomContext("default_threads",
-                              std::to_string(threads.count) + ", " + threads.reason);
-  benchmark::AddCustomContext("default_backend", std::string(lockstep::active_backend().name));
-  for (const lockstep::BackendInfo& b : lockstep::backends()) {
-    if (!b.runnable) continue;
-    lockstep::register_kernel_benchmarks(std::string(b.name));
-    lockstep::register_rnn_benchmarks(std::string(b.name));
+namespace lockstep::bench {
+namespace {
+
+struct Options {
+  bool full = false;
+  bool no_peers = false;
+  std::string isa = "best";
+  std::vector<std::string> backends = {"best"};
+  std::vector<int> threads;
+};
+
+// Lanes that a restriction to an instruction set allows.
+std::size_t allowed_lanes(const std::string& isa) {
+  if (isa == "avx2") return 8;
+  return SIZE_MAX;
+}
+
+// "best": the default, and the first of each library in THE list, which is in falling order.
+std::vector<BackendInfo> chosen_backends(const Options& options) {
+  std::vector<BackendInfo> chosen;
+  std::vector<std::string> libraries;
+  const std::string_view active = active_backend().name;
+  const auto is_named = [&](const std::string& name) {
+    return std::find(options.backends.begin(), options.backends.end(), name) !=
+           options.backends.end();
+  };
+  for (const BackendInfo& b : backends()) {
+    if (!b.runnable || b.lanes > allowed_lanes(options.isa)) continue;
+    const std::string library(b.name.substr(0, b.name.find('/')));
+    const bool first = std::find(libraries.begin(), libraries.end(), library) == libraries.end();
+    libraries.push_back(library);
+    const bool is_best =
+        is_named("best") && (b.name == active || (first && library != "reference"));
+    if (is_best || is_named("all") || is_named(std::string(b.name))) chosen.push_back(b);
   }
+  return chosen;
+}
+
+// One, two, four, ... and as many as there are.
+std::vector<int> thread_counts(const Options& options) {
+  if (!options.threads.empty()) return options.threads;
+  const int most = default_threads().count;
+  std::vector<int> counts;
+  for (int t = 1; t < most; t *= 2) {
+    if (t == 1 || options.full) counts.push_back(t);
+  }
+  counts.push_back(most);
+  return counts;
+}
+
+void add_options(CLI::App& app, Options& options) {
+  app.add_flag("--full", options.full, "All shapes of bench/shapes.h, not only the quick ones");
+  app.add_option("--isa", options.isa, "Widest instruction set for us and the peers")
+      ->check(CLI::IsMember({"best", "avx2"}));
+  app.add_option("--backends", options.backends,
+                 "Backends by name, 'all', or 'best': the first that runs of each SIMD library")
+      ->delimiter(',');
+  app.add_option("--threads", options.threads, "Numbers of threads")
+      ->delimiter(',')
+      ->check(CLI::Range(1, kMaxThreads));
+  app.add_flag("--no-peers", options.no_peers, "Measure ourselves alone");
+  app.allow_extras();
+  app.footer("Google Benchmark's own flags apply as well: --benchmark_filter=REGEX, ...");
+}
+
+// Google Benchmark's arguments: sound defaults, which what the user gave overrides.
+std::vector<std::string> benchmark_arguments(const char* program,
+                                             const std::vector<std::string>& given) {
+  std::vector<std::string> arguments = {
+      program, "--benchmark_repetitions=5", "--benchmark_enable_random_interleaving=true",
+      "--benchmark_min_time=" LOCKSTEP_BENCH_MIN_TIME, "--benchmark_counters_tabular=true"};
+  arguments.insert(arguments.end(), given.begin(), given.end());
+  return arguments;
+}
+
+bool initialize_google_benchmark(std::vector<std::string> arguments) {
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  int argc = static_cast<int>(arguments.size());
+  benchmark::Initialize(&argc, argv.data());
+  return !benchmark::ReportUnrecognizedArguments(argc, argv.data());
+}
+
+int run(const Options& options) {
+  Contenders contenders;
+  for (const BackendInfo& b : chosen_backends(options)) {
+    contenders.push_back(lockstep_contender(b));
+  }
+  if (contenders.empty()) {
+    std::cerr << "lockstep_bench: no backend is chosen; 'lockstep info' lists those that run\n";
+    return 2;
+  }
+  const auto is_active = [](const auto& c) { return c->name() == active_backend().name; };
+  const auto active = std::find_if(contenders.begin(), contenders.end(), is_active);
+  describe_machine(active == contenders.end() ? contenders.front()->name() : (*active)->name());
+  const std::size_t ours = contenders.size();
+  if (!options.no_peers) load_peers(contenders, options.isa);
+  std::string peers;
+  for (std::size_t i = ours; i < contenders.size(); ++i) {
+    peers += (i > ours ? "; " : "") + contenders[i]->name() + ": " + contenders[i]->about();
+  }
+  benchmark::AddCustomContext("isa", options.isa);
+  benchmark::AddCustomContext("peers", peers.empty() ? "none" : peers);
+  std::vector<Contender*> all;
+  for (const auto& contender : contenders) all.push_back(contender.get());
+  const Selection selection{options.full ? Run::full : Run::quick, thread_counts(options)};
+  register_machine_suite(selection);
+  register_kernel_suites(all, selection);
+  register_rnn_suites(all, selection);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep::bench
+
+int main(int argc, char** argv) {
+  using namespace lockstep::bench;
+  Options options;
+  CLI::App app("Benchmarks of Lockstep's kernels and training step beside their peers");
+  add_options(app, options);
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (!initialize_google_benchmark(benchmark_arguments(argv[0], app.remaining()))) return 2;
+    return run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "lockstep_bench: " << error.what() << '\n';
+    return 2;
+  }
 }

@@ -63,7 +63,7 @@ if(LOCKSTEP_RNN)
   endif()
 endif()
 
-if(LOCKSTEP_COMMAND)
+if(LOCKSTEP_COMMAND OR LOCKSTEP_BENCH)
   find_package(CLI11 CONFIG QUIET)
   if(NOT TARGET CLI11::CLI11)
     lockstep_fetch(cli11 https://github.com/CLIUtils/CLI11.git

@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <random>
+
+#include "harness.h"
+#include "lockstep/backend.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/softmax.h"
+#include "lockstep/threads.h"
+#include "machine.h"
+#include "problems.h"
+#include "suites.h"
+
+namespace lockstep::bench {
+namespace {
+
+bool selected(Run of_shape, const Selection& selection) {
+  return of_shape == Run::quick || selection.run == Run::full;
+}
+
+std::string dimensions(std::initializer_list<std::size_t> sizes) {
+  std::string text;
+  for (const std::size_t size : sizes) text += (text.empty() ? "" : "x") + std::to_string(size);
+  return text;
+}
+
+// Operands of one product in memory of their own.
+struct GemmCopy {
+  explicit GemmCopy(const GemmProblem& p) : a(p.a), b(p.b), c(p.m * p.n) {}
+  [[nodiscard]] GemmOperands operands(const GemmProblem& p) {
+    return {p.m, p.n, p.k, a.data(), p.lda, b.data(), p.ldb, c.data(), p.n};
+  }
+
+  AlignedVector<float> a, b, c;
+};
+
+// Enough copies that each has left all caches when its turn comes again, which is in no order that
+// a prefetcher can follow.
+std::size_t cold_copies(const GemmProblem& p) {
+  const std::size_t bytes = (p.a.size() + p.b.size() + p.m * p.n) * sizeof(float);
+  return 2 + 2 * last_level_cache() / bytes;
+}
+
+void time_gemm(benchmark::State& state, const Case& c, const GemmShape& shape) {
+  const GemmProblem& problem = gemm_problem(shape, c.kernel == Kernel::gemm_tn);
+  std::vector<GemmCopy> copies(c.cold ? cold_copies(problem) : 1, GemmCopy(problem));
+  std::vector<Task> tasks;
+  tasks.reserve(copies.size());
+  for (GemmCopy& copy : copies) {
+    tasks.push_back(c.contender->gemm(c.kernel, copy.operands(problem), c.threads));
+  }
+  std::shuffle(tasks.begin() + 1, tasks.end(), std::minstd_rand(1));
+  const auto check = [&] { return problem.check(copies.front().c); };
+  const auto flops = 2.0 * static_cast<double>(shape.m * shape.n * shape.k);
+  verify_and_time(state, c, tasks, check, product_work(c, flops));
+}
+
+void register_gemm(std::span<Contender* const> contenders, const GemmShape& shape, int threads) {
+  const Body body = [shape](benchmark::State& s, const Case& c) { time_gemm(s, c, shape); };
+  const std::string name = dimensions({shape.m, shape.n, shape.k});
+  const std::pair<unsigned, Kernel> layouts[] = {
+      {kPlain, Kernel::gemm}, {kPacked, Kernel::gemm_packed}, {kTransposed, Kernel::gemm_tn}};
+  for (const auto& [layout, kernel] : layouts) {
+    // The first contender is ours: what we have not, peers are not measured in.
+    if ((shape.layouts & layout) == 0 || !contenders.front()->offers(kernel, threads)) continue;
+    for (Contender* contender : contenders) {
+      register_case({kernel, contender, name, threads}, body);
+      if ((shape.layouts & kCold) != 0 && threads == 1) {
+        register_case({kernel, contender, name, threads, true}, body);
+      }
+    }
+  }
+}
+
+void time_elementwise(benchmark::State& state, const Case& c, std::size_t n) {
+  AlignedVector<float> x = random_numbers(n, 3);
+  for (float& v : x) v *= 4;
+  AlignedVector<float> y(n);
+  const Task task = c.contender->elementwise(c.kernel, x.data(), y.data(), n);
+  const auto check = [&] {
+    AlignedVector<float> expected(n);
+    const std::string active(active_backend().name);
+    set_backend("reference");
+    (c.kernel == Kernel::exp ? lockstep::exp : lockstep::tanh)(x.data(), expected.data(), n);
+    set_backend(active);
+    return difference(y, expected, kOfEach);
+  };
+  const auto elements = static_cast<double>(n);
+  verify_and_time(state, c, {&task, 1}, check, memory_work(c, 8 * elements, elements));
+}
+
+struct Rows {
+  explicit Rows(const RowsShape& shape)
+      : x(random_numbers(shape.rows * shape.cols, 4)),
+        y(x.size()),
+        labels(shape.rows),
+        losses(shape.rows),
+        operands{shape.rows, shape.cols, x.data(), y.data(), labels.data(), losses.data()} {
+    for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % shape.cols);
+  }
+
+  AlignedVector<float> x, y;
+  std::vector<int> labels;
+  std::vector<double> losses;
+  RowsOperands operands;
+};
+
+// Gradient and losses of the loss in one vector, so that they are compared as one.
+std::vector<float> loss_results(const Rows& r) {
+  std::vector<float> all(r.y.begin(), r.y.end());
+  all.insert(all.end(), r.losses.begin(), r.losses.end());
+  return all;
+}
+
+void time_rows(benchmark::State& state, const Case& c, const RowsShape& shape) {
+  Rows rows(shape);
+  const bool is_loss = c.kernel == Kernel::loss;
+  const Task task =
+      is_loss ? c.contender->loss(rows.operands) : c.contender->softmax(rows.operands);
+  const auto check = [&] {
+    Rows expected(shape);
+    const RowsOperands& o = expected.operands;
+    const std::string active(active_backend().name);
+    set_backend("reference");
+    if (is_loss) {
+      softmax_cross_entropy(o.rows, o.cols, o.x, o.cols, o.labels, o.y, o.cols, o.losses);
+    } else {
+      softmax(o.rows, o.cols, o.x, o.cols, o.y, o.cols);
+    }
+    set_backend(active);
+    return difference(loss_results(rows), loss_results(expected), is_loss ? kOfLargest : kOfEach);
+  };
+  const auto elements = static_cast<double>(shape.rows * shape.cols);
+  verify_and_time(state, c, {&task, 1}, check, memory_work(c, 8 * elements, elements));
+}
+
+void time_pack(benchmark::State& state, const Case& c, const RowsShape& shape) {
+  const std::size_t k = shape.rows;
+  const std::size_t n = shape.cols;
+  const AlignedVector<float> b = random_numbers(k * n, 5);
+  const PackTask task = c.contender->pack(c.kernel, k, n, b.data());
+  const auto check = [&]() -> std::string {
+    std::vector<float> found(n);
+    std::vector<float> expected(n);
+    for (const std::size_t p : {std::size_t{0}, k / 3, k / 2, k - 1}) {
+      task.unpack_row(p, found.data());
+      for (std::size_t j = 0; j < n; ++j) {
+        expected[j] = c.kernel == Kernel::pack_tn ? b[j * k + p] : b[p * n + j];
+      }
+      if (std::string what = difference(found, expected, {0}); !what.empty()) return what;
+    }
+    return {};
+  };
+  const auto elements = static_cast<double>(k * n);
+  verify_and_time(state, c, {&task.run, 1}, check, memory_work(c, 8 * elements, elements));
+}
+
+// One kernel on each selected shape, serial.
+template <class Shapes, class Time>
+void register_serial(std::span<Contender* const> contenders, const Selection& selection,
+                     const Shapes& shapes, std::initializer_list<Kernel> kernels, Time time) {
+  for (const Kernel kernel : kernels) {
+    for (const RowsShape& shape : shapes) {
+      if (!selected(shape.run, selection)) continue;
+      const Body body = [shape, time](benchmark::State& s, const Case& c) { time(s, c, shape); };
+      for (Contender* contender : contenders) {
+        register_case({kernel, contender, dimensions({shape.rows, shape.cols})}, body);
+      }
+    }
+  }
+}
+
+void register_elementwise(std::span<Contender* const> contenders, const Selection& selection) {
+  for (const Kernel function : {Kernel::tanh, Kernel::exp}) {
+    for (const ElementwiseSize& size : kElementwiseSizes) {
+      if (!selected(size.run, selection)) continue;
+      const Body body = [size](benchmark::State& s, const Case& c) {
+        time_elementwise(s, c, size.n);
+      };
+      for (Contender* contender : contenders) {
+        register_case({function, contender, std::to_string(size.n)}, body);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void register_kernel_suites(std::span<Contender* const> contenders, const Selection& selection) {
+  for (const int threads : selection.threads) {
+    for (const GemmShape& shape : kGemmShapes) {
+      if (selected(shape.run, selection)) register_gemm(contenders, shape, threads);
+    }
+  }
+  register_elementwise(contenders, selection);
+  register_serial(contenders, selection, kSoftmaxShapes, {Kernel::softmax}, time_rows);
+  register_serial(contenders, selection, kLossShapes, {Kernel::loss}, time_rows);
+  register_serial(contenders, selection, kPackShapes, {Kernel::pack, Kernel::pack_tn}, time_pack);
+}
+
+void register_machine_suite(const Selection& selection) {
+  for (const int threads : selection.threads) {
+    for (std::size_t lanes = 4; lanes <= widest_lanes(); lanes *= 2) {
+      const auto run = [lanes, threads](benchmark::State& state) {
+        constexpr std::size_t kRounds = 1 << 16;
+        const double flops = 2.0 * 12 * kRounds * static_cast<double>(lanes) * threads;
+        const double peak = peak_flops(lanes, threads);
+        for (auto _ : state) {
+          parallel(threads, [&](const Team&) { run_fma_chains(lanes, kRounds); });
+        }
+        state.counters["flops_per_second"] = {flops, benchmark::Counter::kIsIterationInvariantRate};
+        state.counters["of_peak"] = {flops / peak, benchmark::Counter::kIsIterationInvariantRate};
+      };
+      const std::string name =
+          "machine/fma_" + std::to_string(32 * lanes) + "/-/" + std::to_string(threads);
+      benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMicrosecond);
+    }
+  }
+}
+
+}  // namespace lockstep::bench

@@ -1,0 +1,206 @@
+#include "lockstep_contender.h"
+
+#include <numeric>
+
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/builtin_data.h"
+#include "lockstep/rnn/random.h"
+#include "lockstep/rnn/trainer.h"
+#include "lockstep/softmax.h"
+#include "lockstep/threads.h"
+#include "problems.h"
+#include "training_step.h"
+
+namespace lockstep::bench {
+namespace {
+
+// A minibatch that has gone forward and goes back again and again.
+struct BackwardPass {
+  BackwardPass(const RnnProblem& p, int threads)
+      : step(p.parameters.shape, p.data.size(), p.data.max_length(), p.timesteps) {
+    std::vector<std::size_t> all(p.data.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    step.begin(p.data, all);
+    team_size = step.team_size(threads);
+    parallel(team_size, [&](const Team& team) noexcept {
+      const FlushDenormals flush;
+      step.forward(p.parameters, p.data, team);
+    });
+  }
+  void run() {
+    parallel(team_size, [&](const Team& team) noexcept {
+      const FlushDenormals flush;
+      step.backward(team);
+    });
+  }
+
+  TrainingStep step;
+  int team_size = 1;
+};
+
+// Trains parameters of its own on the minibatch of the problem.
+struct Training {
+  Training(const RnnProblem& p, int threads)
+      : data(p.data),
+        parameters(p.parameters),
+        trainer(parameters, {.batch_size = p.shape.n,
+                             .learning_rate = p.learning_rate,
+                             .clip_norm = p.clip_norm,
+                             .shuffle = false,
+                             .threads = threads}) {}
+
+  const Dataset& data;
+  RnnParameters parameters;
+  Trainer trainer;
+};
+
+RnnTask forward_task(const RnnProblem& p, int threads) {
+  const auto probabilities = std::make_shared<std::vector<float>>();
+  return {[&p, threads, probabilities] {
+            *probabilities = predict_proba(p.parameters, p.data, threads);
+          },
+          [probabilities] {
+            RnnResults results;
+            results.probabilities = *probabilities;
+            return results;
+          }};
+}
+
+RnnTask backward_task(const RnnProblem& p, int threads) {
+  const auto pass = std::make_shared<BackwardPass>(p, threads);
+  return {[pass] { pass->run(); },
+          [pass] {
+            RnnResults results;
+            results.gradient = pass->step.gradient().recurrent;
+            return results;
+          }};
+}
+
+RnnTask training_task(const RnnProblem& p, int threads) {
+  const auto training = std::make_shared<Training>(p, threads);
+  return {[training] { training->trainer.run_epoch(training->data); },
+          [training] {
+            RnnResults results;
+            results.updated = training->parameters.recurrent;
+            return results;
+          }};
+}
+
+// Every task runs on the backend that is active when it is prepared: a benchmark prepares its tasks
+// directly before it times them.
+class LockstepContender : public Contender {
+ public:
+  explicit LockstepContender(const BackendInfo& backend) : backend_(backend) {}
+
+  [[nodiscard]] std::string name() const override { return std::string(backend_.name); }
+  [[nodiscard]] std::string about() const override { return LOCKSTEP_VERSION; }
+  [[nodiscard]] std::size_t lanes() const override { return backend_.lanes; }
+  [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
+    if (threads == 1) return true;
+    switch (kernel) {
+      case Kernel::gemm:
+      case Kernel::rnn_forward:
+      case Kernel::rnn_backward:
+      case Kernel::rnn_train:
+      case Kernel::rnn_fit:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
+    set_backend(backend_.name);
+    if (layout == Kernel::gemm_tn) {
+      return
+          [o] { gemm_accumulate_transposed(o.n, o.k, o.a, o.lda, o.b, o.ldb, o.c, o.ldc, 0, o.m); };
+    }
+    if (layout == Kernel::gemm_packed) {
+      const auto b = std::make_shared<PackedMatrix>(o.k, o.n);
+      b->pack(Transpose::no, o.b, o.ldb);
+      PackedGemm g;
+      g.m = o.m;
+      g.a = o.a;
+      g.lda = o.lda;
+      g.c = o.c;
+      g.ldc = o.ldc;
+      return [b, g] { gemm_packed(g, *b); };
+    }
+    return [o, threads] {
+      lockstep::gemm(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f, o.a, o.lda, o.b, o.ldb,
+                     0.0f, o.c, o.ldc, threads);
+    };
+  }
+
+  Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
+    set_backend(backend_.name);
+    if (function == Kernel::exp) return [=] { lockstep::exp(x, y, n); };
+    return [=] { lockstep::tanh(x, y, n); };
+  }
+
+  Task softmax(const RowsOperands& o) override {
+    set_backend(backend_.name);
+    return [o] { lockstep::softmax(o.rows, o.cols, o.x, o.cols, o.y, o.cols); };
+  }
+
+  Task loss(const RowsOperands& o) override {
+    set_backend(backend_.name);
+    return [o] {
+      softmax_cross_entropy(o.rows, o.cols, o.x, o.cols, o.labels, o.y, o.cols, o.losses);
+    };
+  }
+
+  PackTask pack(Kernel layout, std::size_t k, std::size_t n, const float* b) override {
+    set_backend(backend_.name);
+    const auto packed = std::make_shared<PackedMatrix>(k, n);
+    const Transpose transpose = layout == Kernel::pack_tn ? Transpose::yes : Transpose::no;
+    const std::size_t ldb = layout == Kernel::pack_tn ? k : n;
+    // A unit vector times the matrix is a row of it.
+    const auto unpack_row = [packed](std::size_t row, float* out) {
+      std::vector<float> unit(packed->k());
+      unit[row] = 1.0f;
+      PackedGemm g;
+      g.m = 1;
+      g.a = unit.data();
+      g.lda = packed->k();
+      g.c = out;
+      g.ldc = packed->n();
+      gemm_packed(g, *packed);
+    };
+    return {[=] { packed->pack(transpose, b, ldb); }, unpack_row};
+  }
+
+  RnnTask rnn(Kernel pass, const RnnProblem& problem, int threads) override {
+    set_backend(backend_.name);
+    if (pass == Kernel::rnn_forward) return forward_task(problem, threads);
+    if (pass == Kernel::rnn_backward) return backward_task(problem, threads);
+    return training_task(problem, threads);
+  }
+
+  FitTask fit(const Dataset& data, int threads) override {
+    set_backend(backend_.name);
+    const auto loss = std::make_shared<double>();
+    return {[&data, threads, loss] {
+              RnnParameters parameters({data.channels(), 32, data.classes()});
+              Random random(1);
+              initialize(parameters, Initializer::orthogonal, 0, random);
+              Trainer trainer(
+                  parameters,
+                  {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = threads});
+              *loss = trainer.fit(data).back().loss;
+            },
+            [loss] { return *loss; }};
+  }
+
+ private:
+  BackendInfo backend_;
+};
+
+}  // namespace
+
+std::unique_ptr<Contender> lockstep_contender(const BackendInfo& backend) {
+  return std::make_unique<LockstepContender>(backend);
+}
+
+}  // namespace lockstep::bench

@@ -1,0 +1,41 @@
+#include <blis.h>
+
+#include "peers/peer.h"
+
+namespace lockstep::bench {
+namespace {
+
+// Through BLIS's typed interface, which takes row-major matrices as they are.
+class Blis : public Contender {
+ public:
+  [[nodiscard]] std::string name() const override { return "blis"; }
+  [[nodiscard]] std::string about() const override {
+    return std::string(bli_info_get_version_str()) + ", kernels " +
+           bli_arch_string(bli_arch_query_id());
+  }
+  [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
+    return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
+  }
+
+  Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
+    bli_thread_set_num_threads(threads);
+    const bool transposed = layout == Kernel::gemm_tn;
+    return [o, transposed] {
+      float one = 1;
+      float beta = transposed ? 1.0f : 0.0f;
+      const auto size = [](std::size_t n) { return static_cast<dim_t>(n); };
+      // The interface of older releases takes pointers to non-const.
+      bli_sgemm(transposed ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, size(o.m),
+                size(o.n), size(o.k), &one, const_cast<float*>(o.a), size(o.lda), 1,
+                const_cast<float*>(o.b), size(o.ldb), 1, &beta, o.c, size(o.ldc), 1);
+    };
+  }
+};
+
+}  // namespace
+}  // namespace lockstep::bench
+
+void lockstep_add_peers(lockstep::bench::Contenders& contenders,
+                        const lockstep::bench::PeerOptions&) {
+  contenders.push_back(std::make_unique<lockstep::bench::Blis>());
+}

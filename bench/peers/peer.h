@@ -1,0 +1,18 @@
+// What a peer module exports: one function that adds the module's contenders.
+#pragma once
+
+#include <cstddef>
+
+#include "contender.h"
+
+namespace lockstep::bench {
+
+struct PeerOptions {
+  std::size_t lanes;  // widest vectors allowed, in float32
+};
+
+using AddPeers = void(Contenders&, const PeerOptions&);
+
+}  // namespace lockstep::bench
+
+extern "C" __attribute__((visibility("default"))) lockstep::bench::AddPeers lockstep_add_peers;

@@ -1,0 +1,240 @@
+#include "problems.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "lockstep/backend.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/random.h"
+#include "lockstep/rnn/trainer.h"
+
+namespace lockstep::bench {
+namespace {
+
+// Multiply-adds that plain loops in double do in about a tenth of a second.
+constexpr double kAffordable = 1e8;
+
+std::size_t affordable(double work_of_one, std::size_t least, std::size_t most) {
+  const auto count = static_cast<std::size_t>(kAffordable / work_of_one);
+  return std::min(most, std::max(count, least));
+}
+
+// First, last and evenly spaced ones between.
+std::vector<std::size_t> spread(std::size_t count, std::size_t of) {
+  std::vector<std::size_t> chosen(count);
+  for (std::size_t i = 0; i < count; ++i) chosen[i] = count == 1 ? 0 : i * (of - 1) / (count - 1);
+  return chosen;
+}
+
+std::string at(std::size_t index, float found, float expected) {
+  char text[96];
+  std::snprintf(text, sizeof text, "element %zu is %.9g where the reference has %.9g", index,
+                static_cast<double>(found), static_cast<double>(expected));
+  return text;
+}
+
+}  // namespace
+
+AlignedVector<float> random_numbers(std::size_t n, unsigned seed) {
+  AlignedVector<float> x(n);
+  unsigned state = seed;
+  for (float& v : x) {
+    state = state * 1664525u + 1013904223u;  // Numerical Recipes' quick generator
+    v = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
+  }
+  return x;
+}
+
+std::string difference(std::span<const float> found, std::span<const float> expected,
+                       Tolerance tolerance) {
+  if (found.size() != expected.size()) return "the result has the wrong size";
+  double largest = 0;
+  for (const float e : expected) largest = std::max(largest, std::abs(static_cast<double>(e)));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto e = static_cast<double>(expected[i]);
+    const double allowed = tolerance.tolerance * (tolerance.of_each ? std::abs(e) : largest);
+    // Written so that NaN does not pass.
+    if (!(std::abs(static_cast<double>(found[i]) - e) <= allowed)) {
+      return at(i, found[i], expected[i]);
+    }
+  }
+  return {};
+}
+
+GemmProblem::GemmProblem(const GemmShape& s, bool a_transposed)
+    : m(s.m),
+      n(s.n),
+      k(s.k),
+      transposed(a_transposed),
+      lda(transposed ? m : k),
+      // What gemm_accumulate_transposed asks for. Plain products get rows without gaps.
+      ldb(transposed ? (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns : n),
+      a(random_numbers(m * k, 1)),
+      b(random_numbers(k * ldb, 2)) {
+  const auto row_work = static_cast<double>(n * k);
+  known_rows = spread(affordable(row_work, 2, m), m);
+  expected.resize(known_rows.size() * n);
+  set_backend("reference");
+  for (std::size_t i = 0; i < known_rows.size(); ++i) {
+    const float* row = a.data() + known_rows[i] * (transposed ? 1 : k);
+    gemm(transposed ? Transpose::yes : Transpose::no, Transpose::no, 1, n, k, 1.0f, row, lda,
+         b.data(), ldb, 0.0f, expected.data() + i * n, n, 1);
+  }
+}
+
+std::string GemmProblem::check(std::span<const float> c) const {
+  std::vector<float> found(expected.size());
+  for (std::size_t i = 0; i < known_rows.size(); ++i) {
+    std::copy_n(c.data() + known_rows[i] * n, n, found.data() + i * n);
+  }
+  return difference(found, expected, kOfLargest);
+}
+
+std::size_t sequence_length(const RnnBenchShape& s, std::size_t i) {
+  if (!s.ragged) return s.t;
+  const double last = s.n > 1 ? static_cast<double>(s.n - 1) : 1.0;
+  const double share = 0.25 + 0.75 * static_cast<double>(i) / last;
+  return std::max<std::size_t>(
+      1, static_cast<std::size_t>(std::lround(static_cast<double>(s.t) * share)));
+}
+
+namespace {
+
+// `different` sequences, repeated to the size of the minibatch. (Ragged ones are all different.)
+Dataset repeated_sequences(const RnnBenchShape& s, std::size_t different) {
+  std::vector<std::string> names(kClasses);
+  for (std::size_t c = 0; c < kClasses; ++c) names[c] = std::to_string(c);
+  Dataset data(s.d, names);
+  std::vector<std::vector<float>> values(different);
+  Random random(7);
+  for (std::size_t i = 0; i < different; ++i) {
+    values[i].resize(sequence_length(s, i) * s.d);
+    for (float& v : values[i]) v = static_cast<float>(random.normal());
+  }
+  for (std::size_t i = 0; i < s.n; ++i) {
+    const std::size_t which = i % different;
+    data.add(values[which], static_cast<int>(which % kClasses));
+  }
+  return data;
+}
+
+float largest_size(std::span<const float> values) {
+  float largest = 0;
+  for (const float v : values) largest = std::max(largest, std::abs(v));
+  return largest;
+}
+
+// dLoss/dh of the last timestep: (p - onehot) Wy^T.
+void output_deltas(const RnnParameters& parameters, const float* probabilities, int label,
+                   float* deltas) {
+  for (std::size_t j = 0; j < parameters.shape.hidden; ++j) {
+    const float* weights = parameters.output_weights() + j * kClasses;
+    double sum = 0;
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      const double one = static_cast<int>(c) == label ? 1.0 : 0.0;
+      sum += (static_cast<double>(probabilities[c]) - one) * static_cast<double>(weights[c]);
+    }
+    deltas[j] = static_cast<float>(sum);
+  }
+}
+
+// Everything that follows from the first `different` sequences, one by one.
+class ReferenceRun {
+ public:
+  explicit ReferenceRun(RnnProblem& problem)
+      : p_(problem),
+        recurrent_(problem.parameters.recurrent.size()),
+        output_(problem.parameters.output.size()) {}
+
+  void add(std::size_t i, std::size_t different) {
+    const std::size_t h = p_.shape.h;
+    const std::size_t index[] = {i};
+    const Dataset one = p_.data.subset(index);
+    const std::vector<float> states = hidden_states(p_.parameters, one, 0);
+    const std::vector<float> probabilities = predict_proba(p_.parameters, one, 1);
+    std::vector<float> deltas(h);
+    output_deltas(p_.parameters, probabilities.data(), one.label(0), deltas.data());
+    double times = 0;
+    for (std::size_t row = i; row < p_.shape.n; row += different, ++times) {
+      std::copy(states.end() - static_cast<std::ptrdiff_t>(h), states.end(),
+                p_.final_states.data() + row * h);
+      std::copy(probabilities.begin(), probabilities.end(),
+                p_.probabilities.data() + row * kClasses);
+      std::copy(deltas.begin(), deltas.end(), p_.final_deltas.data() + row * h);
+    }
+    const ReferenceGradients g = reference_gradients(p_.parameters, one);
+    for (std::size_t j = 0; j < recurrent_.size(); ++j) recurrent_[j] += times * g.recurrent[j];
+    for (std::size_t j = 0; j < output_.size(); ++j) output_[j] += times * g.output[j];
+  }
+
+  // Step width and clipping are chosen such that the norm is clipped and the largest weight moves
+  // by a hundredth of itself, so that an update can be checked in float32.
+  void finish() {
+    p_.gradient.assign(recurrent_.begin(), recurrent_.end());
+    const auto n = static_cast<double>(p_.shape.n);
+    double squares = 0;
+    for (const double g : recurrent_) squares += g * g;
+    for (const double g : output_) squares += g * g;
+    p_.clip_norm = 0.5 * std::sqrt(squares) / n;
+    const std::vector<float>& weights = p_.parameters.recurrent;
+    const auto largest = static_cast<double>(largest_size(p_.gradient));
+    p_.learning_rate = 0.01 * static_cast<double>(largest_size(weights)) / (0.5 * largest / n);
+    p_.updated.resize(weights.size());
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      p_.updated[j] = static_cast<float>(static_cast<double>(weights[j]) -
+                                         p_.learning_rate * 0.5 * recurrent_[j] / n);
+    }
+  }
+
+ private:
+  RnnProblem& p_;
+  std::vector<double> recurrent_;
+  std::vector<double> output_;
+};
+
+}  // namespace
+
+RnnProblem::RnnProblem(const RnnBenchShape& s)
+    : shape(s),
+      parameters({s.d, s.h, kClasses}),
+      data(s.d),
+      final_deltas(s.n * s.h),
+      final_states(s.n * s.h),
+      probabilities(s.n * kClasses) {
+  const double work = 3 * static_cast<double>(s.t) * static_cast<double>(s.h * (1 + s.d + s.h));
+  const std::size_t different =
+      s.ragged ? s.n : affordable(work, std::min<std::size_t>(s.n, 2), s.n);
+  data = repeated_sequences(s, different);
+  timesteps = data.total_timesteps();
+  Random random(1);
+  initialize(parameters, Initializer::xavier, 0, random);
+  set_backend("reference");
+  ReferenceRun run(*this);
+  for (std::size_t i = 0; i < different; ++i) run.add(i, different);
+  run.finish();
+}
+
+const RnnProblem& rnn_problem(const RnnBenchShape& s) {
+  static std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::size_t, bool>,
+                  std::unique_ptr<RnnProblem>>
+      problems;
+  auto& problem = problems[{s.n, s.t, s.d, s.h, s.ragged}];
+  if (problem == nullptr) problem = std::make_unique<RnnProblem>(s);
+  return *problem;
+}
+
+const GemmProblem& gemm_problem(const GemmShape& s, bool transposed) {
+  static std::map<std::tuple<std::size_t, std::size_t, std::size_t, bool>,
+                  std::unique_ptr<GemmProblem>>
+      problems;
+  auto& problem = problems[{s.m, s.n, s.k, transposed}];
+  if (problem == nullptr) problem = std::make_unique<GemmProblem>(s, transposed);
+  return *problem;
+}
+
+}  // namespace lockstep::bench

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""bench/report.py on hand-made files: what it computes, what it marks, how it fails.
+
+    bench_report_test.py [-v]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Optional, Sequence
+
+REPORT = Path(__file__).resolve().parent.parent / "bench" / "report.py"
+CONTEXT = {"cpu": "A CPU", "isa": "best", "default_backend": "highway/avx3"}
+QUIET = [1.0, 1.001, 0.999, 1.002, 0.998]
+NOISY = [1.0, 1.4, 0.8, 1.6, 0.7]
+
+
+def runs(name: str, milliseconds: Sequence[float], **counters: float) -> list[dict]:
+    return [{"name": name, "run_name": name, "run_type": "iteration", "repetition_index": i,
+             "iterations": 10, "real_time": time, "cpu_time": time, "time_unit": "ms", **counters}
+            for i, time in enumerate(milliseconds)]
+
+
+def scaled(factor: float, values: Sequence[float] = tuple(QUIET)) -> list[float]:
+    return [factor * value for value in values]
+
+
+def refused(name: str) -> list[dict]:
+    return [{"name": name, "run_name": name, "run_type": "iteration", "error_occurred": True,
+             "error_message": "the product is wrong", "real_time": 0.0, "time_unit": "ns"}]
+
+
+class ReportTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def write(self, benchmarks: list[dict], context: Optional[dict] = None,
+              name: str = "a.json") -> str:
+        path = self.folder / name
+        content = {"context": CONTEXT if context is None else context, "benchmarks": benchmarks}
+        path.write_text(json.dumps(content))
+        return str(path)
+
+    def run_report(self, *arguments: str, status: int = 0) -> str:
+        done = subprocess.run([sys.executable, str(REPORT), *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        return done.stderr if status == 2 else done.stdout
+
+    def row(self, output: str, shape: str, section: str = "") -> list[str]:
+        """The cells of a shape's row of a Markdown table."""
+        for line in output[output.index(section):].splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if cells[0] == shape:
+                return cells
+        self.fail(f"no row {shape} in\n{output}")
+
+    def table(self, benchmarks: list[dict], *arguments: str) -> str:
+        return self.run_report(self.write(benchmarks), "--markdown", *arguments)
+
+
+class Comparison(ReportTest):
+    def test_medians_over_repetitions_and_files(self) -> None:
+        ours = "gemm/highway/avx3/8x8x8/1/real_time"
+        first = self.write(runs(ours, [1, 9], flops_per_second=2e9)
+                           + runs("gemm/blis/8x8x8/1/real_time", [6, 6, 6]))
+        second = self.write(runs(ours, [3], flops_per_second=5e9), name="b.json")
+        row = self.row(self.run_report(first, second, "--markdown"), "8x8x8")
+        # Of the times 1, 3, 9 the middle one; of the rates 2, 2, 5.
+        self.assertEqual(row[1:3], ["highway/avx3", "2.00"])
+        self.assertEqual(row[5], "\\~2.00")
+
+    def test_aggregates_are_left_out(self) -> None:
+        name = "exp/highway/avx3/4096/1"
+        aggregate = {**runs(name, [500])[0], "run_type": "aggregate", "aggregate_name": "mean"}
+        older = {key: value for key, value in aggregate.items() if key != "run_type"}
+        output = self.table(runs(name, [4.096]) + [aggregate, older, older])
+        self.assertEqual(self.row(output, "4096")[2], "1000")
+
+    def test_best_peer_is_the_fastest(self) -> None:
+        row = self.row(self.table(runs("tanh/highway/avx3/4096/1", scaled(1))
+                                  + runs("tanh/sleef_u10/4096/1", scaled(3))
+                                  + runs("tanh/eigen/4096/1", scaled(0.5))
+                                  + runs("tanh/libmvec/4096/1", scaled(2))), "4096")
+        self.assertEqual((row[3], row[5]), ("eigen", "0.50"))
+
+    def test_default_backend_else_the_fastest_of_ours(self) -> None:
+        benchmarks = (runs("exp/xsimd/avx512/64/1", [1]) + runs("exp/highway/avx3/64/1", [2])
+                      + runs("exp/xsimd/avx512/65/1", [1]) + runs("exp/reference/65/1", [2]))
+        output = self.table(benchmarks)
+        self.assertEqual(self.row(output, "64")[1], "highway/avx3")
+        self.assertEqual(self.row(output, "65")[1], "xsimd/avx512")
+        everything = self.table(benchmarks, "--all-backends")
+        for backend in ["xsimd/avx512", "highway/avx3", "reference"]:
+            self.assertIn(f"| {backend} |", everything)
+
+    def test_plain_product_stands_in_for_packed(self) -> None:
+        benchmarks = (runs("gemm_packed/highway/avx3/8x8x8/1", scaled(1))
+                      + runs("gemm_packed/onednn3/8x8x8/1", scaled(4))
+                      + runs("gemm/openblas/8x8x8/1", scaled(2)))
+        row = self.row(self.table(benchmarks), "8x8x8", "### gemm_packed")
+        self.assertEqual((row[3], row[5]), ("openblas (gemm)", "2.00"))
+
+    def test_cold_runs_stand_apart(self) -> None:
+        output = self.table(runs("gemm/highway/avx3/8x8x8/1", scaled(1))
+                            + runs("gemm/highway/avx3/8x8x8/1/cold/real_time", scaled(5))
+                            + runs("gemm/blis/8x8x8/1/cold/real_time", scaled(10)))
+        self.assertEqual(self.row(output, "8x8x8")[3], "-")
+        self.assertEqual(self.row(output, "8x8x8 cold")[5], "2.00")
+
+    def test_speed_up_and_timesteps(self) -> None:
+        name = "rnn_train/highway/avx3/20x60x1x50-ragged/"
+        rates = {"flops_per_second": 6e10, "timesteps_per_second": 4e6, "of_peak": 0.25}
+        output = self.table(runs(name + "1", scaled(3), **rates)
+                            + runs(name + "2", scaled(2), **rates)
+                            + runs("rnn_train/pytorch/20x60x1x50-ragged/2", scaled(4)))
+        row = self.row(output, "20x60x1x50-ragged", "2 threads")
+        self.assertEqual(row[2:5], ["60.0", "4.00", "pytorch"])
+        self.assertEqual((row[6], row[8], row[10]), ("2.00", "25%", "1.50"))
+
+    def test_summary(self) -> None:
+        output = self.table(runs("exp/highway/avx3/64/1", scaled(1))
+                            + runs("exp/eigen/64/1", scaled(4))
+                            + runs("exp/highway/avx3/65/1", scaled(2))
+                            + runs("exp/eigen/65/1", scaled(1))
+                            + runs("exp/highway/avx3/66/1", NOISY)
+                            + runs("exp/eigen/66/1", scaled(1.1, NOISY)))
+        self.assertIn("exp: geometric mean ratio 1.30 over 3 rows; 1 win, 1 loss, 1 undecided",
+                      output)
+
+    def test_no_peers(self) -> None:
+        row = self.row(self.table(runs("loss/highway/avx3/64x10/1", scaled(1))), "64x10")
+        self.assertEqual(row[3:7], ["-", "-", "-", "-"])
+
+    def test_peers_alone(self) -> None:
+        row = self.row(self.table(runs("rnn_train/numpy/1x2x3x4/1", scaled(1))), "1x2x3x4")
+        self.assertEqual(row[1:5], ["-", "-", "numpy", "1.00"])
+
+    def test_kernel_filter(self) -> None:
+        output = self.table(runs("exp/eigen/64/1", [1]) + runs("tanh/eigen/64/1", [1]),
+                            "--kernel", "ta")
+        self.assertIn("### tanh", output)
+        self.assertNotIn("### exp", output)
+
+
+class Noise(ReportTest):
+    def ratio(self, ours: Sequence[float], peer: Sequence[float]) -> list[str]:
+        row = self.row(self.table(runs("exp/highway/avx3/64/1", ours)
+                                  + runs("exp/eigen/64/1", peer)), "64")
+        return row[5:9]
+
+    def test_quiet_row(self) -> None:
+        ratio, interval, _, spread = self.ratio(QUIET, scaled(2))
+        self.assertEqual((ratio, interval), ("2.00", "1.99..2.01"))
+        self.assertEqual(spread, "0.1% / 0.1%")
+
+    def test_noisy_row(self) -> None:
+        for ours, peer in [(NOISY, QUIET), (QUIET, NOISY)]:
+            self.assertEqual(self.ratio(ours, peer)[0], "\\~1.00")
+
+    def test_an_outlier_needs_more_repetitions(self) -> None:
+        # At 95 % five repetitions cannot tell an outlier from noise; ten can.
+        outlier = [*QUIET[:4], 7.0]
+        self.assertEqual(self.ratio(outlier, scaled(2))[0], "\\~2.00")
+        self.assertEqual(self.ratio(outlier + QUIET, scaled(2) * 2)[0], "2.00")
+
+    def test_five_repetitions_leave_out_two_ranks(self) -> None:
+        # Mann and Whitney's table: U <= 2 has at most 5 %, two-sided, for 5 and 5. So the interval
+        # goes from the third to the last but two of the 25 quotients.
+        ours, peer = [1.0, 1.1, 1.2, 1.3, 1.4], [2.0, 2.3, 2.5, 2.9, 3.1]
+        quotients = sorted(p / o for p in peer for o in ours)
+        self.assertEqual(self.ratio(ours, peer)[1], f"{quotients[2]:.2f}..{quotients[-3]:.2f}")
+
+    def test_too_few_repetitions_cannot_be_judged(self) -> None:
+        self.assertEqual(self.ratio([1.0], [2.0]), ["\\~2.00", "-", "-", "- / -"])
+        self.assertEqual(self.ratio([1.0] * 2, [2.0] * 2)[0], "\\~2.00")
+        self.assertEqual(self.ratio([1.0] * 3, [2.0] * 3)[0], "2.00")
+
+    def test_many_repetitions(self) -> None:
+        self.assertEqual(self.ratio(QUIET * 10, scaled(2, QUIET * 10))[:2], ["2.00", "2.00..2.00"])
+
+    def test_range_is_marked(self) -> None:
+        self.assertEqual(self.ratio([1.0, 1.1, 1.2], [2.0, 2.0, 2.0])[3], "18.2%* / 0.0%*")
+
+
+class Refusals(ReportTest):
+    def test_ours(self) -> None:
+        name = "gemm/highway/avx3/8x8x8/1"
+        output = self.run_report(self.write(refused(name) + runs("exp/eigen/64/1", [1])), status=1)
+        self.assertIn(f"refused: {name}: the product is wrong", output)
+
+    def test_peers_do_not_fail(self) -> None:
+        self.assertIn("refused: gemm/blis", self.table(refused("gemm/blis/8x8x8/1/real_time")))
+
+    def test_unknown_names_count_as_ours(self) -> None:
+        self.run_report(self.write(refused("BM_product")), status=1)
+
+    def test_only_of_the_kernels_shown(self) -> None:
+        path = self.write(refused("gemm/reference/8x8x8/1") + runs("exp/eigen/64/1", [1]))
+        self.assertNotIn("refused", self.run_report(path, "--kernel", "exp"))
+
+
+class Files(ReportTest):
+    def test_foreign_names(self) -> None:
+        path = self.write(runs("BM_copy/4096/threads:2", [2, 2, 2]) + runs("BM_sort<int>", [3]), {})
+        output = self.run_report(path)
+        self.assertRegex(output, r"BM_copy/4096/threads:2 +2\.00 +0\.0%\*")
+        self.assertRegex(output, r"BM_sort<int> +3\.00 +-")
+
+    def test_unknown_kernels(self) -> None:
+        row = self.row(self.table(runs("gru_train/highway/avx3/small/1", [2])), "small")
+        self.assertEqual(row[2], "2.00")
+
+    def test_odd_entries(self) -> None:
+        odd = [3, {}, {"name": "a"}, {"name": "b", "real_time": "soon"}]
+        output = self.table(odd + runs("exp/eigen/64/1", [1]) + runs("exp/eigen/65/1", [-1]))
+        self.assertIn("5 entries without a name or a time were left out", output)
+
+    def test_contexts_that_differ(self) -> None:
+        first = self.write(runs("exp/eigen/64/1", [1]), {"cpu": "A  CPU", "isa": "best"})
+        second = self.write(runs("exp/eigen/64/1", [1]), {"cpu": "A CPU", "isa": "avx2"}, "b.json")
+        output = self.run_report(first, second)
+        self.assertIn("warning: the files differ in isa", output)
+        self.assertNotIn("differ in cpu", output)
+
+    def test_machine_line(self) -> None:
+        output = self.table(runs("machine/fma_512/-/1", [1], flops_per_second=2.4e11)
+                            + runs("machine/fma_512/-/1", [1, 1], flops_per_second=2.5e11))
+        self.assertIn("fma_512, 1 thread: 250 GFLOP/s (240..250)", output)
+
+    def test_nothing_measured(self) -> None:
+        self.assertIn("holds no runs", self.run_report(self.write([])))
+
+    def test_unusable_files(self) -> None:
+        for content, complaint in [("", "is empty"), ("{", "is not JSON"), ("[]", "no list"),
+                                   ('{"benchmarks": 1}', "no list")]:
+            path = self.folder / "bad.json"
+            path.write_text(content)
+            self.assertIn(complaint, self.run_report(str(path), status=2))
+        path.write_bytes(b"\xff\xfe\x00")
+        self.assertIn("not UTF-8", self.run_report(str(path), status=2))
+
+    def test_missing_file(self) -> None:
+        complaint = self.run_report(str(self.folder / "none.json"), status=2)
+        self.assertIn("none.json: No such file", complaint)
+        self.assertEqual(complaint.count("\n"), 1)
+
+    def test_bad_arguments(self) -> None:
+        self.run_report(status=2)
+        self.assertIn("not a regular expression",
+                      self.run_report(self.write([]), "--kernel", "(", status=2))
+
+    def test_reader_that_leaves(self) -> None:
+        path = self.write([run for i in range(5000) for run in runs(f"exp/eigen/{i + 1}/1", [1])])
+        process = subprocess.Popen([sys.executable, str(REPORT), path], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        process.stdout.close()
+        complaint = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual((process.wait(), complaint), (0, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
