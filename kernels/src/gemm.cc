@@ -15,16 +15,25 @@ namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
-// Rows of B per pass: 256 rows of a 64-column panel are 64 KiB, which stay in the second-level
-// cache while all row tiles pass over them. Cutting continues the chains (see GemmStrip), so this
-// number never shows in a result.
-constexpr std::size_t kDepthBlock = 256;
+// Steps of k per pass: a panel of 64 columns is then 128 KiB, which stay in the second-level cache
+// while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
+// number nor those below ever show in a result.
+constexpr std::size_t kDepthBlock = 512;
 
-// Rows of B packed at a time by `gemm`, which bounds its work memory to 512 KiB.
-constexpr std::size_t kPackDepth = 2048;
+// Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
+// a panel while all panels pass over them. A multiple of the tile's rows.
+constexpr std::size_t kRowBlock = 32 * kTileRows;
 
-// Up to this many rows, reading B where it stands beats copying it first.
-constexpr std::size_t kDirectRows = 4 * kTileRows;
+// Panels that are packed before any is used, where several row blocks use them: 1 MiB.
+constexpr std::size_t kPanelsTogether = 16;
+
+// Up to this size B is read where it stands: it stays in the second-level cache by itself.
+constexpr std::size_t kResidentBytes = 256 * 1024;
+
+// One row times a matrix of more than this is bound by reading it, so it is read in its own order.
+constexpr std::size_t kGemvBytes = 32 * 1024;
+// Columns of such a product at a time: 16 KiB of C, which stay in the first-level cache.
+constexpr std::size_t kGemvColumns = 4096;
 
 // Multiply-adds that pay for waking one more thread (a few microseconds).
 constexpr double kWorkPerThread = 500e3;
@@ -38,6 +47,8 @@ void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
     pass.a = whole.a + static_cast<std::ptrdiff_t>(done) * whole.a_k_stride;
     pass.b = whole.b + static_cast<std::ptrdiff_t>(done) * whole.b_k_stride;
     pass.epilogue = last ? whole.epilogue : Epilogue::none;
+    pass.next_b = pass.b + static_cast<std::ptrdiff_t>(pass.k) * whole.b_k_stride;
+    pass.next_b_k_stride = whole.b_k_stride;
     backend.gemm_strip(pass);
     pass.start = whole.c;
     pass.start_row_stride = whole.c_row_stride;
@@ -59,45 +70,153 @@ struct Gemm {
   std::size_t ldc;
 };
 
-// A panel is read in place only where whole vectors stay inside the rows of B.
-bool reads_in_place(const Gemm& g, const Backend& backend, std::size_t cols) {
-  return g.m <= kDirectRows && g.transpose_b == Transpose::no && g.alpha == 1.0f &&
-         cols % backend.lanes == 0;
+// How the rows of B reach the kernels.
+enum class SourceOfB {
+  in_place,  // as it stands
+  copied,    // as it stands for the first tile, which copies it into a panel for the others
+  packed,    // from a panel
+};
+
+bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(float) > bytes; }
+
+SourceOfB source_of_b(const Gemm& g, const Backend& backend, Range rows) {
+  if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return SourceOfB::packed;
+  if (!backend.exact_b && g.n % backend.lanes != 0) return SourceOfB::packed;
+  if (!exceeds(g, kResidentBytes) || rows.end - rows.begin <= kTileRows) return SourceOfB::in_place;
+  if (!backend.exact_b) return SourceOfB::packed;
+  const bool copies = copies_b(std::min(rows.end - rows.begin, kRowBlock));
+  return copies ? SourceOfB::copied : SourceOfB::packed;
 }
 
-// Rows [rows.begin, rows.end) by the columns of one panel.
-void multiply_panel(const Gemm& g, const Backend& backend, Range rows, std::size_t column) {
-  thread_local AlignedVector<float> scratch;
-  const std::size_t cols = std::min(backend.panel, g.n - column);
-  const bool in_place = reads_in_place(g, backend, cols);
-  const std::size_t depth = in_place ? g.k : std::min(g.k, kPackDepth);
-  if (!in_place && scratch.size() < depth * backend.panel) scratch.resize(depth * backend.panel);
+// Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
+class BlockProduct {
+ public:
+  BlockProduct(const Gemm& g, const Backend& backend, Range rows, Range panels)
+      : g_(g),
+        backend_(backend),
+        rows_(rows),
+        panels_(panels),
+        source_(source_of_b(g, backend, rows)) {}
 
-  const bool plain_a = g.transpose_a == Transpose::no;
-  const bool plain_b = g.transpose_b == Transpose::no;
-  GemmStrip s{};
-  s.rows = rows.end - rows.begin;
-  s.cols = cols;
-  s.a_row_stride = plain_a ? static_cast<std::ptrdiff_t>(g.lda) : 1;
-  s.a_k_stride = plain_a ? 1 : static_cast<std::ptrdiff_t>(g.lda);
-  s.c = g.c + rows.begin * g.ldc + column;
-  s.c_row_stride = static_cast<std::ptrdiff_t>(g.ldc);
-  s.start = g.beta == 0.0f ? nullptr : s.c;
-  s.start_row_stride = s.c_row_stride;
-  s.beta = g.beta;
-  for (std::size_t p = 0; p < g.k; p += s.k) {
-    s.k = std::min(depth, g.k - p);
-    s.a = g.a + static_cast<std::ptrdiff_t>(rows.begin) * s.a_row_stride +
-          static_cast<std::ptrdiff_t>(p) * s.a_k_stride;
-    const float* b = plain_b ? g.b + p * g.ldb + column : g.b + column * g.ldb + p;
-    if (!in_place) {
-      pack_panel(g.transpose_b, s.k, cols, g.alpha, b, g.ldb, backend.panel, scratch.data());
+  void run() {
+    // With one row block a panel is used up while it is hot; with several, all of them use it.
+    const std::size_t together = rows_.end - rows_.begin <= kRowBlock ? 1 : kPanelsTogether;
+    for (std::size_t first = panels_.begin; first < panels_.end; first += together) {
+      const Range group{first, std::min(first + together, panels_.end)};
+      for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
+        run_depth(group, p, std::min(kDepthBlock, g_.k - p));
+      }
     }
-    s.b = in_place ? b : scratch.data();
-    s.b_k_stride = static_cast<std::ptrdiff_t>(in_place ? g.ldb : backend.panel);
-    run_in_depth_blocks(backend, s);
-    s.start = s.c;
-    s.beta = 1.0f;
+  }
+
+ private:
+  void run_depth(Range group, std::size_t p, std::size_t depth) {
+    float* panels = source_ == SourceOfB::in_place ? nullptr : panels_for(group, depth);
+    if (source_ == SourceOfB::packed) pack(group, p, depth, panels);
+    for (std::size_t row = rows_.begin; row < rows_.end; row += kRowBlock) {
+      const Range rows{row, std::min(row + kRowBlock, rows_.end)};
+      for (std::size_t panel = group.begin; panel < group.end; ++panel) {
+        GemmStrip s = strip(rows, panel, p, depth);
+        float* own = panels + (panel - group.begin) * depth * backend_.panel;
+        if (source_ == SourceOfB::copied && row == rows_.begin) {
+          s.b_copy = own;
+        } else if (source_ != SourceOfB::in_place) {
+          s.b = own;
+          s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
+        }
+        // What the pass over the first rows reads from afar.
+        if (source_ != SourceOfB::packed && row == rows_.begin) {
+          s.next_b = b_after(group, panel, p, depth);
+          s.next_b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb);
+        }
+        backend_.gemm_strip(s);
+      }
+    }
+  }
+
+  [[nodiscard]] std::size_t columns(std::size_t panel) const {
+    return std::min(backend_.panel, g_.n - panel * backend_.panel);
+  }
+
+  [[nodiscard]] const float* b_at(std::size_t p, std::size_t panel) const {
+    const std::size_t column = panel * backend_.panel;
+    return g_.transpose_b == Transpose::no ? g_.b + p * g_.ldb + column
+                                           : g_.b + column * g_.ldb + p;
+  }
+
+  // Where B is read after this panel and block of k.
+  [[nodiscard]] const float* b_after(Range group, std::size_t panel, std::size_t p,
+                                     std::size_t depth) const {
+    if (panel + 1 < group.end) return b_at(p, panel + 1);
+    if (p + depth < g_.k) return b_at(p + depth, group.begin);
+    return group.end < panels_.end ? b_at(0, group.end) : nullptr;
+  }
+
+  [[nodiscard]] float* panels_for(Range group, std::size_t depth) const {
+    thread_local AlignedVector<float> memory;
+    const std::size_t size = (group.end - group.begin) * depth * backend_.panel;
+    if (memory.size() < size) memory.resize(size);
+    return memory.data();
+  }
+
+  void pack(Range group, std::size_t p, std::size_t depth, float* panels) const {
+    for (std::size_t panel = group.begin; panel < group.end; ++panel) {
+      pack_panel(g_.transpose_b, depth, columns(panel), g_.alpha, b_at(p, panel), g_.ldb,
+                 backend_.panel, panels);
+      panels += depth * backend_.panel;
+    }
+  }
+
+  // The part of the product for `rows`, one panel and k from p on; B as it stands.
+  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t p,
+                                std::size_t depth) const {
+    const bool plain_a = g_.transpose_a == Transpose::no;
+    GemmStrip s{};
+    s.rows = rows.end - rows.begin;
+    s.cols = columns(panel);
+    s.k = depth;
+    s.a_row_stride = plain_a ? static_cast<std::ptrdiff_t>(g_.lda) : 1;
+    s.a_k_stride = plain_a ? 1 : static_cast<std::ptrdiff_t>(g_.lda);
+    s.a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * s.a_row_stride +
+          static_cast<std::ptrdiff_t>(p) * s.a_k_stride;
+    s.b = b_at(p, panel);
+    s.b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb);
+    s.c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
+    s.c_row_stride = static_cast<std::ptrdiff_t>(g_.ldc);
+    // Later blocks of k go on from the partial sums in C.
+    s.start = p == 0 && g_.beta == 0.0f ? nullptr : s.c;
+    s.start_row_stride = s.c_row_stride;
+    s.beta = p == 0 ? g_.beta : 1.0f;
+    return s;
+  }
+
+  const Gemm& g_;
+  const Backend& backend_;
+  Range rows_;
+  Range panels_;
+  SourceOfB source_;
+};
+
+// One row of A: the columns of `panels`, row after row of B.
+bool is_gemv(const Gemm& g, const Backend& backend) {
+  return g.m == 1 && g.transpose_b == Transpose::no && g.alpha == 1.0f && backend.exact_b &&
+         exceeds(g, kGemvBytes);
+}
+
+void multiply_row(const Gemm& g, const Backend& backend, Range panels) {
+  const std::size_t end = std::min(panels.end * backend.panel, g.n);
+  for (std::size_t column = panels.begin * backend.panel; column < end; column += kGemvColumns) {
+    float* c = g.c + column;
+    backend.gemv_strip(
+        {.cols = std::min(kGemvColumns, end - column),
+         .k = g.k,
+         .a = g.a,
+         .a_k_stride = g.transpose_a == Transpose::no ? 1 : static_cast<std::ptrdiff_t>(g.lda),
+         .b = g.b + column,
+         .b_k_stride = static_cast<std::ptrdiff_t>(g.ldb),
+         .start = g.beta == 0.0f ? nullptr : c,
+         .beta = g.beta,
+         .c = c});
   }
 }
 
@@ -116,10 +235,8 @@ void multiply(const Gemm& g, const Backend& backend, int threads) {
     const Range whole_panels{0, panels};
     const Range rows = by_panels ? whole_rows : share(g.m, team.index(), team.size());
     const Range mine = by_panels ? share(panels, team.index(), team.size()) : whole_panels;
-    if (rows.begin == rows.end) return;
-    for (std::size_t p = mine.begin; p < mine.end; ++p) {
-      multiply_panel(g, backend, rows, p * backend.panel);
-    }
+    if (is_gemv(g, backend)) return multiply_row(g, backend, mine);
+    BlockProduct(g, backend, rows, mine).run();
   });
 }
 

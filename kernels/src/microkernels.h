@@ -18,9 +18,9 @@ namespace lockstep {
 // all targets with fused multiply-add give the same bits. Splitting k over several calls (start =
 // c, beta = 1) continues the same chain.
 //
-// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector
-// length at or after `cols`; what stands there does not matter. Nothing beyond `cols` is read from
-// start and h or written to c.
+// Unless the backend says exact_b, rows of b must be readable for whole vectors, that is up to the
+// next multiple of the vector length at or after `cols`; what stands there does not matter. Nothing
+// beyond `cols` is read from start and h or written to c.
 struct GemmStrip {
   std::size_t rows;
   std::size_t cols;
@@ -30,6 +30,10 @@ struct GemmStrip {
   std::ptrdiff_t a_k_stride;
   const float* b;
   std::ptrdiff_t b_k_stride;
+  float* b_copy;  // not null: rows of b are copied there by the way (see copies_b), and read there
+  const float*
+      next_b;  // rows that the next strip will read, fetched into cache by the way; or null
+  std::ptrdiff_t next_b_k_stride;
   const float* start;
   std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
   float beta;
@@ -38,6 +42,20 @@ struct GemmStrip {
   Epilogue epilogue;
   const float* h;
   std::ptrdiff_t h_row_stride;
+};
+
+// One row times a matrix as it stands in memory: the chain of GemmStrip, for any number of columns.
+// Backends that say exact_b only.
+struct GemvStrip {
+  std::size_t cols;
+  std::size_t k;
+  const float* a;
+  std::ptrdiff_t a_k_stride;
+  const float* b;
+  std::ptrdiff_t b_k_stride;
+  const float* start;
+  float beta;
+  float* c;
 };
 
 // Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) / sum_i. `max` and `sum` (each [rows]) may be
@@ -60,6 +78,16 @@ inline constexpr std::size_t kVirtualLanes = 16;
 // of 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
 inline constexpr std::size_t kTileRows = 6;
 
+// Rows are cut into tiles of nearly equal height, since a tile of one row wastes most of its loads:
+// the height of the first of those that `rows` are cut into.
+constexpr std::size_t tile_height(std::size_t rows) {
+  const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
+  return (rows + tiles - 1) / tiles;
+}
+
+// A strip can copy b by the way where its first tile is high enough for the copy to cost nothing.
+constexpr bool copies_b(std::size_t rows) { return tile_height(rows) >= kTileRows - 1; }
+
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
   const char* library;  // "highway", "xsimd", "reference"
@@ -67,7 +95,9 @@ struct Backend {
   bool fused;           // has fused multiply-add: takes part in the promise of equal bits
   std::size_t lanes;    // float32 per vector
   std::size_t panel;    // columns of a packed panel
+  bool exact_b;         // reads nothing of b beyond the columns of a strip, and can copy it
   void (&gemm_strip)(const GemmStrip&);
+  void (&gemv_strip)(const GemvStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   void (&exp)(const float* x, float* y, std::size_t n);
   void (&softmax)(const SoftmaxRows&);

@@ -8,7 +8,11 @@ namespace {
 void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                std::size_t width, float* panel) {
   for (std::size_t p = 0; p < k; ++p, b += ldb, panel += width) {
-    for (std::size_t j = 0; j < cols; ++j) panel[j] = alpha * b[j];
+    if (alpha == 1.0f) {
+      std::copy_n(b, cols, panel);
+    } else {
+      for (std::size_t j = 0; j < cols; ++j) panel[j] = alpha * b[j];
+    }
     std::fill(panel + cols, panel + width, 0.0f);
   }
 }

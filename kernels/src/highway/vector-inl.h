@@ -24,6 +24,9 @@ struct HighwayVector {
   // Vectors per panel: what kTileRows rows of accumulators leave registers for.
   static constexpr std::size_t kPanelVectors = LOCKSTEP_32_REGISTERS ? 4 : 2;
 
+  // load_n and store_n are single instructions.
+  static constexpr bool kMasks = LOCKSTEP_MASKED_MEMORY;
+
   static HWY_INLINE std::size_t lanes() { return hn::Lanes(D()); }
   static HWY_INLINE V zero() { return hn::Zero(D()); }
   static HWY_INLINE V set(float x) { return hn::Set(D(), x); }

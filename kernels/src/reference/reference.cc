@@ -34,6 +34,21 @@ void gemm_strip(const GemmStrip& g) {
   }
 }
 
+void gemv_strip(const GemvStrip& g) {
+  GemmStrip s{};
+  s.rows = 1;
+  s.cols = g.cols;
+  s.k = g.k;
+  s.a = g.a;
+  s.a_k_stride = g.a_k_stride;
+  s.b = g.b;
+  s.b_k_stride = g.b_k_stride;
+  s.start = g.start;
+  s.beta = g.beta;
+  s.c = g.c;
+  gemm_strip(s);
+}
+
 void tanh_array(const float* x, float* y, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i)
     y[i] = static_cast<float>(std::tanh(static_cast<double>(x[i])));
@@ -70,8 +85,8 @@ void softmax_rows(const SoftmaxRows& s) {
 
 const Backend& reference_table() {
   // A wide panel keeps the packing code in use; lanes = 1 means no read beyond the last column.
-  static const Backend backend{"reference", "plain",    false,     1,           16,
-                               gemm_strip,  tanh_array, exp_array, softmax_rows};
+  static const Backend backend{"reference", "plain",    false,      1,         16,          false,
+                               gemm_strip,  gemv_strip, tanh_array, exp_array, softmax_rows};
   return backend;
 }
 

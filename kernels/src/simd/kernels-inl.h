@@ -56,19 +56,72 @@ LOCKSTEP_INLINE typename S::V tanh_derivative(const GemmStrip& g, std::size_t ro
   return S::neg_fma(h, h, S::set(1.0f));
 }
 
+// How a tile reads b.
+enum class ReadB {
+  whole,   // whole vectors
+  masked,  // the last vector under its mask
+  copied,  // likewise, and what was read is written to b_copy; fetches ahead
+};
+
+// Rows of b that a copying tile fetches ahead: it reads them from a cache or memory further out,
+// and with a stride that no hardware prefetcher follows.
+inline constexpr std::size_t kFloatsPerLine = 16;
+inline constexpr std::ptrdiff_t kFetchAhead = 16;
+
+// Vector kIndex of a row of b.
+template <class S, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
+LOCKSTEP_INLINE typename S::V b_vector(const float* b, LastVector last) {
+  const float* p = b + kIndex % kVecs * S::lanes();
+  if constexpr (kRead != ReadB::whole && kIndex % kVecs + 1 == kVecs) {
+    return S::load_n(p, last.count);
+  }
+  return S::load(p);
+}
+
+// One row of b to its copy. The compiler merges the loads with those of the products.
+template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
+LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to, LastVector last,
+                            std::index_sequence<I...>) {
+  for (std::size_t j = 0; j < kVecs * S::lanes(); j += kFloatsPerLine) {
+    __builtin_prefetch(b + kFetchAhead * stride + j);
+  }
+  (S::store(b_vector<S, kRead, kVecs, I>(b, last), to + I * S::lanes()), ...);
+}
+
+// A column of lines that a tile brings into cache, one at each step of k.
+struct Fetch {
+  const float* line;
+  std::ptrdiff_t stride;
+};
+
+// Each tile fetches another line of the rows that the next strip reads. When all are on their way,
+// or there are none, it asks for what is there already, which costs less than a branch.
+LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
+  const std::size_t column = tile * kFloatsPerLine;
+  if (g.next_b == nullptr || column >= g.cols) return {g.b, g.b_k_stride};
+  return {g.next_b + column, g.next_b_k_stride};
+}
+
 // One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
 // merges the equal loads and broadcasts of one step of k, so each stands in a register once.
-template <class S, std::size_t kVecs, std::size_t... I, class... V>
-LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
+template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I, class... V>
+LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...>, V... acc) {
   if (g.start != nullptr) {
     ((acc = start_value<S, Place<S, kVecs, I>>(g, row, last)), ...);
   }
   const float* a = row_of(g.a, row, g.a_row_stride);
   const float* b = g.b;
+  float* copy = g.b_copy;
   for (std::size_t p = 0; p < g.k; ++p) {
+    __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
+    fetch.line += fetch.stride;
+    if constexpr (kRead == ReadB::copied) {
+      copy_b<S, kRead, kVecs>(b, g.b_k_stride, copy, last, std::make_index_sequence<kVecs>());
+      copy += S::kPanelVectors * S::lanes();
+    }
     ((acc = S::fma(S::set(*row_of(a, I / kVecs, g.a_row_stride)),
-                   S::load(b + I % kVecs * S::lanes()), acc)),
+                   b_vector<S, kRead, kVecs, I>(b, last), acc)),
      ...);
     a += g.a_k_stride;
     b += g.b_k_stride;
@@ -83,59 +136,117 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
    ...);
 }
 
-template <class S, std::size_t kVecs, std::size_t... I>
-LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
+template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
+LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each) {
-  gemm_tile<S, kVecs>(g, row, last, each, (static_cast<void>(I), S::zero())...);
+  gemm_tile<S, kRead, kVecs>(g, row, last, fetch, each, (static_cast<void>(I), S::zero())...);
 }
 
-template <class S, std::size_t kRows, std::size_t kVecs>
-LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last) {
-  gemm_tile<S, kVecs>(g, row, last, std::make_index_sequence<kRows * kVecs>());
+template <class S, ReadB kRead, std::size_t kRows, std::size_t kVecs>
+LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
+                                 Fetch fetch) {
+  gemm_tile<S, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
 }
 
-// Cuts the rows into tiles of nearly equal height, since a tile of one row wastes most of its
-// loads.
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g) {
-  const std::size_t count = g.cols - (kVecs - 1) * S::lanes();
-  const LastVector last{count, count != S::lanes()};
-  std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
-  for (std::size_t row = 0; row < g.rows; --tiles) {
-    const std::size_t height = (g.rows - row + tiles - 1) / tiles;
-    switch (height) {
-      case 1:
-        gemm_tile<S, 1, kVecs>(g, row, last);
-        break;
-      case 2:
-        gemm_tile<S, 2, kVecs>(g, row, last);
-        break;
-      case 3:
-        gemm_tile<S, 3, kVecs>(g, row, last);
-        break;
-      case 4:
-        gemm_tile<S, 4, kVecs>(g, row, last);
-        break;
-      case 5:
-        gemm_tile<S, 5, kVecs>(g, row, last);
-        break;
-      default:
-        gemm_tile<S, 6, kVecs>(g, row, last);
-        break;
-    }
+// The next tile's part of c, which else would be waited for at its begin or end.
+LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
+  const std::size_t end = std::min(row + kTileRows, g.rows);
+  for (; row < end; ++row) {
+    const float* c = row_of(g.c, row, g.c_row_stride);
+    for (std::size_t j = 0; j < g.cols; j += kFloatsPerLine) __builtin_prefetch(c + j, 1);
+  }
+}
+
+// The tile of `height` rows, of which each is an instance of its own.
+template <class S, ReadB kRead, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
+                                  LastVector last, Fetch fetch) {
+  if (height == 6) return gemm_tile<S, kRead, 6, kVecs>(g, row, last, fetch);
+  if (height == 5) return gemm_tile<S, kRead, 5, kVecs>(g, row, last, fetch);
+  if constexpr (kRead != ReadB::copied) {
+    if (height == 4) return gemm_tile<S, kRead, 4, kVecs>(g, row, last, fetch);
+    if (height == 3) return gemm_tile<S, kRead, 3, kVecs>(g, row, last, fetch);
+    if (height == 2) return gemm_tile<S, kRead, 2, kVecs>(g, row, last, fetch);
+    gemm_tile<S, kRead, 1, kVecs>(g, row, last, fetch);
+  }
+}
+
+// Rows from `row` on, of the tiles still to do.
+template <class S, ReadB kRead, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
+  constexpr std::size_t kDeep = 64;  // where a miss of c would show
+  for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
+    const std::size_t height = tile_height(g.rows - row);
+    if (g.k >= kDeep) prefetch_c(g, row + height);
+    gemm_tile_of<S, kRead, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
     row += height;
   }
+}
+
+template <class S, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
+  const std::size_t count = g.cols - (kVecs - 1) * S::lanes();
+  const LastVector last{count, count != S::lanes()};
+  if constexpr (S::kMasks) {
+    if (g.b_copy != nullptr) {
+      const std::size_t height = tile_height(g.rows);
+      gemm_tile_of<S, ReadB::copied, kVecs>(height, g, 0, last, fetch_of_tile(g, 0));
+      GemmStrip rest = g;
+      rest.b = g.b_copy;
+      rest.b_k_stride = static_cast<std::ptrdiff_t>(S::kPanelVectors * S::lanes());
+      return gemm_rows<S, ReadB::whole, kVecs>(rest, height, last);
+    }
+    if (last.partial) return gemm_rows<S, ReadB::masked, kVecs>(g, 0, last);
+  }
+  gemm_rows<S, ReadB::whole, kVecs>(g, 0, last);
 }
 
 template <class S>
 void gemm_strip(const GemmStrip& g) {
   const std::size_t vecs = (g.cols + S::lanes() - 1) / S::lanes();
   if constexpr (S::kPanelVectors == 4) {
-    if (vecs == 4) return gemm_rows<S, 4>(g);
-    if (vecs == 3) return gemm_rows<S, 3>(g);
+    if (vecs == 4) return gemm_vectors<S, 4>(g);
+    if (vecs == 3) return gemm_vectors<S, 3>(g);
   }
-  if (vecs == 2) return gemm_rows<S, 2>(g);
-  gemm_rows<S, 1>(g);
+  if (vecs == 2) return gemm_vectors<S, 2>(g);
+  gemm_vectors<S, 1>(g);
+}
+
+// One row times as many rows of b as there are `a`, along the rows as they stand in memory.
+template <class S, std::size_t... P, class... Broadcast>
+LOCKSTEP_INLINE void gemv_rows(const GemvStrip& g, const float* b, const float* start, float beta,
+                               std::index_sequence<P...>, Broadcast... a) {
+  const std::size_t lanes = S::lanes();
+  const auto row = [&](std::size_t p) { return b + static_cast<std::ptrdiff_t>(p) * g.b_k_stride; };
+  std::size_t j = 0;
+  for (; j + lanes <= g.cols; j += lanes) {
+    typename S::V acc = start == nullptr ? S::zero() : S::mul(S::set(beta), S::load(start + j));
+    ((acc = S::fma(a, S::load(row(P) + j), acc)), ...);
+    S::store(acc, g.c + j);
+  }
+  if (j == g.cols) return;
+  const std::size_t n = g.cols - j;
+  typename S::V acc = start == nullptr ? S::zero() : S::mul(S::set(beta), S::load_n(start + j, n));
+  ((acc = S::fma(a, S::load_n(row(P) + j, n), acc)), ...);
+  S::store_n(acc, g.c + j, n);
+}
+
+template <class S, std::size_t... P>
+LOCKSTEP_INLINE void gemv_rows(const GemvStrip& g, std::size_t p, std::index_sequence<P...> each) {
+  const float* a = row_of(g.a, p, g.a_k_stride);
+  gemv_rows<S>(g, row_of(g.b, p, g.b_k_stride), p == 0 ? g.start : g.c, p == 0 ? g.beta : 1.0f,
+               each, S::set(*row_of(a, P, g.a_k_stride))...);
+}
+
+template <class S>
+void gemv_strip(const GemvStrip& g) {
+  std::size_t p = 0;
+  for (; p + 8 <= g.k; p += 8) gemv_rows<S>(g, p, std::make_index_sequence<8>());
+  if (p + 4 <= g.k) {
+    gemv_rows<S>(g, p, std::make_index_sequence<4>());
+    p += 4;
+  }
+  for (; p < g.k; ++p) gemv_rows<S>(g, p, std::make_index_sequence<1>());
 }
 
 // The elementwise functions; `operand` is the same vector for all elements.
@@ -242,7 +353,9 @@ Backend make_backend(const char* library, const char* target) {
           S::kFused,
           S::lanes(),
           S::kPanelVectors * S::lanes(),
+          S::kMasks,
           gemm_strip<S>,
+          gemv_strip<S>,
           map_array<S, Tanh>,
           map_array<S, Exp>,
           softmax_rows<S>};

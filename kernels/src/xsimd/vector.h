@@ -29,6 +29,13 @@ struct XsimdVector {
   static constexpr std::size_t kPanelVectors = 4;
 #endif
 
+  // load_n and store_n are single instructions.
+#if defined(__AVX2__)
+  static constexpr bool kMasks = true;
+#else
+  static constexpr bool kMasks = false;
+#endif
+
   static LOCKSTEP_INLINE std::size_t lanes() { return kLanes; }
   static LOCKSTEP_INLINE V zero() { return V(0.0f); }
   static LOCKSTEP_INLINE V set(float x) { return V(x); }
