@@ -140,15 +140,52 @@ TEST_CASE("gemm is within its error bound for every pair of factors and transpos
   }
 }
 
-// Beyond the depth of a block (256), of a packed panel (2048) and the rows that read B in place.
-TEST_CASE("gemm is within its error bound for large shapes") {
+// Every way through the plan: B in place, copied by the way or packed beforehand; more k than a
+// block (512), more rows than a block (192), more panels than are packed together (16 of 64
+// columns); one row along the rows of B, of more columns than are done at once (4096).
+constexpr std::array<std::array<std::size_t, 3>, 11> kPlannedShapes{{{67, 129, 300},
+                                                                     {101, 103, 107},
+                                                                     {31, 131, 557},
+                                                                     {5, 64, 2111},
+                                                                     {9, 77, 1030},
+                                                                     {29, 35, 4099},
+                                                                     {197, 300, 600},
+                                                                     {205, 1100, 70},
+                                                                     {1, 131, 300},
+                                                                     {1, 4213, 37},
+                                                                     {1, 37, 1030}}};
+
+TEST_CASE("gemm is within its error bound for every plan") {
   for (const Transpose transpose_a : kTransposes) {
     for (const Transpose transpose_b : kTransposes) {
-      for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
-               {67, 129, 300}, {101, 103, 107}, {31, 131, 257}, {5, 64, 2111}, {29, 35, 4099}}) {
+      for (const auto& [m, n, k] : kPlannedShapes) {
         check_on_every_backend({m, n, k, transpose_a, transpose_b, 1, 1, 1, 2});
+        check_on_every_backend({m, n, k, transpose_a, transpose_b, 1, 0});
         check_on_every_backend({m, n, k, transpose_a, transpose_b, -0.7f, 0.3f});
       }
+    }
+  }
+}
+
+TEST_CASE("gemm gives the same bits on every fused backend for every plan") {
+  for (const auto& [m, n, k] : kPlannedShapes) {
+    // The transposed B is packed beforehand; the same numbers take another way with the plain one.
+    Problem plain{m, n, k, Transpose::no, Transpose::no, 1, 0.5f};
+    Operands in(plain);
+    Problem packed = plain;
+    packed.transpose_b = Transpose::yes;
+    Operands transposed(packed);
+    transposed.a = in.a;
+    for (std::size_t p = 0; p < k; ++p) {
+      for (std::size_t j = 0; j < n; ++j) transposed.b.at(j, p) = in.b.at(p, j);
+    }
+    std::vector<float> first;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(name, m, n, k);
+      const BackendScope scope(name);
+      if (first.empty()) first = product(plain, in).values();
+      CHECK(same_bits(product(plain, in).values(), first));
+      CHECK(same_bits(product(packed, transposed).values(), first));
     }
   }
 }
