@@ -20,7 +20,6 @@ void preset(const char* variable, const char* value) { setenv(variable, value, /
 
 void restrict_to_avx2() {
   preset("OPENBLAS_CORETYPE", "Haswell");
-  preset("BLIS_ARCH_TYPE", "haswell");
   preset("DNNL_MAX_CPU_ISA", "AVX2");
   preset("ONEDNN_MAX_CPU_ISA", "AVX2");
   preset("LIBXSMM_TARGET", "hsw");
