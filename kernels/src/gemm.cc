@@ -24,7 +24,7 @@ constexpr std::size_t kDepthBlock = 512;
 // a panel while all panels pass over them. A multiple of the tile's rows.
 constexpr std::size_t kRowBlock = 32 * kTileRows;
 
-// Panels that are packed before any is used, where several row blocks use them: 1 MiB.
+// Panels that are packed before any is used, where several row blocks use them: 2 MiB.
 constexpr std::size_t kPanelsTogether = 16;
 
 // Up to this size B is read where it stands: it stays in the second-level cache by itself.
@@ -91,12 +91,8 @@ SourceOfB source_of_b(const Gemm& g, const Backend& backend, Range rows) {
 // Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
 class BlockProduct {
  public:
-  BlockProduct(const Gemm& g, const Backend& backend, Range rows, Range panels)
-      : g_(g),
-        backend_(backend),
-        rows_(rows),
-        panels_(panels),
-        source_(source_of_b(g, backend, rows)) {}
+  BlockProduct(const Gemm& g, const Backend& backend, SourceOfB source, Range rows, Range panels)
+      : g_(g), backend_(backend), source_(source), rows_(rows), panels_(panels) {}
 
   void run() {
     // With one row block a panel is used up while it is hot; with several, all of them use it.
@@ -192,9 +188,9 @@ class BlockProduct {
 
   const Gemm& g_;
   const Backend& backend_;
+  SourceOfB source_;
   Range rows_;
   Range panels_;
-  SourceOfB source_;
 };
 
 // One row of A: the columns of `panels`, row after row of B.
@@ -236,7 +232,7 @@ void multiply(const Gemm& g, const Backend& backend, int threads) {
     const Range rows = by_panels ? whole_rows : share(g.m, team.index(), team.size());
     const Range mine = by_panels ? share(panels, team.index(), team.size()) : whole_panels;
     if (is_gemv(g, backend)) return multiply_row(g, backend, mine);
-    BlockProduct(g, backend, rows, mine).run();
+    BlockProduct(g, backend, source_of_b(g, backend, rows), rows, mine).run();
   });
 }
 
@@ -365,23 +361,9 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
   require(ldb >= n && ldc >= n && lda >= last_row, "gemm_accumulate_transposed",
           "a row stride is shorter than a row");
   const Backend& backend = dispatch();
-  for (std::size_t column = 0; column < n; column += backend.panel) {
-    GemmStrip s{};
-    s.rows = last_row - first_row;
-    s.cols = std::min(backend.panel, n - column);
-    s.k = k;
-    s.a = a + first_row;
-    s.a_row_stride = 1;
-    s.a_k_stride = static_cast<std::ptrdiff_t>(lda);
-    s.b = b + column;
-    s.b_k_stride = static_cast<std::ptrdiff_t>(ldb);
-    s.c = c + first_row * ldc + column;
-    s.c_row_stride = static_cast<std::ptrdiff_t>(ldc);
-    s.start = s.c;
-    s.start_row_stride = s.c_row_stride;
-    s.beta = 1.0f;
-    run_in_depth_blocks(backend, s);
-  }
+  const Gemm g{Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc};
+  const Range panels{0, (n + backend.panel - 1) / backend.panel};
+  BlockProduct(g, backend, SourceOfB::in_place, {first_row, last_row}, panels).run();
 }
 
 }  // namespace lockstep
