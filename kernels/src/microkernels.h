@@ -40,9 +40,14 @@ struct GemmStrip {
   std::ptrdiff_t h_row_stride;
 };
 
-// Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) / sum_i. `max` and `sum` (each [rows]) may be
-// null. The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
-// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1).
+// Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) * (scale / sum_i), or of its logarithm,
+// y[i][j] = x[i][j] - max_i - log(sum_i). `max` and `sum` (each [rows]) may be null, and so may y
+// in a softmax. cols > 0.
+//
+// The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
+// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1). A row of more than
+// kSoftmaxBlock columns is cut into blocks of that many, and sum_i = sum_i * exp(max before - max)
+// + sum of the next.
 struct SoftmaxRows {
   std::size_t rows;
   std::size_t cols;
@@ -50,11 +55,16 @@ struct SoftmaxRows {
   std::ptrdiff_t x_row_stride;
   float* y;
   std::ptrdiff_t y_row_stride;
-  float* max;
-  float* sum;
+  float* max = nullptr;
+  float* sum = nullptr;
+  float scale = 1;
 };
 
 inline constexpr std::size_t kVirtualLanes = 16;
+
+// Half a mebibyte, which second-level caches hold, so that a longer row is read from memory twice
+// and not three times.
+inline constexpr std::size_t kSoftmaxBlock = 131072;
 
 // Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12
 // of 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
@@ -70,7 +80,10 @@ struct Backend {
   void (&gemm_strip)(const GemmStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   void (&exp)(const float* x, float* y, std::size_t n);
+  void (&sigmoid)(const float* x, float* y, std::size_t n);
+  void (&relu)(const float* x, float* y, std::size_t n);
   void (&softmax)(const SoftmaxRows&);
+  void (&log_softmax)(const SoftmaxRows&);
 };
 
 // Gives a backend's table. It may run instructions of its target, so it is called only where the

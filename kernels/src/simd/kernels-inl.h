@@ -1,6 +1,6 @@
-// The micro-kernels, written once for every backend.
+// The matrix products, written once for every backend, and the table of all micro-kernels.
 //
-// Included once per target, inside the namespace of that target, after math-inl.h. `S` is the
+// Included once per target, inside the namespace of that target, after all other -inl.h. `S` is the
 // vector interface of the backend. Vectors may have no size known to the compiler (SVE), so they
 // are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
@@ -24,11 +24,6 @@ LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, LastVector last) {
     if (last.partial) return S::store_n(x, p, last.count);
   }
   S::store(x, p);
-}
-
-template <class T>
-LOCKSTEP_INLINE T* row_of(T* p, std::size_t row, std::ptrdiff_t stride) {
-  return p + static_cast<std::ptrdiff_t>(row) * stride;
 }
 
 // Where accumulator kIndex of a tile of kVecs vectors per row stands.
@@ -138,103 +133,6 @@ void gemm_strip(const GemmStrip& g) {
   gemm_rows<S, 1>(g);
 }
 
-// The elementwise functions; `operand` is the same vector for all elements.
-struct Tanh {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V) {
-    return tanh<S>(x);
-  }
-};
-struct Exp {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V) {
-    return exp<S>(x);
-  }
-};
-struct ExpOfDifference {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V operand) {
-    return exp<S>(S::sub(x, operand));
-  }
-};
-struct Multiply {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V operand) {
-    return S::mul(x, operand);
-  }
-};
-
-// A tail is a masked vector through the same function: a result never depends on its position.
-template <class S, class Function>
-LOCKSTEP_INLINE void for_each_vector(const float* x, float* y, std::size_t n,
-                                     typename S::V operand) {
-  const std::size_t lanes = S::lanes();
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    S::store(Function::template apply<S>(S::load(x + i), operand), y + i);
-  }
-  if (i < n) {
-    S::store_n(Function::template apply<S>(S::load_n(x + i, n - i), operand), y + i, n - i);
-  }
-}
-
-template <class S, class Function>
-void map_array(const float* x, float* y, std::size_t n) {
-  for_each_vector<S, Function>(x, y, n, S::zero());
-}
-
-template <class S>
-LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
-  const std::size_t lanes = S::lanes();
-  typename S::V best = S::set(x[0]);
-  std::size_t j = 0;
-  for (; j + lanes <= n; j += lanes) best = S::max(best, S::load(x + j));
-  float lane[kVirtualLanes];
-  S::store(best, lane);
-  float result = lane[0];
-  for (std::size_t l = 1; l < lanes; ++l) result = lane[l] > result ? lane[l] : result;
-  for (; j < n; ++j) result = x[j] > result ? x[j] : result;
-  return result;
-}
-
-// Each pass takes one vector's worth of the virtual lanes, so that no pass needs an array of
-// vectors.
-template <class S>
-LOCKSTEP_INLINE float row_sum(const float* x, std::size_t n) {
-  const std::size_t lanes = S::lanes();
-  float lane[kVirtualLanes];
-  for (std::size_t first = 0; first < kVirtualLanes; first += lanes) {
-    typename S::V sum = S::zero();
-    std::size_t j = first;
-    for (; j + lanes <= n; j += kVirtualLanes) sum = S::add(sum, S::load(x + j));
-    if (j < n) sum = S::add(sum, S::load_n(x + j, n - j));
-    S::store(sum, lane + first);
-  }
-  for (std::size_t width = kVirtualLanes / 2; width > 0; width /= 2) {
-    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
-  }
-  return lane[0];
-}
-
-template <class S>
-LOCKSTEP_INLINE void softmax_row(const float* x, float* y, std::size_t n, float& max, float& sum) {
-  max = row_max<S>(x, n);
-  for_each_vector<S, ExpOfDifference>(x, y, n, S::set(max));
-  sum = row_sum<S>(y, n);
-  for_each_vector<S, Multiply>(y, y, n, S::set(1.0f / sum));
-}
-
-template <class S>
-void softmax_rows(const SoftmaxRows& s) {
-  for (std::size_t i = 0; i < s.rows; ++i) {
-    const auto row = static_cast<std::ptrdiff_t>(i);
-    float max, sum;
-    softmax_row<S>(s.x + row * s.x_row_stride, s.y + row * s.y_row_stride, s.cols, max, sum);
-    if (s.max != nullptr) s.max[i] = max;
-    if (s.sum != nullptr) s.sum[i] = sum;
-  }
-}
-
 template <class S>
 Backend make_backend(const char* library, const char* target) {
   return {library,
@@ -245,5 +143,8 @@ Backend make_backend(const char* library, const char* target) {
           gemm_strip<S>,
           map_array<S, Tanh>,
           map_array<S, Exp>,
-          softmax_rows<S>};
+          map_array<S, Sigmoid>,
+          map_array<S, Relu>,
+          softmax_rows<S>,
+          log_softmax_rows<S>};
 }
