@@ -1,7 +1,9 @@
 #include "lockstep/elementwise.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iostream>
 #include <mutex>
 #include <sstream>
 
@@ -27,15 +29,26 @@ struct Function {
 
 const std::vector<Function> kFunctions{
     {"tanh", &tanh, [](double x) { return std::tanh(x); }, kTanhMaxUlp},
-    {"exp", &exp, [](double x) { return std::exp(x); }, kExpMaxUlp}};
+    {"exp", &exp, [](double x) { return std::exp(x); }, kExpMaxUlp},
+    {"sigmoid", &sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, kSigmoidMaxUlp},
+    {"relu", &relu, [](double x) { return x < 0 ? 0 : x; }, 0}};
 
-// Neighbours of the numbers where the functions overflow, underflow, saturate or switch formulas.
+// Where tanh and sigmoid switch or saturate, and where exp overflows, underflows or takes another
+// power of 2^(1/8).
+const std::vector<float> kBoundaries{
+    0.32f,       0.64f,       1.28f,       1.92f,       3.2f,        4.48f,       7.04f,
+    9.0109133f,  9.125f,      16.635532f,  17.3286795f, 87.336544f,  88.679518f,  88.722839f,
+    89.0f,       103.27893f,  103.97208f,  104.0f,      0.04332170f, 0.12996510f, 0.21660849f,
+    0.30325189f, 0.38989529f, 0.47653868f, 0.56318208f, 0.64982548f};
+
+float step_from(float x, std::int32_t steps) {
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(x) + steps);
+}
+
 void add_boundaries(std::vector<float>& x) {
-  for (const float boundary :
-       {0.17328680f, 0.34657359f, 0.54930614f, 0.69314718f, 9.0109133f, 9.1f, 87.336544f,
-        88.376262f, 88.722839f, 89.0f, 103.27893f, 103.97208f, 104.0f}) {
-    for (std::uint32_t step = 0; step < 64; ++step) {
-      const float near = std::bit_cast<float>(std::bit_cast<std::uint32_t>(boundary) + step - 32);
+  for (const float boundary : kBoundaries) {
+    for (std::int32_t step = -32; step < 32; ++step) {
+      const float near = step_from(boundary, step);
       x.insert(x.end(), {near, -near});
     }
   }
@@ -67,7 +80,7 @@ const std::vector<float>& arguments() {
   return all;
 }
 
-TEST_CASE("tanh and exp are within the documented error") {
+TEST_CASE("elementwise functions are within the documented error") {
   for (const Function& f : kFunctions) {
     for (const BackendInfo& backend : backends()) {
       if (!backend.runnable) continue;
@@ -86,7 +99,7 @@ TEST_CASE("tanh and exp are within the documented error") {
   }
 }
 
-TEST_CASE("tanh and exp of special values") {
+TEST_CASE("elementwise functions of special values") {
   const float denormal = std::numeric_limits<float>::denorm_min();
   const float largest = std::numeric_limits<float>::max();
   for (const std::string& name : runnable_backends()) {
@@ -99,6 +112,10 @@ TEST_CASE("tanh and exp of special values") {
     CHECK(same_bits(kFunctions[1]({0.0f, -0.0f, denormal, -kInfinity, kInfinity, 88.73f, -104.0f}),
                     std::vector<float>{1, 1, 1, 0, kInfinity, kInfinity, 0}));
     CHECK(same_bits(kFunctions[1]({-103.0f}), std::vector<float>{denormal}));
+    CHECK(same_bits(kFunctions[2]({0.0f, -0.0f, -kInfinity, kInfinity, 20.0f, -104.0f, -103.0f}),
+                    std::vector<float>{0.5f, 0.5f, 0, 1, 1, 0, denormal}));
+    CHECK(same_bits(kFunctions[3]({2.5f, -2.5f, denormal, -denormal, -0.0f, kInfinity, -kInfinity}),
+                    std::vector<float>{2.5f, 0, denormal, 0, -0.0f, kInfinity, 0}));
     for (const Function& f : kFunctions) CHECK(all_nan(f({kNaN, -kNaN})));
   }
 }
@@ -120,7 +137,40 @@ TEST_CASE("tanh is odd and never beyond one") {
   }
 }
 
-TEST_CASE("tanh and exp do not depend on position, length, alignment or being in place") {
+// The floats of one sign in ascending size: how often and by how many units in the last place does
+// a rising function fall?
+std::int32_t largest_fall(const std::vector<float>& y) {
+  std::int32_t fall = 0;
+  for (std::size_t i = 1; i < y.size(); ++i) {
+    const auto before = std::bit_cast<std::int32_t>(y[i - 1]);
+    fall = std::max(fall, before - std::bit_cast<std::int32_t>(y[i]));
+  }
+  return fall;
+}
+
+TEST_CASE("tanh, exp and sigmoid fall by no more than the documented step across boundaries") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (std::size_t f = 0; f < 3; ++f) {
+      for (const float boundary : kBoundaries) {
+        CAPTURE(name, kFunctions[f].name, boundary);
+        std::vector<float> x;
+        for (std::int32_t step = -3000; step < 3000; ++step) x.push_back(step_from(boundary, step));
+        CHECK(largest_fall(kFunctions[f](x)) <= kMonotoneUlp);
+        for (float& value : x) value = -value;
+        std::vector<float> y = kFunctions[f](x);
+        if (f == 0) {
+          for (float& value : y) value = -value;
+        } else {
+          std::ranges::reverse(y);
+        }
+        CHECK(largest_fall(y) <= kMonotoneUlp);
+      }
+    }
+  }
+}
+
+TEST_CASE("elementwise functions do not depend on position, length, alignment or being in place") {
   constexpr std::size_t kLongest = 70;
   const std::vector<float> x(arguments().end() - kLongest, arguments().end());
   for (const Function& f : kFunctions) {
@@ -146,7 +196,7 @@ TEST_CASE("tanh and exp do not depend on position, length, alignment or being in
   }
 }
 
-TEST_CASE("tanh and exp give the same bits on every fused backend") {
+TEST_CASE("elementwise functions give the same bits on every fused backend") {
   for (const Function& f : kFunctions) {
     std::vector<float> first;
     for (const std::string& name : fused_backends()) {
@@ -184,7 +234,12 @@ class ExhaustiveSearch {
     x_.resize(kChunk);
     y_.resize(kChunk);
     exact_.resize(kChunk);
-    for (std::uint64_t first = 0; first < 1ull << 32; first += kChunk) take_chunk(first);
+    for (std::uint64_t first = 0; first < 1ull << 32; first += kChunk) {
+      take_chunk(first);
+      if ((first / kChunk + 1) % 64 == 0) {
+        std::cerr << f_.name << ": " << (first >> 30) + 1 << " of 4 quarters done\n";
+      }
+    }
     return worst_;
   }
 
@@ -225,7 +280,8 @@ class ExhaustiveSearch {
   std::vector<double> exact_;
 };
 
-TEST_CASE("tanh and exp of all floats are within the documented error", "[.][exhaustive]") {
+TEST_CASE("elementwise functions of all floats are within the documented error",
+          "[.][exhaustive]") {
   for (const Function& f : kFunctions) {
     ExhaustiveSearch search(f);
     for (const auto& [backend, error, at] : search.run()) {

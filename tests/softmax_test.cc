@@ -8,6 +8,7 @@
 #include "backend_scope.h"
 #include "catch.h"
 #include "guarded_matrix.h"
+#include "microkernels.h"
 
 namespace lockstep {
 namespace {
@@ -35,6 +36,10 @@ double exact_loss(std::span<const float> x, std::size_t label) {
   double sum = 0;
   for (const float value : x) sum += std::exp(static_cast<double>(value) - max);
   return std::log(sum) + max - static_cast<double>(x[label]);
+}
+
+std::size_t index_of_largest(std::span<const float> x) {
+  return static_cast<std::size_t>(std::ranges::max_element(x) - x.begin());
 }
 
 std::vector<std::size_t> lengths() {
@@ -68,6 +73,116 @@ TEST_CASE("softmax is right for rows of every length, and its rows sum to one") 
           FAIL_CHECK("column " << j << " is " << y[j] << ", not " << exact[j]);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("log_softmax is the logarithm of softmax for rows of every length") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const std::size_t length : lengths()) {
+      CAPTURE(name, length);
+      const Row x = logits(length);
+      Row y(length);
+      log_softmax(1, length, x.data(), length, y.data(), length);
+      Row in_place = x;
+      log_softmax(1, length, in_place.data(), length, in_place.data(), length);
+      CHECK(same_bits(in_place, y));
+      const std::size_t largest = index_of_largest(x);
+      const double log_sum = exact_loss(x, largest);
+      for (std::size_t j = 0; j < length; ++j) {
+        const double exact = static_cast<double>(x[j]) - static_cast<double>(x[largest]) - log_sum;
+        const double error =
+            2 * 0x1p-24 * (std::abs(exact) + log_sum) + log_softmax_error(length, log_sum);
+        if (!(std::abs(static_cast<double>(y[j]) - exact) <= error)) {
+          FAIL_CHECK("column " << j << " is " << y[j] << ", not " << exact);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("log_softmax of special rows, strides and errors") {
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    for (const std::size_t cols : {1u, 3u, 16u, 21u, 150u}) {
+      GuardedMatrix x = normal_matrix(5, cols, cols, 2, 1);
+      const float special[] = {kNaN, kInfinity, -kInfinity};
+      for (std::size_t i = 0; i < 3; ++i) x.at(i, cols / 2) = special[i];
+      for (std::size_t j = 0; j < cols; ++j) x.at(3, j) = -kInfinity;
+      GuardedMatrix y(5, cols, 1, 3);
+      log_softmax(5, cols, x.data(), x.stride(), y.data(), y.stride());
+      CHECK(y.guards_intact());
+      for (const std::size_t nan : {0u, 1u, 3u}) CHECK(all_nan(y.row(nan)));
+      if (cols > 1) CHECK(y.at(2, cols / 2) == -kInfinity);
+      const float alone = y.at(4, cols - 1);
+      log_softmax(1, cols, x.row(4).data(), cols, y.data(), cols);
+      CHECK(same_bits(y.data()[cols - 1], alone));
+    }
+  }
+  float x[8] = {};
+  CHECK_NOTHROW(log_softmax(0, 3, nullptr, 3, nullptr, 3));
+  CHECK_NOTHROW(log_softmax(3, 0, nullptr, 0, nullptr, 0));
+  CHECK_THROWS_WITH(log_softmax(2, 4, x, 3, x, 4), ContainsSubstring("row stride"));
+}
+
+// Rows of more than one block of the running sum.
+TEST_CASE("softmax of very long rows") {
+  constexpr std::size_t kLength = 2 * kSoftmaxBlock + 1001;
+  std::vector<Row> first;
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    Row x = logits(kLength);
+    const Row y = softmax_of(x);
+    CHECK(std::abs(sum_of(y) - 1) <= softmax_sum_error(kLength));
+    const std::vector<double> exact = exact_softmax(x);
+    double worst = 0;
+    for (std::size_t j = 0; j < kLength; ++j) {
+      worst = std::max(worst, std::abs(static_cast<double>(y[j]) / exact[j] - 1));
+    }
+    CHECK(worst <= 64 * 0x1p-24 + softmax_sum_error(kLength));
+    if (first.empty()) first.push_back(y);
+    if (active_backend().fused) CHECK(same_bits(y, first[0]));
+    // Blocks of -inf before and after the one that counts.
+    std::fill(x.begin(), x.end(), -kInfinity);
+    CHECK(all_nan(softmax_of(x)));
+    x[kSoftmaxBlock + 5] = -7;
+    CHECK(softmax_of(x)[kSoftmaxBlock + 5] == 1.0f);
+    CHECK(sum_of(softmax_of(x)) == 1.0);
+    for (const float special : {kNaN, kInfinity}) {
+      for (const std::size_t at : {std::size_t{3}, kSoftmaxBlock + 4, kLength - 1}) {
+        Row row = x;
+        row[at] = special;
+        CHECK(all_nan(softmax_of(row)));
+      }
+    }
+  }
+}
+
+TEST_CASE("softmax of a row does not depend on the rows around it") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const std::size_t cols : {1u, 2u, 10u, 16u, 17u, 33u, 100u, 128u, 129u, 300u}) {
+      CAPTURE(name, cols);
+      const GuardedMatrix x = normal_matrix(37, cols, cols, 1, 2);
+      GuardedMatrix y(37, cols, 2, 1);
+      softmax(37, cols, x.data(), x.stride(), y.data(), y.stride());
+      CHECK(y.guards_intact());
+      for (std::size_t i = 0; i < 37; ++i) {
+        CHECK(same_bits(y.row(i), softmax_of(Row(x.row(i).begin(), x.row(i).end()))));
+      }
+    }
+  }
+}
+
+TEST_CASE("rows of softmax sum to one within a millionth") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (std::size_t length = 1; length <= 1000; length += 9) {
+      CAPTURE(name, length);
+      CHECK(std::abs(sum_of(softmax_of(logits(length))) - 1) <= 1e-6);
     }
   }
 }
@@ -143,14 +258,14 @@ TEST_CASE("softmax of nothing does nothing, and short rows are an error") {
   CHECK_THROWS_WITH(softmax(2, 4, x, 4, x, 3), ContainsSubstring("row stride"));
 }
 
-struct CrossEntropy {
+struct RowLosses {
   std::size_t correct;
   GuardedMatrix gradient;
   std::vector<double> loss;
 };
 
-CrossEntropy cross_entropy(const GuardedMatrix& x, const std::vector<int>& labels) {
-  CrossEntropy result{0, GuardedMatrix(x.rows(), x.cols(), 3, 1), std::vector<double>(x.rows())};
+RowLosses cross_entropy(const GuardedMatrix& x, const std::vector<int>& labels) {
+  RowLosses result{0, GuardedMatrix(x.rows(), x.cols(), 3, 1), std::vector<double>(x.rows())};
   result.correct =
       softmax_cross_entropy(x.rows(), x.cols(), x.data(), x.stride(), labels.data(),
                             result.gradient.data(), result.gradient.stride(), result.loss.data());
@@ -170,7 +285,7 @@ TEST_CASE("softmax_cross_entropy gives loss, gradient and hits") {
     for (const std::string& name : runnable_backends()) {
       CAPTURE(name, cols);
       const BackendScope scope(name);
-      const CrossEntropy found = cross_entropy(x, labels);
+      const RowLosses found = cross_entropy(x, labels);
       CHECK(found.gradient.guards_intact());
       std::size_t correct = 0;
       for (std::size_t i = 0; i < x.rows(); ++i) {
@@ -192,7 +307,7 @@ TEST_CASE("softmax_cross_entropy works in place") {
     const BackendScope scope(name);
     GuardedMatrix x = normal_matrix(9, 21, 1, 4);
     const std::vector<int> labels = labels_for(x);
-    const CrossEntropy apart = cross_entropy(x, labels);
+    const RowLosses apart = cross_entropy(x, labels);
     std::vector<double> loss(9);
     const std::size_t correct = softmax_cross_entropy(9, 21, x.data(), x.stride(), labels.data(),
                                                       x.data(), x.stride(), loss.data());
@@ -201,6 +316,43 @@ TEST_CASE("softmax_cross_entropy works in place") {
     CHECK(loss == apart.loss);
     CHECK(same_bits(x.values(), apart.gradient.values()));
   }
+}
+
+TEST_CASE("mean_softmax_cross_entropy is the mean of the rows in their order") {
+  for (const std::size_t rows : {1u, 7u, 32u, 100u}) {
+    const GuardedMatrix x = normal_matrix(rows, 10, rows, 2, 1);
+    const std::vector<int> labels = labels_for(x);
+    std::vector<CrossEntropy> first;
+    for (const BackendInfo& backend : backends()) {
+      if (!backend.runnable) continue;
+      CAPTURE(backend.name, rows);
+      const BackendScope scope(backend.name);
+      const RowLosses each = cross_entropy(x, labels);
+      GuardedMatrix gradient(rows, 10, 1, 2);
+      const CrossEntropy found = mean_softmax_cross_entropy(
+          rows, 10, x.data(), x.stride(), labels.data(), gradient.data(), gradient.stride());
+      CHECK(gradient.guards_intact());
+      CHECK(found.correct == each.correct);
+      const double sum = std::accumulate(each.loss.begin(), each.loss.end(), 0.0);
+      CHECK(found.loss == sum / static_cast<double>(rows));
+      for (std::size_t n = 0; n < rows * 10; ++n) {
+        const double expected =
+            static_cast<double>(each.gradient.at(n / 10, n % 10)) / static_cast<double>(rows);
+        CHECK(std::abs(static_cast<double>(gradient.at(n / 10, n % 10)) - expected) <=
+              4 * 0x1p-24 / static_cast<double>(rows));
+      }
+      if (!backend.fused) continue;
+      if (first.empty()) first.push_back(found);
+      CHECK(found.loss == first[0].loss);
+    }
+  }
+  float x[4] = {};
+  const int label = 4;
+  CHECK(mean_softmax_cross_entropy(0, 3, x, 3, nullptr, x, 3).loss == 0);
+  CHECK_THROWS_WITH(mean_softmax_cross_entropy(1, 4, x, 4, &label, x, 4),
+                    ContainsSubstring("mean_softmax_cross_entropy: label 4 of row 0"));
+  CHECK_THROWS_WITH(mean_softmax_cross_entropy(1, 4, x, 3, &label, x, 4),
+                    ContainsSubstring("row stride"));
 }
 
 TEST_CASE("softmax_cross_entropy of special rows") {
@@ -214,7 +366,7 @@ TEST_CASE("softmax_cross_entropy of special rows") {
                2, 2, 1,                             // the first largest counts
                2, 2, 1,                             //
                1, -kInfinity, 0});
-    const CrossEntropy found = cross_entropy(x, {1, 1, 0, 0, 1, 1});
+    const RowLosses found = cross_entropy(x, {1, 1, 0, 0, 1, 1});
     CHECK(found.correct == 1);
     for (std::size_t i = 0; i < 3; ++i) {
       CHECK(std::isnan(found.loss[i]));
@@ -244,11 +396,11 @@ TEST_CASE("softmax and its loss give the same bits on every fused backend") {
   for (const std::size_t length : lengths()) {
     GuardedMatrix x(1, length);
     x.fill(logits(length));
-    std::vector<CrossEntropy> first;
+    std::vector<RowLosses> first;
     for (const std::string& name : fused_backends()) {
       CAPTURE(name, length);
       const BackendScope scope(name);
-      const CrossEntropy found = cross_entropy(x, {0});
+      const RowLosses found = cross_entropy(x, {0});
       if (first.empty()) first.push_back(found);
       CHECK(same_bits(found.gradient.values(), first[0].gradient.values()));
       CHECK(found.loss == first[0].loss);

@@ -39,7 +39,8 @@ constexpr std::size_t kGemvColumns = 4096;
 constexpr double kWorkPerThread = 500e3;
 
 // Runs a strip whose k may be large: pass by pass, the partial sums waiting in C.
-void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
+// `fetches`: b goes on behind these rows, in a cache further out or in memory.
+void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole, bool fetches) {
   GemmStrip pass = whole;
   for (std::size_t done = 0; done < whole.k; done += pass.k) {
     pass.k = std::min(kDepthBlock, whole.k - done);
@@ -47,7 +48,7 @@ void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
     pass.a = whole.a + static_cast<std::ptrdiff_t>(done) * whole.a_k_stride;
     pass.b = whole.b + static_cast<std::ptrdiff_t>(done) * whole.b_k_stride;
     pass.epilogue = last ? whole.epilogue : Epilogue::none;
-    pass.next_b = pass.b + static_cast<std::ptrdiff_t>(pass.k) * whole.b_k_stride;
+    if (fetches) pass.next_b = pass.b + static_cast<std::ptrdiff_t>(pass.k) * whole.b_k_stride;
     pass.next_b_k_stride = whole.b_k_stride;
     backend.gemm_strip(pass);
     pass.start = whole.c;
@@ -68,6 +69,7 @@ struct Gemm {
   float beta;
   float* c;
   std::size_t ldc;
+  bool b_is_padded = false;  // rows of B are readable for whole vectors
 };
 
 // How the rows of B reach the kernels.
@@ -119,9 +121,10 @@ class BlockProduct {
         } else if (source_ != SourceOfB::in_place) {
           s.b = own;
           s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
+          s.b_is_padded = true;
         }
         // What the pass over the first rows reads from afar.
-        if (source_ != SourceOfB::packed && row == rows_.begin) {
+        if (source_ != SourceOfB::packed && row == rows_.begin && exceeds(g_, kResidentBytes)) {
           s.next_b = b_after(group, panel, p, depth);
           s.next_b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb);
         }
@@ -177,6 +180,7 @@ class BlockProduct {
           static_cast<std::ptrdiff_t>(p) * s.a_k_stride;
     s.b = b_at(p, panel);
     s.b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb);
+    s.b_is_padded = g_.b_is_padded || s.cols % backend_.lanes == 0;
     s.c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
     s.c_row_stride = static_cast<std::ptrdiff_t>(g_.ldc);
     // Later blocks of k go on from the partial sums in C.
@@ -338,6 +342,7 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   s.a_row_stride = static_cast<std::ptrdiff_t>(g.lda);
   s.a_k_stride = 1;
   s.b_k_stride = static_cast<std::ptrdiff_t>(backend.panel);
+  s.b_is_padded = true;
   s.start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride);
   s.beta = 1.0f;
   s.c_row_stride = static_cast<std::ptrdiff_t>(g.ldc);
@@ -350,7 +355,7 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
     s.start = g.start == nullptr ? nullptr : g.start + column;
     s.c = g.c + column;
     s.h = g.h == nullptr ? nullptr : g.h + column;
-    run_in_depth_blocks(backend, s);
+    run_in_depth_blocks(backend, s, b.bytes() > kResidentBytes);
   }
 }
 
@@ -361,7 +366,8 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
   require(ldb >= n && ldc >= n && lda >= last_row, "gemm_accumulate_transposed",
           "a row stride is shorter than a row");
   const Backend& backend = dispatch();
-  const Gemm g{Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc};
+  const Gemm g{
+      Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc, true};
   const Range panels{0, (n + backend.panel - 1) / backend.panel};
   BlockProduct(g, backend, SourceOfB::in_place, {first_row, last_row}, panels).run();
 }

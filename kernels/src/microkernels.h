@@ -18,9 +18,9 @@ namespace lockstep {
 // all targets with fused multiply-add give the same bits. Splitting k over several calls (start =
 // c, beta = 1) continues the same chain.
 //
-// Unless the backend says exact_b, rows of b must be readable for whole vectors, that is up to the
-// next multiple of the vector length at or after `cols`; what stands there does not matter. Nothing
-// beyond `cols` is read from start and h or written to c.
+// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector
+// length at or after `cols` (what stands there does not matter): b_is_padded says so. Otherwise the
+// backend must say exact_b. Nothing beyond `cols` is read from start and h or written to c.
 struct GemmStrip {
   std::size_t rows;
   std::size_t cols;
@@ -30,6 +30,7 @@ struct GemmStrip {
   std::ptrdiff_t a_k_stride;
   const float* b;
   std::ptrdiff_t b_k_stride;
+  bool b_is_padded;
   float* b_copy;  // not null: rows of b are copied there by the way (see copies_b), and read there
   const float*
       next_b;  // rows that the next strip will read, fetched into cache by the way; or null
@@ -58,9 +59,14 @@ struct GemvStrip {
   float* c;
 };
 
-// Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) / sum_i. `max` and `sum` (each [rows]) may be
-// null. The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
-// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1).
+// Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) * (scale / sum_i), or of its logarithm,
+// y[i][j] = x[i][j] - max_i - log(sum_i). `max` and `sum` (each [rows]) may be null, and so may y
+// in a softmax. cols > 0.
+//
+// The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
+// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1). A row of more than
+// kSoftmaxBlock columns is cut into blocks of that many, and sum_i = sum_i * exp(max before - max)
+// + sum of the next.
 struct SoftmaxRows {
   std::size_t rows;
   std::size_t cols;
@@ -68,11 +74,16 @@ struct SoftmaxRows {
   std::ptrdiff_t x_row_stride;
   float* y;
   std::ptrdiff_t y_row_stride;
-  float* max;
-  float* sum;
+  float* max = nullptr;
+  float* sum = nullptr;
+  float scale = 1;
 };
 
 inline constexpr std::size_t kVirtualLanes = 16;
+
+// Half a mebibyte, which second-level caches hold, so that a longer row is read from memory twice
+// and not three times.
+inline constexpr std::size_t kSoftmaxBlock = 131072;
 
 // Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12
 // of 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
@@ -81,6 +92,7 @@ inline constexpr std::size_t kTileRows = 6;
 // Rows are cut into tiles of nearly equal height, since a tile of one row wastes most of its loads:
 // the height of the first of those that `rows` are cut into.
 constexpr std::size_t tile_height(std::size_t rows) {
+  if (rows <= kTileRows) return rows;  // spares a division where it would show
   const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
   return (rows + tiles - 1) / tiles;
 }
@@ -100,7 +112,10 @@ struct Backend {
   void (&gemv_strip)(const GemvStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   void (&exp)(const float* x, float* y, std::size_t n);
+  void (&sigmoid)(const float* x, float* y, std::size_t n);
+  void (&relu)(const float* x, float* y, std::size_t n);
   void (&softmax)(const SoftmaxRows&);
+  void (&log_softmax)(const SoftmaxRows&);
 };
 
 // Gives a backend's table. It may run instructions of its target, so it is called only where the

@@ -12,19 +12,65 @@
 namespace lockstep {
 namespace {
 
-void softmax_strided(const Backend& backend, std::size_t rows, std::size_t cols, const float* x,
-                     std::size_t ldx, float* y, std::size_t ldy, float* max, float* sum) {
-  backend.softmax({rows, cols, x, static_cast<std::ptrdiff_t>(ldx), y,
-                   static_cast<std::ptrdiff_t>(ldy), max, sum});
+// Rows whose losses are computed together, so that their logarithms overlap.
+constexpr std::size_t kGroup = 32;
+
+SoftmaxRows rows_of(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
+                    std::size_t ldy) {
+  return {rows, cols, x, static_cast<std::ptrdiff_t>(ldx), y, static_cast<std::ptrdiff_t>(ldy)};
 }
 
-void require_labels(std::size_t rows, std::size_t cols, const int* labels) {
+void require_labels(const char* function, std::size_t rows, std::size_t cols, const int* labels) {
   for (std::size_t i = 0; i < rows; ++i) {
     if (labels[i] >= 0 && static_cast<std::size_t>(labels[i]) < cols) continue;
-    throw std::invalid_argument("softmax_cross_entropy: label " + std::to_string(labels[i]) +
+    throw std::invalid_argument(std::string(function) + ": label " + std::to_string(labels[i]) +
                                 " of row " + std::to_string(i) + " is not in [0, " +
                                 std::to_string(cols) + ")");
   }
+}
+
+// Whether x[label] is the first of the largest elements; a row with NaN has none, whatever this
+// says.
+bool is_first_largest(const float* x, std::size_t cols, std::size_t label) {
+  const float value = x[label];
+  bool beaten = false;
+  for (std::size_t j = 0; j < label; ++j) beaten |= x[j] >= value;
+  for (std::size_t j = label + 1; j < cols; ++j) beaten |= x[j] > value;
+  return !beaten;
+}
+
+// Cross-entropy of a few rows. What is needed of the logits is read before the gradient may
+// overwrite them.
+std::size_t cross_entropy_of_group(const Backend& backend, SoftmaxRows s, const int* labels,
+                                   double* loss) {
+  float max[kGroup];
+  float sum[kGroup];
+  bool hit[kGroup];
+  s.max = max;
+  s.sum = sum;
+  for (std::size_t i = 0; i < s.rows; ++i) {
+    const float* x = s.x + static_cast<std::ptrdiff_t>(i) * s.x_row_stride;
+    const auto label = static_cast<std::size_t>(labels[i]);
+    loss[i] = static_cast<double>(x[label]);
+    hit[i] = is_first_largest(x, s.cols, label);
+  }
+  backend.softmax(s);
+  std::size_t correct = 0;
+  for (std::size_t i = 0; i < s.rows; ++i) {
+    loss[i] = portable_log(static_cast<double>(sum[i])) + (static_cast<double>(max[i]) - loss[i]);
+    s.y[static_cast<std::ptrdiff_t>(i) * s.y_row_stride + labels[i]] -= s.scale;
+    correct += hit[i] && !std::isnan(loss[i]) ? 1 : 0;
+  }
+  return correct;
+}
+
+// The rows first to last - 1 of all.
+SoftmaxRows some_rows(const SoftmaxRows& all, std::size_t first, std::size_t last) {
+  SoftmaxRows some = all;
+  some.rows = last - first;
+  some.x += static_cast<std::ptrdiff_t>(first) * all.x_row_stride;
+  some.y += static_cast<std::ptrdiff_t>(first) * all.y_row_stride;
+  return some;
 }
 
 }  // namespace
@@ -34,7 +80,15 @@ void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx
   require(ldx >= cols && ldy >= cols, "softmax", "a row stride is shorter than a row");
   const Backend& backend = dispatch();
   if (rows == 0 || cols == 0) return;
-  softmax_strided(backend, rows, cols, x, ldx, y, ldy, nullptr, nullptr);
+  backend.softmax(rows_of(rows, cols, x, ldx, y, ldy));
+}
+
+void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
+                 std::size_t ldy) {
+  require(ldx >= cols && ldy >= cols, "log_softmax", "a row stride is shorter than a row");
+  const Backend& backend = dispatch();
+  if (rows == 0 || cols == 0) return;
+  backend.log_softmax(rows_of(rows, cols, x, ldx, y, ldy));
 }
 
 std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
@@ -42,24 +96,36 @@ std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const floa
                                   std::size_t ldg, double* loss) {
   require(ldx >= cols && ldg >= cols, "softmax_cross_entropy",
           "a row stride is shorter than a row");
-  require_labels(rows, cols, labels);
+  require_labels("softmax_cross_entropy", rows, cols, labels);
   const Backend& backend = dispatch();
+  const SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
   std::size_t correct = 0;
-  for (std::size_t i = 0; i < rows; ++i) {
-    const float* x = logits + i * ldx;
-    float* g = gradient + i * ldg;
-    const auto label = static_cast<std::size_t>(labels[i]);
-    const float logit = x[label];  // before the gradient may overwrite it
-    const bool hit = std::max_element(x, x + cols) == x + label;
-    float max = 0;
-    float sum = 0;
-    softmax_strided(backend, 1, cols, x, ldx, g, ldg, &max, &sum);
-    loss[i] = portable_log(static_cast<double>(sum)) +
-              (static_cast<double>(max) - static_cast<double>(logit));
-    g[label] -= 1.0f;
-    correct += hit && !std::isnan(loss[i]) ? 1 : 0;
+  for (std::size_t i = 0; i < rows; i += kGroup) {
+    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kGroup));
+    correct += cross_entropy_of_group(backend, some, labels + i, loss + i);
   }
   return correct;
+}
+
+CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
+                                        std::size_t ldx, const int* labels, float* gradient,
+                                        std::size_t ldg) {
+  require(ldx >= cols && ldg >= cols, "mean_softmax_cross_entropy",
+          "a row stride is shorter than a row");
+  require_labels("mean_softmax_cross_entropy", rows, cols, labels);
+  const Backend& backend = dispatch();
+  if (rows == 0) return {};
+  SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
+  all.scale = 1.0f / static_cast<float>(rows);
+  CrossEntropy result;
+  for (std::size_t i = 0; i < rows; i += kGroup) {
+    double loss[kGroup];
+    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kGroup));
+    result.correct += cross_entropy_of_group(backend, some, labels + i, loss);
+    for (std::size_t n = 0; n < some.rows; ++n) result.loss += loss[n];
+  }
+  result.loss /= static_cast<double>(rows);
+  return result;
 }
 
 }  // namespace lockstep

@@ -1,8 +1,12 @@
 // The micro-kernels over Highway: foreach_target.h compiles this file once per target.
 #include "highway/highway.h"
 
+#include <cstdint>
+#include <cstring>
+#include <limits>
 #include <utility>
 
+#include "lockstep/portable_math.h"
 #include "simd/constants.h"
 
 // Highway builds these only where they are asked for.
@@ -25,6 +29,8 @@
 #undef LOCKSTEP_SIMD_TARGET
 #define LOCKSTEP_SIMD_TARGET (HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128)
 
+#undef LOCKSTEP_AVX2
+#define LOCKSTEP_AVX2 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2)
 #undef LOCKSTEP_INLINE
 #undef LOCKSTEP_NOINLINE
 #define LOCKSTEP_INLINE HWY_INLINE
@@ -36,8 +42,12 @@ namespace HWY_NAMESPACE {
 #if LOCKSTEP_SIMD_TARGET
 namespace {
 // clang-format off: each builds on the one before
+#include "simd/copy-inl.h"
 #include "highway/vector-inl.h"
+#include "simd/interleaved-inl.h"
 #include "simd/math-inl.h"
+#include "simd/arrays-inl.h"
+#include "simd/softmax-inl.h"
 #include "simd/kernels-inl.h"
 // clang-format on
 }  // namespace

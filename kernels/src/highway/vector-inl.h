@@ -3,14 +3,19 @@
 
 // Two facts that Highway has no macro for. x86 targets are numbered best first. Where masked loads
 // and stores are not one instruction, Highway's touch memory beyond the mask.
+#undef LOCKSTEP_AVX512
 #undef LOCKSTEP_32_REGISTERS
 #undef LOCKSTEP_MASKED_MEMORY
+#undef LOCKSTEP_FAST_MASKED_STORE
+#define LOCKSTEP_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 #if HWY_ARCH_X86
-#define LOCKSTEP_32_REGISTERS (HWY_TARGET <= HWY_AVX3)
+#define LOCKSTEP_32_REGISTERS LOCKSTEP_AVX512
 #define LOCKSTEP_MASKED_MEMORY (HWY_TARGET <= HWY_AVX2)
+#define LOCKSTEP_FAST_MASKED_STORE LOCKSTEP_AVX512
 #else
 #define LOCKSTEP_32_REGISTERS 1
 #define LOCKSTEP_MASKED_MEMORY (HWY_MEM_OPS_MIGHT_FAULT == 0)
+#define LOCKSTEP_FAST_MASKED_STORE LOCKSTEP_MASKED_MEMORY
 #endif
 
 namespace hn = hwy::HWY_NAMESPACE;
@@ -18,9 +23,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 struct HighwayVector {
   // Not more than kVirtualLanes: the sums of a softmax are defined over that many.
   using D = hn::CappedTag<float, kVirtualLanes>;
+  using DI = hn::RebindToSigned<D>;
   using V = hn::Vec<D>;
 
   static constexpr bool kFused = HWY_NATIVE_FMA != 0;
+  // Whether `scale` is there.
+  static constexpr bool kHasScale = LOCKSTEP_AVX512 != 0;
+  // 0 where the compiler does not know it.
+  static constexpr std::size_t kLanes = HWY_HAVE_SCALABLE ? 0 : hn::MaxLanes(D());
   // Vectors per panel: what kTileRows rows of accumulators leave registers for.
   static constexpr std::size_t kPanelVectors = LOCKSTEP_32_REGISTERS ? 4 : 2;
 
@@ -33,23 +43,27 @@ struct HighwayVector {
   static HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE void store(V x, float* p) { hn::StoreU(x, D(), p); }
 
-  // The first n < lanes() elements; the others are zero.
-  static HWY_INLINE V load_n(const float* p, std::size_t n) {
+  // The first n <= lanes() elements; the others are `fill`.
+  static HWY_INLINE V load_n(const float* p, std::size_t n, float fill = 0) {
 #if LOCKSTEP_MASKED_MEMORY
-    return hn::MaskedLoad(hn::FirstN(D(), n), D(), p);
+    const auto first_n = hn::FirstN(D(), n);
+    return hn::IfThenElse(first_n, hn::MaskedLoad(first_n, D(), p), set(fill));
 #else
-    float lane[kVirtualLanes] = {};
-    for (std::size_t i = 0; i < n; ++i) lane[i] = p[i];
+    float lane[kVirtualLanes];
+    store(set(fill), lane);
+    copy_few<(kLanes > 0 ? kLanes : kVirtualLanes)>(p, lane, n);
     return load(lane);
 #endif
   }
   static HWY_INLINE void store_n(V x, float* p, std::size_t n) {
-#if LOCKSTEP_MASKED_MEMORY
+#if LOCKSTEP_FAST_MASKED_STORE
     hn::BlendedStore(x, hn::FirstN(D(), n), D(), p);
+#elif HWY_TARGET == HWY_AVX2
+    store_pieces(x.raw, p, n);
 #else
     float lane[kVirtualLanes];
     store(x, lane);
-    for (std::size_t i = 0; i < n; ++i) p[i] = lane[i];
+    copy_few<(kLanes > 0 ? kLanes : kVirtualLanes)>(lane, p, n);
 #endif
   }
 
@@ -67,10 +81,73 @@ struct HighwayVector {
   }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
   static HWY_INLINE V copy_sign(V magnitude, V sign) { return hn::CopySign(magnitude, sign); }
-  // The float whose bits are (bits(x) << kBits) + offset.
+  // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
+  // second operand then, others have rules of their own.
+  static HWY_INLINE V at_most(V x, float limit) {
+#if HWY_ARCH_X86
+    return hn::Min(set(limit), x);
+#else
+    return select_greater(x, set(limit), set(limit), x);
+#endif
+  }
+  static HWY_INLINE V at_least(V x, float limit) {
+#if HWY_ARCH_X86
+    return hn::Max(set(limit), x);
+#else
+    return select_greater(set(limit), x, set(limit), x);
+#endif
+  }
+
+  // The entry that the low three bits of `index` choose.
+  static HWY_INLINE V lookup(const LookupTable& table, V index) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+    return hn::TableLookupLanes(load(table.entry),
+                                hn::IndicesFromVec(D(), hn::BitCast(DI(), index)));
+#elif HWY_ARCH_ARM_A64 && !HWY_HAVE_SCALABLE
+    const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index.raw), vdupq_n_u32(7));
+    // Bytes 4 i to 4 i + 3 of the table.
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), number, 0x04040404);
+    const uint8x16x2_t entries = vld1q_u8_x2(reinterpret_cast<const uint8_t*>(table.entry));
+    return V(vreinterpretq_f32_u8(vqtbl2q_u8(entries, vreinterpretq_u8_u32(bytes))));
+#else
+    return hn::GatherIndex(D(), table.entry, hn::BitCast(DI(), and_bits(index, 7)));
+#endif
+  }
+#if LOCKSTEP_AVX512
+  // x * 2^floor(exponent), rounded once.
+  static HWY_INLINE V scale(V x, V exponent) { return V{_mm512_scalef_ps(x.raw, exponent.raw)}; }
+#endif
+
+  // Lane l exchanged with lane l ^ kDistance.
+  template <std::size_t kDistance>
+  static HWY_INLINE V swap_lanes(V x) {
+    if constexpr (kDistance == 1) {
+      return hn::Shuffle2301(x);
+    } else if constexpr (kDistance == 2) {
+      return hn::Shuffle1032(x);
+    } else if constexpr (2 * kDistance == kLanes) {
+      return hn::ConcatLowerUpper(D(), x, x);
+    } else {
+      return hn::SwapAdjacentBlocks(x);
+    }
+  }
+
+  // The bits of a float as a 32-bit integer.
   template <int kBits>
-  static HWY_INLINE V shift_left_add(V x, int offset) {
-    const hn::RebindToSigned<D> di;
-    return hn::BitCast(D(), hn::Add(hn::ShiftLeft<kBits>(hn::BitCast(di, x)), hn::Set(di, offset)));
+  static HWY_INLINE V shift_left(V x) {
+    return hn::BitCast(D(), hn::ShiftLeft<kBits>(hn::BitCast(DI(), x)));
+  }
+  template <int kBits>
+  static HWY_INLINE V shift_right(V x) {
+    return hn::BitCast(D(), hn::ShiftRight<kBits>(hn::BitCast(DI(), x)));
+  }
+  static HWY_INLINE V and_bits(V x, std::int32_t mask) {
+    return hn::BitCast(D(), hn::And(hn::BitCast(DI(), x), hn::Set(DI(), mask)));
+  }
+  static HWY_INLINE V add_bits(V a, V b) {
+    return hn::BitCast(D(), hn::Add(hn::BitCast(DI(), a), hn::BitCast(DI(), b)));
+  }
+  static HWY_INLINE V sub_bits(V a, V b) {
+    return hn::BitCast(D(), hn::Sub(hn::BitCast(DI(), a), hn::BitCast(DI(), b)));
   }
 };

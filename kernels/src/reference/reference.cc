@@ -49,35 +49,56 @@ void gemv_strip(const GemvStrip& g) {
   gemm_strip(s);
 }
 
-void tanh_array(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i)
-    y[i] = static_cast<float>(std::tanh(static_cast<double>(x[i])));
-}
-
-void exp_array(const float* x, float* y, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i)
-    y[i] = static_cast<float>(std::exp(static_cast<double>(x[i])));
-}
-
-void softmax_row(const float* x, float* y, std::size_t n, float& max, float& sum) {
-  max = *std::max_element(x, x + n);
-  const double shift = static_cast<double>(max);
-  double total = 0;
-  for (std::size_t j = 0; j < n; ++j) total += std::exp(static_cast<double>(x[j]) - shift);
-  for (std::size_t j = 0; j < n; ++j) {
-    y[j] = static_cast<float>(std::exp(static_cast<double>(x[j]) - shift) / total);
+// Each result is computed in double and rounded once.
+template <double (*kFunction)(double)>
+void map_array(const float* x, float* y, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    y[i] = static_cast<float>(kFunction(static_cast<double>(x[i])));
   }
-  sum = static_cast<float>(total);
+}
+
+double tanh(double x) { return std::tanh(x); }
+double exp(double x) { return std::exp(x); }
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double relu(double x) { return x < 0 ? 0 : x; }
+
+struct RowStatistics {
+  double max;
+  double sum;
+};
+
+RowStatistics statistics(const float* x, std::size_t n) {
+  RowStatistics s{static_cast<double>(*std::max_element(x, x + n)), 0};
+  for (std::size_t j = 0; j < n; ++j) s.sum += std::exp(static_cast<double>(x[j]) - s.max);
+  return s;
 }
 
 void softmax_rows(const SoftmaxRows& s) {
   for (std::size_t i = 0; i < s.rows; ++i) {
     const auto row = static_cast<std::ptrdiff_t>(i);
-    float max = 0;
-    float sum = 0;
-    softmax_row(s.x + row * s.x_row_stride, s.y + row * s.y_row_stride, s.cols, max, sum);
-    if (s.max != nullptr) s.max[i] = max;
-    if (s.sum != nullptr) s.sum[i] = sum;
+    const float* x = s.x + row * s.x_row_stride;
+    const RowStatistics of_row = statistics(x, s.cols);
+    if (s.max != nullptr) s.max[i] = static_cast<float>(of_row.max);
+    if (s.sum != nullptr) s.sum[i] = static_cast<float>(of_row.sum);
+    if (s.y == nullptr) continue;
+    const double factor = static_cast<double>(s.scale) / of_row.sum;
+    float* y = s.y + row * s.y_row_stride;
+    for (std::size_t j = 0; j < s.cols; ++j) {
+      y[j] = static_cast<float>(std::exp(static_cast<double>(x[j]) - of_row.max) * factor);
+    }
+  }
+}
+
+void log_softmax_rows(const SoftmaxRows& s) {
+  for (std::size_t i = 0; i < s.rows; ++i) {
+    const auto row = static_cast<std::ptrdiff_t>(i);
+    const float* x = s.x + row * s.x_row_stride;
+    float* y = s.y + row * s.y_row_stride;
+    const RowStatistics of_row = statistics(x, s.cols);
+    const double log_sum = std::log(of_row.sum);
+    for (std::size_t j = 0; j < s.cols; ++j) {
+      y[j] = static_cast<float>(static_cast<double>(x[j]) - of_row.max - log_sum);
+    }
   }
 }
 
@@ -85,8 +106,20 @@ void softmax_rows(const SoftmaxRows& s) {
 
 const Backend& reference_table() {
   // A wide panel keeps the packing code in use; lanes = 1 means no read beyond the last column.
-  static const Backend backend{"reference", "plain",    false,      1,         16,          false,
-                               gemm_strip,  gemv_strip, tanh_array, exp_array, softmax_rows};
+  static const Backend backend{"reference",
+                               "plain",
+                               false,
+                               1,
+                               16,
+                               false,
+                               gemm_strip,
+                               gemv_strip,
+                               map_array<tanh>,
+                               map_array<exp>,
+                               map_array<sigmoid>,
+                               map_array<relu>,
+                               softmax_rows,
+                               log_softmax_rows};
   return backend;
 }
 

@@ -1,6 +1,6 @@
-// The micro-kernels, written once for every backend.
+// The matrix products, written once for every backend, and the table of all micro-kernels.
 //
-// Included once per target, inside the namespace of that target, after math-inl.h. `S` is the
+// Included once per target, inside the namespace of that target, after all other -inl.h. `S` is the
 // vector interface of the backend. Vectors may have no size known to the compiler (SVE), so they
 // are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
@@ -24,11 +24,6 @@ LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, LastVector last) {
     if (last.partial) return S::store_n(x, p, last.count);
   }
   S::store(x, p);
-}
-
-template <class T>
-LOCKSTEP_INLINE T* row_of(T* p, std::size_t row, std::ptrdiff_t stride) {
-  return p + static_cast<std::ptrdiff_t>(row) * stride;
 }
 
 // Where accumulator kIndex of a tile of kVecs vectors per row stands.
@@ -58,9 +53,10 @@ LOCKSTEP_INLINE typename S::V tanh_derivative(const GemmStrip& g, std::size_t ro
 
 // How a tile reads b.
 enum class ReadB {
-  whole,   // whole vectors
-  masked,  // the last vector under its mask
-  copied,  // likewise, and what was read is written to b_copy; fetches ahead
+  whole,     // whole vectors
+  fetching,  // likewise, and brings a line of next_b into cache at each step of k
+  masked,    // the last vector under its mask (on Zen 4 that costs a twentieth of a product)
+  copying,   // likewise, writes what it reads to b_copy, and fetches both ahead and as above
 };
 
 // Rows of b that a copying tile fetches ahead: it reads them from a cache or memory further out,
@@ -72,9 +68,8 @@ inline constexpr std::ptrdiff_t kFetchAhead = 16;
 template <class S, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
 LOCKSTEP_INLINE typename S::V b_vector(const float* b, LastVector last) {
   const float* p = b + kIndex % kVecs * S::lanes();
-  if constexpr (kRead != ReadB::whole && kIndex % kVecs + 1 == kVecs) {
-    return S::load_n(p, last.count);
-  }
+  constexpr bool kMasked = kRead == ReadB::masked || kRead == ReadB::copying;
+  if constexpr (kMasked && kIndex % kVecs + 1 == kVecs) return S::load_n(p, last.count);
   return S::load(p);
 }
 
@@ -88,19 +83,11 @@ LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to, La
   (S::store(b_vector<S, kRead, kVecs, I>(b, last), to + I * S::lanes()), ...);
 }
 
-// A column of lines that a tile brings into cache, one at each step of k.
+// A column of lines that a tile brings into cache.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
 };
-
-// Each tile fetches another line of the rows that the next strip reads. When all are on their way,
-// or there are none, it asks for what is there already, which costs less than a branch.
-LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
-  const std::size_t column = tile * kFloatsPerLine;
-  if (g.next_b == nullptr || column >= g.cols) return {g.b, g.b_k_stride};
-  return {g.next_b + column, g.next_b_k_stride};
-}
 
 // One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
 // merges the equal loads and broadcasts of one step of k, so each stands in a register once.
@@ -116,7 +103,7 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   for (std::size_t p = 0; p < g.k; ++p) {
     __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
     fetch.line += fetch.stride;
-    if constexpr (kRead == ReadB::copied) {
+    if constexpr (kRead == ReadB::copying) {
       copy_b<S, kRead, kVecs>(b, g.b_k_stride, copy, last, std::make_index_sequence<kVecs>());
       copy += S::kPanelVectors * S::lanes();
     }
@@ -163,7 +150,7 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
                                   LastVector last, Fetch fetch) {
   if (height == 6) return gemm_tile<S, kRead, 6, kVecs>(g, row, last, fetch);
   if (height == 5) return gemm_tile<S, kRead, 5, kVecs>(g, row, last, fetch);
-  if constexpr (kRead != ReadB::copied) {
+  if constexpr (kRead == ReadB::whole || kRead == ReadB::masked) {
     if (height == 4) return gemm_tile<S, kRead, 4, kVecs>(g, row, last, fetch);
     if (height == 3) return gemm_tile<S, kRead, 3, kVecs>(g, row, last, fetch);
     if (height == 2) return gemm_tile<S, kRead, 2, kVecs>(g, row, last, fetch);
@@ -171,16 +158,42 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
   }
 }
 
+// The line that a tile fetches at each step of k: each tile another one of the rows to come.
+LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
+  return {g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
+}
+
 // Rows from `row` on, of the tiles still to do.
 template <class S, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
-  constexpr std::size_t kDeep = 64;  // where a miss of c would show
+  // A strip of c that does not stay in the first-level cache by itself.
+  const bool fetches_c =
+      g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{16} * 1024;
   for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
     const std::size_t height = tile_height(g.rows - row);
-    if (g.k >= kDeep) prefetch_c(g, row + height);
-    gemm_tile_of<S, kRead, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
+    if (fetches_c) prefetch_c(g, row + height);
+    const bool fetches =
+        g.next_b != nullptr && tile * kFloatsPerLine < g.cols && height >= kTileRows - 1;
+    if (kRead == ReadB::whole && fetches) {
+      gemm_tile_of<S, ReadB::fetching, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
+    } else {
+      gemm_tile_of<S, kRead, kVecs>(height, g, row, last, {});
+    }
     row += height;
   }
+}
+
+// The first tile copies b, the others read the copy.
+template <class S, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_rows_copying_b(const GemmStrip& g, LastVector last) {
+  const std::size_t height = tile_height(g.rows);
+  // Where there is nothing to fetch, a line that is on its way.
+  const Fetch fetch = g.next_b != nullptr ? fetch_of_tile(g, 0) : Fetch{g.b, g.b_k_stride};
+  gemm_tile_of<S, ReadB::copying, kVecs>(height, g, 0, last, fetch);
+  GemmStrip rest = g;
+  rest.b = g.b_copy;
+  rest.b_k_stride = static_cast<std::ptrdiff_t>(S::kPanelVectors * S::lanes());
+  gemm_rows<S, ReadB::whole, kVecs>(rest, height, last);
 }
 
 template <class S, std::size_t kVecs>
@@ -188,15 +201,8 @@ LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
   const std::size_t count = g.cols - (kVecs - 1) * S::lanes();
   const LastVector last{count, count != S::lanes()};
   if constexpr (S::kMasks) {
-    if (g.b_copy != nullptr) {
-      const std::size_t height = tile_height(g.rows);
-      gemm_tile_of<S, ReadB::copied, kVecs>(height, g, 0, last, fetch_of_tile(g, 0));
-      GemmStrip rest = g;
-      rest.b = g.b_copy;
-      rest.b_k_stride = static_cast<std::ptrdiff_t>(S::kPanelVectors * S::lanes());
-      return gemm_rows<S, ReadB::whole, kVecs>(rest, height, last);
-    }
-    if (last.partial) return gemm_rows<S, ReadB::masked, kVecs>(g, 0, last);
+    if (g.b_copy != nullptr) return gemm_rows_copying_b<S, kVecs>(g, last);
+    if (last.partial && !g.b_is_padded) return gemm_rows<S, ReadB::masked, kVecs>(g, 0, last);
   }
   gemm_rows<S, ReadB::whole, kVecs>(g, 0, last);
 }
@@ -249,103 +255,6 @@ void gemv_strip(const GemvStrip& g) {
   for (; p < g.k; ++p) gemv_rows<S>(g, p, std::make_index_sequence<1>());
 }
 
-// The elementwise functions; `operand` is the same vector for all elements.
-struct Tanh {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V) {
-    return tanh<S>(x);
-  }
-};
-struct Exp {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V) {
-    return exp<S>(x);
-  }
-};
-struct ExpOfDifference {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V operand) {
-    return exp<S>(S::sub(x, operand));
-  }
-};
-struct Multiply {
-  template <class S>
-  static LOCKSTEP_INLINE typename S::V apply(typename S::V x, typename S::V operand) {
-    return S::mul(x, operand);
-  }
-};
-
-// A tail is a masked vector through the same function: a result never depends on its position.
-template <class S, class Function>
-LOCKSTEP_INLINE void for_each_vector(const float* x, float* y, std::size_t n,
-                                     typename S::V operand) {
-  const std::size_t lanes = S::lanes();
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    S::store(Function::template apply<S>(S::load(x + i), operand), y + i);
-  }
-  if (i < n) {
-    S::store_n(Function::template apply<S>(S::load_n(x + i, n - i), operand), y + i, n - i);
-  }
-}
-
-template <class S, class Function>
-void map_array(const float* x, float* y, std::size_t n) {
-  for_each_vector<S, Function>(x, y, n, S::zero());
-}
-
-template <class S>
-LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
-  const std::size_t lanes = S::lanes();
-  typename S::V best = S::set(x[0]);
-  std::size_t j = 0;
-  for (; j + lanes <= n; j += lanes) best = S::max(best, S::load(x + j));
-  float lane[kVirtualLanes];
-  S::store(best, lane);
-  float result = lane[0];
-  for (std::size_t l = 1; l < lanes; ++l) result = lane[l] > result ? lane[l] : result;
-  for (; j < n; ++j) result = x[j] > result ? x[j] : result;
-  return result;
-}
-
-// Each pass takes one vector's worth of the virtual lanes, so that no pass needs an array of
-// vectors.
-template <class S>
-LOCKSTEP_INLINE float row_sum(const float* x, std::size_t n) {
-  const std::size_t lanes = S::lanes();
-  float lane[kVirtualLanes];
-  for (std::size_t first = 0; first < kVirtualLanes; first += lanes) {
-    typename S::V sum = S::zero();
-    std::size_t j = first;
-    for (; j + lanes <= n; j += kVirtualLanes) sum = S::add(sum, S::load(x + j));
-    if (j < n) sum = S::add(sum, S::load_n(x + j, n - j));
-    S::store(sum, lane + first);
-  }
-  for (std::size_t width = kVirtualLanes / 2; width > 0; width /= 2) {
-    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
-  }
-  return lane[0];
-}
-
-template <class S>
-LOCKSTEP_INLINE void softmax_row(const float* x, float* y, std::size_t n, float& max, float& sum) {
-  max = row_max<S>(x, n);
-  for_each_vector<S, ExpOfDifference>(x, y, n, S::set(max));
-  sum = row_sum<S>(y, n);
-  for_each_vector<S, Multiply>(y, y, n, S::set(1.0f / sum));
-}
-
-template <class S>
-void softmax_rows(const SoftmaxRows& s) {
-  for (std::size_t i = 0; i < s.rows; ++i) {
-    const auto row = static_cast<std::ptrdiff_t>(i);
-    float max, sum;
-    softmax_row<S>(s.x + row * s.x_row_stride, s.y + row * s.y_row_stride, s.cols, max, sum);
-    if (s.max != nullptr) s.max[i] = max;
-    if (s.sum != nullptr) s.sum[i] = sum;
-  }
-}
-
 template <class S>
 Backend make_backend(const char* library, const char* target) {
   return {library,
@@ -358,5 +267,8 @@ Backend make_backend(const char* library, const char* target) {
           gemv_strip<S>,
           map_array<S, Tanh>,
           map_array<S, Exp>,
-          softmax_rows<S>};
+          map_array<S, Sigmoid>,
+          map_array<S, Relu>,
+          softmax_rows<S>,
+          log_softmax_rows<S>};
 }

@@ -1,68 +1,83 @@
-// exp and tanh over one vector, written once for every backend.
+// tanh, exp, sigmoid and ReLU over one vector, written once for every backend.
 //
 // Included once per target, inside the namespace of that target. `S` is the vector interface of the
-// backend (see vector-inl.h of each). All steps are correctly rounded IEEE operations, so that
-// every target with a fused multiply-add gives the same bits. The coefficients come from
-// kernels/tools/fit_exp.py.
+// backend (see vector-inl.h of each) or several of its vectors side by side (interleaved-inl.h).
+// All steps are correctly rounded IEEE operations, so that every target with a fused multiply-add
+// gives the same bits. The coefficients come from kernels/tools/fit_tanh.py and fit_exp.py, which
+// say how the ranges are cut.
 
-// 2^n for the integer n that stands in the low bits of `biased` = n + 1.5 * 2^23, -126 <= n <= 127.
-template <class S>
-LOCKSTEP_INLINE typename S::V power_of_two(typename S::V biased) {
-  return S::template shift_left_add<23>(biased, 0x3F800000);
-}
-
-// expm1(r) for |r| <= ln(2)/2 as r + r^2 q(r).
-template <class S>
-LOCKSTEP_INLINE typename S::V expm1_reduced(typename S::V r) {
-  using V = typename S::V;
-  V q = S::set(kExpm1[5]);
-  q = S::fma(q, r, S::set(kExpm1[4]));
-  q = S::fma(q, r, S::set(kExpm1[3]));
-  q = S::fma(q, r, S::set(kExpm1[2]));
-  q = S::fma(q, r, S::set(kExpm1[1]));
-  q = S::fma(q, r, S::set(kExpm1[0]));
-  return S::fma(S::mul(r, r), q, r);
-}
-
-// exp(x) = 2^n (1 + expm1(r)), x = n ln 2 + r. The scale is applied in two factors, so that results
-// down to the smallest denormal and up to the largest float come out right.
-template <class S>
-LOCKSTEP_INLINE typename S::V exp(typename S::V x) {
-  using V = typename S::V;
-  // Selecting instead of min/max keeps NaN: a comparison with NaN is false.
-  V z = S::select_greater(x, S::set(kExpHigh), S::set(kExpHigh), x);
-  z = S::select_greater(S::set(kExpLow), z, S::set(kExpLow), z);
-  const V biased = S::fma(z, S::set(kLog2E), S::set(kRoundMagic));
-  const V n = S::sub(biased, S::set(kRoundMagic));
-  V r = S::fma(n, S::set(-kLn2High), z);
-  r = S::fma(n, S::set(-kLn2Low), r);
-  const V y = S::add(S::set(1.0f), expm1_reduced<S>(r));
-  const V half = S::add(S::mul(n, S::set(0.5f)), S::set(kRoundMagic));
-  const V rest = S::add(S::sub(n, S::sub(half, S::set(kRoundMagic))), S::set(kRoundMagic));
-  return S::mul(S::mul(y, power_of_two<S>(half)), power_of_two<S>(rest));
-}
-
-// With e = expm1(2 |x|) and d = e + 2: tanh |x| is q = e / d where e < 2, else 1 - 2 / d, which
-// does not amplify the error of the quotient. The first is corrected by what the rounding of d and
-// of the division lost; 1 / d is (1 - q) / 2 there, so that this needs no second division. Near
-// zero e is exact to its last place: tiny and denormal arguments come back as they are.
+// One of eight polynomials in t = |x| - centre. In the first, centre and c0 are 0 and c1 is 1: tiny
+// and denormal arguments come back as they are. A NaN chooses some polynomial and makes t a NaN.
 template <class S>
 LOCKSTEP_INLINE typename S::V tanh(typename S::V x) {
   using V = typename S::V;
-  const V half = S::set(0.5f);
-  const V one = S::set(1.0f);
-  const V two = S::set(2.0f);
-  const V a = S::abs(x);
-  const V z = S::select_greater(a, S::set(kTanhHigh), S::set(kTanhHigh), a);
-  const V biased = S::fma(z, S::set(2.0f * kLog2E), S::set(kRoundMagic));
-  const V n = S::sub(biased, S::set(kRoundMagic));
-  V r = S::fma(n, S::set(-kLn2High), S::add(z, z));
+  const V a = S::at_most(S::abs(x), kTanhHigh);
+  const V line = S::fma(a, S::set(kTanhScale), S::set(kTanhOffset));
+  const V index = S::template shift_right<kTanhIndexShift>(line);
+  const V t = S::sub(a, S::lookup(kTanhCentres, index));
+  V y = S::lookup(kTanhCoefficients[6], index);
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[5], index));
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[4], index));
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[3], index));
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[2], index));
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[1], index));
+  y = S::fma(y, t, S::lookup(kTanhCoefficients[0], index));
+  return S::copy_sign(y, x);
+}
+
+// power (1 + q) 2^floor(n), rounded once, for -151 <= n < 129 and `biased` = n + kRoundToEighths.
+// Two powers of two reach the smallest denormal and infinity. The first goes into `power`, which is
+// never NaN, and leaves that normal; so only the last product can round again.
+template <class S>
+LOCKSTEP_INLINE typename S::V scaled_exp(typename S::V power, typename S::V q, typename S::V n,
+                                         typename S::V biased) {
+  using V = typename S::V;
+  if constexpr (S::kHasScale) {
+    return S::scale(S::fma(power, q, power), n);
+  } else {
+    constexpr std::int32_t kSignAndExponent = -0x800000;
+    const V shifted = S::template shift_left<20>(biased);
+    const V whole = S::and_bits(shifted, kSignAndExponent);
+    const V half = S::and_bits(S::template shift_right<1>(shifted), kSignAndExponent);
+    const V rest = S::add_bits(S::sub_bits(whole, half), S::set(1.0f));
+    const V first = S::add_bits(power, half);
+    return S::mul(S::fma(first, q, first), rest);
+  }
+}
+
+// 2^n 2^(j/8) exp(r), x = (n + j/8) ln 2 + r. What the rounding of the middle factor lost is added
+// to exp(r) - 1.
+template <class S>
+LOCKSTEP_INLINE typename S::V bounded_exp(typename S::V x) {  // x <= kExpHigh
+  using V = typename S::V;
+  const V z = S::at_least(x, kExpLow);
+  const V biased = S::fma(z, S::set(kLog2E), S::set(kRoundToEighths));
+  const V n = S::sub(biased, S::set(kRoundToEighths));
+  V r = S::fma(n, S::set(-kLn2High), z);
   r = S::fma(n, S::set(-kLn2Low), r);
-  const V scale = power_of_two<S>(biased);
-  const V e = S::fma(scale, expm1_reduced<S>(r), S::sub(scale, one));
-  const V d = S::add(e, two);
-  const V q = S::div(S::select_greater(e, two, two, e), d);
-  const V lost = S::neg_fma(q, S::sub(e, S::sub(d, two)), S::neg_fma(q, d, e));
-  const V small = S::fma(lost, S::neg_fma(half, q, half), q);
-  return S::copy_sign(S::select_greater(e, two, S::sub(one, q), small), x);
+  V q = S::fma(r, S::set(kExpCoefficients[2]), S::set(kExpCoefficients[1]));
+  q = S::fma(r, q, S::set(kExpCoefficients[0]));
+  q = S::fma(r, q, S::lookup(kExpPowerErrors, biased));
+  const V power = S::lookup(kExpPowers, biased);
+  return scaled_exp<S>(power, q, n, biased);
+}
+
+template <class S>
+LOCKSTEP_INLINE typename S::V exp(typename S::V x) {
+  return bounded_exp<S>(S::at_most(x, kExpHigh));
+}
+
+// 1 / (1 + e) for positive x and e / (1 + e) else, e = exp(-|x|): no overflow, and no cancellation
+// where the result is small.
+template <class S>
+LOCKSTEP_INLINE typename S::V sigmoid(typename S::V x) {
+  using V = typename S::V;
+  const V one = S::set(1.0f);
+  const V e = bounded_exp<S>(S::sub(S::zero(), S::abs(x)));
+  return S::div(S::select_greater(S::zero(), x, e, one), S::add(one, e));
+}
+
+template <class S>
+LOCKSTEP_INLINE typename S::V relu(typename S::V x) {
+  return S::at_least(x, 0.0f);
 }

@@ -3,16 +3,22 @@
 // that no other program part can be handed code that its CPU lacks.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <utility>
 
+#include "lockstep/portable_math.h"
 #include "microkernels.h"
 #include "simd/constants.h"
 #include "xsimd/vector.h"
 
 namespace lockstep {
 namespace {
-// clang-format off: the second builds on the first
+// clang-format off: each builds on the one before
+#include "simd/interleaved-inl.h"
 #include "simd/math-inl.h"
+#include "simd/arrays-inl.h"
+#include "simd/softmax-inl.h"
 #include "simd/kernels-inl.h"
 // clang-format on
 

@@ -4,16 +4,24 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
 #include "microkernels.h"
+#include "simd/constants.h"
 
+#if defined(__AVX2__)
+#define LOCKSTEP_AVX2 1
+#else
+#define LOCKSTEP_AVX2 0
+#endif
 #define LOCKSTEP_INLINE inline __attribute__((always_inline))
 #define LOCKSTEP_NOINLINE __attribute__((noinline))
 
 namespace lockstep {
 namespace {
+#include "simd/copy-inl.h"
 
 template <class Arch>
 struct XsimdVector {
@@ -21,6 +29,11 @@ struct XsimdVector {
   using I = xsimd::batch<std::int32_t, Arch>;
 
   static constexpr std::size_t kLanes = V::size;
+#if defined(__AVX512F__)
+  static constexpr bool kHasScale = true;
+#else
+  static constexpr bool kHasScale = false;
+#endif
 #if defined(__x86_64__)
   static constexpr bool kFused = kLanes > 4;
   static constexpr std::size_t kPanelVectors = kLanes == 16 ? 4 : 2;
@@ -42,16 +55,18 @@ struct XsimdVector {
   static LOCKSTEP_INLINE V load(const float* p) { return V::load_unaligned(p); }
   static LOCKSTEP_INLINE void store(V x, float* p) { x.store_unaligned(p); }
 
-  // The first n < lanes() elements; the others are zero. No masked memory access that xsimd 8 to 14
-  // share exists.
-  static LOCKSTEP_INLINE V load_n(const float* p, std::size_t n) {
+  // The first n <= lanes() elements; the others are `fill`. No masked memory access that xsimd 8 to
+  // 14 share exists.
+  static LOCKSTEP_INLINE V load_n(const float* p, std::size_t n, float fill = 0) {
 #if defined(__AVX512F__)
-    return V(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p));
+    return V(_mm512_mask_loadu_ps(set(fill), static_cast<__mmask16>((1u << n) - 1), p));
 #elif defined(__AVX2__)
-    return V(_mm256_maskload_ps(p, first_n(n)));
+    const __m256 loaded = _mm256_maskload_ps(p, first_n(n));
+    return V(_mm256_blendv_ps(set(fill), loaded, _mm256_castsi256_ps(first_n(n))));
 #else
-    float lane[kLanes] = {};
-    for (std::size_t i = 0; i < n; ++i) lane[i] = p[i];
+    float lane[kLanes];
+    store(set(fill), lane);
+    copy_few<kLanes>(p, lane, n);
     return load(lane);
 #endif
   }
@@ -59,11 +74,11 @@ struct XsimdVector {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), x);
 #elif defined(__AVX2__)
-    _mm256_maskstore_ps(p, first_n(n), x);
+    store_pieces(x, p, n);
 #else
     float lane[kLanes];
     store(x, lane);
-    for (std::size_t i = 0; i < n; ++i) p[i] = lane[i];
+    copy_few<kLanes>(lane, p, n);
 #endif
   }
 
@@ -99,17 +114,93 @@ struct XsimdVector {
   }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
   static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) { return magnitude | (sign & V(-0.0f)); }
-  // The float whose bits are (bits(x) << kBits) + offset.
-  template <int kBits>
-  static LOCKSTEP_INLINE V shift_left_add(V x, std::int32_t offset) {
-#if XSIMD_VERSION_MAJOR < 9
-    return xsimd::bitwise_cast<V>((xsimd::bitwise_cast<I>(x) << kBits) + I(offset));
+  // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
+  // second operand then.
+  static LOCKSTEP_INLINE V at_most(V x, float limit) {
+#if defined(__AVX512F__)
+    return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
+#elif defined(__AVX2__)
+    return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
 #else
-    return xsimd::bitwise_cast<float>((xsimd::bitwise_cast<std::int32_t>(x) << kBits) + I(offset));
+    return select_greater(x, set(limit), set(limit), x);
+#endif
+  }
+  static LOCKSTEP_INLINE V at_least(V x, float limit) {
+#if defined(__AVX512F__)
+    return V(_mm512_max_ps(_mm512_set1_ps(limit), x));
+#elif defined(__AVX2__)
+    return V(_mm256_max_ps(_mm256_set1_ps(limit), x));
+#else
+    return select_greater(set(limit), x, set(limit), x);
 #endif
   }
 
+  // The entry that the low three bits of `index` choose.
+  static LOCKSTEP_INLINE V lookup(const LookupTable& table, V index) {
+#if defined(__AVX512F__)
+    return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
+#elif defined(__AVX2__)
+    return V(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entry), _mm256_castps_si256(index)));
+#elif defined(__aarch64__)
+    const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index), vdupq_n_u32(7));
+    // Bytes 4 i to 4 i + 3 of the table.
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), number, 0x04040404);
+    const uint8x16x2_t entries = vld1q_u8_x2(reinterpret_cast<const uint8_t*>(table.entry));
+    return V(vreinterpretq_f32_u8(vqtbl2q_u8(entries, vreinterpretq_u8_u32(bytes))));
+#else
+    alignas(16) std::int32_t number[kLanes];
+    (to_bits(index) & I(7)).store_aligned(number);
+    float lane[kLanes];
+    for (std::size_t i = 0; i < kLanes; ++i) lane[i] = table.entry[number[i]];
+    return load(lane);
+#endif
+  }
+#if defined(__AVX512F__)
+  // x * 2^floor(exponent), rounded once.
+  static LOCKSTEP_INLINE V scale(V x, V exponent) { return V(_mm512_scalef_ps(x, exponent)); }
+#endif
+
+  // Lane l exchanged with lane l ^ kDistance.
+  template <std::size_t kDistance>
+  static LOCKSTEP_INLINE V swap_lanes(V x) {
+#if defined(__AVX512F__)
+    constexpr int kOrder = kDistance == 1 || kDistance == 4 ? 0xB1 : 0x4E;
+    if constexpr (kDistance < 4) return V(_mm512_permute_ps(x, kOrder));
+    return V(_mm512_shuffle_f32x4(x, x, kOrder));
+#elif defined(__AVX2__)
+    if constexpr (kDistance == 4) return V(_mm256_permute2f128_ps(x, x, 1));
+    return V(_mm256_permute_ps(x, kDistance == 1 ? 0xB1 : 0x4E));
+#elif defined(__aarch64__)
+    return kDistance == 1 ? V(vrev64q_f32(x)) : V(vextq_f32(x, x, 2));
+#else
+    return V(_mm_shuffle_ps(x, x, kDistance == 1 ? 0xB1 : 0x4E));
+#endif
+  }
+
+  // The bits of a float as a 32-bit integer.
+  template <int kBits>
+  static LOCKSTEP_INLINE V shift_left(V x) {
+    return from_bits(to_bits(x) << kBits);
+  }
+  template <int kBits>
+  static LOCKSTEP_INLINE V shift_right(V x) {
+    return from_bits(to_bits(x) >> kBits);
+  }
+  static LOCKSTEP_INLINE V and_bits(V x, std::int32_t mask) {
+    return from_bits(to_bits(x) & I(mask));
+  }
+  static LOCKSTEP_INLINE V add_bits(V a, V b) { return from_bits(to_bits(a) + to_bits(b)); }
+  static LOCKSTEP_INLINE V sub_bits(V a, V b) { return from_bits(to_bits(a) - to_bits(b)); }
+
  private:
+#if XSIMD_VERSION_MAJOR < 9
+  static LOCKSTEP_INLINE I to_bits(V x) { return xsimd::bitwise_cast<I>(x); }
+  static LOCKSTEP_INLINE V from_bits(I x) { return xsimd::bitwise_cast<V>(x); }
+#else
+  static LOCKSTEP_INLINE I to_bits(V x) { return xsimd::bitwise_cast<std::int32_t>(x); }
+  static LOCKSTEP_INLINE V from_bits(I x) { return xsimd::bitwise_cast<float>(x); }
+#endif
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
   static LOCKSTEP_INLINE __m256i first_n(std::size_t n) {
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
