@@ -38,7 +38,7 @@ struct GemmOperands {
   std::size_t m, n, k;
   const float* a;  // m x k, for gemm_tn k x m
   std::size_t lda;
-  const float* b;  // k x n; rows are readable up to the next multiple of 16 columns
+  const float* b;  // k x n; for gemm_tn rows are readable up to the next multiple of 16 columns
   std::size_t ldb;
   float* c;  // m x n
   std::size_t ldc;
@@ -91,6 +91,8 @@ class Contender {
   [[nodiscard]] virtual std::string about() const = 0;
   // float32 per vector, which says against which peak it is measured; 0: the widest there is.
   [[nodiscard]] virtual std::size_t lanes() const { return 0; }
+  // Whether its way back through time includes the gradient of the inputs, which is work more.
+  [[nodiscard]] virtual bool computes_input_gradient() const { return false; }
   // Whether it has the kernel on this number of threads; the suites ask for no other.
   [[nodiscard]] virtual bool offers(Kernel kernel, int threads) const = 0;
 

@@ -24,14 +24,15 @@ std::string case_name(const Case& c);
 
 // What one run of a task does, and what the machine could do at most.
 struct Work {
-  double flops = 0;      // 0: not counted
+  double flops = 0;      // as is customary, for the rate; 0: not counted
+  double needed = 0;     // FLOP that are really done, for the share of peak; 0: the same
   double bytes = 0;      // read and written, as the algorithm needs them; likewise
   double timesteps = 0;  // of all sequences; likewise
   double elements = 0;   // likewise
   double limit = 0;      // of flops where these are counted, else of bytes, per second
 };
 
-// Limit and counts of a product, and of work that is bound by memory.
+// Limit and counts of a product, and of work that moves memory.
 Work product_work(const Case& c, double flops);
 Work memory_work(const Case& c, double bytes, double elements);
 

@@ -13,15 +13,23 @@
 namespace lockstep::bench {
 namespace {
 
-bool selected(Run of_shape, const Selection& selection) {
-  return of_shape == Run::quick || selection.run == Run::full;
-}
-
 std::string dimensions(std::initializer_list<std::size_t> sizes) {
   std::string text;
   for (const std::size_t size : sizes) text += (text.empty() ? "" : "x") + std::to_string(size);
   return text;
 }
+
+// The reference backend for one scope.
+class ReferenceScope {
+ public:
+  ReferenceScope() : active_(active_backend().name) { set_backend("reference"); }
+  ~ReferenceScope() { set_backend(active_); }
+  ReferenceScope(const ReferenceScope&) = delete;
+  ReferenceScope& operator=(const ReferenceScope&) = delete;
+
+ private:
+  std::string active_;
+};
 
 // Operands of one product in memory of their own.
 struct GemmCopy {
@@ -33,8 +41,8 @@ struct GemmCopy {
   AlignedVector<float> a, b, c;
 };
 
-// Enough copies that each has left all caches when its turn comes again, which is in no order that
-// a prefetcher can follow.
+// Enough copies that each has left all caches when its turn comes again, in an order that no
+// prefetcher can follow. The first alone is checked; the others run the same code.
 std::size_t cold_copies(const GemmProblem& p) {
   const std::size_t bytes = (p.a.size() + p.b.size() + p.m * p.n) * sizeof(float);
   return 2 + 2 * last_level_cache() / bytes;
@@ -78,10 +86,8 @@ void time_elementwise(benchmark::State& state, const Case& c, std::size_t n) {
   const Task task = c.contender->elementwise(c.kernel, x.data(), y.data(), n);
   const auto check = [&] {
     AlignedVector<float> expected(n);
-    const std::string active(active_backend().name);
-    set_backend("reference");
+    const ReferenceScope reference;
     (c.kernel == Kernel::exp ? lockstep::exp : lockstep::tanh)(x.data(), expected.data(), n);
-    set_backend(active);
     return difference(y, expected, kOfEach);
   };
   const auto elements = static_cast<double>(n);
@@ -119,14 +125,12 @@ void time_rows(benchmark::State& state, const Case& c, const RowsShape& shape) {
   const auto check = [&] {
     Rows expected(shape);
     const RowsOperands& o = expected.operands;
-    const std::string active(active_backend().name);
-    set_backend("reference");
+    const ReferenceScope reference;
     if (is_loss) {
       softmax_cross_entropy(o.rows, o.cols, o.x, o.cols, o.labels, o.y, o.cols, o.losses);
     } else {
       softmax(o.rows, o.cols, o.x, o.cols, o.y, o.cols);
     }
-    set_backend(active);
     return difference(loss_results(rows), loss_results(expected), is_loss ? kOfLargest : kOfEach);
   };
   const auto elements = static_cast<double>(shape.rows * shape.cols);
@@ -160,7 +164,7 @@ void register_serial(std::span<Contender* const> contenders, const Selection& se
                      const Shapes& shapes, std::initializer_list<Kernel> kernels, Time time) {
   for (const Kernel kernel : kernels) {
     for (const RowsShape& shape : shapes) {
-      if (!selected(shape.run, selection)) continue;
+      if (!selection.includes(shape.run)) continue;
       const Body body = [shape, time](benchmark::State& s, const Case& c) { time(s, c, shape); };
       for (Contender* contender : contenders) {
         register_case({kernel, contender, dimensions({shape.rows, shape.cols})}, body);
@@ -172,7 +176,7 @@ void register_serial(std::span<Contender* const> contenders, const Selection& se
 void register_elementwise(std::span<Contender* const> contenders, const Selection& selection) {
   for (const Kernel function : {Kernel::tanh, Kernel::exp}) {
     for (const ElementwiseSize& size : kElementwiseSizes) {
-      if (!selected(size.run, selection)) continue;
+      if (!selection.includes(size.run)) continue;
       const Body body = [size](benchmark::State& s, const Case& c) {
         time_elementwise(s, c, size.n);
       };
@@ -188,7 +192,7 @@ void register_elementwise(std::span<Contender* const> contenders, const Selectio
 void register_kernel_suites(std::span<Contender* const> contenders, const Selection& selection) {
   for (const int threads : selection.threads) {
     for (const GemmShape& shape : kGemmShapes) {
-      if (selected(shape.run, selection)) register_gemm(contenders, shape, threads);
+      if (selection.includes(shape.run)) register_gemm(contenders, shape, threads);
     }
   }
   register_elementwise(contenders, selection);

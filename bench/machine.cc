@@ -137,13 +137,29 @@ std::string first_word(const char* path, const std::string& otherwise) {
 
 }  // namespace
 
+namespace {
+std::size_t g_allowed_lanes = SIZE_MAX;
+
+std::size_t lanes_of_cpu() {
+#if defined(__x86_64__)
+  // Tells what the operating system saves, too.
+  if (__builtin_cpu_supports("avx512f")) return 16;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
+#endif
+  return 4;
+}
+}  // namespace
+
+void restrict_lanes(std::size_t lanes) { g_allowed_lanes = lanes; }
+
 std::size_t widest_lanes() {
-  static const std::size_t widest = [] {
-    std::size_t lanes = 4;
-    for (const BackendInfo& b : backends()) lanes = std::max(lanes, b.lanes);
-    return std::min<std::size_t>(lanes, 16);
-  }();
-  return widest;
+  static const std::size_t of_cpu = lanes_of_cpu();
+  return std::min(of_cpu, g_allowed_lanes);
+}
+
+void empty_caches() {
+  AlignedVector<float> memory(4 * last_level_cache() / sizeof(float), 1.0f);
+  benchmark::DoNotOptimize(memory.data());
 }
 
 double run_fma_chains(std::size_t lanes, std::size_t rounds) {
@@ -215,7 +231,8 @@ void describe_machine(const std::string& default_backend) {
   benchmark::AddCustomContext("backends", names);
   benchmark::AddCustomContext("lockstep_version", LOCKSTEP_VERSION);
   benchmark::AddCustomContext("compiler", LOCKSTEP_COMPILER);
-  benchmark::AddCustomContext("flags", LOCKSTEP_FLAGS);
+  benchmark::AddCustomContext(
+      "flags", LOCKSTEP_FLAGS " -ffp-contract=off; backends: -O3 and the flags of their targets");
   benchmark::AddCustomContext("highway_version", LOCKSTEP_HIGHWAY_VERSION);
   benchmark::AddCustomContext("xsimd_version", LOCKSTEP_XSIMD_VERSION);
 }

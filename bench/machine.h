@@ -6,8 +6,9 @@
 
 namespace lockstep::bench {
 
-// Widest vectors of this machine, in float32.
+// Widest vectors of this CPU, in float32, or less where the run is restricted.
 std::size_t widest_lanes();
+void restrict_lanes(std::size_t lanes);
 
 // One thread's chains of fused multiply-adds on vectors of `lanes` float32 (of separate multiply
 // and add where there are no fused ones, on 4-lane x86), `rounds` times. Returns the FLOP done.
@@ -20,6 +21,9 @@ double peak_flops(std::size_t lanes, int threads);
 // Bytes read and written per second by `threads` threads that copy `working_set` bytes (source and
 // destination) from the nearest cache that holds them, with the widest vectors. Likewise.
 double copy_bandwidth(std::size_t working_set, int threads);
+
+// Leaves none of the program's data in any cache.
+void empty_caches();
 
 // Bytes of the last-level cache; 32 MiB where Linux does not tell.
 std::size_t last_level_cache();

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <stdexcept>
 
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
@@ -29,6 +30,15 @@ std::size_t allowed_lanes(const std::string& isa) {
   return SIZE_MAX;
 }
 
+// Throws std::invalid_argument for a name that is none, with the list of those that run here.
+void require_backends(const Options& options) {
+  const std::string active(active_backend().name);
+  for (const std::string& name : options.backends) {
+    if (name != "best" && name != "all") set_backend(name);
+  }
+  set_backend(active);
+}
+
 // "best": the default, and the first of each library in THE list, which is in falling order.
 std::vector<BackendInfo> chosen_backends(const Options& options) {
   std::vector<BackendInfo> chosen;
@@ -38,6 +48,7 @@ std::vector<BackendInfo> chosen_backends(const Options& options) {
     return std::find(options.backends.begin(), options.backends.end(), name) !=
            options.backends.end();
   };
+  require_backends(options);
   for (const BackendInfo& b : backends()) {
     if (!b.runnable || b.lanes > allowed_lanes(options.isa)) continue;
     const std::string library(b.name.substr(0, b.name.find('/')));
@@ -52,9 +63,14 @@ std::vector<BackendInfo> chosen_backends(const Options& options) {
 
 // One, two, four, ... and as many as there are.
 std::vector<int> thread_counts(const Options& options) {
-  if (!options.threads.empty()) return options.threads;
   const int most = default_threads().count;
-  std::vector<int> counts;
+  std::vector<int> counts = options.threads;
+  std::sort(counts.begin(), counts.end());
+  counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
+  if (!counts.empty() && resolve_threads(counts.back()) != counts.back()) {
+    throw std::invalid_argument("--threads: this build has no OpenMP and runs on one");
+  }
+  if (!counts.empty()) return counts;
   for (int t = 1; t < most; t *= 2) {
     if (t == 1 || options.full) counts.push_back(t);
   }
@@ -97,13 +113,13 @@ bool initialize_google_benchmark(std::vector<std::string> arguments) {
 }
 
 int run(const Options& options) {
+  restrict_lanes(allowed_lanes(options.isa));
   Contenders contenders;
   for (const BackendInfo& b : chosen_backends(options)) {
     contenders.push_back(lockstep_contender(b));
   }
   if (contenders.empty()) {
-    std::cerr << "lockstep_bench: no backend is chosen; 'lockstep info' lists those that run\n";
-    return 2;
+    throw std::invalid_argument("--isa " + options.isa + " leaves none of the chosen backends");
   }
   const auto is_active = [](const auto& c) { return c->name() == active_backend().name; };
   const auto active = std::find_if(contenders.begin(), contenders.end(), is_active);

@@ -10,7 +10,6 @@
 
 #include "machine.h"
 #include "peers/peer.h"
-#include "system_info.h"
 
 namespace lockstep::bench {
 namespace {
@@ -22,13 +21,6 @@ void restrict_to_avx2() {
   preset("OPENBLAS_CORETYPE", "Haswell");
   preset("DNNL_MAX_CPU_ISA", "AVX2");
   preset("ONEDNN_MAX_CPU_ISA", "AVX2");
-  preset("LIBXSMM_TARGET", "hsw");
-}
-
-// OpenBLAS chooses AVX2 kernels on AMD's AVX-512 processors that it does not know.
-void choose_best() {
-  const bool is_amd = command::cpu_name().find("AMD") != std::string::npos;
-  if (is_amd && widest_lanes() == 16) preset("OPENBLAS_CORETYPE", "SkylakeX");
 }
 
 std::vector<std::filesystem::path> modules() {
@@ -46,13 +38,8 @@ std::vector<std::filesystem::path> modules() {
 }  // namespace
 
 void load_peers(Contenders& contenders, const std::string& isa) {
-  if (isa == "avx2") {
-    restrict_to_avx2();
-  } else {
-    choose_best();
-  }
-  const PeerOptions options{isa == "avx2" ? std::min<std::size_t>(8, widest_lanes())
-                                          : widest_lanes()};
+  if (isa == "avx2") restrict_to_avx2();
+  const PeerOptions options{widest_lanes()};
   for (const auto& path : modules()) {
     void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     void* add = module == nullptr ? nullptr : dlsym(module, "lockstep_add_peers");

@@ -51,7 +51,8 @@ struct GemmProblem {
 // A network, a minibatch, and the result of each pass over it.
 //
 // The reference is double precision and slow, so the minibatch repeats a few different sequences;
-// every row of every timestep takes part in what is checked all the same.
+// every row of every timestep counts in what is checked all the same, as the network does not
+// forget.
 struct RnnProblem {
   explicit RnnProblem(const RnnBenchShape& shape);
 

@@ -10,6 +10,10 @@
 namespace lockstep::bench {
 
 struct Selection {
+  [[nodiscard]] bool includes(Run of_shape) const {
+    return of_shape == Run::quick || run == Run::full;
+  }
+
   Run run = Run::quick;
   std::vector<int> threads = {1};
 };

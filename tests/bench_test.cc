@@ -12,6 +12,8 @@
 #include "backend_scope.h"
 #include "catch.h"
 #include "harness.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/trainer.h"
 #include "lockstep_contender.h"
 #include "machine.h"
 #include "problems.h"
@@ -20,43 +22,43 @@
 namespace lockstep::bench {
 namespace {
 
-// Ourselves, but one number of each result is wrong.
+// Ourselves, but one number of each result is wrong: the one at `place` (0: first, 1: last).
 class BrokenContender : public Contender {
  public:
   using Fault = float (*)(float);
-  explicit BrokenContender(Fault fault)
-      : real_(lockstep_contender(active_backend())), fault_(fault) {}
+  BrokenContender(Fault fault, double place)
+      : real_(lockstep_contender(active_backend())), fault_(fault), place_(place) {}
 
   [[nodiscard]] std::string name() const override { return "broken"; }
   [[nodiscard]] std::string about() const override { return ""; }
   [[nodiscard]] bool offers(Kernel, int threads) const override { return threads == 1; }
 
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
-    return spoiled(real_->gemm(layout, o, threads), o.c + o.m * o.ldc - 1);
+    return spoiled(real_->gemm(layout, o, threads), o.c, o.m * o.ldc);
   }
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
-    return spoiled(real_->elementwise(function, x, y, n), y + n - 1);
+    return spoiled(real_->elementwise(function, x, y, n), y, n);
   }
   Task softmax(const RowsOperands& o) override {
-    return spoiled(real_->softmax(o), o.y + o.rows * o.cols - 1);
+    return spoiled(real_->softmax(o), o.y, o.rows * o.cols);
   }
   Task loss(const RowsOperands& o) override {
-    return spoiled(real_->loss(o), o.y + o.rows * o.cols - 1);
+    return spoiled(real_->loss(o), o.y, o.rows * o.cols);
   }
   PackTask pack(Kernel layout, std::size_t k, std::size_t n, const float* b) override {
     const PackTask task = real_->pack(layout, k, n, b);
-    return {task.run, [=, fault = fault_](std::size_t p, float* row) {
+    return {task.run, [=, this](std::size_t p, float* row) {
               task.unpack_row(p, row);
-              row[n - 1] = fault(row[n - 1]);
+              spoil(row, n);
             }};
   }
   RnnTask rnn(Kernel pass, const RnnProblem& problem, int threads) override {
     const RnnTask task = real_->rnn(pass, problem, threads);
-    return {task.run, [task, fault = fault_] {
+    return {task.run, [=, this] {
               RnnResults results = task.results();
               for (auto* part : {&results.final_states, &results.probabilities, &results.gradient,
                                  &results.updated}) {
-                if (!part->empty()) part->back() = fault(part->back());
+                if (!part->empty()) spoil(part->data(), part->size());
               }
               return results;
             }};
@@ -69,15 +71,46 @@ class BrokenContender : public Contender {
   }
 
  private:
-  [[nodiscard]] Task spoiled(const Task& task, float* element) const {
-    return [task, element, fault = fault_] {
+  void spoil(float* result, std::size_t count) const {
+    float& element = result[static_cast<std::size_t>(place_ * static_cast<double>(count - 1))];
+    element = fault_(element);
+  }
+  [[nodiscard]] Task spoiled(const Task& task, float* result, std::size_t count) const {
+    return [=, this] {
       task();
-      *element = fault(*element);
+      spoil(result, count);
     };
   }
 
   std::unique_ptr<Contender> real_;
   Fault fault_;
+  double place_;
+};
+
+// Sees nothing of the first half of each sequence.
+class ForgetfulContender : public Contender {
+ public:
+  [[nodiscard]] std::string name() const override { return "forgetful"; }
+  [[nodiscard]] std::string about() const override { return ""; }
+  [[nodiscard]] bool offers(Kernel kernel, int) const override {
+    return kernel == Kernel::rnn_forward || kernel == Kernel::rnn_backward;
+  }
+  RnnTask rnn(Kernel pass, const RnnProblem& p, int) override {
+    Dataset halves(p.shape.d, p.data.class_names());
+    for (std::size_t i = 0; i < p.data.size(); ++i) {
+      const std::span<const float> values = p.data.sequence(i);
+      halves.add(values.subspan(p.data.length(i) / 2 * p.shape.d), p.data.label(i));
+    }
+    const auto results = std::make_shared<RnnResults>();
+    return {[=, &p] {
+              if (pass == Kernel::rnn_forward) {
+                results->probabilities = predict_proba(p.parameters, halves, 1);
+              } else {
+                results->gradient = fast_gradients(p.parameters, halves, 1).recurrent;
+              }
+            },
+            [results] { return *results; }};
+  }
 };
 
 // Why a run was refused; empty if it was timed. The field changed its name in Google Benchmark 1.8.
@@ -108,7 +141,8 @@ constexpr const char* kKernels[] = {
     "gemm", "gemm_packed", "gemm_tn",     "tanh",         "exp",       "softmax", "loss",
     "pack", "pack_tn",     "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
 
-std::map<std::string, std::string> run_small_cases(std::vector<Contender*> contenders) {
+std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
+                                             const char* names = kSmall) {
   static const bool initialized = [] {
     std::string program = "bench_test";
     std::string min_time = "--benchmark_min_time=" LOCKSTEP_BENCH_MIN_TIME;
@@ -121,7 +155,7 @@ std::map<std::string, std::string> run_small_cases(std::vector<Contender*> conte
   register_kernel_suites(contenders, {});
   register_rnn_suites(contenders, {});
   Collector collector;
-  benchmark::RunSpecifiedBenchmarks(&collector, kSmall);
+  benchmark::RunSpecifiedBenchmarks(&collector, names);
   benchmark::ClearRegisteredBenchmarks();
   return collector.refusals;
 }
@@ -132,9 +166,11 @@ TEST_CASE("a wrong answer is refused in every suite") {
   const BrokenContender::Fault fault = GENERATE(
       BrokenContender::Fault([](float x) { return 1.01f * x + 0.01f; }),
       BrokenContender::Fault([](float) { return std::numeric_limits<float>::quiet_NaN(); }));
-  BrokenContender broken(fault);
+  const double place = GENERATE(0.0, 0.4, 1.0);
+  CAPTURE(place);
+  BrokenContender broken(fault, place);
   std::set<std::string> kernels;
-  for (const auto& [name, why] : run_small_cases({&broken})) {
+  for (const auto& [name, why] : run_cases({&broken})) {
     CAPTURE(name, why);
     CHECK_THAT(why, ContainsSubstring("wrong result, not timed"));
     kernels.insert(kernel_of(name));
@@ -143,12 +179,24 @@ TEST_CASE("a wrong answer is refused in every suite") {
   CHECK(kernels == std::set<std::string>(std::begin(kKernels), std::end(kKernels)));
 }
 
+TEST_CASE("a contender that skips timesteps is refused however long the sequences are") {
+  ForgetfulContender forgetful;
+  const auto refusals =
+      run_cases({&forgetful}, "rnn_(forward|backward)/.*/(1x1000x16x64|20x29x12x64-ragged)/");
+  CHECK(refusals.size() == 4);
+  for (const auto& [name, why] : refusals) {
+    CAPTURE(name, why);
+    CHECK_THAT(why, ContainsSubstring("wrong result, not timed"));
+  }
+  set_backend("");
+}
+
 TEST_CASE("every suite runs on every backend that runs here") {
   for (const BackendInfo& b : backends()) {
     if (!b.runnable) continue;
     const auto contender = lockstep_contender(b);
     std::set<std::string> kernels;
-    for (const auto& [name, why] : run_small_cases({contender.get()})) {
+    for (const auto& [name, why] : run_cases({contender.get()})) {
       CAPTURE(name);
       CHECK(why.empty());
       CHECK(name.find("/" + std::string(b.name) + "/") != std::string::npos);
@@ -176,17 +224,23 @@ TEST_CASE("a difference is found wherever it is") {
   CHECK(!difference(std::vector<float>{1}, expected, kOfLargest).empty());
 }
 
-TEST_CASE("a training problem repeats few sequences but checks every row") {
-  const RnnBenchShape shape = {128, 50, 256, 512, kEqual, Run::full};
-  const RnnBenchShape small = {6, 5, 2, 3, kRagged, Run::full};
-  CHECK(sequence_length(shape, 17) == 50);
-  CHECK(sequence_length(small, 0) == 1);
-  CHECK(sequence_length(small, 5) == 5);
-  const RnnProblem& p = rnn_problem(small);
+TEST_CASE("a large minibatch repeats few sequences, each with its own results") {
+  const RnnBenchShape shape = {24, 50, 64, 1024, kEqual, Run::full};
+  const RnnProblem& p = rnn_problem(shape);
   set_backend("");
-  CHECK(p.timesteps == 1 + 2 + 3 + 4 + 4 + 5);
+  CHECK(p.timesteps == 24 * 50);
+  CHECK(std::ranges::equal(p.data.sequence(0), p.data.sequence(22)));
+  CHECK(!std::ranges::equal(p.data.sequence(0), p.data.sequence(23)));
+  CHECK(std::equal(p.probabilities.begin(), p.probabilities.begin() + kClasses,
+                   p.probabilities.begin() + 22 * kClasses));
   CHECK(p.updated != p.parameters.recurrent);
-  CHECK(&rnn_problem(small) == &p);
+  CHECK(&rnn_problem(shape) == &p);
+}
+
+TEST_CASE("ragged sequences have lengths from a quarter to all of the timesteps") {
+  const RnnBenchShape small = {6, 5, 2, 3, kRagged, Run::full};
+  const std::vector<std::size_t> lengths = {1, 2, 3, 4, 4, 5};
+  for (std::size_t i = 0; i < lengths.size(); ++i) CHECK(sequence_length(small, i) == lengths[i]);
 }
 
 TEST_CASE("the machine's limits are sound") {

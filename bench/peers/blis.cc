@@ -35,10 +35,11 @@ class Blis : public Contender {
 }  // namespace
 }  // namespace lockstep::bench
 
-// What BLIS_ARCH_TYPE must be set to for AVX2 differs between releases, and what is wrong aborts the
-// program: where kernels for AVX-512 would run in spite of a restriction, BLIS is left out.
+// What BLIS_ARCH_TYPE must be set to for AVX2 differs between releases, and what is wrong aborts
+// the program: where kernels for AVX-512 would run in spite of a restriction, BLIS is left out.
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
+  bli_init();
   const std::string kernels = bli_arch_string(bli_arch_query_id());
   const bool is_avx512 = kernels == "skx" || kernels == "knl" || kernels == "zen4";
   if (options.lanes < 16 && is_avx512) return;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -254,14 +255,40 @@ class Layer {
 
 // A primitive with its arguments.
 struct Call {
-  Device device;
+  dnnl::stream stream;
   dnnl::primitive primitive;
   Arguments arguments;
 
   void run() {
-    primitive.execute(device.stream, arguments);
-    device.stream.wait();
+    primitive.execute(stream, arguments);
+    stream.wait();
   }
+};
+
+// A product of one shape, made once for all operands that it is called with.
+struct Matmul {
+  Matmul(const dnnl::engine& engine, Kernel layout, const GemmOperands& o)
+      : a(strided({size(o.m), size(o.k)}, layout == Kernel::gemm_tn
+                                              ? memory::dims{1, size(o.lda)}
+                                              : memory::dims{size(o.lda), 1})),
+        b(strided({size(o.k), size(o.n)}, {size(o.ldb), 1})),
+        c(strided({size(o.m), size(o.n)}, {size(o.ldc), 1})) {
+    dnnl::primitive_attr attributes;
+    if (layout == Kernel::gemm_tn) {
+      dnnl::post_ops accumulate;
+      accumulate.append_sum(1.0f);
+      attributes.set_post_ops(accumulate);
+    }
+    const bool packed = layout == Kernel::gemm_packed;
+    const auto desc = describe_matmul(
+        engine, a, packed ? floats({size(o.k), size(o.n)}, Tag::any) : b, c, attributes);
+    weights = desc.weights_desc();
+    primitive = dnnl::matmul(desc);
+  }
+
+  memory::desc a, b, c;
+  memory::desc weights;  // as the primitive wants them
+  dnnl::matmul primitive;
 };
 
 class OneDnn : public Contender {
@@ -272,6 +299,7 @@ class OneDnn : public Contender {
     return std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
            std::to_string(v->patch);
   }
+  [[nodiscard]] bool computes_input_gradient() const override { return true; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     switch (kernel) {
       case Kernel::gemm:
@@ -292,56 +320,34 @@ class OneDnn : public Contender {
 
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
     omp_set_num_threads(threads);
-    const auto call = std::make_shared<Call>();
-    const Device& device = call->device;
-    const memory::dims a_strides =
-        layout == Kernel::gemm_tn ? memory::dims{1, size(o.lda)} : memory::dims{size(o.lda), 1};
-    const memory::desc a = strided({size(o.m), size(o.k)}, a_strides);
-    const memory::desc b = strided({size(o.k), size(o.n)}, {size(o.ldb), 1});
-    const memory::desc c = strided({size(o.m), size(o.n)}, {size(o.ldc), 1});
-    const bool packed = layout == Kernel::gemm_packed;
-    dnnl::primitive_attr attributes;
-    if (layout == Kernel::gemm_tn) {
-      dnnl::post_ops accumulate;
-      accumulate.append_sum(1.0f);
-      attributes.set_post_ops(accumulate);
-    }
-    const auto desc = describe_matmul(
-        device.engine, a, packed ? floats({size(o.k), size(o.n)}, Tag::any) : b, c, attributes);
-    memory weights = device.wrap(b, o.b);
-    if (packed) {
+    const Matmul& matmul = matmul_of(layout, o, threads);
+    memory weights = device_.wrap(matmul.b, o.b);
+    if (layout == Kernel::gemm_packed) {
       const memory plain = weights;
-      weights = device.make(desc.weights_desc());
-      call->device.convert(plain, weights);
+      weights = device_.make(matmul.weights);
+      device_.convert(plain, weights);
     }
-    call->primitive = dnnl::matmul(desc);
-    call->arguments = {{DNNL_ARG_SRC, device.wrap(a, o.a)},
-                       {DNNL_ARG_WEIGHTS, weights},
-                       {DNNL_ARG_DST, device.wrap(c, o.c)}};
-    return [call] { call->run(); };
+    return task(matmul.primitive, {{DNNL_ARG_SRC, device_.wrap(matmul.a, o.a)},
+                                   {DNNL_ARG_WEIGHTS, weights},
+                                   {DNNL_ARG_DST, device_.wrap(matmul.c, o.c)}});
   }
 
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
     omp_set_num_threads(1);
-    const auto call = std::make_shared<Call>();
-    const Device& device = call->device;
     const memory::desc desc = floats({size(n)}, Tag::a);
-    call->primitive = dnnl::eltwise_forward(describe_tanh_or_exp(
-        device.engine, function == Kernel::exp ? algorithm::eltwise_exp : algorithm::eltwise_tanh,
+    const dnnl::eltwise_forward primitive(describe_tanh_or_exp(
+        device_.engine, function == Kernel::exp ? algorithm::eltwise_exp : algorithm::eltwise_tanh,
         desc));
-    call->arguments = {{DNNL_ARG_SRC, device.wrap(desc, x)}, {DNNL_ARG_DST, device.wrap(desc, y)}};
-    return [call] { call->run(); };
+    return task(primitive,
+                {{DNNL_ARG_SRC, device_.wrap(desc, x)}, {DNNL_ARG_DST, device_.wrap(desc, y)}});
   }
 
   Task softmax(const RowsOperands& o) override {
     omp_set_num_threads(1);
-    const auto call = std::make_shared<Call>();
-    const Device& device = call->device;
     const memory::desc desc = floats({size(o.rows), size(o.cols)}, Tag::ab);
-    call->primitive = dnnl::softmax_forward(describe_softmax(device.engine, desc));
-    call->arguments = {{DNNL_ARG_SRC, device.wrap(desc, o.x)},
-                       {DNNL_ARG_DST, device.wrap(desc, o.y)}};
-    return [call] { call->run(); };
+    const dnnl::softmax_forward primitive(describe_softmax(device_.engine, desc));
+    return task(primitive,
+                {{DNNL_ARG_SRC, device_.wrap(desc, o.x)}, {DNNL_ARG_DST, device_.wrap(desc, o.y)}});
   }
 
   RnnTask rnn(Kernel pass, const RnnProblem& problem, int threads) override {
@@ -360,6 +366,28 @@ class OneDnn : public Contender {
             },
             [layer] { return layer->gradients(); }};
   }
+
+ private:
+  Task task(const dnnl::primitive& primitive, const Arguments& arguments) {
+    const auto call = std::make_shared<Call>(Call{device_.stream, primitive, arguments});
+    return [call] { call->run(); };
+  }
+
+  // The last one is kept: cold cases make thousands of tasks of one shape.
+  const Matmul& matmul_of(Kernel layout, const GemmOperands& o, int threads) {
+    const Key key{layout, o.m, o.n, o.k, o.lda, o.ldb, o.ldc, threads};
+    if (matmul_ == nullptr || key != key_) {
+      matmul_ = std::make_unique<Matmul>(device_.engine, layout, o);
+      key_ = key;
+    }
+    return *matmul_;
+  }
+
+  using Key = std::tuple<Kernel, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t,
+                         std::size_t, int>;
+  Device device_;
+  Key key_;
+  std::unique_ptr<Matmul> matmul_;
 };
 
 }  // namespace

@@ -7,9 +7,13 @@ namespace {
 
 class OpenBlas : public Contender {
  public:
+  explicit OpenBlas(std::size_t lanes) : lanes_(lanes) {}
   [[nodiscard]] std::string name() const override { return "openblas"; }
   [[nodiscard]] std::string about() const override {
-    return std::string(openblas_get_config()) + ", kernels " + openblas_get_corename();
+    const std::string kernels = openblas_get_corename();
+    const bool is_avx2 = kernels == "Haswell" || kernels == "Zen";
+    return std::string(openblas_get_config()) + ", kernels " + kernels +
+           (is_avx2 && lanes_ > 8 ? " (AVX2: try OPENBLAS_CORETYPE=SkylakeX)" : "");
   }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
@@ -25,12 +29,15 @@ class OpenBlas : public Contender {
                   transposed ? 1.0f : 0.0f, o.c, static_cast<blasint>(o.ldc));
     };
   }
+
+ private:
+  std::size_t lanes_;
 };
 
 }  // namespace
 }  // namespace lockstep::bench
 
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
-                        const lockstep::bench::PeerOptions&) {
-  contenders.push_back(std::make_unique<lockstep::bench::OpenBlas>());
+                        const lockstep::bench::PeerOptions& options) {
+  contenders.push_back(std::make_unique<lockstep::bench::OpenBlas>(options.lanes));
 }
