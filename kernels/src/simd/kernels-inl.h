@@ -168,7 +168,7 @@ template <class S, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
   // A strip of c that does not stay in the first-level cache by itself.
   const bool fetches_c =
-      g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{16} * 1024;
+      g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{256} * 1024;
   for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
     const std::size_t height = tile_height(g.rows - row);
     if (fetches_c) prefetch_c(g, row + height);
