@@ -103,7 +103,8 @@ std::vector<std::string> benchmark_arguments(const char* program,
   return arguments;
 }
 
-bool initialize_google_benchmark(std::vector<std::string> arguments) {
+// Google Benchmark keeps a pointer to the program's name, so the arguments must stay.
+bool initialize_google_benchmark(std::vector<std::string>& arguments) {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -153,7 +154,8 @@ int main(int argc, char** argv) {
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {
-    if (!initialize_google_benchmark(benchmark_arguments(argv[0], app.remaining()))) return 2;
+    std::vector<std::string> arguments = benchmark_arguments(argv[0], app.remaining());
+    if (!initialize_google_benchmark(arguments)) return 2;
     return run(options);
   } catch (const std::exception& error) {
     std::cerr << "lockstep_bench: " << error.what() << '\n';

@@ -144,8 +144,8 @@ constexpr const char* kKernels[] = {
 std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
                                              const char* names = kSmall) {
   static const bool initialized = [] {
-    std::string program = "bench_test";
-    std::string min_time = "--benchmark_min_time=" LOCKSTEP_BENCH_MIN_TIME;
+    static std::string program = "bench_test";
+    static std::string min_time = "--benchmark_min_time=" LOCKSTEP_BENCH_MIN_TIME;
     char* argv[] = {program.data(), min_time.data(), nullptr};
     int argc = 2;
     benchmark::Initialize(&argc, argv);
