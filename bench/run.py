@@ -4,20 +4,47 @@
     run.py --build BUILD_FOLDER [--rounds N] [--isa best|avx2] [--full] [--no-peers]
            [--markdown FILE] [arguments of lockstep_bench ...]
 
-Leaves Google Benchmark JSON in BUILD_FOLDER/results: one file per round and program. Exit status:
-that of report.py; 2 if a program fails.
+Leaves Google Benchmark JSON in BUILD_FOLDER/results, one file per round and program, instead of
+what an earlier run with the same --isa left. Whatever fails, the table shows what was measured.
+Exit status: that of report.py; 1 too if the Python peers failed, which are optional; 2 if
+lockstep_bench failed, nothing was measured or an argument is wrong; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# A program that does not end when it is told to is killed after so many seconds.
+PATIENCE = 10
+
+
+class Unusable(Exception):
+    """One sentence for the user; exit status 2."""
+
+
+def say(message: str) -> None:
+    print(f"bench: {message}", file=sys.stderr, flush=True)
+
+
+# The command line, and what can be found wrong before minutes are spent.
+
+def round_count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of rounds: expected 1 or more")
+    return count
 
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
@@ -27,7 +54,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
         epilog="All other arguments go to lockstep_bench: --backends, --threads, "
                "--benchmark_filter=REGEX, --benchmark_repetitions=N, ...")
     parser.add_argument("--build", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=1, metavar="N",
+    parser.add_argument("--rounds", type=round_count, default=1, metavar="N",
                         help="run everything N times; the table pools the repetitions")
     parser.add_argument("--full", action="store_true", help="all shapes; takes hours")
     parser.add_argument("--isa", choices=["best", "avx2"], default="best",
@@ -38,82 +65,242 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args()
 
 
+def require_program(program: Path) -> None:
+    if not (program.is_file() and os.access(program, os.X_OK)):
+        raise Unusable(f"there is no program {program}: build it first, with LOCKSTEP_BENCH on")
+
+
+def require_no_own_output(rest: list[str]) -> None:
+    for argument in rest:
+        if argument.startswith("--benchmark_out"):
+            raise Unusable(f"{argument} cannot be had: the results are written to "
+                           "BUILD_FOLDER/results, as JSON")
+
+
+def require_writable(path: Path) -> None:
+    existed = path.exists()
+    try:
+        path.open("a", encoding="utf-8").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise Unusable(f"cannot write {path}: {error.strerror}") from error
+
+
+def empty_results(folder: Path, isa: str) -> None:
+    """Older files, of more rounds perhaps, must not be taken for those of this run."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for program in ["lockstep", "python"]:
+            for path in folder.glob(f"{program}-{isa}-*.json"):
+                path.unlink()
+    except OSError as error:
+        raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
+
+
+# Running programs.
+
+def run_program(command: list[object]) -> int:
+    """The status of a program, which ends when we are made to end."""
+    try:
+        process = subprocess.Popen([str(part) for part in command])
+    except OSError as error:
+        say(f"cannot run {command[0]}: {error.strerror}")
+        return 127
+    try:
+        return process.wait()
+    except BaseException:
+        stop(process)
+        raise
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def holds_runs(path: Path) -> bool:
+    """Google Benchmark writes as it goes, so the file of a program that broke off is no JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and bool(content.get("benchmarks"))
+
+
+# The rounds.
+
 def python_with_numpy() -> str | None:
     """The first interpreter that has NumPy; PYTHON, if set, is asked first."""
     for name in (os.environ.get("PYTHON"), sys.executable, "/usr/bin/python3"):
         if name and shutil.which(name) and subprocess.run(
                 [name, "-c", "import numpy"], capture_output=True, check=False).returncode == 0:
             return name
+    say("no Python with NumPy (python3-numpy, python3-torch): going without these peers")
     return None
 
 
-def run_python_peers(options: argparse.Namespace, selection: list[str], program: Path, out: Path,
-                     number: int) -> bool:
-    python = python_with_numpy()
-    if python is None:
-        print("bench: no Python with NumPy (python3-numpy, python3-torch): going without these "
-              "peers", file=sys.stderr)
-        return False
-    subprocess.run([python, HERE / "python_peers.py", "--program", program, "--out", out,
-                    "--isa", options.isa, "--round", str(number), *selection], check=True)
-    return True
+def threads_arguments(rest: list[str]) -> list[str]:
+    """--threads=1,2 as well as --threads 1 2."""
+    found: list[str] = []
+    is_value = False
+    for argument in rest:
+        is_value = not argument.startswith("-") and is_value or argument == "--threads"
+        if is_value or argument.startswith("--threads="):
+            found.append(argument)
+    return found
+
+
+def min_time_arguments(text: str) -> list[str]:
+    """Google Benchmark takes 0.5, 0.5s, and 100x for iterations."""
+    if text.endswith("x"):
+        say(f"--benchmark_min_time={text} counts iterations, which the Python peers cannot do: "
+            "they keep their own time")
+        return []
+    return ["--min-time=" + (text[:-1] if text.endswith("s") else text)]
 
 
 def python_selection(options: argparse.Namespace, rest: list[str]) -> list[str]:
     """What of our own selection the Python peers understand."""
     selection = ["--full"] if options.full else []
-    for position, argument in enumerate(rest):
-        if argument.startswith("--benchmark_filter="):
-            selection += ["--filter", argument.split("=", 1)[1]]
-        elif argument.startswith("--benchmark_repetitions="):
-            selection += ["--repetitions", argument.split("=", 1)[1]]
-        elif argument.startswith("--threads="):
-            selection.append(argument)
-        elif argument == "--threads":
-            selection += rest[position:position + 2]
-    return selection
+    for argument in rest:
+        flag, _, value = argument.partition("=")
+        if flag == "--benchmark_filter":
+            selection.append(f"--filter={value}")
+        elif flag == "--benchmark_repetitions":
+            selection.append(f"--repetitions={value}")
+        elif flag == "--benchmark_min_time":
+            selection += min_time_arguments(value)
+    return selection + threads_arguments(rest)
 
 
-def run_round(options: argparse.Namespace, rest: list[str], number: int) -> list[Path]:
+@dataclass
+class Bench:
+    """The commands without what differs between rounds, and the files with results so far."""
+
+    ours: list[object]
+    python_peers: list[object] | None
+    results: Path
+    isa: str
+    files: list[Path]
+
+    def keep(self, path: Path) -> bool:
+        if holds_runs(path):
+            self.files.append(path)
+            return True
+        return False
+
+    def measure_ours(self, number: int) -> bool:
+        path = self.results / f"lockstep-{self.isa}-{number}.json"
+        status = run_program([*self.ours, f"--benchmark_out={path}"])
+        if not self.keep(path):
+            say(f"no results of lockstep_bench in round {number}")
+        if status != 0:
+            say(f"lockstep_bench {ending(status)} in round {number}")
+        # It leaves an empty file if the filter selects Python peers alone.
+        return status == 0 and path.exists()
+
+    def measure_python_peers(self, number: int) -> bool:
+        if self.python_peers is None:
+            return True
+        path = self.results / f"python-{self.isa}-{number}.json"
+        status = run_program([*self.python_peers, "--out", path, "--round", number])
+        kept = self.keep(path)
+        if status != 0:
+            say(f"the Python peers failed in round {number}: python_peers.py {ending(status)}; "
+                + ("going on with what it measured" if kept else "going on without"))
+        return status == 0
+
+    def measure(self, rounds: int) -> int:
+        """The exit status as far as it does not depend on the results."""
+        well = True
+        try:
+            for number in range(1, rounds + 1):
+                if not self.measure_ours(number):
+                    return 2
+                well = self.measure_python_peers(number) and well
+        except KeyboardInterrupt:
+            say("interrupted")
+            return 130
+        return 0 if well else 1
+
+
+def command_of_ours(options: argparse.Namespace, rest: list[str]) -> list[object]:
     program = options.build / "bench" / "lockstep_bench"
+    require_program(program)
+    flags = ["--full"] * options.full + ["--no-peers"] * options.no_peers
+    return [program, "--isa", options.isa, "--benchmark_out_format=json", *flags, *rest]
+
+
+def command_of_python_peers(options: argparse.Namespace, rest: list[str],
+                            program: object) -> list[object] | None:
+    python = None if options.no_peers else python_with_numpy()
+    return python and [python, HERE / "python_peers.py", "--program", program, "--isa",
+                       options.isa, *python_selection(options, rest)]
+
+
+def prepare(options: argparse.Namespace, rest: list[str]) -> Bench:
     results = options.build / "results"
-    results.mkdir(exist_ok=True)
-    ours = results / f"lockstep-{options.isa}-{number}.json"
-    arguments = ["--isa", options.isa, f"--benchmark_out={ours}", "--benchmark_out_format=json"]
-    if options.full:
-        arguments.append("--full")
-    if options.no_peers:
-        arguments.append("--no-peers")
-    subprocess.run([program, *arguments, *rest], check=True)
-    files = [ours]
-    peers = results / f"python-{options.isa}-{number}.json"
-    if not options.no_peers and run_python_peers(options, python_selection(options, rest), program,
-                                                 peers, number):
-        files.append(peers)
-    return files
+    ours = command_of_ours(options, rest)
+    require_no_own_output(rest)
+    if options.markdown:
+        require_writable(options.markdown)
+    empty_results(results, options.isa)
+    return Bench(ours, command_of_python_peers(options, rest, ours[0]), results, options.isa, [])
+
+
+# The end.
+
+def write_markdown(report: list[object], path: Path) -> int:
+    try:
+        with path.open("w", encoding="utf-8") as out:
+            subprocess.run([*report, "--markdown"], stdout=out, check=False)
+    except OSError as error:
+        say(f"cannot write {path}: {error.strerror}")
+        return 2
+    return 0
+
+
+def report_on(files: list[Path], markdown: Path | None) -> int:
+    if not files:
+        say("nothing was measured")
+        return 2
+    report = [sys.executable, HERE / "report.py", *files]
+    written = write_markdown(report, markdown) if markdown else 0
+    print(flush=True)
+    status = subprocess.run(report, check=False).returncode
+    print("\nresults:", *files, flush=True)
+    return max(status, written)
 
 
 def main() -> int:
+    # Takes the program along that is being run, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, rest = parse_arguments()
-    files: list[Path] = []
     try:
-        for number in range(1, options.rounds + 1):
-            files += run_round(options, rest, number)
-    except subprocess.CalledProcessError as error:
-        print(f"bench: {error.cmd[0]} ended with status {error.returncode}", file=sys.stderr)
+        if any(argument.startswith("--benchmark_list_tests") for argument in rest):
+            return run_program(command_of_ours(options, rest))
+        bench = prepare(options, rest)
+        status = bench.measure(options.rounds)
+        return max(status, report_on(bench.files, options.markdown))
+    except Unusable as problem:
+        say(str(problem))
         return 2
     except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        if not files:
-            return 130
-    report = [sys.executable, HERE / "report.py", *files]
-    if options.markdown:
-        with open(options.markdown, "w", encoding="utf-8") as out:
-            subprocess.run([*report, "--markdown"], stdout=out, check=False)
-    print()
-    status = subprocess.run(report, check=False).returncode
-    print("\nresults:", *files)
-    return status
+        return 130
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Comparison(ReportTest):
         name = "exp/highway/avx3/4096/1"
         aggregate = {**runs(name, [500])[0], "run_type": "aggregate", "aggregate_name": "mean"}
         older = {key: value for key, value in aggregate.items() if key != "run_type"}
-        output = self.table(runs(name, [4.096]) + [aggregate, older, older])
+        output = self.table(runs(name, [4.096] * 2) + [aggregate, older, older])
         self.assertEqual(self.row(output, "4096")[2], "1000")
 
     def test_best_peer_is_the_fastest(self) -> None:
@@ -151,6 +151,42 @@ class Comparison(ReportTest):
         self.assertNotIn("### exp", output)
 
 
+class Header(ReportTest):
+    OURS = {**CONTEXT, "date": "2026-01-02T03:04:05+00:00", "compiler": "GNU 12", "flags": "-O3",
+            "lockstep_version": "0.1.0", "highway_version": "1.0.3", "xsimd_version": "8.1.0",
+            "peers": "blis: 0.9.0"}
+    PYTHON = {"cpu": "A CPU", "isa": "best", "date": "2026-01-02T03:14:05+00:00",
+              "numpy_version": "1.24.2", "torch_version": "1.13.0"}
+
+    def test_says_when_where_and_what(self) -> None:
+        ours = self.write(runs("exp/highway/avx3/64/1", [1]), self.OURS)
+        python = self.write(runs("rnn_train/numpy/1x2x3x4/1", [1]), self.PYTHON, "b.json")
+        expected = ["date: 2026-01-02T03:04:05+00:00 to 2026-01-02T03:14:05+00:00",
+                    "machine: cpu A CPU, isa best",
+                    "ours: lockstep 0.1.0, Highway 1.0.3, xsimd 8.1.0, "
+                    "default backend highway/avx3, compiler GNU 12, flags -O3",
+                    "peers: blis: 0.9.0", "Python peers: numpy 1.24.2, torch 1.13.0"]
+        self.assertEqual(self.run_report(ours, python).splitlines()[:5], expected)
+        markdown = self.run_report(ours, python, "--markdown").splitlines()
+        self.assertEqual(markdown[:5], [f"- {line}" for line in expected])
+
+    def test_other_projects_files_have_less(self) -> None:
+        output = self.run_report(self.write(runs("BM_a", [1]), {"num_cpus": 2}))
+        self.assertEqual(output.splitlines()[0], "machine: CPUs 2")
+
+
+class Legend(ReportTest):
+    def test_says_of_onednn_what_it_does(self) -> None:
+        for kernel, said in [("rnn_train", True), ("rnn_backward", True), ("rnn_forward", False)]:
+            output = self.table(runs(f"{kernel}/highway/avx3/1x2x3x4/1", scaled(1)))
+            self.assertEqual("recurrent layer only" in output, said, kernel)
+
+    def test_says_when_python_peers_run(self) -> None:
+        for peer, said in [("numpy", True), ("onednn3", False)]:
+            output = self.table(runs(f"rnn_forward/{peer}/1x2x3x4/1", scaled(1)))
+            self.assertEqual("run after all others" in output, said, peer)
+
+
 class Noise(ReportTest):
     def ratio(self, ours: Sequence[float], peer: Sequence[float]) -> list[str]:
         row = self.row(self.table(runs("exp/highway/avx3/64/1", ours)
@@ -184,6 +220,19 @@ class Noise(ReportTest):
         self.assertEqual(self.ratio([1.0] * 2, [2.0] * 2)[0], "\\~2.00")
         self.assertEqual(self.ratio([1.0] * 3, [2.0] * 3)[0], "2.00")
 
+    def test_without_a_peer_ours_is_marked(self) -> None:
+        # Half the interquartile range: 4 and 6 % of the median.
+        for ours, marked in [(QUIET, False), (NOISY, True), ([1.0], True), ([1.0, 1.06], True),
+                             ([0.9, 0.96, 1.0, 1.04, 1.1], False),
+                             ([0.9, 0.94, 1.0, 1.06, 1.1], True)]:
+            row = self.row(self.table(runs("rnn_fit/highway/avx3/set/1", ours)), "set")
+            self.assertEqual(row[2].startswith("\\~"), marked, ours)
+
+    def test_with_a_peer_the_ratio_is_marked_instead(self) -> None:
+        row = self.row(self.table(runs("exp/highway/avx3/64/1", NOISY)
+                                  + runs("exp/eigen/64/1", QUIET)), "64")
+        self.assertFalse(row[2].startswith("\\~"))
+
     def test_many_repetitions(self) -> None:
         self.assertEqual(self.ratio(QUIET * 10, scaled(2, QUIET * 10))[:2], ["2.00", "2.00..2.00"])
 
@@ -216,7 +265,7 @@ class Files(ReportTest):
         self.assertRegex(output, r"BM_sort<int> +3\.00 +-")
 
     def test_unknown_kernels(self) -> None:
-        row = self.row(self.table(runs("gru_train/highway/avx3/small/1", [2])), "small")
+        row = self.row(self.table(runs("gru_train/highway/avx3/small/1", [2, 2])), "small")
         self.assertEqual(row[2], "2.00")
 
     def test_odd_entries(self) -> None:
@@ -235,6 +284,11 @@ class Files(ReportTest):
         output = self.table(runs("machine/fma_512/-/1", [1], flops_per_second=2.4e11)
                             + runs("machine/fma_512/-/1", [1, 1], flops_per_second=2.5e11))
         self.assertIn("fma_512, 1 thread: 250 GFLOP/s (240..250)", output)
+
+    def test_machine_line_is_sorted(self) -> None:
+        names = ["machine/fma_512/-/2", "machine/fma_256/-/1", "machine/fma_512/-/1"]
+        output = self.table([run for name in names for run in runs(name, [1])])
+        self.assertRegex(output, "fma_256, 1 thread.*fma_512, 1 thread.*fma_512, 2 threads")
 
     def test_nothing_measured(self) -> None:
         self.assertIn("holds no runs", self.run_report(self.write([])))
