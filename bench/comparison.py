@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional
@@ -133,7 +134,9 @@ class Index:
                       key=lambda group: (kernel_rank(group[0]), group))
 
     def cases(self, kernel: str, threads: int) -> list[tuple[str, bool]]:
-        return [case for k, t, case in self._cases if (k, t) == (kernel, threads)]
+        """From little work to much; repetitions in random order come in any."""
+        found = [case for k, t, case in self._cases if (k, t) == (kernel, threads)]
+        return sorted(found, key=lambda case: (work_of(case[0]), case))
 
     def contenders(self, kernel: str, threads: int, case: tuple[str, bool],
                    ours: bool) -> Contenders:
@@ -147,6 +150,11 @@ class Index:
             for peer, samples in self.contenders(plain, threads, case, ours=False).items():
                 peers[f"{peer} ({plain})"] = samples
         return peers
+
+
+def work_of(shape: str) -> int:
+    """The product of the sizes in a shape's name, and 1 for a name without any."""
+    return math.prod(int(size) for size in re.findall(r"\d+", shape))
 
 
 def kernel_rank(kernel: str) -> int:

@@ -97,7 +97,7 @@ void run_copy(const float* from, float* to, std::size_t count) {
 // `work` is done by each thread and returns what one thread has done.
 template <class Work>
 double best_rate(int threads, const Work& work) {
-  constexpr int kRuns = 12;
+  constexpr int kRuns = 40;
   double best = 0;
   for (int run = 0; run < kRuns; ++run) {
     const auto start = std::chrono::steady_clock::now();
@@ -117,12 +117,14 @@ double measure_copy(std::size_t bytes, int threads) {
   const auto team_size = static_cast<std::size_t>(threads);
   const std::size_t count = std::max<std::size_t>(1, bytes / 8 / team_size / kStep) * kStep;
   std::vector<AlignedVector<float>> from(team_size, AlignedVector<float>(count, 1.0f));
-  std::vector<AlignedVector<float>> to = from;
+  // Not at the same place within a page, or loads would wait for the stores before them.
+  constexpr std::size_t kOffset = 1040;
+  std::vector<AlignedVector<float>> to(team_size, AlignedVector<float>(count + kOffset, 1.0f));
   const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 21) / count);
   return best_rate(threads, [&](const Team& team) {
     const auto i = static_cast<std::size_t>(team.index());
     for (std::size_t pass = 0; pass < passes; ++pass) {
-      run_copy(from[i].data(), to[i].data(), count);
+      run_copy(from[i].data(), to[i].data() + kOffset, count);
       benchmark::ClobberMemory();
     }
     return static_cast<double>(passes * count) * 8;
