@@ -11,8 +11,9 @@ from typing import Iterable, Iterator, Optional
 
 from gb_results import Name, Samples
 
-KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "softmax", "loss", "pack",
-                "pack_tn", "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"]
+KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
+                "log_softmax", "loss", "pack", "pack_tn", "rnn_forward", "rnn_backward",
+                "rnn_train", "rnn_fit"]
 # Not every peer can pack beforehand, and whoever uses it then calls the plain product.
 STANDS_IN_FOR = {"gemm_packed": "gemm"}
 

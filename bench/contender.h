@@ -20,7 +20,10 @@ enum class Kernel {
   gemm_tn,      // C += A^T B
   tanh,
   exp,
+  sigmoid,
+  relu,
   softmax,
+  log_softmax,
   loss,          // softmax, cross-entropy and the gradient of the logits
   pack,          // B into the order in which gemm_packed reads it
   pack_tn,       // B^T likewise
@@ -101,7 +104,7 @@ class Contender {
                            std::size_t /*n*/) {
     return {};
   }
-  virtual Task softmax(const RowsOperands& /*o*/) { return {}; }
+  virtual Task softmax(Kernel /*kind*/, const RowsOperands& /*o*/) { return {}; }
   virtual Task loss(const RowsOperands& /*o*/) { return {}; }
   virtual PackTask pack(Kernel /*layout*/, std::size_t /*k*/, std::size_t /*n*/,
                         const float* /*b*/) {

@@ -10,9 +10,10 @@ namespace lockstep::bench {
 namespace {
 
 // In the order of Kernel.
-constexpr const char* kKernelNames[] = {
-    "gemm", "gemm_packed", "gemm_tn",     "tanh",         "exp",       "softmax", "loss",
-    "pack", "pack_tn",     "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
+constexpr const char* kKernelNames[] = {"gemm",        "gemm_packed",  "gemm_tn",   "tanh",
+                                        "exp",         "sigmoid",      "relu",      "softmax",
+                                        "log_softmax", "loss",         "pack",      "pack_tn",
+                                        "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
 
 // Empty if the case is right; says so once and for all.
 std::string wrong(const Case& c, const Task& first, const std::function<std::string()>& check) {

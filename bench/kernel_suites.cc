@@ -3,9 +3,8 @@
 
 #include "harness.h"
 #include "lockstep/backend.h"
-#include "lockstep/elementwise.h"
-#include "lockstep/softmax.h"
 #include "lockstep/threads.h"
+#include "lockstep_contender.h"
 #include "machine.h"
 #include "problems.h"
 #include "suites.h"
@@ -86,8 +85,9 @@ void time_elementwise(benchmark::State& state, const Case& c, std::size_t n) {
   const Task task = c.contender->elementwise(c.kernel, x.data(), y.data(), n);
   const auto check = [&] {
     AlignedVector<float> expected(n);
-    const ReferenceScope reference;
-    (c.kernel == Kernel::exp ? lockstep::exp : lockstep::tanh)(x.data(), expected.data(), n);
+    const ReferenceScope scope;
+    const auto reference_of = lockstep_contender(backends().back());
+    reference_of->elementwise(c.kernel, x.data(), expected.data(), n)();
     return difference(y, expected, kOfEach);
   };
   const auto elements = static_cast<double>(n);
@@ -117,21 +117,20 @@ std::vector<float> loss_results(const Rows& r) {
   return all;
 }
 
+Task rows_task(Contender& contender, Kernel kernel, const RowsOperands& o) {
+  return kernel == Kernel::loss ? contender.loss(o) : contender.softmax(kernel, o);
+}
+
 void time_rows(benchmark::State& state, const Case& c, const RowsShape& shape) {
   Rows rows(shape);
-  const bool is_loss = c.kernel == Kernel::loss;
-  const Task task =
-      is_loss ? c.contender->loss(rows.operands) : c.contender->softmax(rows.operands);
+  const Task task = rows_task(*c.contender, c.kernel, rows.operands);
   const auto check = [&] {
     Rows expected(shape);
-    const RowsOperands& o = expected.operands;
-    const ReferenceScope reference;
-    if (is_loss) {
-      softmax_cross_entropy(o.rows, o.cols, o.x, o.cols, o.labels, o.y, o.cols, o.losses);
-    } else {
-      softmax(o.rows, o.cols, o.x, o.cols, o.y, o.cols);
-    }
-    return difference(loss_results(rows), loss_results(expected), is_loss ? kOfLargest : kOfEach);
+    const ReferenceScope scope;
+    const auto reference = lockstep_contender(backends().back());
+    rows_task(*reference, c.kernel, expected.operands)();
+    return difference(loss_results(rows), loss_results(expected),
+                      c.kernel == Kernel::softmax ? kOfEach : kOfLargest);
   };
   const auto elements = static_cast<double>(shape.rows * shape.cols);
   verify_and_time(state, c, {&task, 1}, check, memory_work(c, 8 * elements, elements));
@@ -174,7 +173,7 @@ void register_serial(std::span<Contender* const> contenders, const Selection& se
 }
 
 void register_elementwise(std::span<Contender* const> contenders, const Selection& selection) {
-  for (const Kernel function : {Kernel::tanh, Kernel::exp}) {
+  for (const Kernel function : {Kernel::tanh, Kernel::exp, Kernel::sigmoid, Kernel::relu}) {
     for (const ElementwiseSize& size : kElementwiseSizes) {
       if (!selection.includes(size.run)) continue;
       const Body body = [size](benchmark::State& s, const Case& c) {
@@ -196,7 +195,8 @@ void register_kernel_suites(std::span<Contender* const> contenders, const Select
     }
   }
   register_elementwise(contenders, selection);
-  register_serial(contenders, selection, kSoftmaxShapes, {Kernel::softmax}, time_rows);
+  register_serial(contenders, selection, kSoftmaxShapes, {Kernel::softmax, Kernel::log_softmax},
+                  time_rows);
   register_serial(contenders, selection, kLossShapes, {Kernel::loss}, time_rows);
   register_serial(contenders, selection, kPackShapes, {Kernel::pack, Kernel::pack_tn}, time_pack);
 }

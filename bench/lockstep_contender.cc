@@ -135,13 +135,17 @@ class LockstepContender : public Contender {
 
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
     set_backend(backend_.name);
-    if (function == Kernel::exp) return [=] { lockstep::exp(x, y, n); };
-    return [=] { lockstep::tanh(x, y, n); };
+    const auto apply = function == Kernel::tanh      ? &lockstep::tanh
+                       : function == Kernel::exp     ? &lockstep::exp
+                       : function == Kernel::sigmoid ? &lockstep::sigmoid
+                                                     : &lockstep::relu;
+    return [=] { apply(x, y, n); };
   }
 
-  Task softmax(const RowsOperands& o) override {
+  Task softmax(Kernel kind, const RowsOperands& o) override {
     set_backend(backend_.name);
-    return [o] { lockstep::softmax(o.rows, o.cols, o.x, o.cols, o.y, o.cols); };
+    const auto apply = kind == Kernel::softmax ? &lockstep::softmax : &lockstep::log_softmax;
+    return [=] { apply(o.rows, o.cols, o.x, o.cols, o.y, o.cols); };
   }
 
   Task loss(const RowsOperands& o) override {

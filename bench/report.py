@@ -28,7 +28,7 @@ from comparison import (  # noqa: E402
 from gb_results import (  # noqa: E402
     SECONDS, Name, Pool, Samples, UnusableInput, add_file, context_warnings)
 
-PER_ELEMENT = {"tanh", "exp", "softmax", "loss"}
+PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss"}
 PYTHON_PEERS = {"pytorch", "numpy"}
 
 

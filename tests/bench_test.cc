@@ -39,8 +39,8 @@ class BrokenContender : public Contender {
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
     return spoiled(real_->elementwise(function, x, y, n), y, n);
   }
-  Task softmax(const RowsOperands& o) override {
-    return spoiled(real_->softmax(o), o.y, o.rows * o.cols);
+  Task softmax(Kernel kind, const RowsOperands& o) override {
+    return spoiled(real_->softmax(kind, o), o.y, o.rows * o.cols);
   }
   Task loss(const RowsOperands& o) override {
     return spoiled(real_->loss(o), o.y, o.rows * o.cols);
@@ -134,12 +134,13 @@ class Collector : public benchmark::BenchmarkReporter {
 
 // One small shape of every kernel.
 constexpr const char* kSmall =
-    "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp)/.*/4096/|"
-    "(softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|rnn_(forward|backward|train)/.*/"
+    "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp|sigmoid|relu)/.*/4096/|"
+    "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|rnn_(forward|backward|train)/.*/"
     "(20x18x12x64|20x29x12x64-ragged)/|rnn_fit";
-constexpr const char* kKernels[] = {
-    "gemm", "gemm_packed", "gemm_tn",     "tanh",         "exp",       "softmax", "loss",
-    "pack", "pack_tn",     "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
+constexpr const char* kKernels[] = {"gemm",        "gemm_packed",  "gemm_tn",   "tanh",
+                                    "exp",         "sigmoid",      "relu",      "softmax",
+                                    "log_softmax", "loss",         "pack",      "pack_tn",
+                                    "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
 
 std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
                                              const char* names = kSmall) {

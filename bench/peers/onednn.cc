@@ -50,7 +50,14 @@ auto describe_matmul(const dnnl::engine& engine, const memory::desc& a, const me
 #endif
 }
 
-auto describe_tanh_or_exp(const dnnl::engine& engine, algorithm function, const memory::desc& x) {
+algorithm eltwise_algorithm(Kernel function) {
+  return function == Kernel::tanh      ? algorithm::eltwise_tanh
+         : function == Kernel::exp     ? algorithm::eltwise_exp
+         : function == Kernel::sigmoid ? algorithm::eltwise_logistic
+                                       : algorithm::eltwise_relu;
+}
+
+auto describe_eltwise(const dnnl::engine& engine, algorithm function, const memory::desc& x) {
 #if DNNL_VERSION_MAJOR >= 3
   return describe<dnnl::eltwise_forward>(engine, prop_kind::forward_inference, function, x, x);
 #else
@@ -59,12 +66,12 @@ auto describe_tanh_or_exp(const dnnl::engine& engine, algorithm function, const 
 #endif
 }
 
-auto describe_softmax(const dnnl::engine& engine, const memory::desc& x) {
+// Version 2.6 knows both as version 3 does, but under another name.
+auto describe_softmax(const dnnl::engine& engine, algorithm kind, const memory::desc& x) {
 #if DNNL_VERSION_MAJOR >= 3
-  return describe<dnnl::softmax_forward>(engine, prop_kind::forward_inference,
-                                         algorithm::softmax_accurate, x, x, 1);
+  return describe<dnnl::softmax_forward>(engine, prop_kind::forward_inference, kind, x, x, 1);
 #else
-  return describe<dnnl::softmax_forward>(engine, prop_kind::forward_inference, x, 1);
+  return describe<dnnl::softmax_v2_forward>(engine, prop_kind::forward_inference, kind, x, x, 1);
 #endif
 }
 
@@ -311,7 +318,10 @@ class OneDnn : public Contender {
       case Kernel::gemm_tn:
       case Kernel::tanh:
       case Kernel::exp:
+      case Kernel::sigmoid:
+      case Kernel::relu:
       case Kernel::softmax:
+      case Kernel::log_softmax:
         return threads == 1;
       default:
         return false;
@@ -335,17 +345,19 @@ class OneDnn : public Contender {
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
     omp_set_num_threads(1);
     const memory::desc desc = floats({size(n)}, Tag::a);
-    const dnnl::eltwise_forward primitive(describe_tanh_or_exp(
-        device_.engine, function == Kernel::exp ? algorithm::eltwise_exp : algorithm::eltwise_tanh,
-        desc));
+    const dnnl::eltwise_forward primitive(
+        describe_eltwise(device_.engine, eltwise_algorithm(function), desc));
     return task(primitive,
                 {{DNNL_ARG_SRC, device_.wrap(desc, x)}, {DNNL_ARG_DST, device_.wrap(desc, y)}});
   }
 
-  Task softmax(const RowsOperands& o) override {
+  Task softmax(Kernel kind, const RowsOperands& o) override {
     omp_set_num_threads(1);
     const memory::desc desc = floats({size(o.rows), size(o.cols)}, Tag::ab);
-    const dnnl::softmax_forward primitive(describe_softmax(device_.engine, desc));
+    const algorithm algorithm_of =
+        kind == Kernel::softmax ? algorithm::softmax_accurate : algorithm::softmax_log;
+    const auto desc_of = describe_softmax(device_.engine, algorithm_of, desc);
+    const dnnl::primitive primitive(desc_of.get());
     return task(primitive,
                 {{DNNL_ARG_SRC, device_.wrap(desc, o.x)}, {DNNL_ARG_DST, device_.wrap(desc, o.y)}});
   }
