@@ -119,7 +119,8 @@ class BlockProduct {
       const Range rows{row, std::min(row + kRowBlock, rows_.end)};
       for (std::size_t panel = group.begin; panel < group.end; ++panel) {
         GemmStrip s = strip(rows, panel, p, depth);
-        float* own = panels + (panel - group.begin) * depth * backend_.panel;
+        float* own = nullptr;
+        if (panels != nullptr) own = panels + (panel - group.begin) * depth * backend_.panel;
         const bool copies = source_ == SourceOfB::copied && row == rows_.begin;
         if (copies) s.b_copy = own;
         if (copies || source_ == SourceOfB::in_place) {
