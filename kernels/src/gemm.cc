@@ -339,6 +339,10 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   require(g.lda >= b.k() && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
   require((g.a != nullptr || b.k() == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
   require(g.epilogue != Epilogue::tanh_gradient || g.h != nullptr, "gemm_packed", "h is null");
+  require(g.epilogue != Epilogue::tanh_gradient || g.ldh >= b.n(), "gemm_packed",
+          "ldh is shorter than a row of h");
+  require(g.start == nullptr || g.start_stride == 0 || g.start_stride >= b.n(), "gemm_packed",
+          "start_stride is shorter than a row of start");
   const Backend& backend = b.storage_->backend;
   note_backend(backend);
   GemmStrip s{};

@@ -97,21 +97,28 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   if (g.start != nullptr) {
     ((acc = start_value<S, Place<S, kVecs, I>>(g, row, last)), ...);
   }
-  const float* a = row_of(g.a, row, g.a_row_stride);
+  // Not read through g: after a store to the copy the compiler would load them all again.
+  const std::size_t k = g.k;
+  const std::ptrdiff_t a_row_stride = g.a_row_stride;
+  const std::ptrdiff_t a_k_stride = g.a_k_stride;
+  const std::ptrdiff_t b_k_stride = g.b_k_stride;
+  const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   float* copy = g.b_copy;
-  for (std::size_t p = 0; p < g.k; ++p) {
-    __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
-    fetch.line += fetch.stride;
+  for (std::size_t p = 0; p < k; ++p) {
+    if constexpr (kRead == ReadB::fetching || kRead == ReadB::copying) {
+      __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
+      fetch.line += fetch.stride;
+    }
     if constexpr (kRead == ReadB::copying) {
-      copy_b<S, kRead, kVecs>(b, g.b_k_stride, copy, last, std::make_index_sequence<kVecs>());
+      copy_b<S, kRead, kVecs>(b, b_k_stride, copy, last, std::make_index_sequence<kVecs>());
       copy += S::kPanelVectors * S::lanes();
     }
-    ((acc = S::fma(S::set(*row_of(a, I / kVecs, g.a_row_stride)),
+    ((acc = S::fma(S::set(*row_of(a, I / kVecs, a_row_stride)),
                    b_vector<S, kRead, kVecs, I>(b, last), acc)),
      ...);
-    a += g.a_k_stride;
-    b += g.b_k_stride;
+    a += a_k_stride;
+    b += b_k_stride;
   }
   if (g.epilogue == Epilogue::tanh) {
     ((acc = tanh<S>(acc)), ...);
