@@ -243,6 +243,17 @@ TEST_CASE("packed products name what does not fit") {
   g.ldc = 3;
   g.lda = 3;
   CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("row stride"));
+  g.lda = 4;
+  g.start = x;
+  g.start_stride = 1;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("start_stride"));
+  g.start_stride = 3;
+  CHECK_NOTHROW(gemm_packed(g, b));
+  g.epilogue = Epilogue::tanh_gradient;
+  g.h = x;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("ldh"));
+  g.ldh = 3;
+  CHECK_NOTHROW(gemm_packed(g, b));
 }
 
 struct WeightGradient {

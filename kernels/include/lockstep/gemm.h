@@ -26,7 +26,8 @@ enum class Transpose { no, yes };
 ///
 /// `threads`: as resolve_threads; small products stay on the calling thread. Thread-safe; work
 /// memory is kept per thread. Throws std::invalid_argument if a row stride is shorter than its row
-/// or a pointer that must be read is null.
+/// or a pointer that must be read is null; std::bad_alloc if there is no work memory (C is then
+/// partly written).
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads = 0);

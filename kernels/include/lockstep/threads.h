@@ -79,7 +79,9 @@ struct Range {
 }
 
 /// While it lives, denormal numbers are flushed to zero on this thread (and on the workers of a
-/// `parallel` started from it); the caller's mode is restored at the end.
+/// `parallel` started from it); the caller's mode is restored at the end. The promise of equal bits
+/// ends here between x86, which flushes what is tiny after rounding, and AArch64, which flushes
+/// what was tiny before: a result that rounds up to the smallest normal number differs.
 class FlushDenormals {
  public:
   FlushDenormals();
