@@ -1,0 +1,130 @@
+// No kernel reads or writes beyond its operands, which end at a page without access.
+#include <array>
+#include <vector>
+
+#include "backend_scope.h"
+#include "catch.h"
+#include "floats.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/softmax.h"
+#include "page_guarded.h"
+
+namespace lockstep {
+namespace {
+
+using Shape = std::array<std::size_t, 3>;
+
+// m, n, k: B in place, copied by the way and packed, one row along B; last vectors of every length.
+std::vector<Shape> shapes() {
+  std::vector<Shape> all = {{13, 77, 1030}, {29, 35, 2100}, {6, 131, 600},
+                            {1, 131, 300},  {1, 37, 1030},  {205, 130, 600}};
+  for (std::size_t n = 1; n <= 66; ++n) all.push_back({7, n, 3});
+  return all;
+}
+
+TEST_CASE("gemm stays within its operands") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const auto& [m, n, k] : shapes()) {
+      CAPTURE(name, m, n, k);
+      PageGuarded a(normal_floats(m * k, 1));
+      PageGuarded b(normal_floats(k * n, 2));
+      PageGuarded c(normal_floats(m * n, 3));
+      for (const Transpose ta : {Transpose::no, Transpose::yes}) {
+        for (const Transpose tb : {Transpose::no, Transpose::yes}) {
+          gemm(ta, tb, m, n, k, 1, a.data(), ta == Transpose::no ? k : m, b.data(),
+               tb == Transpose::no ? n : k, 0.5f, c.data(), n, 1);
+        }
+      }
+      CHECK(std::isfinite(c.data()[m * n - 1]));
+    }
+  }
+}
+
+TEST_CASE("packed products stay within their operands") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const auto& [m, n, k] : shapes()) {
+      CAPTURE(name, m, n, k);
+      PageGuarded a(normal_floats(m * k, 1));
+      PageGuarded b(normal_floats(k * n, 2));
+      PageGuarded bias(normal_floats(n, 3));
+      PageGuarded h(normal_floats(m * n, 4));
+      PageGuarded c(normal_floats(m * n, 5));
+      PackedMatrix packed(k, n);
+      packed.pack(Transpose::yes, b.data(), k);
+      packed.pack(Transpose::no, b.data(), n);
+      PackedGemm g;
+      g.m = m;
+      g.a = a.data();
+      g.lda = k;
+      g.start = bias.data();
+      g.c = c.data();
+      g.ldc = n;
+      g.h = h.data();
+      g.ldh = n;
+      for (const Epilogue epilogue : {Epilogue::tanh, Epilogue::tanh_gradient}) {
+        g.epilogue = epilogue;
+        gemm_packed(g, packed);
+      }
+      CHECK(std::isfinite(c.data()[m * n - 1]));
+    }
+  }
+}
+
+// Through depth blocks (512), row blocks (192) and rows of B that are fetched ahead.
+TEST_CASE("weight gradients stay within their operands, and add up over blocks") {
+  constexpr std::size_t kRows = 205, kColumns = 130, kDepth = 600;
+  constexpr std::size_t kStride = 144;  // padded as the header asks
+  const std::vector<float> a = normal_floats(kDepth * kRows, 1);
+  const std::vector<float> b = normal_floats(kDepth * kStride, 2);
+  std::vector<float> first;
+  for (const std::string& name : fused_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    PageGuarded guarded_a(a);
+    PageGuarded guarded_b(b);
+    PageGuarded c(std::vector<float>(kRows * kColumns, 0.25f));
+    gemm_accumulate_transposed(kColumns, kDepth, guarded_a.data(), kRows, guarded_b.data(), kStride,
+                               c.data(), kColumns, 0, kRows);
+    const std::span<const float> found(c.data(), kRows * kColumns);
+    if (first.empty()) first.assign(found.begin(), found.end());
+    CHECK(same_bits(found, first));
+  }
+  double worst = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    double exact = 0.25;
+    double size = exact;
+    for (std::size_t p = 0; p < kDepth; ++p) {
+      const double term = static_cast<double>(a[p * kRows + i / kColumns]) *
+                          static_cast<double>(b[p * kStride + i % kColumns]);
+      exact += term;
+      size += std::abs(term);
+    }
+    worst = std::max(worst, std::abs(static_cast<double>(first[i]) - exact) / (size * 0x1p-24));
+  }
+  CHECK(worst <= static_cast<double>(kDepth + 3));
+}
+
+TEST_CASE("elementwise functions and softmax stay within their operands") {
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (std::size_t n = 1; n <= 300; n += n < 70 ? 1 : 23) {
+      CAPTURE(name, n);
+      PageGuarded x(normal_floats(3 * n, 1));
+      PageGuarded y(normal_floats(3 * n, 2));
+      for (const auto function : {&tanh, &exp, &sigmoid, &relu})
+        function(x.data(), y.data(), 3 * n);
+      softmax(3, n, x.data(), n, y.data(), n);
+      log_softmax(3, n, x.data(), n, y.data(), n);
+      const std::vector<int> labels(3, 0);
+      std::vector<double> losses(3);
+      softmax_cross_entropy(3, n, x.data(), n, labels.data(), y.data(), n, losses.data());
+      CHECK(std::isfinite(losses[2]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
