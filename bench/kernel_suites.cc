@@ -206,7 +206,7 @@ void register_machine_suite(const Selection& selection) {
     for (std::size_t lanes = 4; lanes <= widest_lanes(); lanes *= 2) {
       const auto run = [lanes, threads](benchmark::State& state) {
         constexpr std::size_t kRounds = 1 << 16;
-        const double flops = 2.0 * 12 * kRounds * static_cast<double>(lanes) * threads;
+        const double flops = run_fma_chains(lanes, kRounds) * threads;
         const double peak = peak_flops(lanes, threads);
         for (auto _ : state) {
           parallel(threads, [&](const Team&) { run_fma_chains(lanes, kRounds); });

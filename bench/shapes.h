@@ -46,6 +46,8 @@ inline constexpr GemmShape kGemmShapes[] = {
     {512, 512, 6400, kPlain | kTransposed, Run::full},
     {50, 50, 1200, kTransposed, Run::quick},
     {256, 256, 128, kTransposed, Run::full},
+    // Three panels of 64 columns, which two threads cannot share evenly.
+    {256, 192, 512, kPlain, Run::full},
     // Squares, where a library for dense algebra is at home.
     {256, 256, 256, kPlain, Run::full},
     {1024, 1024, 1024, kPlain, Run::quick},

@@ -192,8 +192,8 @@ TEST_CASE("gemm gives the same bits on every fused backend for every plan") {
 
 // Products of these sizes are worth eight threads: by panels of columns, and by rows.
 TEST_CASE("gemm gives the same bits for any number of threads and on every fused backend") {
-  for (const auto& [m, n, k] :
-       std::vector<std::array<std::size_t, 3>>{{41, 531, 211}, {307, 61, 257}, {7, 640, 1024}}) {
+  for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
+           {41, 531, 211}, {307, 61, 257}, {7, 640, 1024}, {256, 192, 512}}) {
     for (const Transpose transpose : kTransposes) {
       Problem p{m, n, k, transpose, transpose, 1, 1};
       const Operands in(p);

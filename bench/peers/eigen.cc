@@ -24,9 +24,8 @@ void exp_array(const float* x, float* y, std::size_t n) {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   using namespace lockstep::bench;
-  if (options.lanes != LOCKSTEP_PEER_LANES) return;
   const std::string version = std::to_string(EIGEN_WORLD_VERSION) + "." +
                               std::to_string(EIGEN_MAJOR_VERSION) + "." +
                               std::to_string(EIGEN_MINOR_VERSION);
-  contenders.push_back(std::make_unique<ElementwisePeer>("eigen", version, tanh_array, exp_array));
+  add_vector_peer(contenders, options, "eigen", version, tanh_array, exp_array);
 }

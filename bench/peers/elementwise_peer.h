@@ -34,6 +34,15 @@ class ElementwisePeer : public Contender {
   ArrayFunction* exp_;
 };
 
+// Adds a peer of whose modules one is compiled for the vectors of this run; LOCKSTEP_PEER_LANES
+// says for which this one is.
+inline void add_vector_peer(Contenders& contenders, const PeerOptions& options,
+                            const std::string& name, const std::string& about, ArrayFunction* tanh,
+                            ArrayFunction* exp) {
+  if (options.lanes != LOCKSTEP_PEER_LANES) return;
+  contenders.push_back(std::make_unique<ElementwisePeer>(name, about, tanh, exp));
+}
+
 // `function(in, out)` works on one whole vector; the tail goes through a copy of that size.
 template <std::size_t kLanes, class Function>
 void map_vectors(const float* x, float* y, std::size_t n, const Function& function) {

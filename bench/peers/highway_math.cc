@@ -29,7 +29,6 @@ void exp_array(const float* x, float* y, std::size_t n) {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   using namespace lockstep::bench;
-  if (options.lanes != LOCKSTEP_PEER_LANES) return;
-  contenders.push_back(std::make_unique<ElementwisePeer>("highway_math", LOCKSTEP_HIGHWAY_VERSION,
-                                                         tanh_array, exp_array));
+  add_vector_peer(contenders, options, "highway_math", LOCKSTEP_HIGHWAY_VERSION, tanh_array,
+                  exp_array);
 }

@@ -31,8 +31,6 @@ void map(const float* x, float* y, std::size_t n) {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   using namespace lockstep::bench;
-  if (options.lanes != LOCKSTEP_PEER_LANES) return;
-  contenders.push_back(
-      std::make_unique<ElementwisePeer>("libmvec", std::string("glibc ") + gnu_get_libc_version(),
-                                        map<LOCKSTEP_MVEC(tanhf)>, map<LOCKSTEP_MVEC(expf)>));
+  add_vector_peer(contenders, options, "libmvec", std::string("glibc ") + gnu_get_libc_version(),
+                  map<LOCKSTEP_MVEC(tanhf)>, map<LOCKSTEP_MVEC(expf)>);
 }

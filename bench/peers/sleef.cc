@@ -28,11 +28,8 @@ void map(const float* x, float* y, std::size_t n) {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   using namespace lockstep::bench;
-  if (options.lanes != LOCKSTEP_PEER_LANES) return;
   const std::string version =
       std::to_string(SLEEF_VERSION_MAJOR) + "." + std::to_string(SLEEF_VERSION_MINOR);
-  contenders.push_back(
-      std::make_unique<ElementwisePeer>("sleef_u10", version, map<tanh_u10>, map<exp_u10>));
-  contenders.push_back(
-      std::make_unique<ElementwisePeer>("sleef_u35", version, map<tanh_u35>, nullptr));
+  add_vector_peer(contenders, options, "sleef_u10", version, map<tanh_u10>, map<exp_u10>);
+  add_vector_peer(contenders, options, "sleef_u35", version, map<tanh_u35>, nullptr);
 }

@@ -25,7 +25,5 @@ void exp_array(const float* x, float* y, std::size_t n) {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   using namespace lockstep::bench;
-  if (options.lanes != LOCKSTEP_PEER_LANES) return;
-  contenders.push_back(std::make_unique<ElementwisePeer>("xsimd_math", LOCKSTEP_XSIMD_VERSION,
-                                                         tanh_array, exp_array));
+  add_vector_peer(contenders, options, "xsimd_math", LOCKSTEP_XSIMD_VERSION, tanh_array, exp_array);
 }

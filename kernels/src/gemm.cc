@@ -39,7 +39,8 @@ constexpr std::size_t kGemvColumns = 4096;
 constexpr double kWorkPerThread = 500e3;
 
 // Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
-// fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a fifth at 16 rows.
+// fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a
+// quarter of a forward pass at 16 rows.
 void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
   // As it is, if it can be: a copy just after its fields were written waits for them.
   if (whole.k <= kDepthBlock) return backend.gemm_strip(whole);
@@ -226,7 +227,25 @@ void multiply_row(const Gemm& g, const Backend& backend, Range panels) {
   }
 }
 
-// Threads share the panels; if there are too few, the rows. No element is computed by two.
+// The largest share of a thread, as a part of the whole.
+double largest_share(std::size_t count, int threads) {
+  const auto each =
+      (count + static_cast<std::size_t>(threads) - 1) / static_cast<std::size_t>(threads);
+  return static_cast<double>(each) / static_cast<double>(count);
+}
+
+// By panels each is packed and read by one thread only. By rows where there are too few panels, or
+// where the shares of panels are so uneven (three for two threads) that the difference pays for
+// reading all of B on each, and every thread still has rows for two tiles.
+bool shares_panels(const Gemm& g, std::size_t panels, int threads) {
+  constexpr double kUneven = 1.1;
+  const auto team_size = static_cast<std::size_t>(threads);
+  if (panels < team_size) return false;
+  return g.m < 2 * kTileRows * team_size ||
+         largest_share(panels, threads) <= kUneven * largest_share(g.m, threads);
+}
+
+// Threads share the panels or the rows. No element is computed by two.
 void multiply(const Gemm& g, const Backend& backend, int threads) {
   const std::size_t panels = (g.n + backend.panel - 1) / backend.panel;
   const double work =
@@ -234,8 +253,8 @@ void multiply(const Gemm& g, const Backend& backend, int threads) {
   const std::size_t row_tiles = (g.m + kTileRows - 1) / kTileRows;
   const double useful =
       std::min(1 + work / kWorkPerThread, static_cast<double>(std::max(panels, row_tiles)));
-  threads = std::min(threads, static_cast<int>(useful));
-  const bool by_panels = panels >= static_cast<std::size_t>(threads);
+  threads = static_cast<int>(std::min(static_cast<double>(threads), useful));
+  const bool by_panels = shares_panels(g, panels, threads);
   parallel(threads, [&](const Team& team) {
     const Range whole_rows{0, g.m};
     const Range whole_panels{0, panels};
