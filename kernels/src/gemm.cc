@@ -245,23 +245,34 @@ bool shares_panels(const Gemm& g, std::size_t panels, int threads) {
          largest_share(panels, threads) <= kUneven * largest_share(g.m, threads);
 }
 
-// Threads share the panels or the rows. No element is computed by two.
-void multiply(const Gemm& g, const Backend& backend, int threads) {
-  const std::size_t panels = (g.n + backend.panel - 1) / backend.panel;
+// As many of `threads` as the work pays for.
+int useful_threads(const Gemm& g, std::size_t panels, int threads) {
   const double work =
       static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
   const std::size_t row_tiles = (g.m + kTileRows - 1) / kTileRows;
   const double useful =
       std::min(1 + work / kWorkPerThread, static_cast<double>(std::max(panels, row_tiles)));
-  threads = static_cast<int>(std::min(static_cast<double>(threads), useful));
+  return static_cast<int>(std::min(static_cast<double>(threads), useful));
+}
+
+// A part of the product, on this thread.
+void multiply_part(const Gemm& g, const Backend& backend, Range rows, Range panels) {
+  if (is_gemv(g, backend)) return multiply_row(g, backend, panels);
+  BlockProduct(g, backend, source_of_b(g, backend, rows), rows, panels).run();
+}
+
+// Threads share the panels or the rows. No element is computed by two.
+void multiply(const Gemm& g, const Backend& backend, int threads) {
+  const std::size_t panels = g.n <= backend.panel ? 1 : (g.n + backend.panel - 1) / backend.panel;
+  const Range all_rows{0, g.m};
+  const Range all_panels{0, panels};
+  if (threads > 1) threads = useful_threads(g, panels, threads);
+  if (threads == 1) return multiply_part(g, backend, all_rows, all_panels);
   const bool by_panels = shares_panels(g, panels, threads);
   parallel(threads, [&](const Team& team) {
-    const Range whole_rows{0, g.m};
-    const Range whole_panels{0, panels};
-    const Range rows = by_panels ? whole_rows : share(g.m, team.index(), team.size());
-    const Range mine = by_panels ? share(panels, team.index(), team.size()) : whole_panels;
-    if (is_gemv(g, backend)) return multiply_row(g, backend, mine);
-    BlockProduct(g, backend, source_of_b(g, backend, rows), rows, mine).run();
+    const Range rows = by_panels ? all_rows : share(g.m, team.index(), team.size());
+    const Range mine = by_panels ? share(panels, team.index(), team.size()) : all_panels;
+    multiply_part(g, backend, rows, mine);
   });
 }
 

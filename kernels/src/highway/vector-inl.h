@@ -20,15 +20,17 @@
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-struct HighwayVector {
-  // Not more than kVirtualLanes: the sums of a softmax are defined over that many.
-  using D = hn::CappedTag<float, kVirtualLanes>;
+template <std::size_t kMaxLanes>
+struct HighwayVectorOf {
+  using D = hn::CappedTag<float, kMaxLanes>;
   using DI = hn::RebindToSigned<D>;
   using V = hn::Vec<D>;
 
   static constexpr bool kFused = HWY_NATIVE_FMA != 0;
   // Whether `scale` is there.
-  static constexpr bool kHasScale = LOCKSTEP_AVX512 != 0;
+  static constexpr bool kHasScale = LOCKSTEP_AVX512 && kMaxLanes == kVirtualLanes;
+  // Vectors of half the length where they take half the time, else the same.
+  using Half = HighwayVectorOf<LOCKSTEP_AVX512 ? kVirtualLanes / 2 : kMaxLanes>;
   // 0 where the compiler does not know it.
   static constexpr std::size_t kLanes = HWY_HAVE_SCALABLE ? 0 : hn::MaxLanes(D());
   // Vectors per panel: what kTileRows rows of accumulators leave registers for.
@@ -151,3 +153,6 @@ struct HighwayVector {
     return hn::BitCast(D(), hn::Sub(hn::BitCast(DI(), a), hn::BitCast(DI(), b)));
   }
 };
+
+// Not more than kVirtualLanes: the sums of a softmax are defined over that many.
+using HighwayVector = HighwayVectorOf<kVirtualLanes>;

@@ -4,51 +4,94 @@
 // vector interface of the backend. Vectors may have no size known to the compiler (SVE), so they
 // are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
-// The last vector of a tile's columns can be partial; the others are whole.
+// The last vector of a tile's columns: `count` of them stand in it, and if they do not fill it, it
+// is partial. Where they fill at most half of a vector of S, its interface may be another, L, of
+// vectors of half the length.
 struct LastVector {
-  std::size_t count;  // columns in it, 1 .. lanes
+  std::size_t count;
   bool partial;
 };
 
-template <class S, bool kIsLast>
-LOCKSTEP_INLINE typename S::V load_vector(const float* p, LastVector last) {
-  if constexpr (kIsLast) {
-    if (last.partial) return S::load_n(p, last.count);
-  }
+template <std::size_t kVecs, std::size_t kIndex>
+inline constexpr bool kIsLast = kIndex % kVecs + 1 == kVecs;
+
+// The interface of accumulator kIndex of a tile of kVecs vectors per row.
+template <class S, class L, std::size_t kVecs, std::size_t kIndex>
+using InterfaceOf = std::conditional_t<kIsLast<kVecs, kIndex>, L, S>;
+
+template <class S, bool kPartial>
+LOCKSTEP_INLINE typename S::V load_vector(const float* p, std::size_t count) {
+  if constexpr (kPartial) return S::load_n(p, count);
   return S::load(p);
 }
 
-template <class S, bool kIsLast>
-LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, LastVector last) {
-  if constexpr (kIsLast) {
-    if (last.partial) return S::store_n(x, p, last.count);
-  }
+template <class S, bool kPartial>
+LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, std::size_t count) {
+  if constexpr (kPartial) return S::store_n(x, p, count);
   S::store(x, p);
 }
 
-// Where accumulator kIndex of a tile of kVecs vectors per row stands.
-template <class S, std::size_t kVecs, std::size_t kIndex>
-struct Place {
-  static constexpr bool kIsLast = kIndex % kVecs + 1 == kVecs;
-  template <class T>
-  static LOCKSTEP_INLINE T* in(T* matrix, std::size_t first_row, std::ptrdiff_t stride) {
-    return row_of(matrix, first_row + kIndex / kVecs, stride) + kIndex % kVecs * S::lanes();
+// Where the accumulators of a tile of kVecs vectors per row stand, one after another: a pointer
+// that goes from row to row, since g++ keeps the addresses of all in registers that it does not
+// have.
+template <class S, std::size_t kVecs, class T>
+class Places {
+ public:
+  LOCKSTEP_INLINE Places(T* matrix, std::size_t first_row, std::ptrdiff_t row_stride)
+      : row_(row_of(matrix, first_row, row_stride)), row_stride_(row_stride) {}
+
+  // Called for kIndex = 0, 1, ... in turn.
+  template <std::size_t kIndex>
+  LOCKSTEP_INLINE T* next() {
+    T* vector = row_ + kIndex % kVecs * S::lanes();
+    if constexpr (kIsLast<kVecs, kIndex>) row_ += row_stride_;
+    return vector;
   }
+
+ private:
+  T* row_;
+  std::ptrdiff_t row_stride_;
 };
 
-template <class S, class Place>
-LOCKSTEP_INLINE typename S::V start_value(const GemmStrip& g, std::size_t row, LastVector last) {
-  const float* start = Place::in(g.start, row, g.start_row_stride);
-  return S::mul(S::set(g.beta), load_vector<S, Place::kIsLast>(start, last));
+template <class S>
+LOCKSTEP_INLINE typename S::V start_value(typename S::V start, float beta) {
+  return S::mul(S::set(beta), start);
 }
 
-// 1 - h^2, the derivative of tanh where its value is h.
-template <class S, class Place>
-LOCKSTEP_INLINE typename S::V tanh_derivative(const GemmStrip& g, std::size_t row,
-                                              LastVector last) {
-  const float* p = Place::in(g.h, row, g.h_row_stride);
-  const typename S::V h = load_vector<S, Place::kIsLast>(p, last);
-  return S::neg_fma(h, h, S::set(1.0f));
+template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
+LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t last_count,
+                                std::index_sequence<I...>, Acc&... acc) {
+  Places<S, kVecs, const float> start(g.start, row, g.start_row_stride);
+  const float beta = g.beta;
+  ((acc = start_value<InterfaceOf<S, L, kVecs, I>>(
+        load_vector < InterfaceOf<S, L, kVecs, I>, kPartial && kIsLast < kVecs,
+        I >> (start.template next<I>(), last_count), beta)),
+   ...);
+}
+
+// `gradient` times the derivative of tanh where its value is h, which is 1 - h^2.
+template <class S>
+LOCKSTEP_INLINE typename S::V tanh_gradient(typename S::V gradient, typename S::V h) {
+  return S::mul(gradient, S::neg_fma(h, h, S::set(1.0f)));
+}
+
+template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
+LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
+                                            std::size_t last_count, std::index_sequence<I...>,
+                                            Acc&... acc) {
+  Places<S, kVecs, const float> h(g.h, row, g.h_row_stride);
+  ((acc = tanh_gradient<InterfaceOf<S, L, kVecs, I>>(acc, load_vector < InterfaceOf<S, L, kVecs, I>,
+                                                     kPartial && kIsLast < kVecs,
+                                                     I >> (h.template next<I>(), last_count))),
+   ...);
+}
+
+template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
+LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size_t last_count,
+                                  std::index_sequence<I...>, Acc... acc) {
+  Places<S, kVecs, float> c(g.c, row, g.c_row_stride);
+  (store_vector < InterfaceOf<S, L, kVecs, I>, kPartial && kIsLast < kVecs,
+   I >> (acc, c.template next<I>(), last_count), ...);
 }
 
 // How a tile reads b.
@@ -65,22 +108,21 @@ inline constexpr std::size_t kFloatsPerLine = 16;
 inline constexpr std::ptrdiff_t kFetchAhead = 16;
 
 // Vector kIndex of a row of b.
-template <class S, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
-LOCKSTEP_INLINE typename S::V b_vector(const float* b, LastVector last) {
-  const float* p = b + kIndex % kVecs * S::lanes();
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
+LOCKSTEP_INLINE auto b_vector(const float* b, std::size_t last_count) {
   constexpr bool kMasked = kRead == ReadB::masked || kRead == ReadB::copying;
-  if constexpr (kMasked && kIndex % kVecs + 1 == kVecs) return S::load_n(p, last.count);
-  return S::load(p);
+  return load_vector < InterfaceOf<S, L, kVecs, kIndex>, kMasked && kIsLast < kVecs,
+         kIndex >> (b + kIndex % kVecs * S::lanes(), last_count);
 }
 
 // One row of b to its copy. The compiler merges the loads with those of the products.
 template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
-LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to, LastVector last,
-                            std::index_sequence<I...>) {
+LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to,
+                            std::size_t last_count, std::index_sequence<I...>) {
   for (std::size_t j = 0; j < kVecs * S::lanes(); j += kFloatsPerLine) {
     __builtin_prefetch(b + kFetchAhead * stride + j);
   }
-  (S::store(b_vector<S, kRead, kVecs, I>(b, last), to + I * S::lanes()), ...);
+  (S::store(b_vector<S, S, kRead, kVecs, I>(b, last_count), to + I * S::lanes()), ...);
 }
 
 // A column of lines that a tile brings into cache.
@@ -89,13 +131,24 @@ struct Fetch {
   std::ptrdiff_t stride;
 };
 
+template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
+LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_t last_count,
+                                 std::index_sequence<I...> each, Acc... acc) {
+  if (g.epilogue == Epilogue::tanh_gradient) {
+    multiply_by_derivative<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
+  }
+  store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
+}
+
 // One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
 // merges the equal loads and broadcasts of one step of k, so each stands in a register once.
-template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I, class... V>
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
-                               std::index_sequence<I...>, V... acc) {
-  if (g.start != nullptr) {
-    ((acc = start_value<S, Place<S, kVecs, I>>(g, row, last)), ...);
+                               std::index_sequence<I...> each, Acc... acc) {
+  if (g.start != nullptr && last.partial) {
+    load_start<S, L, true, kVecs>(g, row, last.count, each, acc...);
+  } else if (g.start != nullptr) {
+    load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
   }
   // Not read through g: after a store to the copy the compiler would load them all again.
   const std::size_t k = g.k;
@@ -111,35 +164,34 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
       fetch.line += fetch.stride;
     }
     if constexpr (kRead == ReadB::copying) {
-      copy_b<S, kRead, kVecs>(b, b_k_stride, copy, last, std::make_index_sequence<kVecs>());
+      copy_b<S, kRead, kVecs>(b, b_k_stride, copy, last.count, std::make_index_sequence<kVecs>());
       copy += S::kPanelVectors * S::lanes();
     }
-    ((acc = S::fma(S::set(*row_of(a, I / kVecs, a_row_stride)),
-                   b_vector<S, kRead, kVecs, I>(b, last), acc)),
+    ((acc = InterfaceOf<S, L, kVecs, I>::fma(
+          InterfaceOf<S, L, kVecs, I>::set(*row_of(a, I / kVecs, a_row_stride)),
+          b_vector<S, L, kRead, kVecs, I>(b, last.count), acc)),
      ...);
     a += a_k_stride;
     b += b_k_stride;
   }
-  if (g.epilogue == Epilogue::tanh) {
-    ((acc = tanh<S>(acc)), ...);
-  } else if (g.epilogue == Epilogue::tanh_gradient) {
-    ((acc = S::mul(acc, tanh_derivative<S, Place<S, kVecs, I>>(g, row, last))), ...);
+  if (g.epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
+  if (last.partial) {
+    finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
+  } else {
+    finish_tile<S, L, false, kVecs>(g, row, last.count, each, acc...);
   }
-  (store_vector<S, Place<S, kVecs, I>::kIsLast>(
-       acc, Place<S, kVecs, I>::in(g.c, row, g.c_row_stride), last),
-   ...);
 }
 
-template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each) {
-  gemm_tile<S, kRead, kVecs>(g, row, last, fetch, each, (static_cast<void>(I), S::zero())...);
+  gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, each, InterfaceOf<S, L, kVecs, I>::zero()...);
 }
 
-template <class S, ReadB kRead, std::size_t kRows, std::size_t kVecs>
+template <class S, class L, ReadB kRead, std::size_t kRows, std::size_t kVecs>
 LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
                                  Fetch fetch) {
-  gemm_tile<S, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
+  gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
 }
 
 // The next tile's part of c, which else would be waited for at its begin or end.
@@ -152,16 +204,16 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
 }
 
 // The tile of `height` rows, of which each is an instance of its own.
-template <class S, ReadB kRead, std::size_t kVecs>
+template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
-  if (height == 6) return gemm_tile<S, kRead, 6, kVecs>(g, row, last, fetch);
-  if (height == 5) return gemm_tile<S, kRead, 5, kVecs>(g, row, last, fetch);
+  if (height == 6) return gemm_tile<S, L, kRead, 6, kVecs>(g, row, last, fetch);
+  if (height == 5) return gemm_tile<S, L, kRead, 5, kVecs>(g, row, last, fetch);
   if constexpr (kRead == ReadB::whole || kRead == ReadB::masked) {
-    if (height == 4) return gemm_tile<S, kRead, 4, kVecs>(g, row, last, fetch);
-    if (height == 3) return gemm_tile<S, kRead, 3, kVecs>(g, row, last, fetch);
-    if (height == 2) return gemm_tile<S, kRead, 2, kVecs>(g, row, last, fetch);
-    gemm_tile<S, kRead, 1, kVecs>(g, row, last, fetch);
+    if (height == 4) return gemm_tile<S, L, kRead, 4, kVecs>(g, row, last, fetch);
+    if (height == 3) return gemm_tile<S, L, kRead, 3, kVecs>(g, row, last, fetch);
+    if (height == 2) return gemm_tile<S, L, kRead, 2, kVecs>(g, row, last, fetch);
+    gemm_tile<S, L, kRead, 1, kVecs>(g, row, last, fetch);
   }
 }
 
@@ -171,7 +223,7 @@ LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
 }
 
 // Rows from `row` on, of the tiles still to do.
-template <class S, ReadB kRead, std::size_t kVecs>
+template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
   // A strip of c that does not stay in the first-level cache by itself.
   const bool fetches_c =
@@ -181,10 +233,10 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector l
     if (fetches_c) prefetch_c(g, row + height);
     const bool fetches =
         g.next_b != nullptr && tile * kFloatsPerLine < g.cols && height >= kTileRows - 1;
-    if (kRead == ReadB::whole && fetches) {
-      gemm_tile_of<S, ReadB::fetching, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
+    if (kRead == ReadB::whole && std::is_same_v<S, L> && fetches) {
+      gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
     } else {
-      gemm_tile_of<S, kRead, kVecs>(height, g, row, last, {});
+      gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
     }
     row += height;
   }
@@ -196,22 +248,34 @@ LOCKSTEP_INLINE void gemm_rows_copying_b(const GemmStrip& g, LastVector last) {
   const std::size_t height = tile_height(g.rows);
   // Where there is nothing to fetch, a line that is on its way.
   const Fetch fetch = g.next_b != nullptr ? fetch_of_tile(g, 0) : Fetch{g.b, g.b_k_stride};
-  gemm_tile_of<S, ReadB::copying, kVecs>(height, g, 0, last, fetch);
+  gemm_tile_of<S, S, ReadB::copying, kVecs>(height, g, 0, last, fetch);
   GemmStrip rest = g;
   rest.b = g.b_copy;
   rest.b_k_stride = static_cast<std::ptrdiff_t>(S::kPanelVectors * S::lanes());
-  gemm_rows<S, ReadB::whole, kVecs>(rest, height, last);
+  gemm_rows<S, S, ReadB::whole, kVecs>(rest, height, last);
+}
+
+template <class S, class L, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g, std::size_t last_count) {
+  const LastVector last{last_count, last_count != L::lanes()};
+  if constexpr (S::kMasks) {
+    if (g.b_copy != nullptr) return gemm_rows_copying_b<S, kVecs>(g, last);
+    if (last.partial && !g.b_is_padded) {
+      return gemm_rows<S, L, ReadB::masked, kVecs>(g, 0, last);
+    }
+  }
+  gemm_rows<S, L, ReadB::whole, kVecs>(g, 0, last);
 }
 
 template <class S, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
-  const std::size_t count = g.cols - (kVecs - 1) * S::lanes();
-  const LastVector last{count, count != S::lanes()};
-  if constexpr (S::kMasks) {
-    if (g.b_copy != nullptr) return gemm_rows_copying_b<S, kVecs>(g, last);
-    if (last.partial && !g.b_is_padded) return gemm_rows<S, ReadB::masked, kVecs>(g, 0, last);
+  const std::size_t last_count = g.cols - (kVecs - 1) * S::lanes();
+  if constexpr (!std::is_same_v<S, typename S::Half>) {
+    if (last_count <= S::Half::lanes() && g.b_copy == nullptr) {
+      return gemm_vectors<S, typename S::Half, kVecs>(g, last_count);
+    }
   }
-  gemm_rows<S, ReadB::whole, kVecs>(g, 0, last);
+  gemm_vectors<S, S, kVecs>(g, last_count);
 }
 
 template <class S>

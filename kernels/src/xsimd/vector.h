@@ -29,10 +29,13 @@ struct XsimdVector {
   using I = xsimd::batch<std::int32_t, Arch>;
 
   static constexpr std::size_t kLanes = V::size;
+  // AVX-512 is where intrinsics below are for 16 lanes.
+  static constexpr bool kHasScale = kLanes == 16;
 #if defined(__AVX512F__)
-  static constexpr bool kHasScale = true;
+  // Vectors of half the length where they take half the time, else the same.
+  using Half = XsimdVector<xsimd::fma3<xsimd::avx2>>;
 #else
-  static constexpr bool kHasScale = false;
+  using Half = XsimdVector;
 #endif
 #if defined(__x86_64__)
   static constexpr bool kFused = kLanes > 4;
@@ -59,7 +62,11 @@ struct XsimdVector {
   // 14 share exists.
   static LOCKSTEP_INLINE V load_n(const float* p, std::size_t n, float fill = 0) {
 #if defined(__AVX512F__)
-    return V(_mm512_mask_loadu_ps(set(fill), static_cast<__mmask16>((1u << n) - 1), p));
+    const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
+    if constexpr (kLanes == 16) return V(_mm512_mask_loadu_ps(set(fill), first_n, p));
+    if constexpr (kLanes == 8) {
+      return V(_mm256_mask_loadu_ps(set(fill), static_cast<__mmask8>(first_n), p));
+    }
 #elif defined(__AVX2__)
     const __m256 loaded = _mm256_maskload_ps(p, first_n(n));
     return V(_mm256_blendv_ps(set(fill), loaded, _mm256_castsi256_ps(first_n(n))));
@@ -72,7 +79,9 @@ struct XsimdVector {
   }
   static LOCKSTEP_INLINE void store_n(V x, float* p, std::size_t n) {
 #if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), x);
+    const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
+    if constexpr (kLanes == 16) _mm512_mask_storeu_ps(p, first_n, x);
+    if constexpr (kLanes == 8) _mm256_mask_storeu_ps(p, static_cast<__mmask8>(first_n), x);
 #elif defined(__AVX2__)
     store_pieces(x, p, n);
 #else
@@ -92,16 +101,16 @@ struct XsimdVector {
   // xsimd 8's fma on AVX-512 is x * y + z, which is fused only if the compiler contracts.
   static LOCKSTEP_INLINE V fma(V a, V b, V c) {
 #if defined(__AVX512F__)
-    return V(_mm512_fmadd_ps(a, b, c));
-#else
-    return xsimd::fma(a, b, c);
+    if constexpr (kLanes == 16) return V(_mm512_fmadd_ps(a, b, c));
 #endif
+    return xsimd::fma(a, b, c);
   }
   // c - a * b
   static LOCKSTEP_INLINE V neg_fma(V a, V b, V c) {
 #if defined(__AVX512F__)
-    return V(_mm512_fnmadd_ps(a, b, c));
-#elif defined(__aarch64__)
+    if constexpr (kLanes == 16) return V(_mm512_fnmadd_ps(a, b, c));
+#endif
+#if defined(__aarch64__)
     return V(vfmsq_f32(c, a, b));
 #else
     return xsimd::fnma(a, b, c);
@@ -117,19 +126,17 @@ struct XsimdVector {
   // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
   // second operand then.
   static LOCKSTEP_INLINE V at_most(V x, float limit) {
-#if defined(__AVX512F__)
-    return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
-#elif defined(__AVX2__)
-    return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
+#if defined(__AVX2__)
+    if constexpr (kLanes == 16) return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
+    if constexpr (kLanes == 8) return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
 #else
     return select_greater(x, set(limit), set(limit), x);
 #endif
   }
   static LOCKSTEP_INLINE V at_least(V x, float limit) {
-#if defined(__AVX512F__)
-    return V(_mm512_max_ps(_mm512_set1_ps(limit), x));
-#elif defined(__AVX2__)
-    return V(_mm256_max_ps(_mm256_set1_ps(limit), x));
+#if defined(__AVX2__)
+    if constexpr (kLanes == 16) return V(_mm512_max_ps(_mm512_set1_ps(limit), x));
+    if constexpr (kLanes == 8) return V(_mm256_max_ps(_mm256_set1_ps(limit), x));
 #else
     return select_greater(set(limit), x, set(limit), x);
 #endif
@@ -137,10 +144,13 @@ struct XsimdVector {
 
   // The entry that the low three bits of `index` choose.
   static LOCKSTEP_INLINE V lookup(const LookupTable& table, V index) {
-#if defined(__AVX512F__)
-    return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
-#elif defined(__AVX2__)
-    return V(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entry), _mm256_castps_si256(index)));
+#if defined(__AVX2__)
+    if constexpr (kLanes == 16) {
+      return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
+    }
+    if constexpr (kLanes == 8) {
+      return V(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entry), _mm256_castps_si256(index)));
+    }
 #elif defined(__aarch64__)
     const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index), vdupq_n_u32(7));
     // Bytes 4 i to 4 i + 3 of the table.
