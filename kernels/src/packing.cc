@@ -1,6 +1,7 @@
 #include "packing.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace lockstep {
 namespace {
@@ -17,18 +18,57 @@ void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std
   }
 }
 
-// In squares that stay in the first-level cache, since one side is always read or written across.
+// Four floats, which every target has without being asked; both compilers know the notation.
+using Quad [[gnu::vector_size(16)]] = float;
+constexpr std::size_t kQuad = 4;
+
+Quad load(const float* p) {
+  Quad x;
+  std::memcpy(&x, p, sizeof x);
+  return x;
+}
+
+void store(Quad x, float* p) { std::memcpy(p, &x, sizeof x); }
+
+// panel[p][j] = alpha * b[j][p] for a square of four. In twelve instructions, most of them shuffles
+// of which cores do one or two per cycle.
+void transpose_quads(float alpha, const float* b, std::size_t ldb, std::size_t width,
+                     float* panel) {
+  const Quad r0 = load(b) * alpha;
+  const Quad r1 = load(b + ldb) * alpha;
+  const Quad r2 = load(b + 2 * ldb) * alpha;
+  const Quad r3 = load(b + 3 * ldb) * alpha;
+  const Quad even01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+  const Quad even23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+  const Quad odd01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+  const Quad odd23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+  store(__builtin_shufflevector(even01, even23, 0, 1, 4, 5), panel);
+  store(__builtin_shufflevector(even01, even23, 2, 3, 6, 7), panel + width);
+  store(__builtin_shufflevector(odd01, odd23, 0, 1, 4, 5), panel + 2 * width);
+  store(__builtin_shufflevector(odd01, odd23, 2, 3, 6, 7), panel + 3 * width);
+}
+
+// As many columns of the panel as fill a cache line, which is then written while it is at hand; and
+// no more rows of b side by side than hardware prefetchers follow.
+constexpr std::size_t kStrip = 16;
+
 void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                   std::size_t width, float* panel) {
-  constexpr std::size_t kSquare = 16;
-  for (std::size_t p0 = 0; p0 < k; p0 += kSquare) {
-    const std::size_t p1 = std::min(k, p0 + kSquare);
-    for (std::size_t j = 0; j < cols; ++j) {
-      for (std::size_t p = p0; p < p1; ++p) panel[p * width + j] = alpha * b[j * ldb + p];
+  const std::size_t whole_k = k - k % kQuad;
+  const std::size_t whole_cols = cols - cols % kQuad;
+  for (std::size_t strip = 0; strip < whole_cols; strip += kStrip) {
+    const std::size_t end = std::min(strip + kStrip, whole_cols);
+    for (std::size_t p = 0; p < whole_k; p += kQuad) {
+      for (std::size_t j = strip; j < end; j += kQuad) {
+        transpose_quads(alpha, b + j * ldb + p, ldb, width, panel + p * width + j);
+      }
     }
-    for (std::size_t p = p0; p < p1; ++p) {
-      std::fill(panel + p * width + cols, panel + (p + 1) * width, 0.0f);
+  }
+  for (std::size_t p = 0; p < k; ++p, panel += width) {
+    for (std::size_t j = p < whole_k ? whole_cols : 0; j < cols; ++j) {
+      panel[j] = alpha * b[j * ldb + p];
     }
+    std::fill(panel + cols, panel + width, 0.0f);
   }
 }
 
