@@ -30,6 +30,10 @@ constexpr std::size_t kPanelsTogether = 16;
 // Up to this size B is read where it stands: it stays in the second-level cache by itself.
 constexpr std::size_t kResidentBytes = 256 * 1024;
 
+// So it is where so few rows use it that no copy pays: two tiles, the second of which finds a panel
+// in the second-level cache (8x1024x1024 took 1.6 times as long with B packed first).
+constexpr std::size_t kRowsInPlace = 2 * kTileRows;
+
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
 // Columns of such a product at a time: 16 KiB of C, which stay in the first-level cache.
@@ -84,7 +88,9 @@ bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(flo
 SourceOfB source_of_b(const Gemm& g, const Backend& backend, Range rows) {
   if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return SourceOfB::packed;
   if (!backend.exact_b && g.n % backend.lanes != 0) return SourceOfB::packed;
-  if (!exceeds(g, kResidentBytes) || rows.end - rows.begin <= kTileRows) return SourceOfB::in_place;
+  if (!exceeds(g, kResidentBytes) || rows.end - rows.begin <= kRowsInPlace) {
+    return SourceOfB::in_place;
+  }
   if (!backend.exact_b) return SourceOfB::packed;
   const bool copies = copies_b(std::min(rows.end - rows.begin, kRowBlock));
   return copies ? SourceOfB::copied : SourceOfB::packed;
@@ -176,24 +182,36 @@ class BlockProduct {
   [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t p,
                                 std::size_t depth) const {
     const bool plain_a = g_.transpose_a == Transpose::no;
-    GemmStrip s{};
-    s.rows = rows.end - rows.begin;
-    s.cols = columns(panel);
-    s.k = depth;
-    s.a_row_stride = plain_a ? static_cast<std::ptrdiff_t>(g_.lda) : 1;
-    s.a_k_stride = plain_a ? 1 : static_cast<std::ptrdiff_t>(g_.lda);
-    s.a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * s.a_row_stride +
-          static_cast<std::ptrdiff_t>(p) * s.a_k_stride;
-    s.b = b_at(p, panel);
-    s.b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb);
-    s.b_is_padded = g_.b_is_padded || s.cols % backend_.lanes == 0;
-    s.c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
-    s.c_row_stride = static_cast<std::ptrdiff_t>(g_.ldc);
-    // Later blocks of k go on from the partial sums in C.
-    s.start = p == 0 && g_.beta == 0.0f ? nullptr : s.c;
-    s.start_row_stride = s.c_row_stride;
-    s.beta = p == 0 ? g_.beta : 1.0f;
-    return s;
+    const auto lda = static_cast<std::ptrdiff_t>(g_.lda);
+    const std::ptrdiff_t a_row_stride = plain_a ? lda : 1;
+    const std::ptrdiff_t a_k_stride = plain_a ? 1 : lda;
+    const std::size_t cols = columns(panel);
+    float* c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
+    const auto ldc = static_cast<std::ptrdiff_t>(g_.ldc);
+    // Every field is named, here and below: clearing the whole first takes longer than a small
+    // tile.
+    return {.rows = rows.end - rows.begin,
+            .cols = cols,
+            .k = depth,
+            .a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * a_row_stride +
+                 static_cast<std::ptrdiff_t>(p) * a_k_stride,
+            .a_row_stride = a_row_stride,
+            .a_k_stride = a_k_stride,
+            .b = b_at(p, panel),
+            .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
+            .b_is_padded = g_.b_is_padded || cols == backend_.panel || cols % backend_.lanes == 0,
+            .b_copy = nullptr,
+            .next_b = nullptr,
+            .next_b_k_stride = 0,
+            // Later blocks of k go on from the partial sums in C.
+            .start = p == 0 && g_.beta == 0.0f ? nullptr : c,
+            .start_row_stride = ldc,
+            .beta = p == 0 ? g_.beta : 1.0f,
+            .c = c,
+            .c_row_stride = ldc,
+            .epilogue = Epilogue::none,
+            .h = nullptr,
+            .h_row_stride = 0};
   }
 
   const Gemm& g_;
@@ -375,27 +393,28 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
           "start_stride is shorter than a row of start");
   const Backend& backend = b.storage_->backend;
   note_backend(backend);
-  GemmStrip s{};
-  s.rows = g.m;
-  s.k = b.k();
-  s.a = g.a;
-  s.a_row_stride = static_cast<std::ptrdiff_t>(g.lda);
-  s.a_k_stride = 1;
-  s.b_k_stride = static_cast<std::ptrdiff_t>(backend.panel);
-  s.b_is_padded = true;
-  s.start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride);
-  s.beta = 1.0f;
-  s.c_row_stride = static_cast<std::ptrdiff_t>(g.ldc);
-  s.epilogue = g.epilogue;
-  s.h_row_stride = static_cast<std::ptrdiff_t>(g.ldh);
   for (std::size_t p = first_panel; p < last_panel; ++p) {
     const std::size_t column = p * backend.panel;
-    s.cols = std::min(backend.panel, b.n() - column);
-    s.b = b.storage_->panels.data() + p * b.k() * backend.panel;
-    s.start = g.start == nullptr ? nullptr : g.start + column;
-    s.c = g.c + column;
-    s.h = g.h == nullptr ? nullptr : g.h + column;
-    run_in_depth_blocks(backend, s);
+    run_in_depth_blocks(backend, {.rows = g.m,
+                                  .cols = std::min(backend.panel, b.n() - column),
+                                  .k = b.k(),
+                                  .a = g.a,
+                                  .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
+                                  .a_k_stride = 1,
+                                  .b = b.storage_->panels.data() + p * b.k() * backend.panel,
+                                  .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                                  .b_is_padded = true,
+                                  .b_copy = nullptr,
+                                  .next_b = nullptr,
+                                  .next_b_k_stride = 0,
+                                  .start = g.start == nullptr ? nullptr : g.start + column,
+                                  .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
+                                  .beta = 1.0f,
+                                  .c = g.c + column,
+                                  .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
+                                  .epilogue = g.epilogue,
+                                  .h = g.h == nullptr ? nullptr : g.h + column,
+                                  .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
   }
 }
 

@@ -1,0 +1,45 @@
+// LIBXSMM 2: a kernel generated for the very product, once and outside the timing. It is made for
+// small products and does no blocking, so large ones are not its field.
+#include <libxsmm.h>
+
+#include "peers/peer.h"
+
+namespace lockstep::bench {
+namespace {
+
+class Libxsmm : public Contender {
+ public:
+  [[nodiscard]] std::string name() const override { return "libxsmm"; }
+  [[nodiscard]] std::string about() const override {
+    return std::string(LIBXSMM_VERSION) + ", target " + libxsmm_get_target_arch();
+  }
+  [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
+    return kernel == Kernel::gemm && threads == 1;
+  }
+
+  // Its matrices are column-major, so C^T = B^T A^T.
+  Task gemm(Kernel /*layout*/, const GemmOperands& o, int /*threads*/) override {
+    const auto size = [](std::size_t n) { return static_cast<libxsmm_blasint>(n); };
+    const libxsmm_gemm_shape shape = libxsmm_create_gemm_shape(
+        size(o.n), size(o.m), size(o.k), size(o.ldb), size(o.lda), size(o.ldc),
+        LIBXSMM_DATATYPE_F32, LIBXSMM_DATATYPE_F32, LIBXSMM_DATATYPE_F32, LIBXSMM_DATATYPE_F32);
+    const libxsmm_gemmfunction kernel =
+        libxsmm_dispatch_gemm(shape, LIBXSMM_GEMM_FLAG_BETA_0, LIBXSMM_GEMM_PREFETCH_NONE);
+    if (kernel == nullptr) return {};
+    libxsmm_gemm_param operands{};
+    operands.a.primary = const_cast<float*>(o.b);
+    operands.b.primary = const_cast<float*>(o.a);
+    operands.c.primary = o.c;
+    return [kernel, operands] { kernel(&operands); };
+  }
+};
+
+}  // namespace
+}  // namespace lockstep::bench
+
+void lockstep_add_peers(lockstep::bench::Contenders& contenders,
+                        const lockstep::bench::PeerOptions& options) {
+  libxsmm_init();
+  if (options.lanes < 16) libxsmm_set_target_arch("hsw");
+  contenders.push_back(std::make_unique<lockstep::bench::Libxsmm>());
+}
