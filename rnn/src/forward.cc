@@ -4,6 +4,11 @@
 
 namespace lockstep {
 
+bool stays_in_cache(const RnnShape& shape) {
+  constexpr std::size_t kResidentWeights = 512 * 1024;
+  return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
+}
+
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team) {
   const Range mine = share(packed.panels(), team.index(), team.size());

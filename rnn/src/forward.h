@@ -12,6 +12,11 @@
 
 namespace lockstep {
 
+// Whether the recurrent weights stay in a core's second-level cache, so that small groups of
+// sequences can read them at every timestep. A constant of the definition of a training step, not a
+// property of the machine.
+[[nodiscard]] bool stays_in_cache(const RnnShape& shape);
+
 // Packs this thread's share of the panels of a matrix.
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team);

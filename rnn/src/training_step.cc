@@ -10,10 +10,6 @@
 namespace lockstep {
 namespace {
 
-// Weights up to this size stay in a core's second-level cache, so that small groups can read them
-// at every timestep; a constant of the definition, not a property of the machine.
-constexpr std::size_t kResidentWeights = 512 * 1024;
-
 // Rows that a group needs to make good use of the register tiles.
 constexpr std::size_t kRowsPerGroup = 8;
 
@@ -22,16 +18,13 @@ constexpr double kWorkPerThread = 400e3;
 
 // A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup rows
 // (all but the smallest), a power of two of them for even shares.
-bool is_dealt(const RnnShape& shape) {
-  return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
-}
 std::size_t group_count(const RnnShape& shape, std::size_t rows) {
   std::size_t count = 1;
-  while (is_dealt(shape) && rows >= 2 * count * kRowsPerGroup) count *= 2;
+  while (stays_in_cache(shape) && rows >= 2 * count * kRowsPerGroup) count *= 2;
   return count;
 }
 std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
-  return is_dealt(shape) ? std::min(max_rows, 2 * kRowsPerGroup) : max_rows;
+  return stays_in_cache(shape) ? std::min(max_rows, 2 * kRowsPerGroup) : max_rows;
 }
 
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
@@ -254,9 +247,9 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
 }
 
 int TrainingStep::team_size(int threads) const {
-  const std::size_t shares = groups_in_use_ > 1 ? groups_in_use_
-                             : is_dealt(shape_) ? 1
-                                                : forward_.recurrent.panels();
+  const std::size_t shares = groups_in_use_ > 1       ? groups_in_use_
+                             : stays_in_cache(shape_) ? 1
+                                                      : forward_.recurrent.panels();
   const double weights = static_cast<double>(shape_.hidden * (shape_.features + shape_.hidden));
   const double work = 3 * static_cast<double>(totals().timesteps) * weights;
   const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
