@@ -78,6 +78,10 @@ class TrainingStep::Group {
     return rows + schedule.offset(schedule.steps()) * forward_.layout.stride;
   }
 
+  // Z, and other memory for it, prepared likewise.
+  [[nodiscard]] float* rows() { return forward_.rows_at(0); }
+  void move_rows(float* rows) { forward_.keep_states_at(rows); }
+
   // States, losses, the gradient of the output layer and the deltas of each sequence's last step.
   void forward(const TrainingStep& step, const Dataset& data, const Team& team) {
     forward_.run(data, step.forward_, team);
@@ -260,8 +264,12 @@ void TrainingStep::run(const RnnParameters& parameters, const Dataset& data,
                        const Team& team) noexcept {
   pack(parameters, team);
   team.barrier();
-  // Both halves of a group at once: its states are still in cache on the way back.
+  // Both halves of a group at once: its states are still in cache on the way back. The groups of a
+  // thread use the same memory one after another, that of the first, so that it stays in cache too.
+  float* memory = nullptr;
   for_my_groups(team, [&](Group& group, const Team& t) {
+    if (memory == nullptr) memory = group.rows();
+    if (memory != group.rows()) group.move_rows(memory);
     group.forward(*this, data, t);
     group.backward(*this, t);
   });
