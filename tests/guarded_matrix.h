@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <span>
@@ -21,11 +22,13 @@ class GuardedMatrix {
         stride_(cols + slack),
         begin_(kMargin + offset),
         storage_(begin_ + rows * stride_ + kMargin, guard()) {
-    fill(std::vector<float>(rows * cols, 0.0f));
+    fill(std::vector<float>(rows * cols));
   }
 
   void fill(std::span<const float> values) {
-    for (std::size_t i = 0; i < rows_ * cols_; ++i) at(i / cols_, i % cols_) = values[i];
+    for (std::size_t i = 0; i < rows_; ++i) {
+      std::ranges::copy(values.subspan(i * cols_, cols_), data() + i * stride_);
+    }
   }
 
   [[nodiscard]] std::size_t rows() const { return rows_; }
@@ -49,17 +52,22 @@ class GuardedMatrix {
   }
 
   [[nodiscard]] bool guards_intact() const {
-    for (std::size_t i = 0; i < storage_.size(); ++i) {
-      const std::size_t inside = i - begin_;  // wraps before the matrix, to a huge number
-      const bool element = inside < rows_ * stride_ && inside % stride_ < cols_;
-      if (!element && !same_bits(storage_[i], guard())) return false;
+    std::size_t begin = 0;  // of the guards before row i
+    for (std::size_t i = 0; i < rows_; ++i) {
+      if (!all_guards(begin, begin_ + i * stride_)) return false;
+      begin = begin_ + i * stride_ + cols_;
     }
-    return true;
+    return all_guards(begin, storage_.size());
   }
 
  private:
   static constexpr std::size_t kMargin = 64;
   static float guard() { return std::bit_cast<float>(std::uint32_t{0x7FC5A5A5}); }
+
+  [[nodiscard]] bool all_guards(std::size_t begin, std::size_t end) const {
+    while (begin < end && same_bits(storage_[begin], guard())) ++begin;
+    return begin == end;
+  }
 
   std::size_t rows_;
   std::size_t cols_;

@@ -369,6 +369,7 @@ void PackedMatrix::pack_panels(Transpose transpose, const float* b, std::size_t 
   require(last <= panels(), "PackedMatrix::pack_panels", "there are not so many panels");
   require(ldb >= (transpose == Transpose::no ? n_ : k_), "PackedMatrix::pack_panels",
           "ldb is shorter than a row of B");
+  require(b != nullptr || k_ == 0 || first >= last, "PackedMatrix::pack_panels", "B is null");
   for (std::size_t p = first; p < last; ++p) {
     const std::size_t width = storage_->backend.panel;
     const std::size_t column = p * width;
@@ -424,6 +425,8 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
   if (n == 0 || k == 0 || first_row >= last_row) return;
   require(ldb >= n && ldc >= n && lda >= last_row, "gemm_accumulate_transposed",
           "a row stride is shorter than a row");
+  require(a != nullptr && b != nullptr && c != nullptr, "gemm_accumulate_transposed",
+          "a matrix is null");
   const Backend& backend = dispatch();
   const Gemm g{
       Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc, true};

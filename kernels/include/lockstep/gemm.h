@@ -51,7 +51,8 @@ class PackedMatrix {
   [[nodiscard]] std::size_t bytes() const;
 
   /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from
-  /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row.
+  /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row
+  /// or `b` is null.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
   /// The same for panels first .. last-1 only, so that threads can share the work.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
@@ -101,7 +102,7 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
 /// weights from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor
 /// allocates; for that, rows of B must be readable up to the next multiple of kAlignedColumns (any
 /// contents). Chain of an element: c, then fused products in the order of k. Throws
-/// std::invalid_argument for a row stride shorter than its row.
+/// std::invalid_argument for a row stride shorter than its row and a null matrix.
 inline constexpr std::size_t kAlignedColumns = 16;
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,
                                 const float* b, std::size_t ldb, float* c, std::size_t ldc,
