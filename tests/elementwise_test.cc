@@ -3,35 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <iostream>
-#include <mutex>
-#include <sstream>
 
 #include "backend_scope.h"
 #include "catch.h"
+#include "elementwise_functions.h"
 #include "guarded_matrix.h"
-#include "lockstep/threads.h"
 
 namespace lockstep {
 namespace {
-
-struct Function {
-  const char* name;
-  void (*kernel)(const float*, float*, std::size_t);
-  double (*exact)(double);
-  double max_ulp;
-  [[nodiscard]] std::vector<float> operator()(const std::vector<float>& x) const {
-    std::vector<float> y(x.size());
-    kernel(x.data(), y.data(), x.size());
-    return y;
-  }
-};
-
-const std::vector<Function> kFunctions{
-    {"tanh", &tanh, [](double x) { return std::tanh(x); }, kTanhMaxUlp},
-    {"exp", &exp, [](double x) { return std::exp(x); }, kExpMaxUlp},
-    {"sigmoid", &sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, kSigmoidMaxUlp},
-    {"relu", &relu, [](double x) { return x < 0 ? 0 : x; }, 0}};
 
 // Where tanh and sigmoid switch or saturate, and where exp overflows, underflows or takes another
 // power of 2^(1/8).
@@ -81,7 +60,7 @@ const std::vector<float>& arguments() {
 }
 
 TEST_CASE("elementwise functions are within the documented error") {
-  for (const Function& f : kFunctions) {
+  for (const ElementwiseFunction& f : kElementwiseFunctions) {
     for (const BackendInfo& backend : backends()) {
       if (!backend.runnable) continue;
       const BackendScope scope(backend.name);
@@ -106,17 +85,20 @@ TEST_CASE("elementwise functions of special values") {
     CAPTURE(name);
     const BackendScope scope(name);
     const std::vector<float> fixed{0.0f, -0.0f, denormal, -denormal, 0x1.fffffcp-127f};
-    CHECK(same_bits(kFunctions[0](fixed), fixed));
-    CHECK(kFunctions[0]({kInfinity, -kInfinity, largest, -largest}) ==
+    CHECK(same_bits(kElementwiseFunctions[0](fixed), fixed));
+    CHECK(kElementwiseFunctions[0]({kInfinity, -kInfinity, largest, -largest}) ==
           std::vector<float>{1, -1, 1, -1});
-    CHECK(same_bits(kFunctions[1]({0.0f, -0.0f, denormal, -kInfinity, kInfinity, 88.73f, -104.0f}),
-                    std::vector<float>{1, 1, 1, 0, kInfinity, kInfinity, 0}));
-    CHECK(same_bits(kFunctions[1]({-103.0f}), std::vector<float>{denormal}));
-    CHECK(same_bits(kFunctions[2]({0.0f, -0.0f, -kInfinity, kInfinity, 20.0f, -104.0f, -103.0f}),
-                    std::vector<float>{0.5f, 0.5f, 0, 1, 1, 0, denormal}));
-    CHECK(same_bits(kFunctions[3]({2.5f, -2.5f, denormal, -denormal, -0.0f, kInfinity, -kInfinity}),
-                    std::vector<float>{2.5f, 0, denormal, 0, -0.0f, kInfinity, 0}));
-    for (const Function& f : kFunctions) CHECK(all_nan(f({kNaN, -kNaN})));
+    CHECK(same_bits(
+        kElementwiseFunctions[1]({0.0f, -0.0f, denormal, -kInfinity, kInfinity, 88.73f, -104.0f}),
+        std::vector<float>{1, 1, 1, 0, kInfinity, kInfinity, 0}));
+    CHECK(same_bits(kElementwiseFunctions[1]({-103.0f}), std::vector<float>{denormal}));
+    CHECK(same_bits(
+        kElementwiseFunctions[2]({0.0f, -0.0f, -kInfinity, kInfinity, 20.0f, -104.0f, -103.0f}),
+        std::vector<float>{0.5f, 0.5f, 0, 1, 1, 0, denormal}));
+    CHECK(same_bits(
+        kElementwiseFunctions[3]({2.5f, -2.5f, denormal, -denormal, -0.0f, kInfinity, -kInfinity}),
+        std::vector<float>{2.5f, 0, denormal, 0, -0.0f, kInfinity, 0}));
+    for (const ElementwiseFunction& f : kElementwiseFunctions) CHECK(all_nan(f({kNaN, -kNaN})));
   }
 }
 
@@ -126,8 +108,8 @@ TEST_CASE("tanh is odd and never beyond one") {
   for (const std::string& name : runnable_backends()) {
     CAPTURE(name);
     const BackendScope scope(name);
-    const std::vector<float> y = kFunctions[0](arguments());
-    std::vector<float> z = kFunctions[0](opposite);
+    const std::vector<float> y = kElementwiseFunctions[0](arguments());
+    std::vector<float> z = kElementwiseFunctions[0](opposite);
     for (float& value : z) value = -value;
     for (std::size_t i = 0; i < y.size(); ++i) {
       if (std::isnan(y[i])) continue;
@@ -153,12 +135,12 @@ TEST_CASE("tanh, exp and sigmoid fall by no more than the documented step across
     const BackendScope scope(name);
     for (std::size_t f = 0; f < 3; ++f) {
       for (const float boundary : kBoundaries) {
-        CAPTURE(name, kFunctions[f].name, boundary);
+        CAPTURE(name, kElementwiseFunctions[f].name, boundary);
         std::vector<float> x;
         for (std::int32_t step = -3000; step < 3000; ++step) x.push_back(step_from(boundary, step));
-        CHECK(largest_fall(kFunctions[f](x)) <= kMonotoneUlp);
+        CHECK(largest_fall(kElementwiseFunctions[f](x)) <= kMonotoneUlp);
         for (float& value : x) value = -value;
-        std::vector<float> y = kFunctions[f](x);
+        std::vector<float> y = kElementwiseFunctions[f](x);
         if (f == 0) {
           for (float& value : y) value = -value;
         } else {
@@ -173,7 +155,7 @@ TEST_CASE("tanh, exp and sigmoid fall by no more than the documented step across
 TEST_CASE("elementwise functions do not depend on position, length, alignment or being in place") {
   constexpr std::size_t kLongest = 70;
   const std::vector<float> x(arguments().end() - kLongest, arguments().end());
-  for (const Function& f : kFunctions) {
+  for (const ElementwiseFunction& f : kElementwiseFunctions) {
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
       std::vector<float> alone;
@@ -197,7 +179,7 @@ TEST_CASE("elementwise functions do not depend on position, length, alignment or
 }
 
 TEST_CASE("elementwise functions give the same bits on every fused backend") {
-  for (const Function& f : kFunctions) {
+  for (const ElementwiseFunction& f : kElementwiseFunctions) {
     std::vector<float> first;
     for (const std::string& name : fused_backends()) {
       CAPTURE(f.name, name);
@@ -212,85 +194,13 @@ TEST_CASE("elementwise functions give the same bits on every fused backend") {
   }
 }
 
-// Worst errors of one function over all floats, by backend.
-class ExhaustiveSearch {
- public:
-  explicit ExhaustiveSearch(const Function& f) : f_(f) {
-    for (const BackendInfo& b : backends()) {
-      if (b.runnable && b.name != "reference") worst_.push_back({b, 0.0, 0.0f});
-    }
-  }
-
-  struct Worst {
-    BackendInfo backend;
-    double error;
-    float at;
-  };
-
-  // One backend at a time is active in a process, so the chunk is large and the exact values, which
-  // cost most, are computed by all threads and once for all backends.
-  const std::vector<Worst>& run() {
-    constexpr std::uint64_t kChunk = 1u << 24;
-    x_.resize(kChunk);
-    y_.resize(kChunk);
-    exact_.resize(kChunk);
-    for (std::uint64_t first = 0; first < 1ull << 32; first += kChunk) {
-      take_chunk(first);
-      if ((first / kChunk + 1) % 64 == 0) {
-        std::cerr << f_.name << ": " << (first >> 30) + 1 << " of 4 quarters done\n";
-      }
-    }
-    return worst_;
-  }
-
- private:
-  void take_chunk(std::uint64_t first) {
-    parallel(resolve_threads(0), [&](const Team& team) {
-      const Range mine = share(x_.size(), team.index(), team.size());
-      for (std::size_t i = mine.begin; i < mine.end; ++i) {
-        x_[i] = std::bit_cast<float>(static_cast<std::uint32_t>(first + i));
-        exact_[i] = f_.exact(static_cast<double>(x_[i]));
-      }
-    });
-    for (Worst& worst : worst_) {
-      const BackendScope scope(worst.backend.name);
-      parallel(resolve_threads(0), [&](const Team& team) { compare_share(team, worst); });
-    }
-  }
-
-  void compare_share(const Team& team, Worst& worst) {
-    const Range mine = share(x_.size(), team.index(), team.size());
-    f_.kernel(x_.data() + mine.begin, y_.data() + mine.begin, mine.end - mine.begin);
-    double error = 0;
-    std::size_t at = mine.begin;
-    for (std::size_t i = mine.begin; i < mine.end; ++i) {
-      const double found = ulp_error(y_[i], exact_[i]);
-      if (found > error) at = i;
-      error = std::max(error, found);
-    }
-    const std::scoped_lock lock(mutex_);
-    if (error > worst.error) worst = {worst.backend, error, x_[at]};
-  }
-
-  Function f_;
-  std::vector<Worst> worst_;
-  std::mutex mutex_;
-  std::vector<float> x_;
-  std::vector<float> y_;
-  std::vector<double> exact_;
-};
-
-TEST_CASE("elementwise functions of all floats are within the documented error",
-          "[.][exhaustive]") {
-  for (const Function& f : kFunctions) {
-    ExhaustiveSearch search(f);
-    for (const auto& [backend, error, at] : search.run()) {
-      std::ostringstream line;
-      line << f.name << " on " << backend.name << ": " << error << " ULP at " << std::hexfloat
-           << at;
-      WARN(line.str());
-      CHECK(error <= f.max_ulp);
-    }
+TEST_CASE("elementwise functions name a null array, unless it is empty") {
+  float x = 1;
+  for (const ElementwiseFunction& f : kElementwiseFunctions) {
+    const std::string message = std::string(f.name) + ": x or y is null";
+    CHECK_THROWS_WITH(f.kernel(nullptr, &x, 1), message);
+    CHECK_THROWS_WITH(f.kernel(&x, nullptr, 1), message);
+    CHECK_NOTHROW(f.kernel(nullptr, nullptr, 0));
   }
 }
 

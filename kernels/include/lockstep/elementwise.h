@@ -23,7 +23,8 @@ inline constexpr int kMonotoneUlp = 1;
 /// y may be x (in place), else they must not overlap. Any alignment. A result depends on its
 /// argument only, never on position or length. tanh(+-0) = +-0, tanh(+-inf) = +-1, NaN gives NaN,
 /// odd, |y| <= 1, denormals come back as they are. Same bits on every backend with fused
-/// multiply-add. Thread-safe, no allocation.
+/// multiply-add. Thread-safe, no allocation. Throws std::invalid_argument for a null array that is
+/// not empty.
 void tanh(const float* x, float* y, std::size_t n);
 
 /// y[i] = exp(x[i]) for i < n; conditions as for tanh. exp(-inf) = +0, exp(+inf) = +inf, +inf where
