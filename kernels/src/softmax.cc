@@ -20,7 +20,16 @@ SoftmaxRows rows_of(std::size_t rows, std::size_t cols, const float* x, std::siz
   return {rows, cols, x, static_cast<std::ptrdiff_t>(ldx), y, static_cast<std::ptrdiff_t>(ldy)};
 }
 
+void require_matrices(const char* function, const SoftmaxRows& s) {
+  const auto cols = static_cast<std::ptrdiff_t>(s.cols);
+  require(s.x_row_stride >= cols && s.y_row_stride >= cols, function,
+          "a row stride is shorter than a row");
+  require((s.x != nullptr && s.y != nullptr) || s.rows == 0 || s.cols == 0, function,
+          "a matrix is null");
+}
+
 void require_labels(const char* function, std::size_t rows, std::size_t cols, const int* labels) {
+  require(labels != nullptr || rows == 0, function, "labels is null");
   for (std::size_t i = 0; i < rows; ++i) {
     if (labels[i] >= 0 && static_cast<std::size_t>(labels[i]) < cols) continue;
     throw std::invalid_argument(std::string(function) + ": label " + std::to_string(labels[i]) +
@@ -77,28 +86,30 @@ SoftmaxRows some_rows(const SoftmaxRows& all, std::size_t first, std::size_t las
 
 void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
              std::size_t ldy) {
-  require(ldx >= cols && ldy >= cols, "softmax", "a row stride is shorter than a row");
+  const SoftmaxRows all = rows_of(rows, cols, x, ldx, y, ldy);
+  require_matrices("softmax", all);
   const Backend& backend = dispatch();
   if (rows == 0 || cols == 0) return;
-  backend.softmax(rows_of(rows, cols, x, ldx, y, ldy));
+  backend.softmax(all);
 }
 
 void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
                  std::size_t ldy) {
-  require(ldx >= cols && ldy >= cols, "log_softmax", "a row stride is shorter than a row");
+  const SoftmaxRows all = rows_of(rows, cols, x, ldx, y, ldy);
+  require_matrices("log_softmax", all);
   const Backend& backend = dispatch();
   if (rows == 0 || cols == 0) return;
-  backend.log_softmax(rows_of(rows, cols, x, ldx, y, ldy));
+  backend.log_softmax(all);
 }
 
 std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                   std::size_t ldx, const int* labels, float* gradient,
                                   std::size_t ldg, double* loss) {
-  require(ldx >= cols && ldg >= cols, "softmax_cross_entropy",
-          "a row stride is shorter than a row");
-  require_labels("softmax_cross_entropy", rows, cols, labels);
-  const Backend& backend = dispatch();
   const SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
+  require_matrices("softmax_cross_entropy", all);
+  require_labels("softmax_cross_entropy", rows, cols, labels);
+  require(loss != nullptr || rows == 0, "softmax_cross_entropy", "loss is null");
+  const Backend& backend = dispatch();
   std::size_t correct = 0;
   for (std::size_t i = 0; i < rows; i += kGroup) {
     const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kGroup));
@@ -110,12 +121,11 @@ std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const floa
 CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                         std::size_t ldx, const int* labels, float* gradient,
                                         std::size_t ldg) {
-  require(ldx >= cols && ldg >= cols, "mean_softmax_cross_entropy",
-          "a row stride is shorter than a row");
+  SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
+  require_matrices("mean_softmax_cross_entropy", all);
   require_labels("mean_softmax_cross_entropy", rows, cols, labels);
   const Backend& backend = dispatch();
   if (rows == 0) return {};
-  SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
   all.scale = 1.0f / static_cast<float>(rows);
   CrossEntropy result;
   for (std::size_t i = 0; i < rows; i += kGroup) {

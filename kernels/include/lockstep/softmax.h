@@ -16,10 +16,12 @@ constexpr double softmax_sum_error(std::size_t cols) {
 /// Row-major with `ldx` and `ldy` floats from row to row; y may be x with ldy = ldx, else they must
 /// not overlap. Any alignment. The sum of a row is within 1 +- softmax_sum_error(cols). A row
 /// depends on its values only, never on its position or the other rows, and not on a constant added
-/// to all of it as long as those additions are exact. Special rows: -inf entries give 0; a row that
-/// holds NaN or +inf, or nothing but -inf, is NaN throughout; a single finite entry gives 1. No
-/// rows or no columns: nothing happens. Same bits on every backend with fused multiply-add.
-/// Thread-safe, no allocation. Throws std::invalid_argument if a row stride is shorter than a row.
+/// to all of it as long as those additions are exact; nor do -inf entries at the end of a row
+/// change the others. Special rows: -inf entries give 0; a row that holds NaN or +inf, or nothing
+/// but -inf, is NaN throughout; a single finite entry gives 1. No rows or no columns: nothing
+/// happens. Same bits on every backend with fused multiply-add. Thread-safe, no allocation. Throws
+/// std::invalid_argument if a row stride is shorter than a row or a matrix that is not empty is
+/// null.
 void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
              std::size_t ldy);
 
@@ -47,7 +49,7 @@ constexpr double log_softmax_error(std::size_t cols, double log_sum) {
 /// may be given as 0. Rows with NaN, +inf or nothing but -inf give NaN. Returns the number of rows
 /// whose first largest logit stands at its label. Same bits on every backend with fused
 /// multiply-add. Thread-safe, no allocation. Throws std::invalid_argument for a label outside [0,
-/// cols) or a short row stride.
+/// cols), a short row stride and a null array that is not empty.
 std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                   std::size_t ldx, const int* labels, float* gradient,
                                   std::size_t ldg, double* loss);
