@@ -23,6 +23,22 @@ struct Layout {
 constexpr std::array<Layout, 8> kLayouts{
     {{0, 0}, {3, 5}, {0, 1}, {1, 0}, {16, 3}, {0, 15}, {13, 0}, {2, 7}}};
 
+GuardedMatrix packed_product(const GemmProblem& p, const GemmOperands& in) {
+  GuardedMatrix c = in.c;
+  PackedMatrix b(p.k, p.n);
+  b.pack(p.transpose_b, in.b.data(), in.b.stride());
+  PackedGemm g;
+  g.m = p.m;
+  g.a = in.a.data();
+  g.lda = in.a.stride();
+  g.start = p.beta == 0 ? nullptr : c.data();
+  g.start_stride = c.stride();
+  g.c = c.data();
+  g.ldc = c.stride();
+  gemm_packed(g, b);
+  return c;
+}
+
 class Sweep {
  public:
   Sweep() {
@@ -78,22 +94,6 @@ class Sweep {
     p.slack = layout.slack;
     p.offset = layout.offset;
     return p;
-  }
-
-  static GuardedMatrix packed_product(const GemmProblem& p, const GemmOperands& in) {
-    GuardedMatrix c = in.c;
-    PackedMatrix b(p.k, p.n);
-    b.pack(p.transpose_b, in.b.data(), in.b.stride());
-    PackedGemm g;
-    g.m = p.m;
-    g.a = in.a.data();
-    g.lda = in.a.stride();
-    g.start = p.beta == 0 ? nullptr : c.data();
-    g.start_stride = c.stride();
-    g.c = c.data();
-    g.ldc = c.stride();
-    gemm_packed(g, b);
-    return c;
   }
 
   [[nodiscard]] const GemmOracle& oracle_of_sum(float beta) const {
@@ -228,9 +228,9 @@ TEST_CASE("gemm of very many random large sizes is right for any number of threa
   check_random_problems(2000, 2);
 }
 
-// The weight gradient of a batch goes over blocks of 512 steps of k and of 192 rows, by panels of B
-// in place up to 256 KiB, beyond that copied or packed, which takes at least seven rows. A depth
-// with the columns at which B is just not beyond that and just is.
+// The weight gradient of a batch goes over blocks of 512 steps of k and of 192 rows. B is read in
+// place up to 256 KiB or for up to twelve rows, else copied by the way; a transposed B is packed.
+// Each depth has the columns at which B is just not beyond that size and just is.
 struct Boundary {
   std::size_t k, n;
 };
@@ -243,12 +243,12 @@ constexpr std::array<Boundary, 8> kBoundaries{{{511, 128},
                                                {1025, 63},
                                                {1025, 64}}};
 
-TEST_CASE("weight gradients are right at the boundaries of blocks and plans") {
+TEST_CASE("products are right at the boundaries of blocks and plans") {
   const GemmValues values(193, 129, 1025);
   const GemmOracle oracle(values, 1, 1, {511, 512, 513, 1025});
   const std::vector<BackendInfo> all = runnable_infos();
   for (const auto& [k, n] : kBoundaries) {
-    for (const std::size_t rows : {6u, 7u, 11u, 192u, 193u}) {
+    for (const std::size_t rows : {1u, 6u, 12u, 13u, 192u, 193u}) {
       GemmProblem p{rows, n, k, Transpose::yes, Transpose::no, 1, 1};
       const GemmOperands in(p, values);
       check_on_backends(all, p, oracle, [&] { return product(p, in); });
@@ -261,6 +261,9 @@ TEST_CASE("weight gradients are right at the boundaries of blocks and plans") {
       p.transpose_b = Transpose::yes;
       const GemmOperands transposed(p, values);
       check_on_backends(all, p, oracle, [&] { return product(p, transposed); });
+      p.transpose_a = Transpose::no;
+      const GemmOperands plain_a(p, values);
+      check_on_backends(all, p, oracle, [&] { return packed_product(p, plain_a); });
     }
   }
   SUCCEED("every product was right");

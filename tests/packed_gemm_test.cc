@@ -133,39 +133,48 @@ TEST_CASE("gemm_packed is within its error bound for every start and epilogue") 
         check_on_every_backend({1, 1, 1, start, epilogue, transpose});
         check_on_every_backend({5, 67, 0, start, epilogue, transpose});
         check_on_every_backend({14, 131, 19, start, epilogue, transpose});
-        check_on_every_backend({3, 17, 300, start, epilogue, transpose});  // two blocks of depth
+        check_on_every_backend({3, 17, 600, start, epilogue, transpose});  // two blocks of depth
       }
     }
   }
 }
 
+// A tile and a last one of every width.
+std::vector<Layer> layers_of_every_width(Epilogue epilogue) {
+  std::vector<Layer> layers{{29, 101, 333, Start::bias, epilogue}};
+  for (std::size_t n = 1; n <= 66; ++n) layers.push_back({11, n, 23, Start::bias, epilogue});
+  return layers;
+}
+
 TEST_CASE("gemm_packed gives the same bits on every fused backend") {
   for (const Epilogue epilogue : kEpilogues) {
-    const Layer l{29, 101, 333, Start::bias, epilogue};
-    const Operands in(l);
-    std::vector<float> first;
-    for (const std::string& name : fused_backends()) {
-      CAPTURE(name, static_cast<int>(epilogue));
-      const BackendScope scope(name);
-      const std::vector<float> c = product(l, in).values();
-      if (first.empty()) first = c;
-      CHECK(same_bits(c, first));
+    for (const Layer& l : layers_of_every_width(epilogue)) {
+      const Operands in(l);
+      std::vector<float> first;
+      for (const std::string& name : fused_backends()) {
+        CAPTURE(name, l.n, static_cast<int>(epilogue));
+        const BackendScope scope(name);
+        const std::vector<float> c = product(l, in).values();
+        if (first.empty()) first = c;
+        CHECK(same_bits(c, first));
+      }
     }
   }
 }
 
 TEST_CASE("the tanh epilogue gives the bits of lockstep::tanh") {
-  const Layer plain{11, 70, 23, Start::bias};
-  Layer with_tanh = plain;
-  with_tanh.epilogue = Epilogue::tanh;
-  const Operands in(plain);
-  for (const std::string& name : runnable_backends()) {
-    if (name == "reference") continue;  // rounds once, after tanh
-    CAPTURE(name);
-    const BackendScope scope(name);
-    std::vector<float> c = product(plain, in).values();
-    tanh(c.data(), c.data(), c.size());
-    CHECK(same_bits(product(with_tanh, in).values(), c));
+  for (const Layer& with_tanh : layers_of_every_width(Epilogue::tanh)) {
+    Layer plain = with_tanh;
+    plain.epilogue = Epilogue::none;
+    const Operands in(plain);
+    for (const std::string& name : runnable_backends()) {
+      if (name == "reference") continue;  // rounds once, after tanh
+      CAPTURE(name, plain.n);
+      const BackendScope scope(name);
+      std::vector<float> c = product(plain, in).values();
+      tanh(c.data(), c.data(), c.size());
+      CHECK(same_bits(product(with_tanh, in).values(), c));
+    }
   }
 }
 
