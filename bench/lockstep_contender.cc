@@ -127,10 +127,9 @@ class LockstepContender : public Contender {
       g.ldc = o.ldc;
       return [b, g] { gemm_packed(g, *b); };
     }
-    return [o, threads] {
-      lockstep::gemm(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f, o.a, o.lda, o.b, o.ldb,
-                     0.0f, o.c, o.ldc, threads);
-    };
+    const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f,
+                                                 o.lda, o.ldb, 0.0f, o.ldc, threads);
+    return [plan, o] { plan->run(o.a, o.b, o.c); };
   }
 
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {

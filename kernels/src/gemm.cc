@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "argument_check.h"
 #include "dispatch.h"
@@ -118,6 +119,42 @@ class BlockProduct {
     }
   }
 
+  // The part of the product for `rows`, one panel and k from p on; B as it stands.
+  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t p,
+                                std::size_t depth) const {
+    const bool plain_a = g_.transpose_a == Transpose::no;
+    const auto lda = static_cast<std::ptrdiff_t>(g_.lda);
+    const std::ptrdiff_t a_row_stride = plain_a ? lda : 1;
+    const std::ptrdiff_t a_k_stride = plain_a ? 1 : lda;
+    const std::size_t cols = columns(panel);
+    float* c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
+    const auto ldc = static_cast<std::ptrdiff_t>(g_.ldc);
+    // Every field is named, here and below: clearing the whole first takes longer than a small
+    // tile.
+    return {.rows = rows.end - rows.begin,
+            .cols = cols,
+            .k = depth,
+            .a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * a_row_stride +
+                 static_cast<std::ptrdiff_t>(p) * a_k_stride,
+            .a_row_stride = a_row_stride,
+            .a_k_stride = a_k_stride,
+            .b = b_at(p, panel),
+            .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
+            .b_is_padded = g_.b_is_padded || cols == backend_.panel || cols % backend_.lanes == 0,
+            .b_copy = nullptr,
+            .next_b = nullptr,
+            .next_b_k_stride = 0,
+            // Later blocks of k go on from the partial sums in C.
+            .start = p == 0 && g_.beta == 0.0f ? nullptr : c,
+            .start_row_stride = ldc,
+            .beta = p == 0 ? g_.beta : 1.0f,
+            .c = c,
+            .c_row_stride = ldc,
+            .epilogue = Epilogue::none,
+            .h = nullptr,
+            .h_row_stride = 0};
+  }
+
  private:
   void run_depth(Range group, std::size_t p, std::size_t depth) {
     float* panels = source_ == SourceOfB::in_place ? nullptr : panels_for(group, depth);
@@ -176,42 +213,6 @@ class BlockProduct {
                  backend_.panel, panels);
       panels += depth * backend_.panel;
     }
-  }
-
-  // The part of the product for `rows`, one panel and k from p on; B as it stands.
-  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t p,
-                                std::size_t depth) const {
-    const bool plain_a = g_.transpose_a == Transpose::no;
-    const auto lda = static_cast<std::ptrdiff_t>(g_.lda);
-    const std::ptrdiff_t a_row_stride = plain_a ? lda : 1;
-    const std::ptrdiff_t a_k_stride = plain_a ? 1 : lda;
-    const std::size_t cols = columns(panel);
-    float* c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
-    const auto ldc = static_cast<std::ptrdiff_t>(g_.ldc);
-    // Every field is named, here and below: clearing the whole first takes longer than a small
-    // tile.
-    return {.rows = rows.end - rows.begin,
-            .cols = cols,
-            .k = depth,
-            .a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * a_row_stride +
-                 static_cast<std::ptrdiff_t>(p) * a_k_stride,
-            .a_row_stride = a_row_stride,
-            .a_k_stride = a_k_stride,
-            .b = b_at(p, panel),
-            .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
-            .b_is_padded = g_.b_is_padded || cols == backend_.panel || cols % backend_.lanes == 0,
-            .b_copy = nullptr,
-            .next_b = nullptr,
-            .next_b_k_stride = 0,
-            // Later blocks of k go on from the partial sums in C.
-            .start = p == 0 && g_.beta == 0.0f ? nullptr : c,
-            .start_row_stride = ldc,
-            .beta = p == 0 ? g_.beta : 1.0f,
-            .c = c,
-            .c_row_stride = ldc,
-            .epilogue = Epilogue::none,
-            .h = nullptr,
-            .h_row_stride = 0};
   }
 
   const Gemm& g_;
@@ -273,61 +274,148 @@ int useful_threads(const Gemm& g, std::size_t panels, int threads) {
   return static_cast<int>(std::min(static_cast<double>(threads), useful));
 }
 
-// A part of the product, on this thread.
-void multiply_part(const Gemm& g, const Backend& backend, Range rows, Range panels) {
-  if (is_gemv(g, backend)) return multiply_row(g, backend, panels);
-  BlockProduct(g, backend, source_of_b(g, backend, rows), rows, panels).run();
-}
-
-// Threads share the panels or the rows. No element is computed by two.
-void multiply(const Gemm& g, const Backend& backend, int threads) {
-  const std::size_t panels = g.n <= backend.panel ? 1 : (g.n + backend.panel - 1) / backend.panel;
-  const Range all_rows{0, g.m};
-  const Range all_panels{0, panels};
-  if (threads > 1) threads = useful_threads(g, panels, threads);
-  if (threads == 1) return multiply_part(g, backend, all_rows, all_panels);
-  const bool by_panels = shares_panels(g, panels, threads);
-  parallel(threads, [&](const Team& team) {
-    const Range rows = by_panels ? all_rows : share(g.m, team.index(), team.size());
-    const Range mine = by_panels ? share(panels, team.index(), team.size()) : all_panels;
-    multiply_part(g, backend, rows, mine);
-  });
-}
-
 void scale(std::size_t m, std::size_t n, float beta, float* c, std::size_t ldc) {
   for (std::size_t i = 0; i < m; ++i, c += ldc) {
     for (std::size_t j = 0; j < n; ++j) c[j] = beta == 0.0f ? 0.0f : beta * c[j];
   }
 }
 
-void require_arguments(const Gemm& g, bool reads_ab) {
+void require_strides(const Gemm& g) {
   constexpr const char* kName = "gemm";
-  require(g.c != nullptr, kName, "C is null");
   require(g.ldc >= g.n, kName, "ldc is shorter than a row of C");
-  if (!reads_ab) return;
-  require(g.a != nullptr && g.b != nullptr, kName, "A or B is null");
+  if (g.k == 0 || g.alpha == 0.0f) return;
   require(g.lda >= (g.transpose_a == Transpose::no ? g.k : g.m), kName,
           "lda is shorter than a row of A");
   require(g.ldb >= (g.transpose_b == Transpose::no ? g.n : g.k), kName,
           "ldb is shorter than a row of B");
 }
 
+// What can be decided about a product before its operands are known, which are null in `shape`.
+// That stays where it is: a copy just after its fields were written waits for them.
+class Plan {
+ public:
+  Plan(const Gemm& shape, const Backend& backend, int threads) : shape_(shape), backend_(backend) {
+    if (shape.m == 0 || shape.n == 0) return;
+    require_strides(shape);
+    if (shape.k == 0 || shape.alpha == 0.0f) {
+      way_ = Way::scaled;
+      return;
+    }
+    panels_ = shape.n <= backend.panel ? 1 : (shape.n + backend.panel - 1) / backend.panel;
+    if (threads > 1) threads_ = useful_threads(shape, panels_, threads);
+    by_panels_ = threads_ > 1 && shares_panels(shape, panels_, threads_);
+    way_ = threads_ == 1 && stays_whole() ? Way::whole : Way::in_blocks;
+  }
+
+  // `prepared`: what whole_strip() gave, or null.
+  void run(const float* a, const float* b, float* c, const GemmStrip* prepared = nullptr) const {
+    if (way_ == Way::nothing) return;
+    require(c != nullptr, "gemm", "C is null");
+    if (way_ == Way::scaled) return scale(shape_.m, shape_.n, shape_.beta, c, shape_.ldc);
+    require(a != nullptr && b != nullptr, "gemm", "A or B is null");
+    if (way_ == Way::in_blocks) return run_in_blocks(a, b, c);
+    if (prepared != nullptr) {
+      GemmStrip strip = *prepared;
+      return run_whole(strip, a, b, c);
+    }
+    GemmStrip strip = whole_strip();
+    run_whole(strip, a, b, c);
+  }
+
+  [[nodiscard]] bool is_whole() const { return way_ == Way::whole; }
+  [[nodiscard]] GemmStrip whole_strip() const {
+    const Range rows{0, shape_.m};
+    return BlockProduct(shape_, backend_, SourceOfB::in_place, rows, {0, panels_})
+        .strip(rows, 0, 0, shape_.k);
+  }
+
+ private:
+  enum class Way {
+    nothing,    // C is empty
+    scaled,     // neither A nor B is read
+    whole,      // nothing is shared, cut, copied or fetched ahead: one strip per panel
+    in_blocks,  // or along the rows of B
+  };
+
+  void run_whole(GemmStrip& strip, const float* a, const float* b, float* c) const {
+    strip.a = a;
+    for (std::size_t column = 0; column < shape_.n; column += backend_.panel) {
+      strip.cols = std::min(backend_.panel, shape_.n - column);
+      strip.b = b + column;
+      strip.b_is_padded = strip.cols == backend_.panel || strip.cols % backend_.lanes == 0;
+      strip.c = c + column;
+      strip.start = shape_.beta == 0.0f ? nullptr : strip.c;
+      backend_.gemm_strip(strip);
+    }
+  }
+
+  [[nodiscard]] bool stays_whole() const {
+    return shape_.m <= kRowBlock && shape_.k <= kDepthBlock && !exceeds(shape_, kResidentBytes) &&
+           !is_gemv(shape_, backend_) &&
+           source_of_b(shape_, backend_, {0, shape_.m}) == SourceOfB::in_place;
+  }
+
+  // Threads share the panels or the rows. No element is computed by two.
+  void run_in_blocks(const float* a, const float* b, float* c) const {
+    Gemm g = shape_;
+    g.a = a;
+    g.b = b;
+    g.c = c;
+    parallel(threads_, [&](const Team& team) {
+      Range rows{0, g.m};
+      Range panels{0, panels_};
+      (by_panels_ ? panels : rows) = share(by_panels_ ? panels_ : g.m, team.index(), team.size());
+      if (is_gemv(g, backend_)) return multiply_row(g, backend_, panels);
+      BlockProduct(g, backend_, source_of_b(g, backend_, rows), rows, panels).run();
+    });
+  }
+
+  const Gemm& shape_;
+  const Backend& backend_;
+  Way way_ = Way::nothing;
+  std::size_t panels_ = 0;
+  int threads_ = 1;
+  bool by_panels_ = false;
+};
+
 }  // namespace
 
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads) {
-  const Gemm g{transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc};
+  const Gemm shape{transpose_a, transpose_b, m,   n,    k,       alpha, nullptr,
+                   lda,         nullptr,     ldb, beta, nullptr, ldc};
   const Backend& backend = dispatch();
-  const int resolved = resolve_threads(threads);
-  if (m == 0 || n == 0) return;
-  const bool reads_ab = k != 0 && alpha != 0.0f;
-  require_arguments(g, reads_ab);
-  if (reads_ab) {
-    multiply(g, backend, resolved);
-  } else {
-    scale(m, n, beta, c, ldc);
+  Plan(shape, backend, resolve_threads(threads)).run(a, b, c);
+}
+
+struct GemmPlan::State {
+  State(const Gemm& g, const Backend& active, int threads)
+      : shape(g), backend(active), plan(shape, active, threads) {
+    if (plan.is_whole()) strip = plan.whole_strip();
   }
+
+  const Gemm shape;
+  const Backend& backend;
+  const Plan plan;
+  GemmStrip strip;  // if the plan is_whole
+};
+
+GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
+                   std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
+                   std::size_t ldc, int threads) {
+  const Gemm shape{transpose_a, transpose_b, m,   n,    k,       alpha, nullptr,
+                   lda,         nullptr,     ldb, beta, nullptr, ldc};
+  state_ = std::make_unique<State>(shape, dispatch(), resolve_threads(threads));
+}
+
+GemmPlan::~GemmPlan() = default;
+GemmPlan::GemmPlan(GemmPlan&&) noexcept = default;
+GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
+
+void GemmPlan::run(const float* a, const float* b, float* c) const {
+  note_backend(state_->backend);
+  state_->plan.run(a, b, c, &state_->strip);
 }
 
 constexpr std::size_t kMaxFloats = static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(float);

@@ -12,12 +12,11 @@ struct LastVector {
   bool partial;
 };
 
-template <std::size_t kVecs, std::size_t kIndex>
-inline constexpr bool kIsLast = kIndex % kVecs + 1 == kVecs;
+constexpr bool is_last(std::size_t vecs, std::size_t index) { return index % vecs + 1 == vecs; }
 
 // The interface of accumulator kIndex of a tile of kVecs vectors per row.
 template <class S, class L, std::size_t kVecs, std::size_t kIndex>
-using InterfaceOf = std::conditional_t<kIsLast<kVecs, kIndex>, L, S>;
+using InterfaceOf = std::conditional_t<is_last(kVecs, kIndex), L, S>;
 
 template <class S, bool kPartial>
 LOCKSTEP_INLINE typename S::V load_vector(const float* p, std::size_t count) {
@@ -44,7 +43,7 @@ class Places {
   template <std::size_t kIndex>
   LOCKSTEP_INLINE T* next() {
     T* vector = row_ + kIndex % kVecs * S::lanes();
-    if constexpr (kIsLast<kVecs, kIndex>) row_ += row_stride_;
+    if constexpr (is_last(kVecs, kIndex)) row_ += row_stride_;
     return vector;
   }
 
@@ -64,8 +63,9 @@ LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t
   Places<S, kVecs, const float> start(g.start, row, g.start_row_stride);
   const float beta = g.beta;
   ((acc = start_value<InterfaceOf<S, L, kVecs, I>>(
-        load_vector < InterfaceOf<S, L, kVecs, I>, kPartial && kIsLast < kVecs,
-        I >> (start.template next<I>(), last_count), beta)),
+        load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
+            start.template next<I>(), last_count),
+        beta)),
    ...);
 }
 
@@ -80,9 +80,9 @@ LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
                                             std::size_t last_count, std::index_sequence<I...>,
                                             Acc&... acc) {
   Places<S, kVecs, const float> h(g.h, row, g.h_row_stride);
-  ((acc = tanh_gradient<InterfaceOf<S, L, kVecs, I>>(acc, load_vector < InterfaceOf<S, L, kVecs, I>,
-                                                     kPartial && kIsLast < kVecs,
-                                                     I >> (h.template next<I>(), last_count))),
+  ((acc = tanh_gradient<InterfaceOf<S, L, kVecs, I>>(
+        acc, load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
+                 h.template next<I>(), last_count))),
    ...);
 }
 
@@ -90,8 +90,9 @@ template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, 
 LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                   std::index_sequence<I...>, Acc... acc) {
   Places<S, kVecs, float> c(g.c, row, g.c_row_stride);
-  (store_vector < InterfaceOf<S, L, kVecs, I>, kPartial && kIsLast < kVecs,
-   I >> (acc, c.template next<I>(), last_count), ...);
+  (store_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
+       acc, c.template next<I>(), last_count),
+   ...);
 }
 
 // How a tile reads b.
@@ -111,8 +112,8 @@ inline constexpr std::ptrdiff_t kFetchAhead = 16;
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
 LOCKSTEP_INLINE auto b_vector(const float* b, std::size_t last_count) {
   constexpr bool kMasked = kRead == ReadB::masked || kRead == ReadB::copying;
-  return load_vector < InterfaceOf<S, L, kVecs, kIndex>, kMasked && kIsLast < kVecs,
-         kIndex >> (b + kIndex % kVecs * S::lanes(), last_count);
+  return load_vector<InterfaceOf<S, L, kVecs, kIndex>, (kMasked && is_last(kVecs, kIndex))>(
+      b + kIndex % kVecs * S::lanes(), last_count);
 }
 
 // One row of b to its copy. The compiler merges the loads with those of the products.
