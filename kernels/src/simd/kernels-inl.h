@@ -204,17 +204,27 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
   }
 }
 
-// The tile of `height` rows, of which each is an instance of its own.
-template <class S, class L, ReadB kRead, std::size_t kVecs>
+// Rows that a single tile can take: twice as many where each is a single vector. (More rows than
+// that are still cut into usual tiles: 32x10x128 took a tenth longer in higher ones.)
+template <std::size_t kVecs>
+inline constexpr std::size_t kMostRows = kVecs == 1 ? 2 * kTileRows : kTileRows;
+
+// Tiles that copy or fetch are there for the usual heights only.
+constexpr bool is_usual_height(std::size_t height) {
+  return height == kTileRows || height == kTileRows - 1;
+}
+constexpr bool has_every_height(ReadB read) {
+  return read == ReadB::whole || read == ReadB::masked;
+}
+
+// The tile of `height` rows, of which each up to kRows is an instance of its own.
+template <class S, class L, ReadB kRead, std::size_t kVecs,
+          std::size_t kRows = has_every_height(kRead) ? kMostRows<kVecs> : kTileRows>
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
-  if (height == 6) return gemm_tile<S, L, kRead, 6, kVecs>(g, row, last, fetch);
-  if (height == 5) return gemm_tile<S, L, kRead, 5, kVecs>(g, row, last, fetch);
-  if constexpr (kRead == ReadB::whole || kRead == ReadB::masked) {
-    if (height == 4) return gemm_tile<S, L, kRead, 4, kVecs>(g, row, last, fetch);
-    if (height == 3) return gemm_tile<S, L, kRead, 3, kVecs>(g, row, last, fetch);
-    if (height == 2) return gemm_tile<S, L, kRead, 2, kVecs>(g, row, last, fetch);
-    gemm_tile<S, L, kRead, 1, kVecs>(g, row, last, fetch);
+  if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
+  if constexpr (has_every_height(kRead) ? kRows > 1 : is_usual_height(kRows - 1)) {
+    gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
   }
 }
 
@@ -230,10 +240,11 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector l
   const bool fetches_c =
       g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{256} * 1024;
   for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
-    const std::size_t height = tile_height(g.rows - row);
+    const std::size_t left = g.rows - row;
+    const std::size_t height = left <= kMostRows<kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
     const bool fetches =
-        g.next_b != nullptr && tile * kFloatsPerLine < g.cols && height >= kTileRows - 1;
+        g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height);
     if (kRead == ReadB::whole && std::is_same_v<S, L> && fetches) {
       gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
     } else {
