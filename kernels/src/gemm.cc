@@ -223,10 +223,11 @@ class BlockProduct {
   Range panels_;
 };
 
-// One row of A: the columns of `panels`, row after row of B.
+// One row of A: the columns of `panels`, row after row of B. Also where a tile of one row would
+// hold so few vectors that each multiply-add waits for the one before (AVX2).
 bool is_gemv(const Gemm& g, const Backend& backend) {
   return g.m == 1 && g.transpose_b == Transpose::no && g.alpha == 1.0f && backend.exact_b &&
-         exceeds(g, kGemvBytes);
+         (exceeds(g, kGemvBytes) || (backend.panel < 4 * backend.lanes && g.n > backend.panel));
 }
 
 void multiply_row(const Gemm& g, const Backend& backend, Range panels) {
