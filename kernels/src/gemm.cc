@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <optional>
 
 #include "argument_check.h"
 #include "dispatch.h"
@@ -15,11 +14,6 @@ namespace lockstep {
 namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
-
-// Steps of k per pass: a panel of 64 columns is then 128 KiB, which stay in the second-level cache
-// while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
-// number nor those below ever show in a result.
-constexpr std::size_t kDepthBlock = 512;
 
 // Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
 // a panel while all panels pass over them. A multiple of the tile's rows.
@@ -42,26 +36,6 @@ constexpr std::size_t kGemvColumns = 4096;
 
 // Multiply-adds that pay for waking one more thread (a few microseconds).
 constexpr double kWorkPerThread = 500e3;
-
-// Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
-// fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a
-// quarter of a forward pass at 16 rows.
-void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
-  // As it is, if it can be: a copy just after its fields were written waits for them.
-  if (whole.k <= kDepthBlock) return backend.gemm_strip(whole);
-  GemmStrip pass = whole;
-  for (std::size_t done = 0; done < whole.k; done += pass.k) {
-    pass.k = std::min(kDepthBlock, whole.k - done);
-    const bool last = done + pass.k == whole.k;
-    pass.a = whole.a + static_cast<std::ptrdiff_t>(done) * whole.a_k_stride;
-    pass.b = whole.b + static_cast<std::ptrdiff_t>(done) * whole.b_k_stride;
-    pass.epilogue = last ? whole.epilogue : Epilogue::none;
-    backend.gemm_strip(pass);
-    pass.start = whole.c;
-    pass.start_row_stride = whole.c_row_stride;
-    pass.beta = 1.0f;
-  }
-}
 
 struct Gemm {
   Transpose transpose_a, transpose_b;
@@ -417,95 +391,6 @@ GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
 void GemmPlan::run(const float* a, const float* b, float* c) const {
   note_backend(state_->backend);
   state_->plan.run(a, b, c, &state_->strip);
-}
-
-constexpr std::size_t kMaxFloats = static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(float);
-
-struct PackedMatrix::Storage {
-  const Backend& backend;
-  AlignedVector<float> panels;
-};
-
-PackedMatrix::PackedMatrix() = default;
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
-
-PackedMatrix::PackedMatrix(std::size_t k, std::size_t n) : k_(k), n_(n) {
-  const Backend& backend = dispatch();
-  const std::size_t panels = (n + backend.panel - 1) / backend.panel;
-  const std::size_t width = backend.panel;
-  require(panels <= kMaxFloats / width && (k == 0 || panels * width <= kMaxFloats / k),
-          "PackedMatrix", "k x n is more than the memory can hold");
-  storage_ = std::make_unique<Storage>(Storage{backend, AlignedVector<float>(panels * k * width)});
-}
-
-std::size_t PackedMatrix::panels() const {
-  if (storage_ == nullptr) return 0;
-  return (n_ + storage_->backend.panel - 1) / storage_->backend.panel;
-}
-
-std::size_t PackedMatrix::bytes() const {
-  return storage_ == nullptr ? 0 : storage_->panels.size() * sizeof(float);
-}
-
-void PackedMatrix::pack(Transpose transpose, const float* b, std::size_t ldb) {
-  pack_panels(transpose, b, ldb, 0, panels());
-}
-
-void PackedMatrix::pack_panels(Transpose transpose, const float* b, std::size_t ldb,
-                               std::size_t first, std::size_t last) {
-  require(last <= panels(), "PackedMatrix::pack_panels", "there are not so many panels");
-  require(ldb >= (transpose == Transpose::no ? n_ : k_), "PackedMatrix::pack_panels",
-          "ldb is shorter than a row of B");
-  require(b != nullptr || k_ == 0 || first >= last, "PackedMatrix::pack_panels", "B is null");
-  for (std::size_t p = first; p < last; ++p) {
-    const std::size_t width = storage_->backend.panel;
-    const std::size_t column = p * width;
-    const float* source = transpose == Transpose::no ? b + column : b + column * ldb;
-    pack_panel(transpose, k_, std::min(width, n_ - column), 1.0f, source, ldb, width,
-               storage_->panels.data() + p * k_ * width);
-  }
-}
-
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b) { gemm_packed(g, b, 0, b.panels()); }
-
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
-                 std::size_t last_panel) {
-  require(last_panel <= b.panels(), "gemm_packed", "there are not so many panels");
-  if (g.m == 0 || first_panel >= last_panel) return;
-  require(g.lda >= b.k() && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
-  require((g.a != nullptr || b.k() == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
-  require(g.epilogue != Epilogue::tanh_gradient || g.h != nullptr, "gemm_packed", "h is null");
-  require(g.epilogue != Epilogue::tanh_gradient || g.ldh >= b.n(), "gemm_packed",
-          "ldh is shorter than a row of h");
-  require(g.start == nullptr || g.start_stride == 0 || g.start_stride >= b.n(), "gemm_packed",
-          "start_stride is shorter than a row of start");
-  const Backend& backend = b.storage_->backend;
-  note_backend(backend);
-  for (std::size_t p = first_panel; p < last_panel; ++p) {
-    const std::size_t column = p * backend.panel;
-    run_in_depth_blocks(backend, {.rows = g.m,
-                                  .cols = std::min(backend.panel, b.n() - column),
-                                  .k = b.k(),
-                                  .a = g.a,
-                                  .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
-                                  .a_k_stride = 1,
-                                  .b = b.storage_->panels.data() + p * b.k() * backend.panel,
-                                  .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                                  .b_is_padded = true,
-                                  .b_copy = nullptr,
-                                  .next_b = nullptr,
-                                  .next_b_k_stride = 0,
-                                  .start = g.start == nullptr ? nullptr : g.start + column,
-                                  .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
-                                  .beta = 1.0f,
-                                  .c = g.c + column,
-                                  .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
-                                  .epilogue = g.epilogue,
-                                  .h = g.h == nullptr ? nullptr : g.h + column,
-                                  .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
-  }
 }
 
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,

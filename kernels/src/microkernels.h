@@ -97,6 +97,11 @@ constexpr std::size_t tile_height(std::size_t rows) {
   return (rows + tiles - 1) / tiles;
 }
 
+// Steps of k per pass: a panel of 64 columns is then 128 KiB, which stay in the second-level cache
+// while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
+// number nor those below ever show in a result.
+inline constexpr std::size_t kDepthBlock = 512;
+
 // A strip can copy b by the way where its first tile is high enough for the copy to cost nothing.
 constexpr bool copies_b(std::size_t rows) { return tile_height(rows) >= kTileRows - 1; }
 
