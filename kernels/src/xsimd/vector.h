@@ -94,7 +94,13 @@ struct XsimdVector {
   static LOCKSTEP_INLINE V add(V a, V b) { return a + b; }
   static LOCKSTEP_INLINE V sub(V a, V b) { return a - b; }
   static LOCKSTEP_INLINE V mul(V a, V b) { return a * b; }
-  static LOCKSTEP_INLINE V div(V a, V b) { return a / b; }
+  static LOCKSTEP_INLINE V div(V a, V b) {
+#if defined(__aarch64__)
+    return V(vdivq_f32(a, b));  // xsimd 8 takes the approximate reciprocal of 32-bit ARM
+#else
+    return a / b;
+#endif
+  }
   static LOCKSTEP_INLINE V max(V a, V b) { return xsimd::max(a, b); }
   static LOCKSTEP_INLINE V abs(V a) { return xsimd::abs(a); }
 
