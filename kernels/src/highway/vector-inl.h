@@ -1,13 +1,15 @@
 // The vector interface of the micro-kernels, over Highway. Included once per target, inside
 // HWY_NAMESPACE.
 
-// Two facts that Highway has no macro for. x86 targets are numbered best first. Where masked loads
+// Facts that Highway has no macro for. x86 targets are numbered best first. Where masked loads
 // and stores are not one instruction, Highway's touch memory beyond the mask.
 #undef LOCKSTEP_AVX512
+#undef LOCKSTEP_SVE
 #undef LOCKSTEP_32_REGISTERS
 #undef LOCKSTEP_MASKED_MEMORY
 #undef LOCKSTEP_FAST_MASKED_STORE
 #define LOCKSTEP_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
+#define LOCKSTEP_SVE ((HWY_TARGET & (HWY_SVE | HWY_SVE_256 | HWY_SVE2 | HWY_SVE2_128)) != 0)
 #if HWY_ARCH_X86
 #define LOCKSTEP_32_REGISTERS LOCKSTEP_AVX512
 #define LOCKSTEP_MASKED_MEMORY (HWY_TARGET <= HWY_AVX2)
@@ -31,8 +33,8 @@ struct HighwayVectorOf {
   static constexpr bool kHasScale = LOCKSTEP_AVX512 && kMaxLanes == kVirtualLanes;
   // Vectors of half the length where they take half the time, else the same.
   using Half = HighwayVectorOf<LOCKSTEP_AVX512 ? kVirtualLanes / 2 : kMaxLanes>;
-  // 0 where the compiler does not know it.
-  static constexpr std::size_t kLanes = HWY_HAVE_SCALABLE ? 0 : hn::MaxLanes(D());
+  // 0 where vectors have no size that the compiler knows.
+  static constexpr std::size_t kLanes = LOCKSTEP_SVE ? 0 : hn::MaxLanes(D());
   // Vectors per panel: what kTileRows rows of accumulators leave registers for.
   static constexpr std::size_t kPanelVectors = LOCKSTEP_32_REGISTERS ? 4 : 2;
 
@@ -105,7 +107,23 @@ struct HighwayVectorOf {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
     return hn::TableLookupLanes(load(table.entry),
                                 hn::IndicesFromVec(D(), hn::BitCast(DI(), index)));
-#elif HWY_ARCH_ARM_A64 && !HWY_HAVE_SCALABLE
+#elif LOCKSTEP_SVE
+    const svuint32_t number = svand_n_u32_x(svptrue_b32(), svreinterpret_u32_f32(index), 7);
+    if (lanes() >= 8) {
+      return svtbl_f32(svld1_f32(svwhilelt_b32_u32(0, 8), table.entry), number);
+    }
+    // Vectors of four; svtbl gives 0 beyond its table.
+    const V low = svld1_f32(svptrue_b32(), table.entry);
+    const V high = svld1_f32(svptrue_b32(), table.entry + 4);
+#if HWY_TARGET == HWY_SVE2 || HWY_TARGET == HWY_SVE2_128
+    return svtbl2_f32(svcreate2_f32(low, high), number);
+#else
+    const svuint32_t beyond = svsub_n_u32_x(svptrue_b32(), number, 4);
+    return svreinterpret_f32_u32(svorr_u32_x(svptrue_b32(),
+                                             svreinterpret_u32_f32(svtbl_f32(low, number)),
+                                             svreinterpret_u32_f32(svtbl_f32(high, beyond))));
+#endif
+#elif HWY_ARCH_ARM_A64
     const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index.raw), vdupq_n_u32(7));
     // Bytes 4 i to 4 i + 3 of the table.
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), number, 0x04040404);
