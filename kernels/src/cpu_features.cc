@@ -13,6 +13,13 @@
 namespace lockstep {
 namespace {
 
+[[maybe_unused]] bool has(std::uint64_t word, std::initializer_list<int> bits) {
+  for (const int bit : bits) {
+    if ((word >> bit & 1u) == 0) return false;
+  }
+  return true;
+}
+
 #if defined(__x86_64__)
 
 // Bit numbers are those of Intel's Software Developer's Manual, volume 2, CPUID.
@@ -24,13 +31,6 @@ Leaf cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
   Leaf r;
   __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
   return r;
-}
-
-bool has(std::uint32_t word, std::initializer_list<int> bits) {
-  for (const int bit : bits) {
-    if ((word >> bit & 1u) == 0) return false;
-  }
-  return true;
 }
 
 // The registers that the operating system saves (XCR0). A CPU may have AVX that the kernel or a
@@ -66,17 +66,22 @@ CpuFeatures detect() {
 
 #elif defined(__aarch64__)
 
+// Bit numbers are those of Linux's asm/hwcap.h.
 CpuFeatures detect() {
   CpuFeatures f;
   f.neon = true;
 #if defined(__linux__)
-  f.sve = (getauxval(AT_HWCAP) >> 22 & 1) != 0;
-  f.sve2 = f.sve && (getauxval(AT_HWCAP2) >> 1 & 1) != 0;
+  const std::uint64_t hwcap = getauxval(AT_HWCAP);
+  const std::uint64_t hwcap2 = getauxval(AT_HWCAP2);
+  f.neon_crypto = has(hwcap, {3, 4, 5, 6});
+  f.neon_bf16 = f.neon_crypto && has(hwcap, {9, 10, 20}) && has(hwcap2, {14});
+  f.sve = has(hwcap, {22});
+  f.sve2 = f.sve && has(hwcap2, {1, 2});
   if (f.sve) {
     constexpr int kGetVectorLength = 51;  // PR_SVE_GET_VL, bytes in the low 16 bits
     const int bytes = prctl(kGetVectorLength) & 0xFFFF;
     f.sve_256_bits = bytes == 32;
-    f.sve2_128_bits = f.sve2 && bytes == 16;
+    f.sve2_128_bits = f.sve2 && has(hwcap2, {9, 12, 13, 14}) && bytes == 16;
   }
 #endif
   return f;

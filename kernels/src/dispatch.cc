@@ -58,7 +58,9 @@ std::span<const Entry> entries() {
       {"highway/sve_256", LOCKSTEP_HIGHWAY_TARGET("SVE_256"), &CpuFeatures::sve_256_bits},
       {"highway/sve2", LOCKSTEP_HIGHWAY_TARGET("SVE2"), &CpuFeatures::sve2},
       {"highway/sve", LOCKSTEP_HIGHWAY_TARGET("SVE"), &CpuFeatures::sve},
-      {"highway/neon", LOCKSTEP_HIGHWAY_TARGET("NEON"), &CpuFeatures::neon},
+      {"highway/neon_bf16", LOCKSTEP_HIGHWAY_TARGET("NEON_BF16"), &CpuFeatures::neon_bf16},
+      {"highway/neon", LOCKSTEP_HIGHWAY_TARGET("NEON"), &CpuFeatures::neon_crypto},
+      {"highway/neon_without_aes", LOCKSTEP_HIGHWAY_TARGET("NEON_WITHOUT_AES"), &CpuFeatures::neon},
       {"xsimd/neon64", LOCKSTEP_XSIMD_TABLE(xsimd_neon64), &CpuFeatures::neon},
 #endif
       {"reference", &reference_table, nullptr},

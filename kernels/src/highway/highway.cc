@@ -107,8 +107,14 @@ BackendTable highway_target(std::string_view target) {
 #if HWY_TARGETS & HWY_SVE
   LOCKSTEP_TARGET(SVE);
 #endif
+#if defined(HWY_NEON_BF16) && (HWY_TARGETS & HWY_NEON_BF16)
+  LOCKSTEP_TARGET(NEON_BF16);
+#endif
 #if HWY_TARGETS & HWY_NEON
   LOCKSTEP_TARGET(NEON);
+#endif
+#if defined(HWY_NEON_WITHOUT_AES) && (HWY_TARGETS & HWY_NEON_WITHOUT_AES)
+  LOCKSTEP_TARGET(NEON_WITHOUT_AES);
 #endif
 #undef LOCKSTEP_TARGET
   return nullptr;
