@@ -4,12 +4,14 @@
 // Facts that Highway has no macro for. x86 targets are numbered best first. Where masked loads
 // and stores are not one instruction, Highway's touch memory beyond the mask.
 #undef LOCKSTEP_AVX512
+#undef LOCKSTEP_NEON
 #undef LOCKSTEP_SVE
 #undef LOCKSTEP_32_REGISTERS
 #undef LOCKSTEP_MASKED_MEMORY
 #undef LOCKSTEP_FAST_MASKED_STORE
 #define LOCKSTEP_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 #define LOCKSTEP_SVE ((HWY_TARGET & (HWY_SVE | HWY_SVE_256 | HWY_SVE2 | HWY_SVE2_128)) != 0)
+#define LOCKSTEP_NEON (HWY_ARCH_ARM_A64 && !LOCKSTEP_SVE)
 #if HWY_ARCH_X86
 #define LOCKSTEP_32_REGISTERS LOCKSTEP_AVX512
 #define LOCKSTEP_MASKED_MEMORY (HWY_TARGET <= HWY_AVX2)
@@ -84,12 +86,20 @@ struct HighwayVectorOf {
     return hn::IfThenElse(hn::Gt(a, b), yes, no);
   }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
-  static HWY_INLINE V copy_sign(V magnitude, V sign) { return hn::CopySign(magnitude, sign); }
+  static HWY_INLINE V copy_sign(V magnitude, V sign) {
+#if LOCKSTEP_NEON
+    return V(vbslq_f32(vdupq_n_u32(0x80000000), sign.raw, magnitude.raw));
+#else
+    return hn::CopySign(magnitude, sign);
+#endif
+  }
   // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
   // second operand then, others have rules of their own.
   static HWY_INLINE V at_most(V x, float limit) {
 #if HWY_ARCH_X86
     return hn::Min(set(limit), x);
+#elif LOCKSTEP_NEON
+    return V(vminq_f32(x.raw, vdupq_n_f32(limit)));  // (its maximum would make relu(-0) +0)
 #else
     return select_greater(x, set(limit), set(limit), x);
 #endif
@@ -123,7 +133,7 @@ struct HighwayVectorOf {
                                              svreinterpret_u32_f32(svtbl_f32(low, number)),
                                              svreinterpret_u32_f32(svtbl_f32(high, beyond))));
 #endif
-#elif HWY_ARCH_ARM_A64
+#elif LOCKSTEP_NEON
     const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index.raw), vdupq_n_u32(7));
     // Bytes 4 i to 4 i + 3 of the table.
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), number, 0x04040404);

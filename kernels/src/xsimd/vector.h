@@ -128,13 +128,21 @@ struct XsimdVector {
     return xsimd::select(a > b, yes, no);
   }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
-  static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) { return magnitude | (sign & V(-0.0f)); }
+  static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) {
+#if defined(__aarch64__)
+    return V(vbslq_f32(vdupq_n_u32(0x80000000), sign, magnitude));
+#else
+    return magnitude | (sign & V(-0.0f));
+#endif
+  }
   // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
   // second operand then.
   static LOCKSTEP_INLINE V at_most(V x, float limit) {
 #if defined(__AVX2__)
     if constexpr (kLanes == 16) return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
     if constexpr (kLanes == 8) return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
+#elif defined(__aarch64__)
+    return V(vminq_f32(x, vdupq_n_f32(limit)));  // (its maximum would make relu(-0) +0)
 #else
     return select_greater(x, set(limit), set(limit), x);
 #endif
@@ -209,7 +217,11 @@ struct XsimdVector {
   static LOCKSTEP_INLINE V sub_bits(V a, V b) { return from_bits(to_bits(a) - to_bits(b)); }
 
  private:
-#if XSIMD_VERSION_MAJOR < 9
+#if defined(__aarch64__)
+  // xsimd 8 calls a function for either.
+  static LOCKSTEP_INLINE I to_bits(V x) { return I(vreinterpretq_s32_f32(x)); }
+  static LOCKSTEP_INLINE V from_bits(I x) { return V(vreinterpretq_f32_s32(x)); }
+#elif XSIMD_VERSION_MAJOR < 9
   static LOCKSTEP_INLINE I to_bits(V x) { return xsimd::bitwise_cast<I>(x); }
   static LOCKSTEP_INLINE V from_bits(I x) { return xsimd::bitwise_cast<V>(x); }
 #else
