@@ -75,13 +75,14 @@ CpuFeatures detect() {
   const std::uint64_t hwcap2 = getauxval(AT_HWCAP2);
   f.neon_crypto = has(hwcap, {3, 4, 5, 6});
   f.neon_bf16 = f.neon_crypto && has(hwcap, {9, 10, 20}) && has(hwcap2, {14});
-  f.sve = has(hwcap, {22});
-  f.sve2 = f.sve && has(hwcap2, {1, 2});
-  if (f.sve) {
+  if (has(hwcap, {22})) {
     constexpr int kGetVectorLength = 51;  // PR_SVE_GET_VL, bytes in the low 16 bits
     const int bytes = prctl(kGetVectorLength) & 0xFFFF;
+    const bool sve2 = has(hwcap2, {1, 2});
+    f.sve = bytes > 16;
+    f.sve2 = f.sve && sve2;
     f.sve_256_bits = bytes == 32;
-    f.sve2_128_bits = f.sve2 && has(hwcap2, {9, 12, 13, 14}) && bytes == 16;
+    f.sve2_128_bits = sve2 && has(hwcap2, {9, 12, 13, 14}) && bytes == 16;
   }
 #endif
   return f;

@@ -17,12 +17,12 @@ struct CpuFeatures {
   bool avx10_2 = false;
   // aarch64
   bool neon = false;
-  bool neon_crypto = false;  // AES, PMULL, SHA 1 and 2
-  bool neon_bf16 = false;    // and BF16, FP16, dot products
-  bool sve = false;
-  bool sve2 = false;           // and AES
+  bool neon_crypto = false;    // AES, PMULL, SHA 1 and 2
+  bool neon_bf16 = false;      // and BF16, FP16, dot products
+  bool sve = false;            // with vectors longer than NEON's
+  bool sve2 = false;           // likewise; and AES
   bool sve_256_bits = false;   // the vector length is exactly that
-  bool sve2_128_bits = false;  // the same; and BF16, I8MM
+  bool sve2_128_bits = false;  // likewise; SVE2, AES, BF16, I8MM
 };
 
 // Asked once.

@@ -54,7 +54,6 @@ std::span<const Entry> entries() {
       {"highway/ssse3", LOCKSTEP_HIGHWAY_TARGET("SSSE3"), &CpuFeatures::ssse3},
       {"highway/sse2", LOCKSTEP_HIGHWAY_TARGET("SSE2"), nullptr},
 #elif defined(__aarch64__)
-      {"highway/sve2_128", LOCKSTEP_HIGHWAY_TARGET("SVE2_128"), &CpuFeatures::sve2_128_bits},
       {"highway/sve_256", LOCKSTEP_HIGHWAY_TARGET("SVE_256"), &CpuFeatures::sve_256_bits},
       {"highway/sve2", LOCKSTEP_HIGHWAY_TARGET("SVE2"), &CpuFeatures::sve2},
       {"highway/sve", LOCKSTEP_HIGHWAY_TARGET("SVE"), &CpuFeatures::sve},
@@ -62,6 +61,8 @@ std::span<const Entry> entries() {
       {"highway/neon", LOCKSTEP_HIGHWAY_TARGET("NEON"), &CpuFeatures::neon_crypto},
       {"highway/neon_without_aes", LOCKSTEP_HIGHWAY_TARGET("NEON_WITHOUT_AES"), &CpuFeatures::neon},
       {"xsimd/neon64", LOCKSTEP_XSIMD_TABLE(xsimd_neon64), &CpuFeatures::neon},
+      // Vectors of the same length, but of a size that the compiler does not know.
+      {"highway/sve2_128", LOCKSTEP_HIGHWAY_TARGET("SVE2_128"), &CpuFeatures::sve2_128_bits},
 #endif
       {"reference", &reference_table, nullptr},
   };

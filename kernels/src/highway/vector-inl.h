@@ -119,19 +119,12 @@ struct HighwayVectorOf {
                                 hn::IndicesFromVec(D(), hn::BitCast(DI(), index)));
 #elif LOCKSTEP_SVE
     const svuint32_t number = svand_n_u32_x(svptrue_b32(), svreinterpret_u32_f32(index), 7);
-    if (lanes() >= 8) {
-      return svtbl_f32(svld1_f32(svwhilelt_b32_u32(0, 8), table.entry), number);
-    }
-    // Vectors of four; svtbl gives 0 beyond its table.
+#if HWY_TARGET == HWY_SVE2_128
     const V low = svld1_f32(svptrue_b32(), table.entry);
     const V high = svld1_f32(svptrue_b32(), table.entry + 4);
-#if HWY_TARGET == HWY_SVE2 || HWY_TARGET == HWY_SVE2_128
     return svtbl2_f32(svcreate2_f32(low, high), number);
-#else
-    const svuint32_t beyond = svsub_n_u32_x(svptrue_b32(), number, 4);
-    return svreinterpret_f32_u32(svorr_u32_x(svptrue_b32(),
-                                             svreinterpret_u32_f32(svtbl_f32(low, number)),
-                                             svreinterpret_u32_f32(svtbl_f32(high, beyond))));
+#else  // cpu_features.h: at least eight lanes
+    return svtbl_f32(svld1_f32(svwhilelt_b32_u32(0, 8), table.entry), number);
 #endif
 #elif LOCKSTEP_NEON
     const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index.raw), vdupq_n_u32(7));
