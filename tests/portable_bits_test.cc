@@ -1,0 +1,90 @@
+// The bits that every instruction set with fused multiply-add must give. Other suites compare the
+// backends of one machine; the constants here compare machines.
+#include "backend_scope.h"
+#include "catch.h"
+#include "floats.h"
+#include "fnv_hash.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/builtin_data.h"
+#include "lockstep/rnn/trainer.h"
+#include "lockstep/softmax.h"
+
+namespace lockstep {
+namespace {
+
+template <class Kernel>
+void check_on_every_fused_backend(std::uint64_t expected, Kernel hash_of_result) {
+  for (const std::string& name : fused_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    CHECK(hash_of_result() == expected);
+  }
+}
+
+std::uint64_t hash_of(const std::vector<float>& values) {
+  FnvHash hash;
+  for (const float value : values) hash.add(value);
+  return hash.value();
+}
+
+TEST_CASE("elementwise functions of a million floats have the same bits on every machine") {
+  // All signs and exponents; what the bits of a NaN are, nobody promises.
+  std::vector<float> x;
+  for (std::uint64_t bits = 0; bits < 1ull << 32; bits += 4093) {
+    const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (!std::isnan(value)) x.push_back(value);
+  }
+  const auto check = [&](auto kernel, std::uint64_t expected) {
+    check_on_every_fused_backend(expected, [&] {
+      std::vector<float> y(x.size());
+      kernel(x.data(), y.data(), x.size());
+      return hash_of(y);
+    });
+  };
+  check(tanh, 0x94eeea572997ed67);
+  check(exp, 0x66b566f57d501131);
+  check(sigmoid, 0x42e2f2cf51be215c);
+  check(relu, 0x5c4dfeb599d3c502);
+}
+
+TEST_CASE("a product has the same bits on every machine") {
+  constexpr std::size_t kM = 23, kN = 77, kK = 700;
+  const std::vector<float> a = normal_floats(kM * kK, 1);
+  const std::vector<float> b = normal_floats(kK * kN, 2);
+  const std::vector<float> before = normal_floats(kM * kN, 3);
+  check_on_every_fused_backend(0xccad6e48cfb6b2d7, [&] {
+    std::vector<float> c = before;
+    gemm(Transpose::no, Transpose::no, kM, kN, kK, 0.75f, a.data(), kK, b.data(), kN, -1.5f,
+         c.data(), kN);
+    return hash_of(c);
+  });
+}
+
+TEST_CASE("softmax has the same bits on every machine") {
+  constexpr std::size_t kRows = 5;
+  const auto check = [](std::size_t cols, std::uint64_t expected) {
+    const std::vector<float> x = normal_floats(kRows * cols, 4);
+    check_on_every_fused_backend(expected, [&] {
+      std::vector<float> y(x.size());
+      softmax(kRows, cols, x.data(), cols, y.data(), cols);
+      return hash_of(y);
+    });
+  };
+  check(10, 0x48505ddeb2696d52);
+  check(333, 0xde7877e12e400ad5);
+}
+
+TEST_CASE("a training is the same number on every machine") {
+  const Dataset data = make_builtin_dataset("parity", /*seed=*/1).train;
+  check_on_every_fused_backend(0x4e29a8a729fd5525, [&] {
+    RnnParameters model({.features = 1, .hidden = 33, .classes = data.classes()});
+    Random random(1);
+    initialize(model, Initializer::orthogonal, 0, random);
+    Trainer(model, {.epochs = 2, .batch_size = 70, .momentum = 0.9}).fit(data);
+    return weights_hash(model);
+  });
+}
+
+}  // namespace
+}  // namespace lockstep
