@@ -51,6 +51,18 @@ TEST_CASE("the best backend that runs is active by default") {
   CHECK(active_backend().name == runnable_backends().front());
 }
 
+// Under an emulator: that it plays the CPU that was asked for.
+TEST_CASE("the backend that the caller of the tests expects runs, with its number of lanes") {
+  const char* expected = getenv("LOCKSTEP_TEST_EXPECTS");
+  if (expected == nullptr) return;
+  std::vector<std::string> found;
+  for (const BackendInfo& b : backends()) {
+    if (b.runnable) found.push_back(std::string(b.name) + " " + std::to_string(b.lanes));
+  }
+  CAPTURE(expected);
+  CHECK_THAT(found, Catch::Matchers::VectorContains(std::string(expected)));
+}
+
 TEST_CASE("set_backend forces each backend that runs") {
   for (const BackendInfo& b : backends()) {
     if (!b.runnable) continue;
