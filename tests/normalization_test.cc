@@ -71,6 +71,23 @@ TEST_CASE("A channel that hardly varies is treated as constant") {
   CHECK(Normalization::fit(NormalizationKind::per_channel, data).scale[0] == 1.0F);
 }
 
+TEST_CASE("per_channel gives timesteps alone the numbers that their sequence would have") {
+  Dataset data = two_channels();
+  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  const auto values = data.sequence(1);
+  std::vector<float> chunks(values.begin(), values.end());
+  fitted.apply(std::span(chunks).first(2));
+  fitted.apply(std::span(chunks).last(2));
+  fitted.apply(std::span<float>());
+  fitted.apply(data);
+  CHECK(chunks == std::vector<float>(values.begin(), values.end()));
+  Normalization{}.apply(std::span(chunks).first(1));
+  CHECK(chunks == std::vector<float>(values.begin(), values.end()));
+  CHECK_THROWS_AS(fitted.apply(std::span(chunks).first(3)), std::invalid_argument);
+  const auto per_series = Normalization::fit(NormalizationKind::per_series, data);
+  CHECK_THROWS_WITH(per_series.apply(std::span(chunks)), ContainsSubstring("whole sequences"));
+}
+
 TEST_CASE("Normalization refuses data that does not fit") {
   CHECK_THROWS_AS(Normalization::fit(NormalizationKind::per_channel, Dataset(1)),
                   std::invalid_argument);

@@ -16,15 +16,44 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
 }
 
 PackedForward::PackedForward(const RnnShape& shape)
-    : recurrent(shape.features + shape.hidden, shape.hidden), output(shape.hidden, shape.classes) {}
+    : recurrent(shape.features + shape.hidden, shape.hidden),
+      output(shape.hidden, shape.classes),
+      bias(shape.hidden),
+      output_bias(shape.classes) {}
 
 void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
   pack_share(recurrent, Transpose::no, parameters.input_weights(), parameters.shape.hidden, team);
   pack_share(output, Transpose::no, parameters.output_weights(), parameters.shape.classes, team);
   if (team.index() == 0) {
-    bias = parameters.bias();
-    output_bias = parameters.output_bias();
+    std::copy_n(parameters.bias(), bias.size(), bias.begin());
+    std::copy_n(parameters.output_bias(), output_bias.size(), output_bias.begin());
   }
+}
+
+void PackedForward::step(std::size_t count, const float* z, const RowLayout& layout, float* h,
+                         std::size_t ldh, const Team& team) const {
+  const Range panels = share(recurrent.panels(), team.index(), team.size());
+  PackedGemm g;
+  g.m = count;
+  g.a = z + layout.input;
+  g.lda = layout.stride;
+  g.start = bias.data();
+  g.c = h;
+  g.ldc = ldh;
+  g.epilogue = Epilogue::tanh;
+  gemm_packed(g, recurrent, panels.begin, panels.end);
+}
+
+void PackedForward::logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
+                           std::size_t ldl) const {
+  PackedGemm g;
+  g.m = count;
+  g.a = h;
+  g.lda = ldh;
+  g.start = output_bias.data();
+  g.c = logits;
+  g.ldc = ldl;
+  gemm_packed(g, output);
 }
 
 AlignedVector<float> prepare_rows(const RowLayout& layout, std::size_t count) {
@@ -68,28 +97,18 @@ void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team&
   }
 }
 
-// h_t = tanh(b + [x_t, h_{t-1}] W). States of sequences that go on become part of the next rows,
-// those of sequences that end here are the final ones.
+// States of sequences that go on become part of the next rows, those of sequences that end here are
+// the final ones.
 void ForwardGroup::step(const PackedForward& weights, std::size_t t, const Team& team) {
-  const Range panels = share(weights.recurrent.panels(), team.index(), team.size());
   const std::size_t active = schedule.active(t);
   const std::size_t going_on = schedule.active(t + 1);
-  PackedGemm g;
-  g.m = going_on;
-  g.a = rows_at(t) + layout.input;
-  g.lda = layout.stride;
-  g.start = weights.bias;
-  g.epilogue = Epilogue::tanh;
+  const float* z = rows_at(t);
   if (going_on > 0) {
-    g.c = rows_at(t + 1) + layout.state;
-    g.ldc = layout.stride;
-    gemm_packed(g, weights.recurrent, panels.begin, panels.end);
+    weights.step(going_on, z, layout, rows_at(t + 1) + layout.state, layout.stride, team);
   }
-  g.m = active - going_on;
-  g.a += going_on * layout.stride;
-  g.c = finals() + going_on * final_layout.stride + final_layout.state;
-  g.ldc = final_layout.stride;
-  gemm_packed(g, weights.recurrent, panels.begin, panels.end);
+  weights.step(active - going_on, z + going_on * layout.stride, layout,
+               finals() + going_on * final_layout.stride + final_layout.state, final_layout.stride,
+               team);
 }
 
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
@@ -101,14 +120,9 @@ void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const 
     team.barrier();
   }
   const Range rows = share(schedule.rows(), team.index(), team.size());
-  PackedGemm g;
-  g.m = rows.end - rows.begin;
-  g.a = finals() + rows.begin * final_layout.stride + final_layout.state;
-  g.lda = final_layout.stride;
-  g.start = weights.output_bias;
-  g.c = logits() + rows.begin * logits_stride;
-  g.ldc = logits_stride;
-  gemm_packed(g, weights.output);
+  weights.logits(rows.end - rows.begin,
+                 finals() + rows.begin * final_layout.stride + final_layout.state,
+                 final_layout.stride, logits() + rows.begin * logits_stride, logits_stride);
 }
 
 }  // namespace lockstep

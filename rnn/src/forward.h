@@ -21,16 +21,25 @@ namespace lockstep {
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team);
 
-// Parameters in the order in which the forward kernels read them.
+// A copy of the parameters in the order in which the forward kernels read them, and the two
+// products of the forward pass.
 struct PackedForward {
   explicit PackedForward(const RnnShape& shape);
   // Packs this thread's share; the caller puts a barrier behind it.
   void pack(const RnnParameters& parameters, const Team& team);
 
+  // One timestep, h_t = tanh(b + [x_t, h_{t-1}] [Wx; Wh]), of `count` rows of Z. The states go to
+  // rows of `ldh` floats at `h`. Computes this thread's share of the columns.
+  void step(std::size_t count, const float* z, const RowLayout& layout, float* h, std::size_t ldh,
+            const Team& team) const;
+  // by + h Wy of `count` states.
+  void logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
+              std::size_t ldl) const;
+
   PackedMatrix recurrent;  // Wx over Wh: (D + H) x H
   PackedMatrix output;     // Wy: H x C
-  const float* bias = nullptr;
-  const float* output_bias = nullptr;
+  AlignedVector<float> bias;
+  AlignedVector<float> output_bias;
 };
 
 // Memory for `count` rows of Z: zeros, and the constant 1 of each.

@@ -95,6 +95,13 @@ RnnParameters::RnnParameters(const RnnShape& sizes) : shape(sizes) {
   output.resize((1 + shape.hidden) * shape.classes);
 }
 
+bool RnnParameters::is_whole() const {
+  const auto [features, hidden, classes] = shape;
+  return features > 0 && hidden > 0 && classes > 0 &&
+         recurrent.size() == (1 + features + hidden) * hidden &&
+         output.size() == (1 + hidden) * classes;
+}
+
 void initialize(RnnParameters& parameters, Initializer initializer, double sigma, Random& random) {
   const auto [features, hidden, classes] = parameters.shape;
   std::fill_n(parameters.bias(), hidden, 0.0f);

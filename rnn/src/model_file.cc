@@ -154,16 +154,10 @@ RnnParameters read_parameters(safetensors::Reader& file) {
   return p;
 }
 
-void check_sizes(const RnnParameters& p) {
-  const auto [features, hidden, classes] = p.shape;
-  if (p.recurrent.empty() || p.recurrent.size() != (1 + features + hidden) * hidden ||
-      p.output.size() != (1 + hidden) * classes) {
+std::string encode_model(const RnnClassifier& model) {
+  if (!model.parameters.is_whole()) {
     throw std::runtime_error("it is empty or its weights do not have the sizes of its shape");
   }
-}
-
-std::string encode_model(const RnnClassifier& model) {
-  check_sizes(model.parameters);
   const std::vector<safetensors::Tensor> tensors = tensors_of(model.parameters);
   for (const safetensors::Tensor& tensor : tensors) {
     require_finite(tensor.values, "tensor " + quote(tensor.name));

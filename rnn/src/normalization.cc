@@ -46,9 +46,17 @@ Standard standard_of(const Dataset& data, Range range, std::size_t channel) {
   return {static_cast<float>(mean), constant ? 1.0F : static_cast<float>(1.0 / deviation)};
 }
 
-void standardize(Dataset& data, Range range, std::size_t channel, Standard standard) {
-  for_each_value(data, range, channel,
-                 [&](float& value) { value = (value - standard.mean) * standard.scale; });
+float standardized(float value, Standard standard) {
+  return (value - standard.mean) * standard.scale;
+}
+
+void standardize_on_its_own(Dataset& data, std::size_t sequence) {
+  const Range one{sequence, sequence + 1};
+  for (std::size_t channel = 0; channel < data.channels(); ++channel) {
+    const Standard standard = standard_of(data, one, channel);
+    for_each_value(data, one, channel,
+                   [&](float& value) { value = standardized(value, standard); });
+  }
 }
 
 }  // namespace
@@ -74,12 +82,29 @@ void Normalization::apply(Dataset& data) const {
                                 std::to_string(mean.size()) + " as in the fit");
   }
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const Range one{i, i + 1};
-    for (std::size_t channel = 0; channel < data.channels(); ++channel) {
-      const Standard standard = kind == NormalizationKind::per_channel
-                                    ? Standard{mean[channel], scale[channel]}
-                                    : standard_of(data, one, channel);
-      standardize(data, one, channel, standard);
+    if (kind == NormalizationKind::per_channel) {
+      apply(data.sequence(i));
+    } else {
+      standardize_on_its_own(data, i);
+    }
+  }
+}
+
+void Normalization::apply(std::span<float> timesteps) const {
+  if (kind == NormalizationKind::none) return;
+  if (kind == NormalizationKind::per_series) {
+    throw std::invalid_argument(
+        "Normalization::apply: per_series needs whole sequences, not some of their timesteps");
+  }
+  const std::size_t channels = mean.size();
+  if (channels == 0 || timesteps.size() % channels != 0) {
+    throw std::invalid_argument("Normalization::apply: " + std::to_string(timesteps.size()) +
+                                " values are no whole timesteps of " + std::to_string(channels) +
+                                " channels");
+  }
+  for (std::size_t i = 0; i < timesteps.size(); i += channels) {
+    for (std::size_t c = 0; c < channels; ++c) {
+      timesteps[i + c] = standardized(timesteps[i + c], {mean[c], scale[c]});
     }
   }
 }

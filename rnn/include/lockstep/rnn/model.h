@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ struct RnnParameters {
   RnnParameters() = default;
   /// All zeros. Throws std::invalid_argument if a size is 0 or above kMaxUnits.
   explicit RnnParameters(const RnnShape& shape);
+
+  /// Whether no size is 0 and both matrices have the sizes of the shape: false for
+  /// RnnParameters() and for what was moved from.
+  [[nodiscard]] bool is_whole() const;
 
   [[nodiscard]] float* bias() { return recurrent.data(); }
   [[nodiscard]] const float* bias() const { return recurrent.data(); }
@@ -86,6 +91,10 @@ struct Normalization {
   /// Applies it to every sequence of `data` in place. Throws std::invalid_argument if the number of
   /// channels differs from that of the fit.
   void apply(Dataset& data) const;
+  /// Applies it to timesteps [steps][D] in place, any part of a sequence: the numbers that the
+  /// sequence as a whole would have. Throws std::invalid_argument if that is impossible, as it is
+  /// for per_series, and if there are no whole timesteps.
+  void apply(std::span<float> timesteps) const;
 
   bool operator==(const Normalization&) const = default;
 };

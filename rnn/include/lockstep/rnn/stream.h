@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+
+/// Classifies sequences while they arrive: feed timesteps one by one or in chunks, read out at any
+/// time.
+///
+/// A stream takes `sequences` sequences forward side by side. Each has its own hidden state h, 0 at
+/// first, which is carried from call to call. What is read out has the bits that predict_proba
+/// gives for a sequence of all timesteps fed since the last reset, however these were cut into
+/// calls, for any number of threads and on every fused backend; before the first timestep it is
+/// what the state 0 gives.
+///
+/// The constructor copies and packs the weights. So the model may be changed or destroyed while the
+/// stream lives, and the stream does not see it: to follow a model in training, make a new stream
+/// (and hand over the states). The kernels run on the backend that was active at construction; do
+/// not change the backend while the stream lives.
+///
+/// No call after construction allocates memory. A stream is used by one thread at a time; different
+/// streams are independent, those of one model too. A moved-from stream can only be assigned to or
+/// destroyed. Bad arguments throw std::invalid_argument and leave the stream as it was.
+class Stream {
+ public:
+  /// `sequences`: 1 to kMaxUnits. `threads`: as resolve_threads; a call that has too little to do
+  /// for several, as one sequence always has, stays on the calling thread. Throws
+  /// std::invalid_argument for parameters that are empty or do not have the sizes of their shape.
+  explicit Stream(const RnnParameters& parameters, std::size_t sequences = 1, int threads = 0);
+  ~Stream();
+  Stream(Stream&&) noexcept;
+  Stream& operator=(Stream&&) noexcept;
+
+  [[nodiscard]] const RnnShape& shape() const;
+  [[nodiscard]] std::size_t sequences() const;
+
+  /// Feeds `steps` timesteps of every sequence. `x` is [steps][sequences][D], already normalized
+  /// (Normalization::apply); steps = 0 changes nothing.
+  void feed(std::span<const float> x, std::size_t steps = 1);
+  /// Feeds `steps` timesteps of one sequence alone: `x` is [steps][D].
+  void feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps = 1);
+
+  /// Logits by + h Wy and their softmax, for all sequences [sequences][C] or for one [C]. Computed
+  /// at each call; valid until the next of these calls.
+  [[nodiscard]] std::span<const float> logits();
+  [[nodiscard]] std::span<const float> logits(std::size_t sequence);
+  [[nodiscard]] std::span<const float> probabilities();
+  [[nodiscard]] std::span<const float> probabilities(std::size_t sequence);
+
+  /// h [H] of a sequence; valid until something is fed, set or reset.
+  [[nodiscard]] std::span<const float> state(std::size_t sequence) const;
+  /// Puts `h` [H], any numbers, in its place: the next timestep follows on it.
+  void set_state(std::size_t sequence, std::span<const float> h);
+
+  /// Begins all sequences, or one, anew: h = 0.
+  void reset();
+  void reset(std::size_t sequence);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,200 @@
+#include "lockstep/rnn/stream.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "forward.h"
+#include "lockstep/softmax.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+namespace {
+
+// Sequences that a thread needs to make good use of the register tiles, and multiply-adds that pay
+// for waking it.
+constexpr std::size_t kRowsPerThread = 8;
+constexpr double kWorkPerThread = 400e3;
+
+void require_size(const char* what, std::size_t size, std::size_t expected) {
+  if (size == expected) return;
+  throw std::invalid_argument("Stream: " + std::string(what) + " has " + std::to_string(size) +
+                              " values, expected " + std::to_string(expected));
+}
+
+}  // namespace
+
+// Rows of Z as in ForwardGroup, two for each sequence: one half of `rows` holds all states, and a
+// timestep leaves the next ones in the other half.
+struct Stream::State {
+  State(const RnnParameters& parameters, std::size_t count, int team)
+      : shape(parameters.shape),
+        layout(shape.features, shape.hidden),
+        sequences(count),
+        threads(team),
+        weights(shape),
+        rows(prepare_rows(layout, 2 * sequences)),
+        logits(sequences * shape.classes),
+        probabilities(logits.size()) {
+    weights.pack(parameters, Team());
+  }
+
+  [[nodiscard]] float* row(std::size_t which, std::size_t sequence) {
+    return rows.data() + (which * sequences + sequence) * layout.stride;
+  }
+  [[nodiscard]] float* h(std::size_t sequence) { return row(half, sequence) + layout.state; }
+
+  void require_sequence(std::size_t sequence) const {
+    if (sequence < sequences) return;
+    throw std::invalid_argument("Stream: there is no sequence " + std::to_string(sequence) +
+                                ", as it was made for " + std::to_string(sequences));
+  }
+
+  void require_steps(std::span<const float> x, std::size_t steps, std::size_t rows_per_step) const {
+    const std::size_t per_step = rows_per_step * shape.features;
+    // Divided, as a product could overflow.
+    if (x.size() % per_step == 0 && x.size() / per_step == steps) return;
+    throw std::invalid_argument("Stream: " + std::to_string(x.size()) + " values are not " +
+                                std::to_string(steps) + " timesteps of " +
+                                std::to_string(rows_per_step) + " sequences of " +
+                                std::to_string(shape.features) + " features");
+  }
+
+  [[nodiscard]] int team_size(std::size_t steps) const {
+    const std::size_t shares = std::max<std::size_t>(1, sequences / kRowsPerThread);
+    const double work = static_cast<double>(steps) * static_cast<double>(sequences) *
+                        static_cast<double>(shape.hidden * (shape.features + shape.hidden));
+    const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
+    return static_cast<int>(std::min(static_cast<double>(threads), useful));
+  }
+
+  // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
+  // timesteps are `x_stride` floats apart. Leaves their states in the half that is due then.
+  void advance(Range mine, const float* x, std::size_t x_stride, std::size_t steps) {
+    const std::size_t count = mine.end - mine.begin;
+    for (std::size_t t = 0; t < steps; ++t) {
+      const std::size_t from = (half + t) % 2;
+      const float* x_t = x + t * x_stride;
+      float* z = row(from, mine.begin);
+      for (std::size_t n = 0; n < count; ++n) {
+        std::copy_n(x_t + n * shape.features, shape.features, z + n * layout.stride + layout.input);
+      }
+      weights.step(count, z, layout, row(1 - from, mine.begin) + layout.state, layout.stride,
+                   Team());
+    }
+  }
+
+  void read_logits(Range some) {
+    const FlushDenormals flush;
+    weights.logits(some.end - some.begin, h(some.begin), layout.stride,
+                   logits.data() + some.begin * shape.classes, shape.classes);
+  }
+
+  void read_probabilities(Range some) {
+    read_logits(some);
+    const FlushDenormals flush;
+    const std::size_t begin = some.begin * shape.classes;
+    softmax(some.end - some.begin, shape.classes, logits.data() + begin, shape.classes,
+            probabilities.data() + begin, shape.classes);
+  }
+
+  const RnnShape shape;
+  const RowLayout layout;
+  const std::size_t sequences;
+  const int threads;
+  PackedForward weights;
+  AlignedVector<float> rows;
+  std::size_t half = 0;  // of `rows` that holds the states
+  std::vector<float> logits;
+  std::vector<float> probabilities;
+};
+
+Stream::Stream(const RnnParameters& parameters, std::size_t sequences, int threads) {
+  if (!parameters.is_whole()) {
+    throw std::invalid_argument(
+        "Stream: the parameters are empty or do not have the sizes of their shape");
+  }
+  if (sequences == 0 || sequences > kMaxUnits) {
+    throw std::invalid_argument("Stream: " + std::to_string(sequences) +
+                                " sequences; it takes 1 to " + std::to_string(kMaxUnits));
+  }
+  state_ = std::make_unique<State>(parameters, sequences, resolve_threads(threads));
+}
+
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+
+const RnnShape& Stream::shape() const { return state_->shape; }
+std::size_t Stream::sequences() const { return state_->sequences; }
+
+void Stream::feed(std::span<const float> x, std::size_t steps) {
+  State& s = *state_;
+  s.require_steps(x, steps, s.sequences);
+  const FlushDenormals flush;
+  // Each thread takes all timesteps of its own sequences and need not meet the others.
+  parallel(s.team_size(steps), [&](const Team& team) {
+    const Range mine = share(s.sequences, team.index(), team.size());
+    s.advance(mine, x.data() + mine.begin * s.shape.features, s.sequences * s.shape.features,
+              steps);
+  });
+  s.half = (s.half + steps) % 2;
+}
+
+void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.require_steps(x, steps, 1);
+  const FlushDenormals flush;
+  s.advance({sequence, sequence + 1}, x.data(), s.shape.features, steps);
+  // The others are where they were.
+  if (steps % 2 == 1) {
+    std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.shape.hidden, s.h(sequence));
+  }
+}
+
+std::span<const float> Stream::logits() {
+  state_->read_logits({0, state_->sequences});
+  return state_->logits;
+}
+
+std::span<const float> Stream::logits(std::size_t sequence) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.read_logits({sequence, sequence + 1});
+  return std::span(s.logits).subspan(sequence * s.shape.classes, s.shape.classes);
+}
+
+std::span<const float> Stream::probabilities() {
+  state_->read_probabilities({0, state_->sequences});
+  return state_->probabilities;
+}
+
+std::span<const float> Stream::probabilities(std::size_t sequence) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.read_probabilities({sequence, sequence + 1});
+  return std::span(s.probabilities).subspan(sequence * s.shape.classes, s.shape.classes);
+}
+
+std::span<const float> Stream::state(std::size_t sequence) const {
+  state_->require_sequence(sequence);
+  return {state_->h(sequence), state_->shape.hidden};
+}
+
+void Stream::set_state(std::size_t sequence, std::span<const float> h) {
+  state_->require_sequence(sequence);
+  require_size("a state", h.size(), state_->shape.hidden);
+  std::ranges::copy(h, state_->h(sequence));
+}
+
+void Stream::reset() {
+  for (std::size_t i = 0; i < state_->sequences; ++i) reset(i);
+}
+
+void Stream::reset(std::size_t sequence) {
+  state_->require_sequence(sequence);
+  std::fill_n(state_->h(sequence), state_->shape.hidden, 0.0f);
+}
+
+}  // namespace lockstep
