@@ -62,7 +62,7 @@ AlignedVector<float> prepare_rows(const RowLayout& layout, std::size_t count) {
   return rows;
 }
 
-ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::size_t max_steps)
+ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::size_t max_window)
     : shape(sizes),
       layout(shape.features, shape.hidden),
       final_layout(0, shape.hidden),
@@ -70,45 +70,37 @@ ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::siz
       max_rows_(max_rows),
       finals_(prepare_rows(final_layout, max_rows)),
       logits_(max_rows * logits_stride) {
-  schedule.reserve(max_rows, max_steps);
+  schedule.reserve(max_rows, max_window);
 }
 
-void ForwardGroup::use_own_rows() {
-  own_rows_ = prepare_rows(layout, 2 * max_rows_);
-  rows_ = own_rows_.data();
-  keep_states_ = false;
-}
+void ForwardGroup::use_passing_rows() { passing_rows_ = prepare_rows(layout, 2 * max_rows_); }
 
 std::size_t ForwardGroup::bytes() const {
-  return (own_rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
+  return (passing_rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
 }
 
-std::size_t ForwardGroup::row_index(std::size_t t) const {
-  return keep_states_ ? schedule.offset(t) : t % 2 * max_rows_;
+float* ForwardGroup::rows_at(std::size_t t) {
+  if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout.stride;
+  return passing_rows_.data() + t % 2 * max_rows_ * layout.stride;
 }
 
 void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team& team) {
   const Range mine = share(schedule.active(t), team.index(), team.size());
   float* row = rows_at(t) + mine.begin * layout.stride;
   for (std::size_t n = mine.begin; n < mine.end; ++n, row += layout.stride) {
-    const float* x = data.sequence(schedule.member(n)).data() + t * shape.features;
+    const std::size_t own_t = t - schedule.start(n);
+    const float* x = data.sequence(schedule.member(n)).data() + own_t * shape.features;
     std::copy_n(x, shape.features, row + layout.input);
-    if (t == 0) std::fill_n(row + layout.state, shape.hidden, 0.0f);
+    if (own_t == 0) std::fill_n(row + layout.state, shape.hidden, 0.0f);
   }
 }
 
-// States of sequences that go on become part of the next rows, those of sequences that end here are
-// the final ones.
+// States become part of the next rows, the last ones are the final ones of all sequences.
 void ForwardGroup::step(const PackedForward& weights, std::size_t t, const Team& team) {
-  const std::size_t active = schedule.active(t);
-  const std::size_t going_on = schedule.active(t + 1);
-  const float* z = rows_at(t);
-  if (going_on > 0) {
-    weights.step(going_on, z, layout, rows_at(t + 1) + layout.state, layout.stride, team);
-  }
-  weights.step(active - going_on, z + going_on * layout.stride, layout,
-               finals() + going_on * final_layout.stride + final_layout.state, final_layout.stride,
-               team);
+  const bool is_last = t + 1 == schedule.steps();
+  float* h = is_last ? finals() + final_layout.state : rows_at(t + 1) + layout.state;
+  const std::size_t ldh = is_last ? final_layout.stride : layout.stride;
+  weights.step(schedule.active(t), rows_at(t), layout, h, ldh, team);
 }
 
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {

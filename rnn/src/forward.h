@@ -1,4 +1,5 @@
-// The forward pass, shared by training (which keeps every state) and prediction (which keeps one).
+// The forward pass, shared by training (which keeps the states that it goes back through),
+// prediction and streams (which keep the last one).
 #pragma once
 
 #include <cstddef>
@@ -48,24 +49,23 @@ struct PackedForward {
 // The memory of a group of sequences on their way forward.
 class ForwardGroup {
  public:
-  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps);
+  // For groups of up to max_rows sequences and windows of up to max_window timesteps.
+  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_window);
 
   RowSchedule schedule;
 
-  // Rows for the two timesteps that prediction needs, in memory of its own.
-  void use_own_rows();
-  // Keeps the rows of all timesteps at `rows`, in memory prepared by prepare_rows.
-  void keep_states_at(float* rows) {
-    rows_ = rows;
-    keep_states_ = true;
-  }
+  // Takes memory for the timesteps before the window, two of which are needed at a time.
+  void use_passing_rows();
+  // Keeps the rows of the window at `rows`, in memory prepared by prepare_rows.
+  void keep_window_at(float* rows) { window_ = rows; }
 
   // Runs all timesteps and leaves the last states and the logits of every sequence. The threads of
   // `team` share the columns of each step and meet after it; a team of one takes everything.
   void run(const Dataset& data, const PackedForward& weights, const Team& team);
 
-  // Row of Z at the first sequence of timestep t; valid for all t only if states are kept.
-  [[nodiscard]] float* rows_at(std::size_t t) { return rows_ + row_index(t) * layout.stride; }
+  // Row of Z at the first sequence of timestep t. Before the window, the rows of t + 2 replace
+  // those of t.
+  [[nodiscard]] float* rows_at(std::size_t t);
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() { return finals_.data(); }
   // [rows][logits_stride]
@@ -78,14 +78,12 @@ class ForwardGroup {
   const std::size_t logits_stride;
 
  private:
-  [[nodiscard]] std::size_t row_index(std::size_t t) const;
   void gather_inputs(const Dataset& data, std::size_t t, const Team& team);
   void step(const PackedForward& weights, std::size_t t, const Team& team);
 
   std::size_t max_rows_;
-  bool keep_states_ = false;
-  float* rows_ = nullptr;
-  AlignedVector<float> own_rows_;
+  float* window_ = nullptr;
+  AlignedVector<float> passing_rows_;
   AlignedVector<float> finals_;
   AlignedVector<float> logits_;
 };

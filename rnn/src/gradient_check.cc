@@ -214,9 +214,9 @@ std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset&
   const std::size_t steps = data.length(sequence);
   ForwardGroup group(shape, 1, steps);
   AlignedVector<float> rows = prepare_rows(group.layout, steps);
-  group.keep_states_at(rows.data());
+  group.keep_window_at(rows.data());
   const std::vector<std::size_t> member{sequence};
-  group.schedule.assign(data, member, 0, 1);
+  group.schedule.assign(data, member, 0, 1, steps);
   PackedForward weights(shape);
   weights.pack(parameters, Team());
   const FlushDenormals flush;

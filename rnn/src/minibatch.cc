@@ -4,22 +4,35 @@
 
 namespace lockstep {
 
-void RowSchedule::reserve(std::size_t rows, std::size_t steps) {
+void RowSchedule::reserve(std::size_t rows, std::size_t window) {
   members_.reserve(rows);
-  offsets_.reserve(steps + 1);
+  starts_.reserve(rows);
+  offsets_.reserve(window + 1);
 }
 
 void RowSchedule::assign(const Dataset& data, std::span<const std::size_t> ordered,
-                         std::size_t first, std::size_t step) {
+                         std::size_t first, std::size_t step, std::size_t window) {
+  const std::size_t steps = data.length(ordered[first]);
   members_.clear();
-  for (std::size_t i = first; i < ordered.size(); i += step) members_.push_back(ordered[i]);
-  const std::size_t steps = members_.empty() ? 0 : data.length(members_.front());
-  offsets_.resize(steps + 1);
-  std::size_t running = members_.size();
-  for (std::size_t t = 0; t < steps; ++t) {
-    while (data.length(members_[running - 1]) <= t) --running;
-    offsets_[t + 1] = offsets_[t] + running;
+  starts_.clear();
+  timesteps_ = 0;
+  for (std::size_t i = first; i < ordered.size(); i += step) {
+    members_.push_back(ordered[i]);
+    starts_.push_back(steps - data.length(ordered[i]));
+    timesteps_ += data.length(ordered[i]);
   }
+  window = std::min(window, steps);
+  window_begin_ = steps - window;
+  offsets_.resize(window + 1);
+  for (std::size_t t = window_begin_; t < steps; ++t) {
+    offsets_[t - window_begin_ + 1] = offset(t) + begun(t);
+  }
+}
+
+// Sequences that have begun at timestep t.
+std::size_t RowSchedule::begun(std::size_t t) const {
+  return static_cast<std::size_t>(std::upper_bound(starts_.begin(), starts_.end(), t) -
+                                  starts_.begin());
 }
 
 std::size_t longest_timesteps(const Dataset& data, std::size_t rows,

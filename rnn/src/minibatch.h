@@ -34,28 +34,41 @@ struct RowLayout {
 
 // Which sequences a group holds and which rows of its matrices they occupy at each timestep.
 //
-// Rows are ordered by falling length, so that the sequences still running at timestep t are rows
-// 0 .. active(t)-1: nothing is padded and nothing computed for a sequence beyond its end. The rows
-// of all timesteps stand one after another without gaps, those of t from offset(t) on.
+// All end together: a shorter sequence begins later. Rows are ordered by falling length, so that
+// the sequences that have begun at timestep t are rows 0 .. active(t)-1: nothing is padded and
+// nothing computed before a sequence begins. The last timesteps are the window, whose states are
+// kept; the rows of all its timesteps stand one after another without gaps, those of t from
+// offset(t) on.
 class RowSchedule {
  public:
-  // Takes every `step`-th of the sequences `ordered`, from number `first` on; they must be ordered
-  // by falling length. Allocates nothing within what was reserved.
+  // Takes every `step`-th of the sequences `ordered`, from number `first` on, at least one; they
+  // must be ordered by falling length. The window is that of the last `window` timesteps, or of all
+  // if there are fewer. Allocates nothing within what was reserved.
   void assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
-              std::size_t step);
+              std::size_t step, std::size_t window);
 
-  [[nodiscard]] std::size_t rows() const { return active(0); }
-  [[nodiscard]] std::size_t steps() const { return offsets_.size() - 1; }
+  [[nodiscard]] std::size_t rows() const { return members_.size(); }
+  [[nodiscard]] std::size_t steps() const { return window_begin_ + offsets_.size() - 1; }
+  [[nodiscard]] std::size_t timesteps() const { return timesteps_; }  // of all sequences
   [[nodiscard]] std::size_t active(std::size_t t) const {
-    return t < steps() ? offsets_[t + 1] - offsets_[t] : 0;
+    return t < window_begin_ ? begun(t) : offset(t + 1) - offset(t);
   }
-  [[nodiscard]] std::size_t offset(std::size_t t) const { return offsets_[t]; }
+  [[nodiscard]] std::size_t window_begin() const { return window_begin_; }
+  [[nodiscard]] std::size_t offset(std::size_t t) const { return offsets_[t - window_begin_]; }
+  [[nodiscard]] std::size_t window_rows() const { return offsets_.back(); }
   [[nodiscard]] std::size_t member(std::size_t row) const { return members_[row]; }
-  void reserve(std::size_t rows, std::size_t steps);
+  // The timestep of the group that is the first of this row's sequence.
+  [[nodiscard]] std::size_t start(std::size_t row) const { return starts_[row]; }
+  void reserve(std::size_t rows, std::size_t window);
 
  private:
+  [[nodiscard]] std::size_t begun(std::size_t t) const;
+
   std::vector<std::size_t> members_;
+  std::vector<std::size_t> starts_;  // rising
   std::vector<std::size_t> offsets_{0};
+  std::size_t window_begin_ = 0;
+  std::size_t timesteps_ = 0;
 };
 
 // Timesteps of the `rows` longest sequences together: the most that a minibatch of so many can

@@ -85,8 +85,8 @@ class Prediction {
 
  private:
   [[nodiscard]] ForwardGroup make_group(const RnnShape& shape) const {
-    ForwardGroup group(shape, plan_.rows, data_.max_length());
-    group.use_own_rows();
+    ForwardGroup group(shape, plan_.rows, 0);
+    group.use_passing_rows();
     return group;
   }
 
@@ -95,7 +95,7 @@ class Prediction {
     const std::size_t first = c * plan_.rows;
     const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
     if (team.index() == 0) {
-      group.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1);
+      group.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, 0);
     }
     team.barrier();
     group.run(data_, weights_, team);

@@ -71,16 +71,16 @@ class TrainingStep::Group {
   float* assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
                 std::size_t step, float* rows) {
     RowSchedule& schedule = forward_.schedule;
-    schedule.assign(data, ordered, first, step);
+    schedule.assign(data, ordered, first, step, data.length(ordered[first]));
     for (std::size_t n = 0; n < schedule.rows(); ++n) labels_[n] = data.label(schedule.member(n));
     depth_steps_ = std::max<std::size_t>(1, gradient_depth(forward_.shape) / schedule.rows());
-    forward_.keep_states_at(rows);
-    return rows + schedule.offset(schedule.steps()) * forward_.layout.stride;
+    forward_.keep_window_at(rows);
+    return rows + schedule.window_rows() * forward_.layout.stride;
   }
 
-  // Z, and other memory for it, prepared likewise.
-  [[nodiscard]] float* rows() { return forward_.rows_at(0); }
-  void move_rows(float* rows) { forward_.keep_states_at(rows); }
+  // Z of the window, and other memory for it, prepared likewise.
+  [[nodiscard]] float* rows() { return forward_.rows_at(forward_.schedule.window_begin()); }
+  void move_rows(float* rows) { forward_.keep_window_at(rows); }
 
   // States, losses, the gradient of the output layer and the deltas of each sequence's last step.
   void forward(const TrainingStep& step, const Dataset& data, const Team& team) {
@@ -93,8 +93,9 @@ class TrainingStep::Group {
   // From there back through time. Reads what `forward` left and changes none of it.
   void backward(const TrainingStep& step, const Team& team) {
     clear(recurrent_gradient_, team);
-    for (std::size_t end = forward_.schedule.steps(); end > 0;) {
-      const std::size_t begin = end - std::min(end, depth_steps_);
+    const std::size_t first = forward_.schedule.window_begin();
+    for (std::size_t end = forward_.schedule.steps(); end > first;) {
+      const std::size_t begin = end - std::min(end - first, depth_steps_);
       for (std::size_t t = end; t-- > begin;) {
         delta_step(step.hidden_transposed_, t, begin, end, team);
         team.barrier();
@@ -110,7 +111,7 @@ class TrainingStep::Group {
     Totals sum;
     for (std::size_t n = 0; n < forward_.schedule.rows(); ++n) sum.loss += losses_[n];
     sum.correct = correct_;
-    sum.timesteps = forward_.schedule.offset(forward_.schedule.steps());
+    sum.timesteps = forward_.schedule.timesteps();
     return sum;
   }
 
@@ -158,31 +159,28 @@ class TrainingStep::Group {
     gemm_packed(g, output_transposed);
   }
 
-  // delta_t = (delta_{t+1} Wh^T) * (1 - h_t^2) for sequences that go on after t; for those that end
-  // at t it is known from the output layer.
+  // delta_t = (delta_{t+1} Wh^T) * (1 - h_t^2); that of the last timestep is known from the output
+  // layer.
   void delta_step(const PackedMatrix& hidden_transposed, std::size_t t, std::size_t begin,
                   std::size_t end, const Team& team) {
     const RowSchedule& schedule = forward_.schedule;
     const std::size_t active = schedule.active(t);
-    const std::size_t going_on = schedule.active(t + 1);
     float* deltas = deltas_at(t, begin);
-    if (going_on > 0) {
-      const Range panels = share(hidden_transposed.panels(), team.index(), team.size());
-      PackedGemm g;
-      g.m = going_on;
-      g.a = t + 1 == end ? next_deltas_.data() : deltas_at(t + 1, begin);
-      g.lda = delta_stride_;
-      g.c = deltas;
-      g.ldc = delta_stride_;
-      g.epilogue = Epilogue::tanh_gradient;
-      g.h = forward_.rows_at(t + 1) + forward_.layout.state;
-      g.ldh = forward_.layout.stride;
-      gemm_packed(g, hidden_transposed, panels.begin, panels.end);
+    if (t + 1 == schedule.steps()) {
+      if (team.index() == 0) std::copy_n(final_deltas_.data(), active * delta_stride_, deltas);
+      return;
     }
-    if (team.index() == 0) {
-      std::copy(final_deltas_.data() + going_on * delta_stride_,
-                final_deltas_.data() + active * delta_stride_, deltas + going_on * delta_stride_);
-    }
+    const Range panels = share(hidden_transposed.panels(), team.index(), team.size());
+    PackedGemm g;
+    g.m = active;
+    g.a = t + 1 == end ? next_deltas_.data() : deltas_at(t + 1, begin);
+    g.lda = delta_stride_;
+    g.c = deltas;
+    g.ldc = delta_stride_;
+    g.epilogue = Epilogue::tanh_gradient;
+    g.h = forward_.rows_at(t + 1) + forward_.layout.state;
+    g.ldh = forward_.layout.stride;
+    gemm_packed(g, hidden_transposed, panels.begin, panels.end);
   }
 
   // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps begin .. end-1 at once.
@@ -209,7 +207,7 @@ class TrainingStep::Group {
   ForwardGroup forward_;
   std::size_t delta_stride_;
   std::size_t depth_steps_ = 1;        // timesteps per product of weight gradients
-  AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep of each sequence
+  AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep
   AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
   AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
   AlignedVector<float> recurrent_gradient_;
