@@ -18,7 +18,9 @@ namespace {
 // A minibatch that has gone forward and goes back again and again.
 struct BackwardPass {
   BackwardPass(const RnnProblem& p, int threads)
-      : step(p.parameters.shape, p.data.size(), p.data.max_length(), p.timesteps) {
+      : step(p.parameters.shape, {.rows = p.data.size(),
+                                  .steps = p.data.max_length(),
+                                  .window_timesteps = p.timesteps}) {
     std::vector<std::size_t> all(p.data.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
     step.begin(p.data, all);

@@ -403,6 +403,21 @@ TEST_CASE("command: weights depend on neither threads nor fused backend", "[comm
   CHECK(run_json(arguments + std::vector<std::string>{"--seed", "8"})["weights_hash"] != hash);
 }
 
+TEST_CASE("command: --truncate cuts the way back, and nothing where it reaches the start",
+          "[command]") {
+  const auto hash = [](const std::vector<std::string>& more) {
+    return run_json(
+        std::vector<std::string>{"train", "--dataset", "parity", "--epochs", "1", "--hidden", "9"} +
+        more)["weights_hash"];
+  };
+  const json whole = hash({});
+  CHECK(hash({"--truncate", "0"}) == whole);
+  CHECK(hash({"--truncate", "1000"}) == whole);
+  CHECK(hash({"--truncate", "2"}) != whole);
+  require_failure(2, "--truncate", {"train", "--dataset", "parity", "--truncate", "-1"});
+  CHECK(run({"gradcheck", "--truncate", "3"}).code == 0);
+}
+
 TEST_CASE("command: info tells of machine and model", "[command]") {
   const json info = run_json({"info"}, {"LOCKSTEP_BACKEND=reference"});
   CHECK(info["threads"]["count"] >= 1);

@@ -49,6 +49,11 @@ std::vector<std::size_t> first_indices(std::size_t count) {
   return indices;
 }
 
+MinibatchSize size_of(const Dataset& data, std::size_t window = kWholeSequences) {
+  std::vector<std::size_t> all = first_indices(data.size());
+  return largest_minibatch(data, data.size(), window, all);
+}
+
 RnnParameters gradients_of_first(TrainingStep& step, const RnnParameters& p, const Dataset& data,
                                  std::size_t count) {
   step.begin(data, first_indices(count));
@@ -70,13 +75,54 @@ TEST_CASE("gradients are right for every minibatch size") {
   }
 }
 
+TEST_CASE("truncated gradients are right for every minibatch size") {
+  const RnnParameters p = random_parameters(5);
+  for (const std::size_t truncation : {1u, 2u, 3u, 7u}) {
+    for (std::size_t count = 1; count <= 70; ++count) {
+      CAPTURE(truncation, count);
+      const Dataset data = random_data(count, count % 2 == 0 ? 1 : 9, 9);
+      const ReferenceGradients expected = reference_gradients(p, data, truncation);
+      const RnnParameters found = fast_gradients(p, data, 0, truncation);
+      const double bound = 1e-5 * static_cast<double>(count);
+      CHECK(largest_difference(found.recurrent, expected.recurrent) < bound);
+      CHECK(largest_difference(found.output, expected.output) < bound);
+      const ReferenceGradients whole = reference_gradients(p, data);
+      CHECK(expected.loss == whole.loss);
+      CHECK(expected.output == whole.output);
+      if (data.max_length() > truncation) CHECK(expected.recurrent != whole.recurrent);
+    }
+  }
+}
+
+TEST_CASE("a truncation that reaches the first timestep changes no bit") {
+  for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
+    const RnnParameters p = random_parameters(hidden);
+    const Dataset data = random_data(33, 1, 40);
+    const RnnParameters whole = fast_gradients(p, data);
+    CHECK(fast_gradients(p, data, 0, data.max_length()) == whole);
+    CHECK(fast_gradients(p, data, 0, data.max_length() + 1) == whole);
+    CHECK(fast_gradients(p, data, 0, kWholeSequences) == whole);
+    CHECK_FALSE(fast_gradients(p, data, 0, 3) == whole);
+  }
+}
+
+TEST_CASE("memory for truncated gradients does not grow with the length") {
+  const RnnShape shape{2, 16, kClasses};
+  constexpr std::size_t kWindow = 20;
+  const auto bytes = [&](std::size_t steps) {
+    return TrainingStep(shape, size_of(random_data(12, steps, steps), kWindow), kWindow).bytes();
+  };
+  CHECK(bytes(100) == bytes(10000));
+  CHECK(bytes(100) > bytes(kWindow));  // two rows more for each sequence
+}
+
 TEST_CASE("the bits of a gradient do not depend on the memory that the step was given") {
   const Dataset data = random_data(64, 3, 300);
   for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
     const RnnParameters p = random_parameters(hidden);
     const Dataset few = data.subset(first_indices(hidden == 7 ? 11 : 3));
-    TrainingStep exact(p.shape, few.size(), few.max_length(), few.total_timesteps());
-    TrainingStep roomy(p.shape, data.size(), data.max_length(), data.total_timesteps());
+    TrainingStep exact(p.shape, size_of(few));
+    TrainingStep roomy(p.shape, size_of(data));
     CHECK(gradients_of_first(exact, p, few, few.size()) ==
           gradients_of_first(roomy, p, few, few.size()));
   }
@@ -86,7 +132,7 @@ TEST_CASE("one long sequence does not cost every row its length") {
   Dataset data = random_data(63, 10, 10);
   data.add(std::vector<float>(2 * 20000, 0.1f), 0);
   const RnnParameters p = random_parameters(64);
-  const TrainingStep step(p.shape, data.size(), data.max_length(), data.total_timesteps());
+  const TrainingStep step(p.shape, size_of(data));
   CHECK(step.bytes() < std::size_t{32} << 20);
 }
 

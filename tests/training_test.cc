@@ -85,15 +85,42 @@ TEST_CASE("training gives the same weights for any number of threads, on every f
   }
 }
 
+TEST_CASE("truncated training gives the same weights on any number of threads and fused backend") {
+  for (const Run& run : kRuns) {
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    TrainOptions options = all_features();
+    options.threads = 1;
+    const RnnParameters whole = trained(run.shape, data, options);
+    options.truncation = run.longest;
+    CHECK(trained(run.shape, data, options) == whole);
+    options.truncation = 2;
+    const RnnParameters serial = trained(run.shape, data, options);
+    CHECK_FALSE(serial == whole);
+    for (const int threads : {2, 8}) {
+      CAPTURE(run.shape.hidden, threads);
+      options.threads = threads;
+      CHECK(trained(run.shape, data, options) == serial);
+    }
+    if (!active_backend().fused) continue;
+    for (const std::string& name : fused_backends()) {
+      CAPTURE(run.shape.hidden, name);
+      const BackendScope scope(name);
+      CHECK(trained(run.shape, data, options) == serial);
+    }
+  }
+}
+
 // Goes around the trainer, which may find that a small minibatch is not worth so many threads.
 TEST_CASE("gradients have the same bits for any number of threads") {
   for (const Run& run : kRuns) {
     const RnnParameters parameters = initial(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     const RnnParameters serial = fast_gradients(parameters, data, 1);
+    const RnnParameters truncated = fast_gradients(parameters, data, 1, 3);
     for (const int threads : {2, 3, 8}) {
       CAPTURE(run.shape.hidden, threads);
       CHECK(fast_gradients(parameters, data, threads) == serial);
+      CHECK(fast_gradients(parameters, data, threads, 3) == truncated);
     }
   }
 }
@@ -182,10 +209,14 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
-      for (const GradientError& error : check_gradients(parameters, data, 1e-5, 10)) {
-        CAPTURE(name, run.shape.features, run.shape.hidden, run.shape.classes, error.tensor);
-        CHECK(error.analytic_error < 1e-6);
-        CHECK(error.fast_error < 1e-5);
+      for (const std::size_t truncation : {0u, 3u}) {
+        for (const GradientError& error :
+             check_gradients(parameters, data, 1e-5, 10, 1, truncation)) {
+          CAPTURE(name, truncation, run.shape.features, run.shape.hidden, run.shape.classes,
+                  error.tensor);
+          CHECK(error.analytic_error < kAnalyticErrorBound);
+          CHECK(error.fast_error < kFastErrorBound);
+        }
       }
     }
   }
@@ -406,21 +437,24 @@ TEST_CASE("a training step allocates nothing") {
   for (const Run& run : kRuns) {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const int threads : {1, 2}) {
-      TrainOptions options = all_features();
-      options.batch_size = 9;
-      options.threads = threads;
-      RnnParameters parameters = initial(run.shape);
-      Trainer trainer(parameters, options);
-      std::vector<std::size_t> counts;
-      counts.reserve(100);
-      for (int epoch = 0; epoch < 2; ++epoch) {
-        trainer.run_epoch(data, [&](const BatchProgress&) {
-          counts.push_back(*allocation_count());
-          return true;
-        });
+      for (const std::size_t truncation : {0u, 3u}) {
+        TrainOptions options = all_features();
+        options.batch_size = 9;
+        options.truncation = truncation;
+        options.threads = threads;
+        RnnParameters parameters = initial(run.shape);
+        Trainer trainer(parameters, options);
+        std::vector<std::size_t> counts;
+        counts.reserve(100);
+        for (int epoch = 0; epoch < 2; ++epoch) {
+          trainer.run_epoch(data, [&](const BatchProgress&) {
+            counts.push_back(*allocation_count());
+            return true;
+          });
+        }
+        CAPTURE(run.shape.hidden, threads, truncation);
+        CHECK(counts.front() == counts.back());
       }
-      CAPTURE(run.shape.hidden, threads);
-      CHECK(counts.front() == counts.back());
     }
   }
 }

@@ -26,6 +26,7 @@ struct GradcheckCommand {
   std::size_t sequences = 6;
   std::size_t length = 12;
   std::size_t entries = 50;
+  std::size_t truncation = 0;
   double epsilon = 1e-5;
   std::uint64_t seed = 1;
   std::string backend;
@@ -97,8 +98,8 @@ int run_gradcheck(const GradcheckCommand& command) {
   const Dataset data = is_random ? random_data(command, random) : real_data(command);
   RnnParameters parameters({data.channels(), command.hidden, data.classes()});
   initialize(parameters, Initializer::xavier, 0, random);
-  const std::vector<GradientError> errors =
-      check_gradients(parameters, data, command.epsilon, command.entries, command.seed);
+  const std::vector<GradientError> errors = check_gradients(
+      parameters, data, command.epsilon, command.entries, command.seed, command.truncation);
   print(command.json ? json_line(gradcheck_json(errors))
                      : gradcheck_text(errors, parameters.shape));
   return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
@@ -121,6 +122,8 @@ Verb add_gradcheck(CLI::App& command) {
   add_size("--sequences", options->sequences, "Sequences, of DATA the first ones");
   add_size("--length", options->length, "Longest sequence of the random problem");
   add_size("--entries", options->entries, "Entries of each tensor to take finite differences of");
+  add_count(*app, "--truncate", options->truncation, 0, kUnlimitedCount,
+            "As of train: timesteps to go back over; 0: all");
   app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
       ->check(positive())
       ->capture_default_str();

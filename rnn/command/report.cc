@@ -206,6 +206,11 @@ std::string learning_rate_text(const TrainOptions& t) {
   return text + format(" by %g every %zu epochs", t.decay, t.decay_epochs);
 }
 
+std::string gradients_text(const TrainOptions& t) {
+  if (t.truncation == 0) return "back over whole sequences";
+  return "back over the last " + counted(t.truncation, "timestep", "timesteps");
+}
+
 std::string settings(const TrainingRun& run) {
   const TrainCommand& c = run.command;
   const TrainOptions& t = c.training;
@@ -222,6 +227,7 @@ std::string settings(const TrainingRun& run) {
              {"Momentum", format("%g", t.momentum)},
              {"Clip norm", t.clip_norm > 0 ? format("%g", t.clip_norm) : "off"},
              {"Batch size", std::to_string(t.batch_size)},
+             {"Gradients", gradients_text(t)},
              {"Order", t.shuffle ? "shuffled in every epoch" : "as in the data"},
              {"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
              {"Seed", std::to_string(t.seed)},

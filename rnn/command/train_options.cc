@@ -48,6 +48,8 @@ void add_optimizer_options(CLI::App& app, TrainOptions& t) {
   app.add_option("--clip-norm", t.clip_norm, "Largest L2 norm of the mean gradient; 0: no limit")
       ->check(in_range(0, kUnlimited))
       ->capture_default_str();
+  add_count(app, "--truncate", t.truncation, 0, kUnlimitedCount,
+            "Go back over so many last timesteps of each sequence only; 0: over all");
   app.add_flag("!--no-shuffle", t.shuffle, "Keep the order of the data in every epoch");
   add_count(app, "--seed", t.seed, 0, kUnlimitedCount,
             "Seed of weights, order and validation split");

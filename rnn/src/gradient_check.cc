@@ -36,12 +36,22 @@ struct ReferenceModel {
   Vector output;
 };
 
+// The timesteps of a sequence that its gradient goes back over, and the state before them, which it
+// takes for a constant.
+struct Window {
+  Vector state;
+  std::span<const float> x;
+  std::size_t label;
+};
+
 // h_t for t = -1 .. T-1, so states[t + 1] is h_t. Along the rows of the weights, as they stand in
 // memory; each sum is still in the order of the formula: bias, x, h.
-std::vector<Vector> reference_states(const ReferenceModel& m, std::span<const float> x) {
+std::vector<Vector> reference_states(const ReferenceModel& m, const Vector& before,
+                                     std::span<const float> x) {
   const auto [d, h, c] = m.shape;
   const std::size_t steps = x.size() / d;
   std::vector<Vector> states(steps + 1, Vector(h, 0.0));
+  states[0] = before;
   for (std::size_t t = 0; t < steps; ++t) {
     Vector& sum = states[t + 1];
     const auto add_row = [&](double value, std::size_t row) {
@@ -71,22 +81,35 @@ Vector reference_softmax(const ReferenceModel& m, const Vector& state, std::size
   return p;
 }
 
-double reference_loss(const ReferenceModel& m, const Dataset& data) {
-  double total = 0;
+std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& data,
+                                      std::size_t truncation) {
+  std::vector<Window> windows;
   for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
+    const auto x = data.sequence(i);
+    const std::size_t cut = passed * data.channels();
+    windows.push_back({reference_states(m, Vector(m.shape.hidden, 0.0), x.first(cut)).back(),
+                       x.subspan(cut), static_cast<std::size_t>(data.label(i))});
+  }
+  return windows;
+}
+
+double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
+  double total = 0;
+  for (const Window& window : windows) {
     double loss = 0;
-    reference_softmax(m, reference_states(m, data.sequence(i)).back(),
-                      static_cast<std::size_t>(data.label(i)), loss);
+    reference_softmax(m, reference_states(m, window.state, window.x).back(), window.label, loss);
     total += loss;
   }
   return total;
 }
 
-// Backpropagation through time of one sequence, added to `sum`.
-void add_reference_gradients(const ReferenceModel& m, std::span<const float> x, std::size_t label,
+// Backpropagation through the window of one sequence, added to `sum`.
+void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
   const auto [d, h, c] = m.shape;
-  const std::vector<Vector> states = reference_states(m, x);
+  const auto& [before, x, label] = window;
+  const std::vector<Vector> states = reference_states(m, before, x);
   double loss = 0;
   Vector dy = reference_softmax(m, states.back(), label, loss);
   sum.loss += loss;
@@ -168,36 +191,40 @@ std::vector<std::size_t> draw_entries(const Tensor& tensor, std::size_t count, R
 // The larger of the two; NaN if either is, unlike std::max.
 double worse(double a, double b) { return std::isnan(b) || b > a ? b : a; }
 
-double central_difference(ReferenceModel& m, Vector& tensor, std::size_t entry, const Dataset& data,
-                          double epsilon) {
+double central_difference(ReferenceModel& m, Vector& tensor, std::size_t entry,
+                          const std::vector<Window>& windows, double epsilon) {
   const double value = tensor[entry];
   tensor[entry] = value + epsilon;
-  const double above = reference_loss(m, data);
+  const double above = reference_loss(m, windows);
   tensor[entry] = value - epsilon;
-  const double below = reference_loss(m, data);
+  const double below = reference_loss(m, windows);
   tensor[entry] = value;
   return (above - below) / (2 * epsilon);
 }
 
 }  // namespace
 
-ReferenceGradients reference_gradients(const RnnParameters& parameters, const Dataset& data) {
+ReferenceGradients reference_gradients(const RnnParameters& parameters, const Dataset& data,
+                                       std::size_t truncation) {
   require_fit(parameters, data);
   const ReferenceModel model(parameters);
   ReferenceGradients sum;
   sum.recurrent.assign(parameters.recurrent.size(), 0.0);
   sum.output.assign(parameters.output.size(), 0.0);
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    add_reference_gradients(model, data.sequence(i), static_cast<std::size_t>(data.label(i)), sum);
+  for (const Window& window : reference_windows(model, data, truncation)) {
+    add_reference_gradients(model, window, sum);
   }
   return sum;
 }
 
-RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& data, int threads) {
+RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& data, int threads,
+                             std::size_t truncation) {
   require_fit(parameters, data);
   if (data.empty()) return RnnParameters(parameters.shape);
-  TrainingStep step(parameters.shape, data.size(), data.max_length(), data.total_timesteps());
-  step.begin(data, all_indices(data));
+  std::vector<std::size_t> all = all_indices(data);
+  const std::size_t window = window_of(truncation);
+  TrainingStep step(parameters.shape, largest_minibatch(data, data.size(), window, all), window);
+  step.begin(data, all);
   const FlushDenormals flush;
   parallel(step.team_size(resolve_threads(threads)),
            [&](const Team& team) noexcept { step.run(parameters, data, team); });
@@ -232,10 +259,11 @@ std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset&
 
 std::vector<GradientError> check_gradients(const RnnParameters& parameters, const Dataset& data,
                                            double epsilon, std::size_t max_entries,
-                                           std::uint64_t seed) {
-  const ReferenceGradients reference = reference_gradients(parameters, data);
-  const RnnParameters fast = fast_gradients(parameters, data);
+                                           std::uint64_t seed, std::size_t truncation) {
+  const ReferenceGradients reference = reference_gradients(parameters, data, truncation);
+  const RnnParameters fast = fast_gradients(parameters, data, 0, truncation);
   ReferenceModel model(parameters);
+  const std::vector<Window> windows = reference_windows(model, data, truncation);
   Random random(seed);
   std::vector<GradientError> errors;
   for (const Tensor& tensor : tensors_of(parameters.shape)) {
@@ -250,7 +278,7 @@ std::vector<GradientError> check_gradients(const RnnParameters& parameters, cons
           worse(error.fast_error, std::abs(static_cast<double>(found[i]) - expected[i]));
     }
     for (const std::size_t i : draw_entries(tensor, max_entries, random)) {
-      const double difference = central_difference(model, weights, i, data, epsilon);
+      const double difference = central_difference(model, weights, i, windows, epsilon);
       error.analytic_error = worse(error.analytic_error, std::abs(difference - expected[i]));
     }
     const double scale = error.largest_gradient == 0 ? 1.0 : error.largest_gradient;

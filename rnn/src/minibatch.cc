@@ -35,12 +35,26 @@ std::size_t RowSchedule::begun(std::size_t t) const {
                                   starts_.begin());
 }
 
-std::size_t longest_timesteps(const Dataset& data, std::size_t rows,
-                              std::span<std::size_t> indices) {
+bool MinibatchSize::holds(const MinibatchSize& other) const {
+  return rows >= other.rows && steps >= other.steps && window_timesteps >= other.window_timesteps;
+}
+
+MinibatchSize MinibatchSize::joined(const MinibatchSize& other) const {
+  return {.rows = std::max(rows, other.rows),
+          .steps = std::max(steps, other.steps),
+          .window_timesteps = std::max(window_timesteps, other.window_timesteps)};
+}
+
+MinibatchSize largest_minibatch(const Dataset& data, std::size_t rows, std::size_t window,
+                                std::span<std::size_t> indices) {
   order_by_length(data, indices);
-  std::size_t sum = 0;
-  for (std::size_t i = 0; i < std::min(rows, indices.size()); ++i) sum += data.length(indices[i]);
-  return sum;
+  MinibatchSize size{.rows = std::min(rows, indices.size())};
+  for (std::size_t i = 0; i < size.rows; ++i) {
+    const std::size_t length = data.length(indices[i]);
+    size.steps = std::max(size.steps, length);
+    size.window_timesteps += std::min(length, window);
+  }
+  return size;
 }
 
 void order_by_length(const Dataset& data, std::span<std::size_t> members) {

@@ -71,10 +71,20 @@ class RowSchedule {
   std::size_t timesteps_ = 0;
 };
 
-// Timesteps of the `rows` longest sequences together: the most that a minibatch of so many can
-// have. `indices` holds every index of the data; its order changes.
-std::size_t longest_timesteps(const Dataset& data, std::size_t rows,
-                              std::span<std::size_t> indices);
+// What memory for a minibatch depends on.
+struct MinibatchSize {
+  std::size_t rows = 0;              // sequences
+  std::size_t steps = 0;             // timesteps of the longest sequence
+  std::size_t window_timesteps = 0;  // of all sequences, of each the last `window` at most
+
+  [[nodiscard]] bool holds(const MinibatchSize& other) const;
+  [[nodiscard]] MinibatchSize joined(const MinibatchSize& other) const;
+};
+
+// That of the `rows` longest sequences, which holds every minibatch of so many. `indices` has every
+// index of the data; its order changes.
+MinibatchSize largest_minibatch(const Dataset& data, std::size_t rows, std::size_t window,
+                                std::span<std::size_t> indices);
 
 // Orders indices by falling length of their sequence, equal lengths by index.
 void order_by_length(const Dataset& data, std::span<std::size_t> members);

@@ -85,9 +85,7 @@ struct Trainer::State {
   Random random;
   Optimizer optimizer;
   std::unique_ptr<TrainingStep> step;
-  std::size_t max_rows = 0;  // of the step
-  std::size_t max_steps = 0;
-  std::size_t max_timesteps = 0;
+  MinibatchSize largest;  // that the step has memory for
   std::vector<std::size_t> order;
   std::size_t epochs_done = 0;
 };
@@ -96,16 +94,12 @@ struct Trainer::State {
 void Trainer::State::prepare(const Dataset& data) {
   order.resize(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const std::size_t rows = std::min(options.batch_size, data.size());
-  const std::size_t steps = data.max_length();
-  const std::size_t timesteps = longest_timesteps(data, rows, order);
-  if (step != nullptr && rows <= max_rows && steps <= max_steps && timesteps <= max_timesteps)
-    return;
+  const std::size_t window = window_of(options.truncation);
+  const MinibatchSize needed = largest_minibatch(data, options.batch_size, window, order);
+  if (step != nullptr && largest.holds(needed)) return;
   step.reset();  // if memory runs out below, there is no step that looks large enough
-  max_rows = std::max(max_rows, rows);
-  max_steps = std::max(max_steps, steps);
-  max_timesteps = std::max(max_timesteps, timesteps);
-  step = std::make_unique<TrainingStep>(parameters.shape, max_rows, max_steps, max_timesteps);
+  largest = largest.joined(needed);
+  step = std::make_unique<TrainingStep>(parameters.shape, largest, window);
 }
 
 void Trainer::State::start_epoch() {

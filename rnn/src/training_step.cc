@@ -56,8 +56,8 @@ double sum_of_squares(const float* x, std::size_t n) {
 // The sequences of one group: their states, deltas and gradients.
 class TrainingStep::Group {
  public:
-  Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps)
-      : forward_(shape, max_rows, max_steps),
+  Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, std::size_t window)
+      : forward_(shape, max_rows, std::min(max_steps, window)),
         delta_stride_(round_up(shape.hidden)),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
@@ -65,13 +65,16 @@ class TrainingStep::Group {
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
-        losses_(max_rows) {}
+        losses_(max_rows) {
+    if (max_steps > window) forward_.use_passing_rows();
+  }
 
-  // Takes every `step`-th sequence from `first` on; Z goes to `rows`. Returns the end of its Z.
+  // Takes every `step`-th sequence from `first` on; Z of the window goes to `rows`. Returns its
+  // end.
   float* assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
-                std::size_t step, float* rows) {
+                std::size_t step, std::size_t window, float* rows) {
     RowSchedule& schedule = forward_.schedule;
-    schedule.assign(data, ordered, first, step, data.length(ordered[first]));
+    schedule.assign(data, ordered, first, step, window);
     for (std::size_t n = 0; n < schedule.rows(); ++n) labels_[n] = data.label(schedule.member(n));
     depth_steps_ = std::max<std::size_t>(1, gradient_depth(forward_.shape) / schedule.rows());
     forward_.keep_window_at(rows);
@@ -90,7 +93,7 @@ class TrainingStep::Group {
     team.barrier();
   }
 
-  // From there back through time. Reads what `forward` left and changes none of it.
+  // From there back through the window. Reads what `forward` left and changes none of it.
   void backward(const TrainingStep& step, const Team& team) {
     clear(recurrent_gradient_, team);
     const std::size_t first = forward_.schedule.window_begin();
@@ -112,6 +115,7 @@ class TrainingStep::Group {
     for (std::size_t n = 0; n < forward_.schedule.rows(); ++n) sum.loss += losses_[n];
     sum.correct = correct_;
     sum.timesteps = forward_.schedule.timesteps();
+    sum.window_timesteps = forward_.schedule.window_rows();
     return sum;
   }
 
@@ -217,20 +221,20 @@ class TrainingStep::Group {
   std::size_t correct_ = 0;
 };
 
-TrainingStep::TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps,
-                           std::size_t max_timesteps)
+TrainingStep::TrainingStep(const RnnShape& shape, const MinibatchSize& largest, std::size_t window)
     : shape_(shape),
+      window_(window),
       forward_(shape),
       hidden_transposed_(shape.hidden, shape.hidden),
       output_transposed_(shape.classes, shape.hidden),
-      rows_(prepare_rows(RowLayout(shape.features, shape.hidden), max_timesteps)),
-      ordered_(max_rows),
+      rows_(prepare_rows(RowLayout(shape.features, shape.hidden), largest.window_timesteps)),
+      ordered_(largest.rows),
       gradient_(shape),
       row_squares_((1 + shape.features + shape.hidden) + (1 + shape.hidden)) {
-  const std::size_t count = group_count(shape, max_rows);
+  const std::size_t count = group_count(shape, largest.rows);
   groups_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    groups_.emplace_back(shape, max_group_rows(shape, max_rows), max_steps);
+    groups_.emplace_back(shape, max_group_rows(shape, largest.rows), largest.steps, window);
   }
 }
 
@@ -244,7 +248,7 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   groups_in_use_ = group_count(shape_, minibatch.size());
   float* rows = rows_.data();
   for (std::size_t i = 0; i < groups_in_use_; ++i) {
-    rows = groups_[i].assign(data, ordered, i, groups_in_use_, rows);
+    rows = groups_[i].assign(data, ordered, i, groups_in_use_, window_, rows);
   }
 }
 
@@ -253,7 +257,9 @@ int TrainingStep::team_size(int threads) const {
                              : stays_in_cache(shape_) ? 1
                                                       : forward_.recurrent.panels();
   const double weights = static_cast<double>(shape_.hidden * (shape_.features + shape_.hidden));
-  const double work = 3 * static_cast<double>(totals().timesteps) * weights;
+  const Totals all = totals();
+  const double work =
+      static_cast<double>(all.timesteps + 2 * all.window_timesteps) * weights;  // forward and back
   const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
   return std::min(threads, static_cast<int>(useful));
 }
@@ -339,6 +345,7 @@ TrainingStep::Totals TrainingStep::totals() const {
     sum.loss += part.loss;
     sum.correct += part.correct;
     sum.timesteps += part.timesteps;
+    sum.window_timesteps += part.window_timesteps;
   }
   return sum;
 }

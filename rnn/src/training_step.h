@@ -11,7 +11,15 @@
 
 namespace lockstep {
 
-// Loss and gradients of one minibatch, by backpropagation through time.
+// A window that no sequence is longer than: no truncation.
+inline constexpr std::size_t kWholeSequences = static_cast<std::size_t>(-1);
+// The window of TrainOptions::truncation.
+constexpr std::size_t window_of(std::size_t truncation) {
+  return truncation == 0 ? kWholeSequences : truncation;
+}
+
+// Loss and gradients of one minibatch, by backpropagation through time: over whole sequences, or
+// over the last `window` timesteps of each.
 //
 // The minibatch is dealt into groups of rows, as many as its shape says and never as many as there
 // are threads; each group sums gradients of its own, which are then added in order. So every number
@@ -23,13 +31,13 @@ class TrainingStep {
   struct Totals {
     double loss = 0;  // sum over the minibatch
     std::size_t correct = 0;
-    std::size_t timesteps = 0;
+    std::size_t timesteps = 0;         // gone forward through
+    std::size_t window_timesteps = 0;  // gone back through
   };
 
-  // Takes all memory for minibatches of up to max_rows sequences, each of up to max_steps timesteps
-  // and of max_timesteps together.
-  TrainingStep(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps,
-               std::size_t max_timesteps);
+  // Takes all memory for minibatches that `largest` holds.
+  TrainingStep(const RnnShape& shape, const MinibatchSize& largest,
+               std::size_t window = kWholeSequences);
   ~TrainingStep();
 
   // Deals the minibatch into groups; one thread, before the team starts. Every index must be that
@@ -62,10 +70,11 @@ class TrainingStep {
   void add_groups(const Team& team);
 
   RnnShape shape_;
+  std::size_t window_;
   PackedForward forward_;
   PackedMatrix hidden_transposed_;  // Wh^T
   PackedMatrix output_transposed_;  // Wy^T
-  AlignedVector<float> rows_;       // Z of all groups, one after another
+  AlignedVector<float> rows_;       // Z of the windows of all groups, one after another
   std::vector<Group> groups_;
   std::size_t groups_in_use_ = 0;
   std::vector<std::size_t> ordered_;

@@ -18,13 +18,15 @@ struct ReferenceGradients {
   std::vector<double> output;     ///< as RnnParameters::output
 };
 
-/// Throws std::invalid_argument if channels or labels do not fit the parameters.
+/// `truncation` as in TrainOptions. Throws std::invalid_argument if channels or labels do not fit
+/// the parameters.
 [[nodiscard]] ReferenceGradients reference_gradients(const RnnParameters& parameters,
-                                                     const Dataset& data);
+                                                     const Dataset& data,
+                                                     std::size_t truncation = 0);
 
 /// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
 [[nodiscard]] RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& data,
-                                           int threads = 0);
+                                           int threads = 0, std::size_t truncation = 0);
 
 /// Hidden states of one sequence [length][features] by the fast path on the active backend:
 /// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
@@ -43,12 +45,14 @@ struct GradientError {
 /// Compares three ways to the same gradients: central differences of the reference loss (step
 /// `epsilon`, double), reference backpropagation, and the fast path. Finite differences are taken
 /// of at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give
-/// errors below the two bounds; a NaN anywhere gives NaN, which is below neither.
+/// errors below the two bounds; a NaN anywhere gives NaN, which is below neither. With `truncation`
+/// the differences are those of a loss in which the state before the last timesteps stays as it is.
 inline constexpr double kAnalyticErrorBound = 1e-6;
 inline constexpr double kFastErrorBound = 1e-5;
 [[nodiscard]] std::vector<GradientError> check_gradients(const RnnParameters& parameters,
                                                          const Dataset& data, double epsilon = 1e-5,
                                                          std::size_t max_entries = 200,
-                                                         std::uint64_t seed = 1);
+                                                         std::uint64_t seed = 1,
+                                                         std::size_t truncation = 0);
 
 }  // namespace lockstep

@@ -26,7 +26,20 @@ struct TrainOptions {
   std::size_t decay_epochs = 50;
   double momentum = 0.0;   ///< 0: plain gradient descent; v = momentum v + g, w -= rate v
   double clip_norm = 0.0;  ///< 0: off; else the mean gradient's L2 norm is scaled down to this
-  bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
+  /// Timesteps that the gradient goes back over, at the end of each sequence; 0: all.
+  ///
+  /// Truncated backpropagation through time, the BPTT(h) of Williams and Peng (Neural Computation
+  /// 2, 1990) with h = truncation, where a loss stands at the end of a sequence only. The forward
+  /// pass runs over the whole sequence and carries its state from the first timestep to the last;
+  /// loss and label are those of the whole sequence. The gradient takes the state before the last
+  /// `truncation` timesteps for a constant: dLoss/dw is summed over the uses of a weight w in these
+  /// timesteps alone, and nothing is learnt from what came before. (To cut a sequence into windows
+  /// of h timesteps, counted from its end, and go back through each comes to the same here: only
+  /// the last has a loss.) Sequences of up to `truncation` timesteps give the same bits as without.
+  /// States are kept of these timesteps only, so memory does not grow with the length of the
+  /// sequences.
+  std::size_t truncation = 0;
+  bool shuffle = true;  ///< a new seeded order in every epoch; false: order of the data
   std::uint64_t seed = 1;
   int threads = 0;  ///< 0: default_threads(); the results do not depend on it
 };
@@ -38,7 +51,7 @@ struct EpochResult {
   double accuracy = 0;    ///< share classified right, likewise
   double learning_rate = 0;
   double seconds = 0;          ///< wall time of the pass
-  std::size_t timesteps = 0;   ///< timesteps trained on in the pass
+  std::size_t timesteps = 0;   ///< of the sequences trained on in the pass
   double validation_loss = 0;  ///< NaN without a validation set
   double validation_accuracy = 0;
 };
@@ -50,8 +63,8 @@ struct BatchProgress {
   std::size_t samples = 0;
 };
 
-/// Trains the parameters of a classifier by minibatch gradient descent with full backpropagation
-/// through time (rnn/README.md says where each formula stands). The kernels run on the backend that
+/// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
+/// time (rnn/README.md says where each formula stands). The kernels run on the backend that
 /// is active when the trainer first meets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer meets its first data set (and again only if a later one has
