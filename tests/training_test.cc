@@ -22,11 +22,12 @@ RnnParameters initial(const RnnShape& shape) {
   return parameters;
 }
 
-// Sequences of unequal length: long and short ones, with several of some lengths.
+// Sequences of unequal length, the longest first, with several of some lengths. (11 divides no
+// `longest` here.)
 Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest) {
   Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
   for (std::size_t i = 0; i < size; ++i) {
-    const std::size_t length = 1 + i * 5 % longest;
+    const std::size_t length = longest - i * 11 % longest;
     data.add(normal_floats(length * shape.features, i), static_cast<int>(i % shape.classes));
   }
   return data;
