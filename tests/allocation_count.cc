@@ -18,15 +18,18 @@
 #if LOCKSTEP_SANITIZED
 
 std::optional<std::size_t> lockstep::allocation_count() { return std::nullopt; }
+std::optional<std::size_t> lockstep::allocated_bytes() { return std::nullopt; }
 
 #else
 
 namespace {
 
 std::atomic<std::size_t> g_count{0};
+std::atomic<std::size_t> g_bytes{0};
 
-void* counted(void* memory) {
+void* counted(void* memory, std::size_t size) {
   g_count.fetch_add(1, std::memory_order_relaxed);
+  g_bytes.fetch_add(size, std::memory_order_relaxed);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -34,11 +37,12 @@ void* counted(void* memory) {
 }  // namespace
 
 std::optional<std::size_t> lockstep::allocation_count() { return g_count; }
+std::optional<std::size_t> lockstep::allocated_bytes() { return g_bytes; }
 
-void* operator new(std::size_t size) { return counted(std::malloc(size > 0 ? size : 1)); }
+void* operator new(std::size_t size) { return counted(std::malloc(size > 0 ? size : 1), size); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   const auto unit = static_cast<std::size_t>(alignment);
-  return counted(std::aligned_alloc(unit, (size / unit + 1) * unit));
+  return counted(std::aligned_alloc(unit, (size / unit + 1) * unit), size);
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "allocation_count.h"
+#include "backend_scope.h"
 #include "catch.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/random.h"
@@ -114,6 +116,43 @@ TEST_CASE("memory for truncated gradients does not grow with the length") {
   };
   CHECK(bytes(100) == bytes(10000));
   CHECK(bytes(100) > bytes(kWindow));  // two rows more for each sequence
+}
+
+// Bytes that `work` asks for.
+template <class Work>
+std::size_t bytes_taken_by(const Work& work) {
+  const std::size_t before = *allocated_bytes();
+  work();
+  return *allocated_bytes() - before;
+}
+
+TEST_CASE("the bytes of a step are told beforehand, and exactly") {
+  if (!allocated_bytes()) {
+    WARN("skipped: sanitizers have an operator new of their own");
+    return;
+  }
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const std::size_t hidden : {1u, 50u, 400u}) {
+      for (const std::size_t count : {1u, 7u, 70u}) {
+        for (const std::size_t window : {std::size_t{1}, std::size_t{5}, kWholeSequences}) {
+          CAPTURE(name, hidden, count, window);
+          const RnnShape shape{2, hidden, kClasses};
+          const MinibatchSize size = size_of(random_data(count, 1, 30), window);
+          std::size_t told = 0;
+          const std::size_t by_telling =
+              bytes_taken_by([&] { told = TrainingStep::bytes_for(shape, size, window); });
+          std::size_t held = 0;
+          const std::size_t taken =
+              bytes_taken_by([&] { held = TrainingStep(shape, size, window).bytes(); }) -
+              by_telling;
+          CHECK(held == told);
+          CHECK(told <= taken);
+          CHECK(taken - told < 1024);  // what packed matrices and schedules keep for themselves
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("the bits of a gradient do not depend on the memory that the step was given") {

@@ -250,6 +250,50 @@ TEST_CASE("a trainer takes a later data set with longer sequences and more rows"
   CHECK(trainer.workspace_bytes() > bytes);
 }
 
+Dataset equal_data(const RnnShape& shape, std::size_t size, std::size_t steps) {
+  Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
+  for (std::size_t i = 0; i < size; ++i) {
+    data.add(normal_floats(steps * shape.features, i), static_cast<int>(i % shape.classes));
+  }
+  return data;
+}
+
+std::size_t bytes_after_an_epoch(const RnnShape& shape, const TrainOptions& options,
+                                 const Dataset& data) {
+  RnnParameters parameters = initial(shape);
+  Trainer trainer(parameters, options);
+  trainer.run_epoch(data);
+  return trainer.workspace_bytes();
+}
+
+TEST_CASE("the work memory of a training is told beforehand") {
+  for (const Run& run : kRuns) {
+    for (const std::size_t truncation : {0u, 3u}) {
+      CAPTURE(run.shape.hidden, truncation);
+      TrainOptions options = all_features();
+      options.truncation = truncation;
+      const auto told = [&](std::size_t sequences) {
+        return training_workspace_bytes(run.shape, options, sequences, run.longest);
+      };
+      const auto held = [&](const Dataset& data) {
+        return bytes_after_an_epoch(run.shape, options, data);
+      };
+      CHECK(told(run.size) == held(equal_data(run.shape, run.size, run.longest)));
+      CHECK(told(2) == held(equal_data(run.shape, 2, run.longest)));
+      CHECK(told(run.size) >= held(ragged_data(run.shape, run.size, run.longest)));
+    }
+  }
+  const auto bytes = [](const RnnShape& shape, std::size_t batch_size, std::size_t max_length) {
+    TrainOptions options;
+    options.batch_size = batch_size;
+    return training_workspace_bytes(shape, options, kMaxUnits, max_length);
+  };
+  CHECK_THROWS_AS(bytes({1, 5, 2}, 0, 5), std::invalid_argument);
+  CHECK_THROWS_AS(bytes({0, 5, 2}, 1, 5), std::invalid_argument);
+  CHECK_THROWS_AS(bytes({1, 5, 2}, 20, std::size_t{1} << 60), std::invalid_argument);
+  CHECK_THROWS_AS(bytes({1, kMaxUnits, 2}, kMaxUnits, kMaxUnits), std::invalid_argument);
+}
+
 TEST_CASE("an epoch reports each minibatch, the last of them partial") {
   const RnnShape shape{2, 5, 3};
   const Dataset data = ragged_data(shape, 11, 4);

@@ -15,11 +15,19 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
   packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
 }
 
+// Each row of k is as long as that of any other such matrix.
+std::size_t packed_bytes(std::size_t k, std::size_t n) { return k * PackedMatrix(1, n).bytes(); }
+
 PackedForward::PackedForward(const RnnShape& shape)
     : recurrent(shape.features + shape.hidden, shape.hidden),
       output(shape.hidden, shape.classes),
       bias(shape.hidden),
       output_bias(shape.classes) {}
+
+std::size_t PackedForward::bytes_for(const RnnShape& s) {
+  return packed_bytes(s.features + s.hidden, s.hidden) + packed_bytes(s.hidden, s.classes) +
+         (s.hidden + s.classes) * sizeof(float);
+}
 
 void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
   pack_share(recurrent, Transpose::no, parameters.input_weights(), parameters.shape.hidden, team);
@@ -75,8 +83,13 @@ ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::siz
 
 void ForwardGroup::use_passing_rows() { passing_rows_ = prepare_rows(layout, 2 * max_rows_); }
 
-std::size_t ForwardGroup::bytes() const {
-  return (passing_rows_.size() + finals_.size() + logits_.size()) * sizeof(float);
+std::size_t ForwardGroup::bytes_for(const RnnShape& shape, std::size_t max_rows,
+                                    std::size_t max_window, bool has_passing_rows) {
+  const RowLayout layout(shape.features, shape.hidden);
+  const RowLayout final_layout(0, shape.hidden);
+  const std::size_t row =
+      (has_passing_rows ? 2 * layout.stride : 0) + final_layout.stride + round_up(shape.classes);
+  return RowSchedule::bytes_for(max_rows, max_window) + max_rows * row * sizeof(float);
 }
 
 float* ForwardGroup::rows_at(std::size_t t) {

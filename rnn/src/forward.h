@@ -22,10 +22,14 @@ namespace lockstep {
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team);
 
+// Bytes of a k x n matrix packed for the active backend.
+std::size_t packed_bytes(std::size_t k, std::size_t n);
+
 // A copy of the parameters in the order in which the forward kernels read them, and the two
 // products of the forward pass.
 struct PackedForward {
   explicit PackedForward(const RnnShape& shape);
+  [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape);
   // Packs this thread's share; the caller puts a barrier behind it.
   void pack(const RnnParameters& parameters, const Team& team);
 
@@ -70,7 +74,9 @@ class ForwardGroup {
   [[nodiscard]] float* finals() { return finals_.data(); }
   // [rows][logits_stride]
   [[nodiscard]] float* logits() { return logits_.data(); }
-  [[nodiscard]] std::size_t bytes() const;
+  // What the constructor takes, and use_passing_rows if it is called.
+  [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape, std::size_t max_rows,
+                                             std::size_t max_window, bool has_passing_rows);
 
   const RnnShape shape;
   const RowLayout layout;

@@ -10,6 +10,10 @@ void RowSchedule::reserve(std::size_t rows, std::size_t window) {
   offsets_.reserve(window + 1);
 }
 
+std::size_t RowSchedule::bytes_for(std::size_t rows, std::size_t window) {
+  return (2 * rows + window + 1) * sizeof(std::size_t);
+}
+
 void RowSchedule::assign(const Dataset& data, std::span<const std::size_t> ordered,
                          std::size_t first, std::size_t step, std::size_t window) {
   const std::size_t steps = data.length(ordered[first]);

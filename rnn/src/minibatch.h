@@ -60,6 +60,8 @@ class RowSchedule {
   // The timestep of the group that is the first of this row's sequence.
   [[nodiscard]] std::size_t start(std::size_t row) const { return starts_[row]; }
   void reserve(std::size_t rows, std::size_t window);
+  // What that reserves.
+  [[nodiscard]] static std::size_t bytes_for(std::size_t rows, std::size_t window);
 
  private:
   [[nodiscard]] std::size_t begun(std::size_t t) const;

@@ -82,15 +82,19 @@ std::uint64_t hash_on(std::uint64_t hash, std::span<const float> values) {
 
 }  // namespace
 
-RnnParameters::RnnParameters(const RnnShape& sizes) : shape(sizes) {
-  if (shape.features == 0 || shape.hidden == 0 || shape.classes == 0) {
+void RnnShape::require_valid() const {
+  if (features == 0 || hidden == 0 || classes == 0) {
     throw std::invalid_argument(
         "a model needs at least one feature, one hidden unit and one class");
   }
-  if (std::max({shape.features, shape.hidden, shape.classes}) > kMaxUnits) {
+  if (std::max({features, hidden, classes}) > kMaxUnits) {
     throw std::invalid_argument("a model has at most " + std::to_string(kMaxUnits) +
                                 " features, hidden units and classes");
   }
+}
+
+RnnParameters::RnnParameters(const RnnShape& sizes) : shape(sizes) {
+  shape.require_valid();
   recurrent.resize((1 + shape.features + shape.hidden) * shape.hidden);
   output.resize((1 + shape.hidden) * shape.classes);
 }

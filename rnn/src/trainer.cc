@@ -187,4 +187,20 @@ std::size_t Trainer::workspace_bytes() const {
   return state_->step == nullptr ? 0 : state_->step->bytes();
 }
 
+std::size_t training_workspace_bytes(const RnnShape& shape, const TrainOptions& options,
+                                     std::size_t sequences, std::size_t max_length) {
+  require_options(options);
+  shape.require_valid();
+  const std::size_t window = window_of(options.truncation);
+  const std::size_t rows = std::min(options.batch_size, sequences);
+  const std::size_t kept = std::min(window, max_length);
+  // Of a sequence: its window of Z, and more than all else that grows with the minibatch.
+  const std::size_t row_bytes = RowLayout(shape.features, shape.hidden).stride * sizeof(float);
+  const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
+  require_option(static_cast<double>(rows) * each < 0x1p62,
+                 "training_workspace_bytes: the minibatch is larger than the address space");
+  return TrainingStep::bytes_for(
+      shape, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);
+}
+
 }  // namespace lockstep

@@ -125,10 +125,17 @@ class TrainingStep::Group {
   [[nodiscard]] const float* output_gradient(std::size_t row) const {
     return output_gradient_.data() + row * forward_.logits_stride;
   }
-  [[nodiscard]] std::size_t bytes() const {
-    const std::size_t floats = final_deltas_.size() + next_deltas_.size() + deltas_.size() +
-                               recurrent_gradient_.size() + output_gradient_.size();
-    return forward_.bytes() + floats * sizeof(float);
+  // What the constructor takes, and the object itself.
+  [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape, std::size_t max_rows,
+                                             std::size_t max_steps, std::size_t window) {
+    const std::size_t delta_rows = 2 * max_rows + std::max(gradient_depth(shape), max_rows);
+    const std::size_t floats =
+        (delta_rows + 1 + shape.features + shape.hidden) * round_up(shape.hidden) +
+        (1 + shape.hidden) * round_up(shape.classes);
+    return sizeof(Group) +
+           ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
+                                   max_steps > window) +
+           floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
   }
 
  private:
@@ -224,6 +231,7 @@ class TrainingStep::Group {
 TrainingStep::TrainingStep(const RnnShape& shape, const MinibatchSize& largest, std::size_t window)
     : shape_(shape),
       window_(window),
+      bytes_(bytes_for(shape, largest, window)),
       forward_(shape),
       hidden_transposed_(shape.hidden, shape.hidden),
       output_transposed_(shape.classes, shape.hidden),
@@ -239,6 +247,20 @@ TrainingStep::TrainingStep(const RnnShape& shape, const MinibatchSize& largest, 
 }
 
 TrainingStep::~TrainingStep() = default;
+
+std::size_t TrainingStep::bytes_for(const RnnShape& s, const MinibatchSize& largest,
+                                    std::size_t window) {
+  const std::size_t row = RowLayout(s.features, s.hidden).stride;
+  const std::size_t gradient_rows = (1 + s.features + s.hidden) + (1 + s.hidden);
+  const std::size_t gradients = (1 + s.features + s.hidden) * s.hidden + (1 + s.hidden) * s.classes;
+  const std::size_t group =
+      Group::bytes_for(s, max_group_rows(s, largest.rows), largest.steps, window);
+  return PackedForward::bytes_for(s) + packed_bytes(s.hidden, s.hidden) +
+         packed_bytes(s.classes, s.hidden) +
+         (largest.window_timesteps * row + gradients) * sizeof(float) +
+         group_count(s, largest.rows) * group + largest.rows * sizeof(std::size_t) +
+         gradient_rows * sizeof(double);
+}
 
 void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch) {
   const std::span<std::size_t> ordered(ordered_.data(), minibatch.size());
@@ -347,15 +369,6 @@ TrainingStep::Totals TrainingStep::totals() const {
     sum.timesteps += part.timesteps;
     sum.window_timesteps += part.window_timesteps;
   }
-  return sum;
-}
-
-std::size_t TrainingStep::bytes() const {
-  std::size_t sum =
-      forward_.recurrent.bytes() + forward_.output.bytes() + hidden_transposed_.bytes() +
-      output_transposed_.bytes() +
-      (rows_.size() + gradient_.recurrent.size() + gradient_.output.size()) * sizeof(float);
-  for (const Group& group : groups_) sum += group.bytes();
   return sum;
 }
 

@@ -39,6 +39,9 @@ class TrainingStep {
   TrainingStep(const RnnShape& shape, const MinibatchSize& largest,
                std::size_t window = kWholeSequences);
   ~TrainingStep();
+  // Bytes that the constructor takes, on the active backend.
+  [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape, const MinibatchSize& largest,
+                                             std::size_t window = kWholeSequences);
 
   // Deals the minibatch into groups; one thread, before the team starts. Every index must be that
   // of a labelled sequence of `data`.
@@ -59,7 +62,7 @@ class TrainingStep {
   // L2 norm of all gradients; the same sum on every thread.
   [[nodiscard]] double gradient_norm() const;
   [[nodiscard]] Totals totals() const;
-  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
   class Group;
@@ -71,6 +74,7 @@ class TrainingStep {
 
   RnnShape shape_;
   std::size_t window_;
+  std::size_t bytes_;
   PackedForward forward_;
   PackedMatrix hidden_transposed_;  // Wh^T
   PackedMatrix output_transposed_;  // Wy^T

@@ -17,6 +17,9 @@ struct RnnShape {
   std::size_t hidden = 0;    ///< H, recurrent units
   std::size_t classes = 0;   ///< C
 
+  /// Throws std::invalid_argument if a size is 0 or above kMaxUnits.
+  void require_valid() const;
+
   bool operator==(const RnnShape&) const = default;
 };
 
@@ -37,7 +40,7 @@ struct RnnParameters {
   std::vector<float> output;
 
   RnnParameters() = default;
-  /// All zeros. Throws std::invalid_argument if a size is 0 or above kMaxUnits.
+  /// All zeros. Throws std::invalid_argument as RnnShape::require_valid.
   explicit RnnParameters(const RnnShape& shape);
 
   /// Whether no size is 0 and both matrices have the sizes of the shape: false for

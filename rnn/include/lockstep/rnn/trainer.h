@@ -89,13 +89,21 @@ class Trainer {
   std::vector<EpochResult> fit(const Dataset& data);
 
   [[nodiscard]] int threads() const;
-  /// Bytes of work memory held for a training step, momentum not counted.
+  /// Bytes of work memory held for a training step; 0 before there was data. Momentum (as much as
+  /// the parameters) and the order of the data (8 bytes per sequence) are not counted.
   [[nodiscard]] std::size_t workspace_bytes() const;
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// What workspace_bytes of such a trainer will tell, on the active backend, after a data set of
+/// `sequences` sequences: exactly if `max_length` is the length of each, else at most this. Throws
+/// std::invalid_argument as Trainer and RnnParameters, and if it is more than the address space.
+[[nodiscard]] std::size_t training_workspace_bytes(const RnnShape& shape,
+                                                   const TrainOptions& options,
+                                                   std::size_t sequences, std::size_t max_length);
 
 /// Probabilities [size][classes] row-major of `data` (already normalized). `threads` = 0:
 /// default_threads(). The results depend neither on it nor on the other sequences of the set.
