@@ -17,7 +17,7 @@ namespace lockstep::bench {
 AlignedVector<float> random_numbers(std::size_t n, unsigned seed);
 
 // How far a result may be from the reference's: `tolerance` times the largest expected value of
-// all, or times each expected value.
+// all, or times each expected value; and up to the smallest normal number in any case.
 struct Tolerance {
   double tolerance;
   bool of_each = false;

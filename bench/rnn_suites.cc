@@ -10,7 +10,7 @@ namespace {
 
 std::string shape_name(const RnnBenchShape& s) {
   return std::to_string(s.n) + "x" + std::to_string(s.t) + "x" + std::to_string(s.d) + "x" +
-         std::to_string(s.h) + (s.ragged ? "-ragged" : "");
+         std::to_string(s.h) + (s.ragged ? "-ragged" : "") + (s.denormal ? "-denormal" : "");
 }
 
 // FLOP of a pass. The rate of training counts three products of [x, h] and W, as is customary:

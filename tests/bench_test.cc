@@ -136,7 +136,7 @@ class Collector : public benchmark::BenchmarkReporter {
 constexpr const char* kSmall =
     "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp|sigmoid|relu)/.*/4096/|"
     "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|rnn_(forward|backward|train)/.*/"
-    "(20x18x12x64|20x29x12x64-ragged)/|rnn_fit";
+    "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal)/|rnn_fit";
 constexpr const char* kKernels[] = {"gemm",        "gemm_packed",  "gemm_tn",   "tanh",
                                     "exp",         "sigmoid",      "relu",      "softmax",
                                     "log_softmax", "loss",         "pack",      "pack_tn",
@@ -236,6 +236,23 @@ TEST_CASE("a large minibatch repeats few sequences, each with its own results") 
                    p.probabilities.begin() + 22 * kClasses));
   CHECK(p.updated != p.parameters.recurrent);
   CHECK(&rnn_problem(shape) == &p);
+}
+
+TEST_CASE("denormal inputs make denormal states, and the same problem otherwise") {
+  const RnnProblem& p = rnn_problem({20, 20, 3, 17, kEqual, Run::full, kDenormal});
+  const auto is_tiny = [](float v) { return std::abs(v) < 0x1p-126f; };
+  for (std::size_t i = 0; i < p.data.size(); ++i) {
+    CHECK(std::ranges::all_of(p.data.sequence(i), is_tiny));
+    CHECK(std::ranges::any_of(p.data.sequence(i), [](float v) { return v != 0; }));
+  }
+  const std::span<const float> inner(p.gradient.data() + 17, p.gradient.size() - 17);
+  CHECK(std::ranges::none_of(std::span(p.gradient).first(17), is_tiny));
+  CHECK(std::ranges::all_of(p.final_states, is_tiny));
+  CHECK(std::ranges::all_of(inner, is_tiny));
+  CHECK(std::ranges::any_of(inner, [](float v) { return v != 0; }));
+  CHECK(p.updated != p.parameters.recurrent);
+  CHECK(difference(std::vector<float>{0}, std::vector<float>{1e-39f}, kOfEach).empty());
+  CHECK(&p != &rnn_problem({20, 20, 3, 17, kEqual, Run::full}));
 }
 
 TEST_CASE("ragged sequences have lengths from a quarter to all of the timesteps") {
