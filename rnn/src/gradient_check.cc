@@ -225,9 +225,10 @@ RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& dat
   const std::size_t window = window_of(truncation);
   TrainingStep step(parameters.shape, largest_minibatch(data, data.size(), window, all), window);
   step.begin(data, all);
-  const FlushDenormals flush;
-  parallel(step.team_size(resolve_threads(threads)),
-           [&](const Team& team) noexcept { step.run(parameters, data, team); });
+  parallel(step.team_size(resolve_threads(threads)), [&](const Team& team) noexcept {
+    const FlushDenormals flush;
+    step.run(parameters, data, team);
+  });
   return step.gradient();
 }
 

@@ -67,6 +67,7 @@ class Prediction {
     std::optional<ForwardGroup> shared;
     if (plan_.shares_columns) shared.emplace(make_group(parameters.shape));
     parallel(plan_.team_size, [&](const Team& team) {
+      const FlushDenormals flush;
       weights_.pack(parameters, team);
       team.barrier();
       if (plan_.shares_columns) {
@@ -128,7 +129,6 @@ std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset&
                                 " channels, but the model takes " + std::to_string(shape.features));
   }
   if (data.empty()) return {};
-  const FlushDenormals flush;
   return Prediction(parameters, data, resolve_threads(threads)).run(parameters);
 }
 

@@ -131,9 +131,9 @@ std::size_t Stream::sequences() const { return state_->sequences; }
 void Stream::feed(std::span<const float> x, std::size_t steps) {
   State& s = *state_;
   s.require_steps(x, steps, s.sequences);
-  const FlushDenormals flush;
   // Each thread takes all timesteps of its own sequences and need not meet the others.
   parallel(s.team_size(steps), [&](const Team& team) {
+    const FlushDenormals flush;
     const Range mine = share(s.sequences, team.index(), team.size());
     s.advance(mine, x.data() + mine.begin * s.shape.features, s.sequences * s.shape.features,
               steps);

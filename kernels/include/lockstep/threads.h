@@ -79,9 +79,11 @@ struct Range {
 }
 
 /// While it lives, denormal numbers are flushed to zero on this thread (and on the workers of a
-/// `parallel` started from it); the caller's mode is restored at the end. The promise of equal bits
-/// ends here between x86, which flushes what is tiny after rounding, and AArch64, which flushes
-/// what was tiny before: a result that rounds up to the smallest normal number differs.
+/// `parallel` started from it); the caller's mode is restored at the end. Within the body of a
+/// `parallel` rather than around it: threads that OpenMP starts there would inherit it for good.
+/// The promise of equal bits ends here between x86, which flushes what is tiny after rounding, and
+/// AArch64, which flushes what was tiny before: a result that rounds up to the smallest normal
+/// number differs.
 class FlushDenormals {
  public:
   FlushDenormals();
