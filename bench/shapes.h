@@ -92,9 +92,8 @@ inline constexpr RnnBenchShape kRnnShapes[] = {
     // JapaneseVowels' sizes: 7 to 29 timesteps, and the same number of timesteps at equal length.
     {20, 29, 12, 64, kRagged, Run::quick},
     {20, 18, 12, 64, kEqual, Run::quick},
-    // The first shape and the third with denormal numbers, which many CPUs compute on a hundred
-    // times
-    // slower; Lockstep promises no more than 1.1 times the time of the same shape without.
+    // The first shape and the third with denormal numbers, on which some CPUs compute much slower.
+    // Lockstep flushes them; no more than 1.1 times the time of the same shape without is promised.
     {20, 60, 1, 50, kEqual, Run::quick, kDenormal},
     {32, 28, 28, 128, kEqual, Run::full, kDenormal},
     // Primes, and one more than the lanes.
