@@ -46,10 +46,10 @@ std::string case_name(const Case& c) {
          c.shape + "/" + std::to_string(c.threads) + (c.cold ? "/cold" : "");
 }
 
-Work product_work(const Case& c, double flops) {
+Work product_work(const Case& c, double flops, double bytes) {
   const std::size_t own = c.contender->lanes();
   const std::size_t lanes = own == 0 ? widest_lanes() : std::min(own, widest_lanes());
-  return {.flops = flops, .limit = peak_flops(lanes, c.threads)};
+  return {.flops = flops, .bytes = bytes, .limit = peak_flops(lanes, c.threads)};
 }
 
 Work memory_work(const Case& c, double bytes, double elements) {
@@ -77,6 +77,7 @@ void verify_and_time(benchmark::State& state, const Case& c, std::span<const Tas
     state.SkipWithError(("wrong result, not timed: " + what).c_str());
     return;
   }
+  const double before = calibration_flops(c.threads);
   // A cold case begins with operands that were not just used.
   std::size_t next = c.cold ? 1 % tasks.size() : 0;
   if (c.cold) {
@@ -89,6 +90,7 @@ void verify_and_time(benchmark::State& state, const Case& c, std::span<const Tas
     benchmark::ClobberMemory();
     if (++next == tasks.size()) next = 0;
   }
+  state.counters["calibration_flops_per_second"] = (before + calibration_flops(c.threads)) / 2;
   count(state, work);
   // What only several threads, or a warm cache, get wrong.
   const bool is_repeatable = c.kernel == Kernel::gemm || c.kernel == Kernel::gemm_packed;

@@ -32,8 +32,8 @@ struct Work {
   double limit = 0;      // of flops where these are counted, else of bytes, per second
 };
 
-// Limit and counts of a product, and of work that moves memory.
-Work product_work(const Case& c, double flops);
+// Limit and counts of a product, whose operands have so many bytes, and of work that moves memory.
+Work product_work(const Case& c, double flops, double bytes);
 Work memory_work(const Case& c, double bytes, double elements);
 
 // Prepares the case (memory, operands), then hands it to verify_and_time.
@@ -44,7 +44,8 @@ void register_case(const Case& c, const Body& body,
                    benchmark::TimeUnit unit = benchmark::kMicrosecond);
 
 // Runs the first task and asks `check` for a difference from the reference; only a case without one
-// is timed, over all tasks in turn. A case is checked once in a process.
+// is timed, over all tasks in turn, between two calibrations of the machine. A case is checked once
+// in a process.
 void verify_and_time(benchmark::State& state, const Case& c, std::span<const Task> tasks,
                      const std::function<std::string()>& check, const Work& work);
 

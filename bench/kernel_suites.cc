@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <random>
 
 #include "harness.h"
@@ -58,7 +59,9 @@ void time_gemm(benchmark::State& state, const Case& c, const GemmShape& shape) {
   std::shuffle(tasks.begin() + 1, tasks.end(), std::minstd_rand(1));
   const auto check = [&] { return problem.check(copies.front().c); };
   const auto flops = 2.0 * static_cast<double>(shape.m * shape.n * shape.k);
-  verify_and_time(state, c, tasks, check, product_work(c, flops));
+  const auto bytes =
+      4.0 * static_cast<double>(shape.m * shape.k + shape.k * shape.n + shape.m * shape.n);
+  verify_and_time(state, c, tasks, check, product_work(c, flops, bytes));
 }
 
 void register_gemm(std::span<Contender* const> contenders, const GemmShape& shape, int threads) {
@@ -201,22 +204,48 @@ void register_kernel_suites(std::span<Contender* const> contenders, const Select
   register_serial(contenders, selection, kPackShapes, {Kernel::pack, Kernel::pack_tn}, time_pack);
 }
 
+namespace {
+
+void register_limit(const std::string& contender, const std::string& shape, int threads,
+                    const std::function<void(benchmark::State&)>& run) {
+  const std::string name = "machine/" + contender + "/" + shape + "/" + std::to_string(threads);
+  benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMicrosecond);
+}
+
+void count_limit(benchmark::State& state, const char* rate, double done, double limit) {
+  state.counters[rate] = {done, benchmark::Counter::kIsIterationInvariantRate};
+  state.counters["of_peak"] = {done / limit, benchmark::Counter::kIsIterationInvariantRate};
+}
+
+void time_fma(benchmark::State& state, std::size_t lanes, int threads) {
+  constexpr std::size_t kRounds = 1 << 16;
+  const double flops = run_fma_chains(lanes, kRounds) * threads;
+  for (auto _ : state) {
+    parallel(threads, [&](const Team&) { run_fma_chains(lanes, kRounds); });
+  }
+  count_limit(state, "flops_per_second", flops, peak_flops(lanes, threads));
+}
+
+void time_copy(benchmark::State& state, std::size_t working_set, int threads) {
+  CopyLoop copy(working_set, threads);
+  const double bytes = copy.run(0) * threads;
+  for (auto _ : state) {
+    parallel(threads, [&](const Team& team) { copy.run(team.index()); });
+  }
+  count_limit(state, "bytes_per_second", bytes, copy_bandwidth(working_set, threads));
+}
+
+}  // namespace
+
 void register_machine_suite(const Selection& selection) {
   for (const int threads : selection.threads) {
     for (std::size_t lanes = 4; lanes <= widest_lanes(); lanes *= 2) {
-      const auto run = [lanes, threads](benchmark::State& state) {
-        constexpr std::size_t kRounds = 1 << 16;
-        const double flops = run_fma_chains(lanes, kRounds) * threads;
-        const double peak = peak_flops(lanes, threads);
-        for (auto _ : state) {
-          parallel(threads, [&](const Team&) { run_fma_chains(lanes, kRounds); });
-        }
-        state.counters["flops_per_second"] = {flops, benchmark::Counter::kIsIterationInvariantRate};
-        state.counters["of_peak"] = {flops / peak, benchmark::Counter::kIsIterationInvariantRate};
-      };
-      const std::string name =
-          "machine/fma_" + std::to_string(32 * lanes) + "/-/" + std::to_string(threads);
-      benchmark::RegisterBenchmark(name.c_str(), run)->UseRealTime()->Unit(benchmark::kMicrosecond);
+      register_limit("fma_" + std::to_string(32 * lanes), "-", threads,
+                     [=](benchmark::State& state) { time_fma(state, lanes, threads); });
+    }
+    for (const std::size_t set : copy_working_sets(threads)) {
+      register_limit("copy", std::to_string(set), threads,
+                     [=](benchmark::State& state) { time_copy(state, set, threads); });
     }
   }
 }

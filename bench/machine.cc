@@ -93,13 +93,12 @@ void run_copy(const float* from, float* to, std::size_t count) {
   copy_4(from, to, count);
 }
 
-// The best rate of many short runs by a team: what interrupts one run does not touch the best.
+// The best rate of several short runs by a team: what interrupts one run does not touch the best.
 // `work` is done by each thread and returns what one thread has done.
 template <class Work>
-double best_rate(int threads, const Work& work) {
-  constexpr int kRuns = 40;
+double best_rate(int runs, int threads, const Work& work) {
   double best = 0;
-  for (int run = 0; run < kRuns; ++run) {
+  for (int run = 0; run < runs; ++run) {
     const auto start = std::chrono::steady_clock::now();
     double done = 0;
     parallel(threads, [&](const Team& team) {
@@ -112,24 +111,11 @@ double best_rate(int threads, const Work& work) {
   return best;
 }
 
-double measure_copy(std::size_t bytes, int threads) {
-  constexpr std::size_t kStep = 64;  // floats per round of the widest loop
-  const auto team_size = static_cast<std::size_t>(threads);
-  const std::size_t count = std::max<std::size_t>(1, bytes / 8 / team_size / kStep) * kStep;
-  std::vector<AlignedVector<float>> from(team_size, AlignedVector<float>(count, 1.0f));
-  // Not at the same place within a page, or loads would wait for the stores before them.
-  constexpr std::size_t kOffset = 1040;
-  std::vector<AlignedVector<float>> to(team_size, AlignedVector<float>(count + kOffset, 1.0f));
-  const std::size_t passes = std::max<std::size_t>(1, (std::size_t{1} << 21) / count);
-  return best_rate(threads, [&](const Team& team) {
-    const auto i = static_cast<std::size_t>(team.index());
-    for (std::size_t pass = 0; pass < passes; ++pass) {
-      run_copy(from[i].data(), to[i].data() + kOffset, count);
-      benchmark::ClobberMemory();
-    }
-    return static_cast<double>(passes * count) * 8;
-  });
-}
+// Of the limits that every share of peak refers to.
+constexpr int kLimitRuns = 40;
+
+// Not at the same place within a page, or loads would wait for the stores before them.
+constexpr std::size_t kCopyOffset = 1040;
 
 std::string first_word(const char* path, const std::string& otherwise) {
   std::ifstream file(path);
@@ -187,26 +173,59 @@ double peak_flops(std::size_t lanes, int threads) {
   double& peak = known[{lanes, threads}];
   constexpr std::size_t kRounds = 1 << 20;  // some milliseconds
   if (peak == 0) {
-    peak = best_rate(threads, [&](const Team&) { return run_fma_chains(lanes, kRounds); });
+    peak =
+        best_rate(kLimitRuns, threads, [&](const Team&) { return run_fma_chains(lanes, kRounds); });
   }
   return peak;
 }
 
-// One figure for each level of the hierarchy, at half the level's size (four times the last one's
-// for memory), so that all working sets of a level are measured by the same.
+double calibration_flops(int threads) {
+  constexpr int kRuns = 8;
+  constexpr std::size_t kRounds = 1 << 14;  // some 50 microseconds
+  const std::size_t lanes = std::min<std::size_t>(widest_lanes(), 8);
+  return best_rate(kRuns, threads, [&](const Team&) { return run_fma_chains(lanes, kRounds); });
+}
+
+CopyLoop::CopyLoop(std::size_t working_set, int threads) {
+  constexpr std::size_t kStep = 64;  // floats per round of the widest loop
+  const auto team_size = static_cast<std::size_t>(threads);
+  count_ = std::max<std::size_t>(1, working_set / 8 / team_size / kStep) * kStep;
+  passes_ = std::max<std::size_t>(1, (std::size_t{1} << 21) / count_);
+  from_.assign(team_size, AlignedVector<float>(count_, 1.0f));
+  to_.assign(team_size, AlignedVector<float>(count_ + kCopyOffset, 1.0f));
+}
+
+double CopyLoop::run(int thread) {
+  const auto i = static_cast<std::size_t>(thread);
+  for (std::size_t pass = 0; pass < passes_; ++pass) {
+    run_copy(from_[i].data(), to_[i].data() + kCopyOffset, count_);
+    benchmark::ClobberMemory();
+  }
+  return static_cast<double>(passes_ * count_) * 8;
+}
+
+std::vector<std::size_t> copy_working_sets(int threads) {
+  std::vector<std::size_t> sets = {4 * last_level_cache()};
+  for (const command::CacheInfo& cache : command::cpu_caches()) {
+    const std::size_t sharers = cache.level < 3 ? static_cast<std::size_t>(threads) : 1;
+    if (cache.type != "Instruction") sets.push_back(cache.kibibytes * 1024 * sharers / 2);
+  }
+  std::sort(sets.begin(), sets.end());
+  sets.erase(std::unique(sets.begin(), sets.end()), sets.end());
+  return sets;
+}
+
 double copy_bandwidth(std::size_t working_set, int threads) {
   static std::map<std::pair<std::size_t, int>, double> known;
-  std::size_t level_size = 8 * last_level_cache();
-  for (const command::CacheInfo& cache : command::cpu_caches()) {
-    const std::size_t size = cache.kibibytes * 1024;
-    const bool is_private = cache.level < 3;
-    const std::size_t mine =
-        is_private ? working_set / static_cast<std::size_t>(threads) : working_set;
-    if (cache.type == "Instruction" || mine > size) continue;
-    level_size = std::min(level_size, is_private ? size * static_cast<std::size_t>(threads) : size);
+  const std::vector<std::size_t> sets = copy_working_sets(threads);
+  const auto holds = [&](std::size_t set) { return 2 * set >= working_set; };
+  const auto level = std::find_if(sets.begin(), sets.end() - 1, holds);
+  double& bandwidth = known[{*level, threads}];
+  if (bandwidth == 0) {
+    CopyLoop copy(*level, threads);
+    bandwidth =
+        best_rate(kLimitRuns, threads, [&](const Team& team) { return copy.run(team.index()); });
   }
-  double& bandwidth = known[{level_size, threads}];
-  if (bandwidth == 0) bandwidth = measure_copy(level_size / 2, threads);
   return bandwidth;
 }
 

@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
+
+#include "lockstep/aligned_vector.h"
 
 namespace lockstep::bench {
 
@@ -15,11 +18,34 @@ void restrict_lanes(std::size_t lanes);
 double run_fma_chains(std::size_t lanes, std::size_t rounds);
 
 // FLOP/s of `threads` threads in such chains at once: the most that any product can reach. The best
-// of several short runs, measured when first asked for.
+// of many short runs, measured when first asked for.
 double peak_flops(std::size_t lanes, int threads);
 
-// Bytes read and written per second by `threads` threads that copy `working_set` bytes (source and
-// destination) from the nearest cache that holds them, with the widest vectors. Likewise.
+// FLOP/s of such chains at this moment, on at most 256 bits, which slow no CPU down: the best of a
+// few runs, half a millisecond together. A case is timed between two of them, so that a machine
+// that has slowed down is not taken for a program that has.
+double calibration_flops(int threads);
+
+// Copies `working_set` bytes (source and destination, of all threads together) with the widest
+// vectors. Each thread may call run with its own index at the same time as the others.
+class CopyLoop {
+ public:
+  CopyLoop(std::size_t working_set, int threads);
+  // Returns the bytes that this thread has read and written.
+  double run(int thread);
+
+ private:
+  std::size_t count_;   // floats of each thread
+  std::size_t passes_;  // in one run
+  std::vector<AlignedVector<float>> from_, to_;
+};
+
+// Working sets of copies that stand for the levels of the hierarchy, ascending: half of what each
+// cache of `threads` cores holds, and for memory four times the last-level cache.
+std::vector<std::size_t> copy_working_sets(int threads);
+
+// Bytes read and written per second by `threads` threads that copy from the nearest level that
+// holds `working_set` bytes. Likewise measured when first asked for.
 double copy_bandwidth(std::size_t working_set, int threads);
 
 // Leaves none of the program's data in any cache.

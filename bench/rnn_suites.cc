@@ -25,9 +25,10 @@ Work pass_work(const Case& c, const RnnProblem& p) {
       per_column * (h + (d + h) + (c.contender->computes_input_gradient() ? d : 0));
   const bool is_forward = c.kernel == Kernel::rnn_forward;
   const bool is_backward = c.kernel == Kernel::rnn_backward;
-  Work work = product_work(c, is_forward    ? forward
-                              : is_backward ? per_column * (d + h + h)
-                                            : 3 * forward);
+  const double customary = is_forward    ? forward
+                           : is_backward ? per_column * (d + h + h)
+                                         : 3 * forward;
+  Work work = product_work(c, customary, 0);
   work.needed = is_forward ? forward : is_backward ? backward : forward + backward;
   work.timesteps = static_cast<double>(p.timesteps);
   return work;

@@ -22,7 +22,8 @@ struct Selection {
 void register_kernel_suites(std::span<Contender* const> contenders, const Selection& selection);
 void register_rnn_suites(std::span<Contender* const> contenders, const Selection& selection);
 
-// The machine's own limits, measured among the others: they show whether it slowed in the meantime.
+// The machine's own limits, measured among the others: the roof of a roofline, and whether it
+// slowed in the meantime.
 void register_machine_suite(const Selection& selection);
 
 }  // namespace lockstep::bench
