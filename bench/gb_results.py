@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "of_peak"]
+COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
+            "of_peak"]
+# Of a file without single repetitions, the first of these stands for them.
+AGGREGATES = ["median", "mean"]
 # What Google Benchmark itself appends to a name.
 LIBRARY_SUFFIX = re.compile(
     r"/(?:real_time|process_time|manual_time|"
@@ -127,7 +130,9 @@ def strip_library_suffixes(text: str) -> str:
 
 
 def run_name(run: dict) -> str:
-    full = str(run.get("run_name") or run.get("name"))
+    full = str(run.get("run_name") or run["name"])
+    if "run_name" not in run and run.get("aggregate_name"):
+        full = full.removesuffix(f"_{run['aggregate_name']}")
     short = strip_library_suffixes(full)
     return short if Name.parse(short) else full
 
@@ -157,20 +162,46 @@ def add_run(pool: Pool, run: dict) -> bool:
     return True
 
 
+def has_name(run: object) -> bool:
+    return isinstance(run, dict) and bool(run.get("run_name") or run.get("name"))
+
+
+def is_repetition(run: dict) -> bool:
+    return run.get("run_type", "iteration") == "iteration" and "aggregate_name" not in run
+
+
+def best_aggregates(aggregates: list[dict]) -> list[dict]:
+    """One for each name."""
+    found: dict[str, dict] = {}
+    for kind in AGGREGATES:
+        for run in aggregates:
+            if run.get("aggregate_name") == kind:
+                found.setdefault(run_name(run), run)
+    return list(found.values())
+
+
+def representative_runs(content: dict) -> tuple[list[dict], list[dict]]:
+    """The single repetitions, and of names that have none an aggregate."""
+    everything = [run for run in content["benchmarks"] if has_name(run)]
+    single = [run for run in everything if is_repetition(run)]
+    known = {run_name(run) for run in single}
+    return single, best_aggregates([run for run in everything if not is_repetition(run)
+                                    and run_name(run) not in known])
+
+
 def add_file(pool: Pool, path: str) -> None:
     content = read_json(path)
     context = content.get("context")
     pool.contexts.append((path, context if isinstance(context, dict) else {}))
-    everything = [run for run in content["benchmarks"]
-                  if isinstance(run, dict) and ("name" in run or "run_name" in run)]
-    single = [run for run in everything
-              if run.get("run_type", "iteration") == "iteration" and "aggregate_name" not in run]
-    if not single:
+    single, aggregates = representative_runs(content)
+    if aggregates:
         pool.warnings.append(
-            f"{path} holds aggregates only; run without --benchmark_report_aggregates_only"
-            if everything else f"{path} holds no runs")
-    unusable = sum(not add_run(pool, run) for run in single)
-    unusable += len(content["benchmarks"]) - len(everything)
+            f"{path}: {len(aggregates)} benchmarks are known by an aggregate only, so nothing is "
+            "known of their noise; run without --benchmark_report_aggregates_only")
+    elif not single:
+        pool.warnings.append(f"{path} holds no runs")
+    unusable = sum(not add_run(pool, run) for run in single + aggregates)
+    unusable += sum(not has_name(run) for run in content["benchmarks"])
     if unusable:
         pool.warnings.append(f"{path}: {unusable} entries without a name or a time were left out")
 

@@ -15,24 +15,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+
+from programs import Unusable, ending, python_with, run_program, say  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-# A program that does not end when it is told to is killed after so many seconds.
-PATIENCE = 10
-
-
-class Unusable(Exception):
-    """One sentence for the user; exit status 2."""
-
-
-def say(message: str) -> None:
-    print(f"bench: {message}", file=sys.stderr, flush=True)
 
 
 # The command line, and what can be found wrong before minutes are spent.
@@ -98,40 +91,6 @@ def empty_results(folder: Path, isa: str) -> None:
         raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
 
 
-# Running programs.
-
-def run_program(command: list[object]) -> int:
-    """The status of a program, which ends when we are made to end."""
-    try:
-        process = subprocess.Popen([str(part) for part in command])
-    except OSError as error:
-        say(f"cannot run {command[0]}: {error.strerror}")
-        return 127
-    try:
-        return process.wait()
-    except BaseException:
-        stop(process)
-        raise
-
-
-def stop(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def ending(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
-
-
 def holds_runs(path: Path) -> bool:
     """Google Benchmark writes as it goes, so the file of a program that broke off is no JSON."""
     try:
@@ -144,13 +103,10 @@ def holds_runs(path: Path) -> bool:
 # The rounds.
 
 def python_with_numpy() -> str | None:
-    """The first interpreter that has NumPy; PYTHON, if set, is asked first."""
-    for name in (os.environ.get("PYTHON"), sys.executable, "/usr/bin/python3"):
-        if name and shutil.which(name) and subprocess.run(
-                [name, "-c", "import numpy"], capture_output=True, check=False).returncode == 0:
-            return name
-    say("no Python with NumPy (python3-numpy, python3-torch): going without these peers")
-    return None
+    python = python_with("numpy")
+    if python is None:
+        say("no Python with NumPy (python3-numpy, python3-torch): going without these peers")
+    return python
 
 
 def threads_arguments(rest: list[str]) -> list[str]:
@@ -264,22 +220,14 @@ def prepare(options: argparse.Namespace, rest: list[str]) -> Bench:
 
 # The end.
 
-def write_markdown(report: list[object], path: Path) -> int:
-    try:
-        with path.open("w", encoding="utf-8") as out:
-            subprocess.run([*report, "--markdown"], stdout=out, check=False)
-    except OSError as error:
-        say(f"cannot write {path}: {error.strerror}")
-        return 2
-    return 0
-
-
 def report_on(files: list[Path], markdown: Path | None) -> int:
     if not files:
         say("nothing was measured")
         return 2
     report = [sys.executable, HERE / "report.py", *files]
-    written = write_markdown(report, markdown) if markdown else 0
+    written = 0
+    if markdown:
+        written = subprocess.run([*report, f"--markdown={markdown}"], check=False).returncode
     print(flush=True)
     status = subprocess.run(report, check=False).returncode
     print("\nresults:", *files, flush=True)

@@ -64,7 +64,7 @@ class ReportTest(unittest.TestCase):
         self.fail(f"no row {shape} in\n{output}")
 
     def table(self, benchmarks: list[dict], *arguments: str) -> str:
-        return self.run_report(self.write(benchmarks), "--markdown", *arguments)
+        return self.run_report(self.write(benchmarks), "--markdown=-", *arguments)
 
 
 class Comparison(ReportTest):
@@ -73,7 +73,7 @@ class Comparison(ReportTest):
         first = self.write(runs(ours, [1, 9], flops_per_second=2e9)
                            + runs("gemm/blis/8x8x8/1/real_time", [6, 6, 6]))
         second = self.write(runs(ours, [3], flops_per_second=5e9), name="b.json")
-        row = self.row(self.run_report(first, second, "--markdown"), "8x8x8")
+        row = self.row(self.run_report(first, second, "--markdown=-"), "8x8x8")
         # Of the times 1, 3, 9 the middle one; of the rates 2, 2, 5.
         self.assertEqual(row[1:3], ["highway/avx3", "2.00"])
         self.assertEqual(row[5], "\\~2.00")
@@ -167,7 +167,7 @@ class Header(ReportTest):
                     "default backend highway/avx3, compiler GNU 12, flags -O3",
                     "peers: blis: 0.9.0", "Python peers: numpy 1.24.2, torch 1.13.0"]
         self.assertEqual(self.run_report(ours, python).splitlines()[:5], expected)
-        markdown = self.run_report(ours, python, "--markdown").splitlines()
+        markdown = self.run_report(ours, python, "--markdown=-").splitlines()
         self.assertEqual(markdown[:5], [f"- {line}" for line in expected])
 
     def test_other_projects_files_have_less(self) -> None:

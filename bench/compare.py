@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Says whether HEAD is slower than BASE, each a git revision, a build folder or a saved JSON file.
+
+    compare.py BASE HEAD [options] [arguments of the benchmark program ...]
+
+Revisions are built under build/compare. Programs are run alternately, process by process in random
+order, until the intervals are narrow or the time is over; gate.py has the statistics. Leaves
+base.json and head.json, Google Benchmark's JSON with all repetitions, in the folder of the results.
+Exit status: 0 no regression; 1 a regression beyond the tolerance, with significance; 2 could not
+judge, or an argument is wrong; 130 after Ctrl-C. The first line of the output says which and why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Iterator, Optional, Sequence
+
+sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+
+from programs import Unusable, need_module, say  # noqa: E402
+
+try:
+    need_module("scipy", "python3-scipy")
+except Unusable as problem:
+    sys.exit(f"bench: {problem}")
+
+from alternation import Effort, Runner, alternate  # noqa: E402
+from gate import (  # noqa: E402
+    Comparison, Limits, Status, Verdict, common_names, compare, is_narrow, needed_processes,
+    verdict)
+from gb_results import UnusableInput  # noqa: E402
+from measurements import Measurements, merge  # noqa: E402
+from sides import Builder, Program, Saved, Side, resolve  # noqa: E402
+from tables import Column, markdown_table, plural, text_table, time_figure  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+# What the benchmarks alone need, without peers.
+OWN_PROGRAM = Path("bench/lockstep_bench")
+OWN_ARGUMENTS = ["--no-peers", "--threads", "1"]
+OWN_CMAKE_ARGUMENTS = ["-DLOCKSTEP_TESTS=OFF", "-DLOCKSTEP_COMMAND=OFF", "-DLOCKSTEP_BENCH=ON"]
+
+
+# The command line.
+
+def share(text: str) -> float:
+    """5 as well as 5%."""
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = -1
+    if not 0 <= value < 10:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of per cent")
+    return value
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return int(text)
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="./dev bench compare", allow_abbrev=False,
+        description="Whether HEAD is slower than BASE: each a git revision, a build folder or a "
+                    "saved JSON file.",
+        epilog="All other arguments go to the benchmark program, instead of "
+               f"{' '.join(OWN_ARGUMENTS)}: --benchmark_filter=REGEX, --full, ...")
+    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("head", metavar="HEAD")
+    parser.add_argument("--tolerance", type=share, default=Limits.tolerance, metavar="PERCENT",
+                        help="smaller slow-downs are no regression (3)")
+    parser.add_argument("--resolution", type=share, default=Limits.resolution, metavar="PERCENT",
+                        help="slow-downs from here on must be found or excluded (10)")
+    parser.add_argument("--processes", type=positive, default=Limits.least, metavar="N",
+                        help="of each side, at least (9, and more for many benchmarks)")
+    parser.add_argument("--budget", type=positive, default=900, metavar="SECONDS",
+                        help="time for measuring (900)")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="the report as Markdown too")
+    parser.add_argument("--results", type=Path, default=ROOT / "build/compare/results",
+                        metavar="FOLDER", help="for base.json and head.json")
+    parser.add_argument("--repository", type=Path, default=ROOT, metavar="FOLDER",
+                        help="whose revisions BASE and HEAD are (this one)")
+    parser.add_argument("--program", type=Path, default=OWN_PROGRAM, metavar="PATH",
+                        help=f"the benchmarks, below a build folder ({OWN_PROGRAM})")
+    parser.add_argument("--cmake", action="append", default=[], metavar="ARGUMENT",
+                        help="for configuring revisions, as --cmake=-DOPTION=ON; repeatable")
+    return parser.parse_known_args(arguments)
+
+
+def builder_of(options: argparse.Namespace) -> Builder:
+    own = OWN_CMAKE_ARGUMENTS if options.program == OWN_PROGRAM else []
+    repository = options.repository.resolve()
+    return Builder(repository, repository / "build/compare", options.program,
+                   [*own, *options.cmake])
+
+
+# Measuring.
+
+def new_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in ["base*.json", "head*.json", "base.log", "head.log"]:
+            for path in folder.glob(pattern):
+                path.unlink()
+    except OSError as error:
+        raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def runner_of(side: Side, stem: Path, arguments: Sequence[str]) -> Optional[Runner]:
+    return Runner(side.label, side.path, arguments, stem) if isinstance(side, Program) else None
+
+
+def merged(runner: Optional[Runner], path: Path) -> None:
+    if runner and runner.files:
+        merge(runner.files, path)
+        for file in runner.files:
+            file.unlink()
+
+
+def measure(sides: Sequence[Side], options: argparse.Namespace, limits: Limits,
+            arguments: Sequence[str]) -> list[Measurements]:
+    stems = [options.results / "base", options.results / "head"]
+    runners = [runner_of(side, stem, arguments) for side, stem in zip(sides, stems)]
+    found = [runner.measurements if runner else side.measurements
+             for runner, side in zip(runners, sides)]
+    if any(runners):
+        new_folder(options.results)
+        try:
+            alternate([runner for runner in runners if runner],
+                      Effort(limits.least, options.budget),
+                      lambda: needed_processes(len(common_names(*found)), limits),
+                      lambda: all(is_narrow(c, limits) for c in compare(*found, limits)))
+        finally:
+            for runner, stem in zip(runners, stems):
+                merged(runner, stem.with_suffix(".json"))
+    return found
+
+
+def warnings(sides: Sequence[Side], found: Sequence[Measurements],
+             comparisons: Sequence[Comparison]) -> Iterator[str]:
+    if any(isinstance(side, Saved) for side in sides):
+        yield ("BASE and HEAD were not measured alternately: whatever changed in the machine in "
+               "between, beyond its clock, shows as a difference")
+    if comparisons and not all(c.calibrated for c in comparisons):
+        yield "the times are not calibrated, so a slowed machine shows as a slower program"
+    for names, words in [(set(found[0].values) - set(found[1].values), "BASE"),
+                         (set(found[1].values) - set(found[0].values), "HEAD")]:
+        if names:
+            yield (f"{plural(len(names), 'benchmark')} only in {words}, not compared: "
+                   + ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else ""))
+
+
+# The report.
+
+def columns_of(comparisons: Sequence[Comparison]) -> list[Column]:
+    def interval(comparison: Comparison) -> str:
+        found = comparison.interval
+        return f"{found[0]:.3f}..{found[1]:.3f}" if found else "-"
+
+    return [Column("benchmark", [c.name for c in comparisons], right=False),
+            Column("base", [" ".join(time_figure(c.base_seconds)) for c in comparisons]),
+            Column("head", [" ".join(time_figure(c.head_seconds)) for c in comparisons]),
+            Column("ratio", [f"{c.ratio:.3f}" for c in comparisons]),
+            Column("interval", [interval(c) for c in comparisons]),
+            Column("p", [f"{c.p:.2g}" for c in comparisons]),
+            Column("", [c.verdict.value for c in comparisons], right=False)]
+
+
+LEGEND = ("ratio: HEAD over BASE, medians over processes, in time that the machine's own speed "
+          "around each timing is divided out of; above 1, HEAD is slower. interval: 95 %. p: Mann "
+          "and Whitney, two-sided, after Holm.")
+
+
+def report(sentence: str, notes: Sequence[str], comparisons: Sequence[Comparison],
+           markdown: bool) -> str:
+    by_size = sorted(comparisons, key=lambda c: -c.ratio)
+    notable = [c for c in by_size if c.verdict is not Verdict.SAME]
+    if not markdown:
+        table = list(text_table(columns_of(by_size))) + ["", LEGEND] if by_size else []
+        return "\n".join([sentence, *notes, "", *table])
+    lines = [f"**{sentence}**", ""]
+    lines += [f"- {note}" for note in notes] + [""] * bool(notes)
+    if notable:
+        lines += [*markdown_table(columns_of(notable)), ""]
+    if by_size:
+        lines += [f"<details><summary>All {len(by_size)} benchmarks</summary>", "",
+                  *markdown_table(columns_of(by_size)), "", LEGEND, "", "</details>"]
+    return "\n".join(lines)
+
+
+def write_report(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Unusable(f"cannot write {path}: {error.strerror}") from error
+
+
+def run(arguments: Sequence[str]) -> int:
+    options, rest = parse_arguments(arguments)
+    limits = Limits(options.tolerance, options.resolution, least=options.processes)
+    if not rest and options.program == OWN_PROGRAM:
+        rest = OWN_ARGUMENTS
+    builder = builder_of(options)
+    sides = [resolve(text, builder) for text in (options.base, options.head)]
+    found = measure(sides, options, limits, rest)
+    comparisons = compare(*found, limits)
+    status, sentence = verdict(*found, comparisons, limits)
+    notes = [f"{role}: {side.label}, measured {measurements.processes} times"
+             for role, side, measurements in zip(["BASE", "HEAD"], sides, found)]
+    notes += [f"warning: {text}" for text in warnings(sides, found, comparisons)]
+    print(report(sentence, notes, comparisons, markdown=False), flush=True)
+    if options.markdown:
+        write_report(options.markdown, report(sentence, notes, comparisons, markdown=True))
+    return status.value
+
+
+def main(arguments: Sequence[str]) -> int:
+    # The worktree must go and the program end, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return run(arguments)
+    except (Unusable, UnusableInput) as problem:
+        print(f"Could not judge: {problem}.")
+        return Status.NOT_JUDGED.value
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

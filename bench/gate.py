@@ -1,0 +1,194 @@
+"""Whether HEAD is slower than BASE: statistics of two sets of measurements, and the verdict.
+
+Every benchmark has a ratio of medians, HEAD over BASE, of work where both sides were calibrated and
+else of time; an interval for it; and the p of Mann and Whitney's test, corrected by Holm for the
+number of benchmarks. Nothing is assumed of the distributions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from dataclasses import dataclass
+from enum import Enum
+from typing import Iterator, Optional, Sequence
+
+from scipy.stats import mannwhitneyu
+
+from comparison import ratio_interval
+from gb_results import Samples
+from measurements import Measurement, Measurements
+
+# What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
+SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
+        "default_threads": "number of threads", "caches": "caches"}
+EXACT_PAIRS = 10_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    tolerance: float = 0.03   # smaller slow-downs are no regression, however significant
+    resolution: float = 0.10  # slow-downs from here on must be found or excluded
+    alpha: float = 0.01       # of at least one false alarm among all benchmarks
+    least: int = 9            # processes of each side
+
+
+class Verdict(Enum):
+    SLOWER = "slower"
+    FASTER = "faster"
+    SAME = "same"
+    UNDECIDED = "undecided"
+
+
+class Status(Enum):
+    """Exit statuses."""
+
+    NO_REGRESSION = 0
+    REGRESSION = 1
+    NOT_JUDGED = 2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of one benchmark; above 1, HEAD is slower."""
+
+    name: str
+    base_seconds: float
+    head_seconds: float
+    ratio: float
+    interval: Optional[tuple[float, float]]
+    p: float
+    calibrated: bool
+    verdict: Verdict
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted, so that none below alpha is false with probability 1 - alpha."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def needed_processes(benchmarks: int, limits: Limits) -> int:
+    """So many of each side that even the first of Holm's steps can be passed, by far."""
+    n = limits.least
+    while 4 * 2 / math.comb(2 * n, n) * benchmarks > limits.alpha:
+        n += 1
+    return n
+
+
+def p_of_difference(base: Sequence[float], head: Sequence[float]) -> float:
+    # The approximation is far off in the tail that Holm's correction needs of few processes.
+    method = "exact" if len(base) * len(head) <= EXACT_PAIRS else "asymptotic"
+    return float(mannwhitneyu(head, base, alternative="two-sided", method=method).pvalue)
+
+
+def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
+                      ) -> tuple[list[float], list[float], bool]:
+    """Work if every measurement has it, else seconds."""
+    if all(m.work is not None for m in [*base, *head]):
+        return [m.work for m in base], [m.work for m in head], True
+    return [m.seconds for m in base], [m.seconds for m in head], False
+
+
+def judged(ratio: float, interval: Optional[tuple[float, float]], p: float,
+           limits: Limits) -> Verdict:
+    if p < limits.alpha and ratio > 1 + limits.tolerance:
+        return Verdict.SLOWER
+    if p < limits.alpha and ratio < 1 / (1 + limits.tolerance):
+        return Verdict.FASTER
+    if interval is None or interval[1] > 1 + limits.resolution:
+        return Verdict.UNDECIDED
+    return Verdict.SAME
+
+
+def common_names(base: Measurements, head: Measurements) -> list[str]:
+    return [name for name in base.values if name in head.values]
+
+
+def compare(base: Measurements, head: Measurements, limits: Limits) -> list[Comparison]:
+    names = common_names(base, head)
+    values = {name: comparable_values(base.values[name], head.values[name]) for name in names}
+    p_values = holm([p_of_difference(b, h) for b, h, _ in values.values()])
+    found = []
+    for name, p in zip(names, p_values):
+        b, h, calibrated = values[name]
+        ratio = statistics.median(h) / statistics.median(b)
+        interval = ratio_interval(Samples(h), Samples(b))
+        found.append(Comparison(
+            name, statistics.median(m.seconds for m in base.values[name]),
+            statistics.median(m.seconds for m in head.values[name]), ratio, interval, p,
+            calibrated, judged(ratio, interval, p, limits)))
+    return found
+
+
+def is_narrow(comparison: Comparison, limits: Limits) -> bool:
+    """Looks at the width alone: to stop at a wanted result would make false ones likelier."""
+    interval = comparison.interval
+    return interval is not None and interval[1] - interval[0] <= limits.resolution
+
+
+def context_values(measurements: Measurements, key: str) -> list[str]:
+    found = (context[key] for context in measurements.contexts if key in context)
+    return list(dict.fromkeys(
+        " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
+        for value in found))
+
+
+def context_differences(base: Measurements, head: Measurements) -> Iterator[str]:
+    for key, words in SAME.items():
+        b, h = context_values(base, key), context_values(head, key)
+        if b and h and set(b) != set(h):
+            yield f"the {words} differs ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
+
+
+# The verdict, each in a sentence.
+
+def listing(names: Sequence[str], most: int = 5) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def with_ratio(comparison: Comparison) -> str:
+    return f"{comparison.name} ({comparison.ratio:.2f})"
+
+
+def obstacles(base: Measurements, head: Measurements,
+              comparisons: Sequence[Comparison], limits: Limits) -> Iterator[str]:
+    """Why this cannot be judged."""
+    yield from context_differences(base, head)
+    if not comparisons:
+        yield "BASE and HEAD have no benchmark in common"
+    refused = [name for name in head.refused if name not in base.refused]
+    if refused:
+        yield f"HEAD refused to time what BASE timed: {listing(refused)}"
+    undecided = [c for c in comparisons if c.verdict is Verdict.UNDECIDED]
+    if undecided:
+        yield (f"of {len(undecided)} of {len(comparisons)} benchmarks the scatter, or a number of "
+               f"repetitions that is too small, leaves a slow-down of {limits.resolution:.0%} "
+               f"possible: {listing([with_ratio(c) for c in undecided])}")
+
+
+def verdict(base: Measurements, head: Measurements, comparisons: Sequence[Comparison],
+            limits: Limits) -> tuple[Status, str]:
+    reasons = list(obstacles(base, head, comparisons, limits))
+    slower = [c for c in comparisons if c.verdict is Verdict.SLOWER]
+    differs = any(context_differences(base, head))
+    count = len(comparisons)
+    if slower and not differs:
+        by_size = sorted(slower, key=lambda c: -c.ratio)
+        return Status.REGRESSION, (
+            f"Regression: {len(slower)} of {count} benchmarks are slower by more than "
+            f"{limits.tolerance:.0%}, each with p < {limits.alpha:g} after Holm's correction: "
+            f"{listing([with_ratio(c) for c in by_size])}.")
+    if reasons:
+        return Status.NOT_JUDGED, f"Could not judge: {'; '.join(reasons)}."
+    return Status.NO_REGRESSION, (
+        f"No regression: of {count} benchmarks none is slower by more than "
+        f"{limits.tolerance:.0%} with p < {limits.alpha:g} after Holm's correction, and their "
+        f"intervals exclude slow-downs above {limits.resolution:.0%}.")

@@ -1,0 +1,127 @@
+"""What the gate compares: for each benchmark one value of each process, free of the machine's speed.
+
+Repetitions of one process share its addresses and so the luck of its caches and branch predictors;
+they are no independent samples. So a process counts as one, with the median of its repetitions.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Iterable, Optional
+
+from gb_results import SECONDS, Name, read_json, representative_runs, run_name, usable
+
+# The machine's speed around a repetition, counted by our harness; and what stands in for it.
+CALIBRATION = "calibration_flops_per_second"
+# In a file of many processes: which one a repetition is from.
+PROCESS = "process"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Of one process."""
+
+    seconds: float
+    # Work that the machine could have done in that time, in FLOP: the same on a slower machine.
+    work: Optional[float]
+
+
+@dataclass
+class Measurements:
+    """Of one side, BASE or HEAD."""
+
+    contexts: list[dict] = field(default_factory=list)
+    values: dict[str, list[Measurement]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> int:
+        return max(map(len, self.values.values()), default=0)
+
+
+def machine_speeds(runs: Iterable[dict]) -> dict[int, float]:
+    """FLOP/s by threads, from cases of their own, for programs that do not calibrate each case."""
+    rates: dict[int, list[float]] = {}
+    for run in runs:
+        name = Name.parse(run_name(run))
+        if name and name.kernel == "machine" and usable(run.get("flops_per_second")):
+            rates.setdefault(name.threads, []).append(run["flops_per_second"])
+    return {threads: statistics.median(values) for threads, values in rates.items()}
+
+
+def machine_speed(run: dict, speeds: dict[int, float]) -> Optional[float]:
+    if usable(run.get(CALIBRATION)):
+        return run[CALIBRATION]
+    name = Name.parse(run_name(run))
+    return speeds.get(name.threads if name else 1)
+
+
+def median_measurement(runs: list[dict], speeds: dict[int, float]) -> Measurement:
+    seconds = [run["real_time"] * SECONDS[run.get("time_unit", "ns")] for run in runs]
+    found = [machine_speed(run, speeds) for run in runs]
+    work = [second * speed for second, speed in zip(seconds, found) if speed]
+    return Measurement(statistics.median(seconds), statistics.median(work) if work else None)
+
+
+def has_time(run: dict) -> bool:
+    return usable(run.get("real_time")) and run.get("time_unit", "ns") in SECONDS
+
+
+def add_process(measurements: Measurements, runs: list[dict]) -> None:
+    """The repetitions of all benchmarks of one process."""
+    for run in runs:
+        if run.get("error_occurred"):
+            message = str(run.get("error_message") or "no reason given")
+            measurements.refused.setdefault(run_name(run), message)
+    good = [run for run in runs if not run.get("error_occurred") and not run.get("skipped")
+            and has_time(run)]
+    speeds = machine_speeds(good)
+    by_name: dict[str, list[dict]] = {}
+    for run in good:
+        by_name.setdefault(run_name(run), []).append(run)
+    for name, repetitions in by_name.items():
+        if not name.startswith("machine/"):
+            value = median_measurement(repetitions, speeds)
+            measurements.values.setdefault(name, []).append(value)
+
+
+def processes_of(runs: list[dict]) -> list[list[dict]]:
+    """Files of other programs do not tell processes apart: each repetition counts as one."""
+    found: dict[object, list[dict]] = {}
+    seen: dict[str, int] = {}
+    for run in runs:
+        name = run_name(run)
+        seen[name] = seen.get(name, 0) + 1
+        found.setdefault(run.get(PROCESS, seen[name]), []).append(run)
+    return list(found.values())
+
+
+def read_measurements(path: Path) -> Measurements:
+    """Raises UnusableInput."""
+    content = read_json(str(path))
+    context = content.get("context")
+    measurements = Measurements([context if isinstance(context, dict) else {}])
+    single, aggregates = representative_runs(content)
+    for runs in processes_of(single + aggregates):
+        add_process(measurements, runs)
+    return measurements
+
+
+def merge(paths: list[Path], into: Path) -> None:
+    """One file of many processes' files, as Google Benchmark would write the repetitions of one."""
+    contents = [read_json(str(path)) for path in paths]
+    seen: dict[str, int] = {}
+    runs = []
+    for process, content in enumerate(contents):
+        for run in representative_runs(content)[0]:
+            index = seen.get(run_name(run), 0)
+            seen[run_name(run)] = index + 1
+            runs.append({**run, "repetition_index": index, PROCESS: process})
+    for run in runs:
+        run["repetitions"] = seen[run_name(run)]
+    context = contents[0].get("context", {}) if contents else {}
+    into.write_text(json.dumps({"context": context, "benchmarks": runs}, indent=1),
+                    encoding="utf-8")

@@ -1,0 +1,79 @@
+"""Running programs, which end when we are made to end; and how a command says what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Optional, Sequence
+
+# A program that does not end when it is told to is killed after so many seconds.
+PATIENCE = 10
+
+
+class Unusable(Exception):
+    """One sentence for the user; exit status 2."""
+
+
+def say(message: str) -> None:
+    print(f"bench: {message}", file=sys.stderr, flush=True)
+
+
+def run_program(command: Sequence[object], **options: Any) -> int:
+    """The status of a program, which ends when we are made to end. Options are Popen's."""
+    try:
+        process = subprocess.Popen([str(part) for part in command], **options)
+    except OSError as error:
+        say(f"cannot run {command[0]}: {error.strerror}")
+        return 127
+    try:
+        return process.wait()
+    except BaseException:
+        stop(process)
+        raise
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
+
+
+def last_lines(path: Path, count: int = 15) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+
+
+def python_with(module: str) -> Optional[str]:
+    """The first interpreter that has a module; PYTHON, if set, is asked first."""
+    for name in (os.environ.get("PYTHON"), sys.executable, "/usr/bin/python3"):
+        if name and shutil.which(name) and subprocess.run(
+                [name, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0:
+            return name
+    return None
+
+
+def need_module(module: str, package: str) -> None:
+    """Begins this script again under a Python that has the module, if ours has not: what a
+    distribution installs is seen by its own Python alone."""
+    if importlib.util.find_spec(module):
+        return
+    other = python_with(module)
+    if other is None:
+        raise Unusable(f"there is no Python with {module} (Debian's package: {package})")
+    os.execv(other, [other, *sys.argv])

@@ -1,0 +1,118 @@
+"""BASE and HEAD: what the user named, as a program that can be run or measurements that were saved.
+
+A revision is built in a scratch worktree, which is gone when the program is there or the build has
+failed or was interrupted. The build folder stays, so that no revision is built twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Union
+
+from measurements import Measurements, read_measurements
+from programs import Unusable, ending, last_lines, run_program, say
+
+
+@dataclass(frozen=True)
+class Saved:
+    label: str
+    measurements: Measurements
+
+
+@dataclass(frozen=True)
+class Program:
+    label: str
+    path: Path
+
+
+Side = Union[Saved, Program]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How revisions of a repository become programs."""
+
+    repository: Path
+    scratch: Path
+    program: Path               # below a build folder; its target has the file's name
+    cmake_arguments: list[str]  # of the configuration
+
+    def git(self, *arguments: object) -> Optional[str]:
+        done = subprocess.run(["git", "-C", str(self.repository), *map(str, arguments)], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def commit_of(self, revision: str) -> Optional[str]:
+        return self.git("rev-parse", "--verify", "--quiet", "--end-of-options",
+                        f"{revision}^{{commit}}")
+
+    def build(self, revision: str, commit: str) -> Path:
+        settings = hashlib.sha256("\0".join(self.cmake_arguments).encode()).hexdigest()[:8]
+        folder = self.scratch / f"{commit[:12]}-{settings}"
+        program = folder / self.program
+        # The linker may have left half a program; the stamp is made after it.
+        stamp = folder / "built"
+        if not (stamp.exists() and program.exists()):
+            self.build_afresh(revision, commit, folder)
+            if not program.exists():
+                raise Unusable(f"{revision} builds, but not {self.program}")
+            stamp.touch()
+        return program
+
+    def build_afresh(self, revision: str, commit: str, folder: Path) -> None:
+        say(f"building {revision} ({commit[:12]})")
+        # Each process has its own, so that two can be under way.
+        source = self.scratch / f"{folder.name}-source-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if self.git("worktree", "add", "--detach", "--force", source, commit) is None:
+                raise Unusable(f"git worktree add {source} {commit} failed")
+            self.run_cmake(revision, source, folder)
+        finally:
+            self.git("worktree", "remove", "--force", source)
+            shutil.rmtree(source, ignore_errors=True)
+            self.git("worktree", "prune")
+
+    def run_cmake(self, revision: str, source: Path, folder: Path) -> None:
+        (folder / "CMakeCache.txt").unlink(missing_ok=True)  # It names the last worktree.
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+        jobs = [] if "CMAKE_BUILD_PARALLEL_LEVEL" in os.environ else [
+            "--parallel", len(os.sched_getaffinity(0))]
+        log = folder / "build.log"
+        with log.open("w", encoding="utf-8") as out:
+            for command in [
+                    ["cmake", "-S", source, "-B", folder, *generator, "--no-warn-unused-cli",
+                     "-DCMAKE_BUILD_TYPE=Release", *self.cmake_arguments],
+                    ["cmake", "--build", folder, "--target", self.program.name, *jobs]]:
+                status = run_program(command, stdout=out, stderr=subprocess.STDOUT)
+                if status != 0:
+                    raise Unusable(f"{revision} does not build: cmake {ending(status)}; the last "
+                                   f"lines of {log}:\n{last_lines(log)}")
+
+    def warn_of_changes(self, revision: str) -> None:
+        if revision.startswith("HEAD") and self.git("status", "--porcelain", "-uno"):
+            say(f"the working tree has changes that are not in {revision} and are not measured; "
+                "name a build folder to measure them")
+
+
+def resolve(text: str, builder: Builder) -> Side:
+    """A file is a saved one, a folder with the program a build, anything else a revision. Raises
+    Unusable or UnusableInput."""
+    path = Path(text)
+    if path.is_file():
+        return Saved(text, read_measurements(path))
+    program = path / builder.program
+    if program.is_file():
+        return Program(text, program.resolve())
+    commit = builder.commit_of(text)
+    if commit is None:
+        what = f"the folder {text} has no {builder.program}" if path.is_dir() else (
+            f"'{text}' is no file and no folder")
+        raise Unusable(f"{what}, and it is no revision of {builder.repository}")
+    builder.warn_of_changes(text)
+    return Program(f"{text} ({commit[:12]})", builder.build(text, commit).resolve())
