@@ -13,8 +13,9 @@ from gb_results import read_json, representative_runs
 from measurements import Measurements, add_process
 from programs import Unusable, ending, last_lines, run_program, say
 
-# Several for each process, as the median of them is quieter than one and a start is not free.
-REPETITIONS = 3
+# In each process, in random order among those of all benchmarks, so that a short disturbance hits
+# few of one benchmark.
+REPETITIONS = 5
 
 
 @dataclass

@@ -39,7 +39,7 @@ from tables import Column, markdown_table, plural, text_table, time_figure  # no
 ROOT = Path(__file__).resolve().parent.parent
 # What the benchmarks alone need, without peers.
 OWN_PROGRAM = Path("bench/lockstep_bench")
-OWN_ARGUMENTS = ["--no-peers", "--threads", "1"]
+OWN_ARGUMENTS = ["--no-peers", "--threads", "1", "--benchmark_min_time=0.01"]
 OWN_CMAKE_ARGUMENTS = ["-DLOCKSTEP_TESTS=OFF", "-DLOCKSTEP_COMMAND=OFF", "-DLOCKSTEP_BENCH=ON"]
 
 

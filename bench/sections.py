@@ -183,8 +183,11 @@ def summaries(rows: Sequence[Row], by_backend: bool) -> Iterator[str]:
     yield from filter(None, (summary(title, part) for title, part in parts.items()))
 
 
-def kibibytes(text: str) -> str:
-    return f"{int(text) // 1024} KiB" if text.isdigit() else text
+def working_set(text: str) -> str:
+    if not text.isdigit():
+        return text
+    size = int(text) // 1024
+    return f"{size} KiB" if size < 1024 else f"{size / 1024:g} MiB"
 
 
 def is_ours(text: str) -> bool:
@@ -211,7 +214,7 @@ def machine_line(pool: Pool) -> Optional[str]:
                 break
         low, middle, high = (significant(f(values) * scale)
                              for f in (min, statistics.median, max))
-        what = name.contender + ("" if name.shape == "-" else f" of {kibibytes(name.shape)}")
+        what = name.contender + ("" if name.shape == "-" else f" of {working_set(name.shape)}")
         parts.append(f"{what}, {plural(name.threads, 'thread')}: {middle} {unit} ({low}..{high})")
     return "machine, median and range: " + "; ".join(parts) if parts else None
 

@@ -1,0 +1,94 @@
+"""Matplotlib's figures as SVG with text as text, tooltips, and colours that follow the theme.
+
+A figure is drawn in stand-in colours, each of which becomes a CSS variable: an SVG in a page takes
+them from the page, one that stands alone brings them along.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import itertools
+import re
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+# Role: light, dark. Blue and orange are those of the training report; each has a contrast of at
+# least 4.5 to the card that it stands on.
+THEME = {
+    "page": ("#f6f7f9", "#12161c"), "card": ("#ffffff", "#1b2129"),
+    "ink": ("#1c2430", "#e8ecf1"), "soft": ("#5b6675", "#a3aebb"), "rule": ("#dfe3e8", "#323b47"),
+    "c0": ("#1f5fa8", "#6cb0f2"), "c1": ("#b8500b", "#f0a35e"), "c2": ("#23744a", "#6fcf97"),
+    "c3": ("#7a4fa3", "#c3a0ea"), "c4": ("#0b7380", "#5cc9d3"), "c5": ("#ad3673", "#f293c3"),
+    "c6": ("#6b6259", "#b9b0a6"), "c7": ("#6b660c", "#cfc75a")}
+STAND_INS = {role: f"#0102{i:02x}" for i, role in enumerate(THEME)}
+SERIES = [STAND_INS[f"c{i}"] for i in range(8)]
+MARKERS = ["o", "D", "s", "^", "v", "P", "X"]  # one fewer, so that pairs differ for long
+CARD, INK, SOFT, RULE = (STAND_INS[role] for role in ["card", "ink", "soft", "rule"])
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+
+plt.rcParams.update({
+    "svg.fonttype": "none", "svg.hashsalt": "lockstep", "font.family": "DejaVu Sans",
+    "font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT,
+    "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "grid.color": RULE, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.frameon": False, "legend.fontsize": 9})
+
+_prefixes = itertools.count()
+_tips: dict[str, str] = {}
+
+
+def css_variables() -> str:
+    def block(which: int) -> str:
+        return " ".join(f"--{role}: {colours[which]};" for role, colours in THEME.items())
+
+    return (f":root {{ color-scheme: light dark; {block(0)} }}\n"
+            f"@media (prefers-color-scheme: dark) {{ :root {{ {block(1)} }} }}\n")
+
+
+def tip(artist: object, text: str) -> None:
+    """What is shown while the pointer rests on it."""
+    key = f"tip{len(_tips)}"
+    _tips[key] = text
+    artist.set_gid(key)
+
+
+def with_tips(svg: str) -> str:
+    for key, text in _tips.items():
+        opening = f'<g id="{key}">'
+        svg = svg.replace(opening, f"{opening}<title>{html.escape(text)}</title>")
+    _tips.clear()
+    return svg
+
+
+def with_own_names(svg: str) -> str:
+    """Names are unique in a page; Matplotlib begins anew in each figure."""
+    prefix = f"s{next(_prefixes)}-"
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    return re.sub(r'(url\(#|href="#)', rf"\1{prefix}", svg)
+
+
+def to_svg(figure: Figure, label: str) -> str:
+    """The <svg> element, to stand in a page; `label` is read out instead of it."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.05,
+                   metadata={key: None for key in ["Date", "Creator", "Format", "Type"]})
+    plt.close(figure)
+    svg = out.getvalue()
+    svg = with_own_names(with_tips(svg[svg.index("<svg"):]))
+    for role, stand_in in STAND_INS.items():
+        svg = svg.replace(stand_in, f"var(--{role})")
+    svg = svg.replace("'DejaVu Sans'", FONT)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)
+
+
+def standing_alone(svg: str) -> str:
+    """A file of its own, for a README."""
+    at = svg.index(">", svg.index("<svg")) + 1
+    style = f"<style>{css_variables()} svg {{ background: var(--card); }}</style>"
+    return ('<?xml version="1.0" encoding="utf-8"?>\n' + svg[:at] + style + svg[at:])
