@@ -13,6 +13,7 @@ judge, or an argument is wrong; 130 after Ctrl-C. The first line of the output s
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from pathlib import Path
@@ -37,9 +38,9 @@ from sides import Builder, Program, Saved, Side, resolve  # noqa: E402
 from tables import Column, markdown_table, plural, text_table, time_figure  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-# What the benchmarks alone need, without peers.
 OWN_PROGRAM = Path("bench/lockstep_bench")
-OWN_ARGUMENTS = ["--no-peers", "--threads", "1", "--benchmark_min_time=0.01"]
+OWN_ARGUMENTS = ["--no-peers", "--benchmark_min_time=0.01"]
+OWN_THREADS = ["--threads", "1"]
 OWN_CMAKE_ARGUMENTS = ["-DLOCKSTEP_TESTS=OFF", "-DLOCKSTEP_COMMAND=OFF", "-DLOCKSTEP_BENCH=ON"]
 
 
@@ -67,8 +68,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
         prog="./dev bench compare", allow_abbrev=False,
         description="Whether HEAD is slower than BASE: each a git revision, a build folder or a "
                     "saved JSON file.",
-        epilog="All other arguments go to the benchmark program, instead of "
-               f"{' '.join(OWN_ARGUMENTS)}: --benchmark_filter=REGEX, --full, ...")
+        epilog="All other arguments go to the benchmark program: --benchmark_filter=REGEX, --full, "
+               "... Lockstep's own gets --threads 1 unless told otherwise.")
     parser.add_argument("base", metavar="BASE")
     parser.add_argument("head", metavar="HEAD")
     parser.add_argument("--tolerance", type=share, default=Limits.tolerance, metavar="PERCENT",
@@ -91,6 +92,11 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     return parser.parse_known_args(arguments)
 
 
+def own_arguments(given: Sequence[str]) -> list[str]:
+    names_threads = any(argument.partition("=")[0] == "--threads" for argument in given)
+    return [*OWN_ARGUMENTS, *([] if names_threads else OWN_THREADS), *given]
+
+
 def builder_of(options: argparse.Namespace) -> Builder:
     own = OWN_CMAKE_ARGUMENTS if options.program == OWN_PROGRAM else []
     repository = options.repository.resolve()
@@ -103,8 +109,8 @@ def builder_of(options: argparse.Namespace) -> Builder:
 def new_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ["base*.json", "head*.json", "base.log", "head.log"]:
-            for path in folder.glob(pattern):
+        for path in folder.iterdir():
+            if re.fullmatch(r"(base|head)(-\d+)?\.json", path.name):
                 path.unlink()
     except OSError as error:
         raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
@@ -202,8 +208,8 @@ def write_report(path: Path, text: str) -> None:
 def run(arguments: Sequence[str]) -> int:
     options, rest = parse_arguments(arguments)
     limits = Limits(options.tolerance, options.resolution, least=options.processes)
-    if not rest and options.program == OWN_PROGRAM:
-        rest = OWN_ARGUMENTS
+    if options.program == OWN_PROGRAM:
+        rest = own_arguments(rest)
     builder = builder_of(options)
     sides = [resolve(text, builder) for text in (options.base, options.head)]
     found = measure(sides, options, limits, rest)

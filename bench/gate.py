@@ -90,8 +90,9 @@ def p_of_difference(base: Sequence[float], head: Sequence[float]) -> float:
 
 def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
                       ) -> tuple[list[float], list[float], bool]:
-    """Work if every measurement has it, else seconds."""
-    if all(m.work is not None for m in [*base, *head]):
+    """Work if every measurement has it, and of the same kind, else seconds."""
+    everything = [*base, *head]
+    if all(m.work is not None for m in everything) and len({m.source for m in everything}) == 1:
         return [m.work for m in base], [m.work for m in head], True
     return [m.seconds for m in base], [m.seconds for m in head], False
 

@@ -28,6 +28,9 @@ class Measurement:
     seconds: float
     # Work that the machine could have done in that time, in FLOP: the same on a slower machine.
     work: Optional[float]
+    # What its speed was taken from: the program's calibration around the timing, or a case of its
+    # own. The two do not compare.
+    source: str = ""
 
 
 @dataclass
@@ -53,11 +56,12 @@ def machine_speeds(runs: Iterable[dict]) -> dict[int, float]:
     return {threads: statistics.median(values) for threads, values in rates.items()}
 
 
-def machine_speed(run: dict, speeds: dict[int, float]) -> Optional[float]:
+def machine_speed(run: dict, speeds: dict[int, float]) -> tuple[Optional[float], str]:
+    """The speed, and what it was taken from."""
     if usable(run.get(CALIBRATION)):
-        return run[CALIBRATION]
+        return run[CALIBRATION], "around"
     name = Name.parse(run_name(run))
-    return speeds.get(name.threads if name else 1)
+    return speeds.get(name.threads if name else 1), "case"
 
 
 def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measurement:
@@ -66,8 +70,8 @@ def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measureme
         return run["real_time"] * SECONDS[run.get("time_unit", "ns")]
 
     best = min(runs, key=seconds)
-    speed = machine_speed(best, speeds)
-    return Measurement(seconds(best), seconds(best) * speed if speed else None)
+    speed, source = machine_speed(best, speeds)
+    return Measurement(seconds(best), seconds(best) * speed if speed else None, source)
 
 
 def has_time(run: dict) -> bool:
