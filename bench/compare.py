@@ -16,6 +16,7 @@ import argparse
 import re
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
@@ -23,15 +24,17 @@ sys.dont_write_bytecode = True  # The modules beside this one stand among the so
 
 from programs import Unusable, need_module, say  # noqa: E402
 
+# 1 means a regression, so it is not for Python to end with it.
 try:
     need_module("scipy", "python3-scipy")
-except Unusable as problem:
-    sys.exit(f"bench: {problem}")
+    from gate import (
+        Comparison, Limits, Status, Verdict, common_names, compare, is_narrow, needed_processes,
+        verdict)
+except (Unusable, ImportError) as missing:
+    print(f"Could not judge: {missing}.")
+    sys.exit(2)
 
 from alternation import Effort, Runner, alternate  # noqa: E402
-from gate import (  # noqa: E402
-    Comparison, Limits, Status, Verdict, common_names, compare, is_narrow, needed_processes,
-    verdict)
 from gb_results import UnusableInput  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
 from sides import Builder, Program, Saved, Side, resolve  # noqa: E402
@@ -81,15 +84,19 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     parser.add_argument("--budget", type=positive, default=900, metavar="SECONDS",
                         help="time for measuring (900)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the report as Markdown too")
-    parser.add_argument("--results", type=Path, default=ROOT / "build/compare/results",
-                        metavar="FOLDER", help="for base.json and head.json")
+    parser.add_argument("--results", type=Path, metavar="FOLDER",
+                        help="for base.json and head.json (build/compare/results)")
+    parser.add_argument("--scratch", type=Path, default=ROOT / "build/compare", metavar="FOLDER",
+                        help="for worktrees and builds (build/compare)")
     parser.add_argument("--repository", type=Path, default=ROOT, metavar="FOLDER",
                         help="whose revisions BASE and HEAD are (this one)")
     parser.add_argument("--program", type=Path, default=OWN_PROGRAM, metavar="PATH",
                         help=f"the benchmarks, below a build folder ({OWN_PROGRAM})")
     parser.add_argument("--cmake", action="append", default=[], metavar="ARGUMENT",
                         help="for configuring revisions, as --cmake=-DOPTION=ON; repeatable")
-    return parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    options.results = options.results or options.scratch / "results"
+    return options, rest
 
 
 def own_arguments(given: Sequence[str]) -> list[str]:
@@ -99,8 +106,7 @@ def own_arguments(given: Sequence[str]) -> list[str]:
 
 def builder_of(options: argparse.Namespace) -> Builder:
     own = OWN_CMAKE_ARGUMENTS if options.program == OWN_PROGRAM else []
-    repository = options.repository.resolve()
-    return Builder(repository, repository / "build/compare", options.program,
+    return Builder(options.repository.resolve(), options.scratch.resolve(), options.program,
                    [*own, *options.cmake])
 
 
@@ -235,6 +241,10 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+    except Exception as fault:
+        traceback.print_exc()
+        print(f"Could not judge: {type(fault).__name__}: {fault}.")
+        return Status.NOT_JUDGED.value
 
 
 if __name__ == "__main__":

@@ -143,13 +143,13 @@ def exchanged(group: Sequence[Round], numbers: random.Random) -> Status:
 
 
 def is_found(group: Sequence[Round], planted: str, clean: str) -> bool:
-    sides = (measurements([r[clean] for r in group]), measurements([r[planted] for r in group]))
+    sides = [measurements([r[variant] for r in group]) for variant in (clean, planted)]
     return any(c.verdict is Verdict.SLOWER and c.name.startswith(PLANTED_IN)
                for c in compare(*sides, LIMITS))
 
 
 def real_ratio(rounds: Sequence[Round], planted: str) -> float:
-    sides = (measurements([r[CLEAN[0]] for r in rounds]), measurements([r[planted] for r in rounds]))
+    sides = [measurements([r[variant] for r in rounds]) for variant in (CLEAN[0], planted)]
     return next(c.ratio for c in compare(*sides, LIMITS) if c.name.startswith(PLANTED_IN))
 
 

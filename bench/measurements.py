@@ -1,4 +1,4 @@
-"""What the gate compares: for each benchmark one value of each process, free of the machine's speed.
+"""What the gate compares: one value of each benchmark and process, free of the machine's speed.
 
 Repetitions of one process share its addresses and so the luck of its caches and branch predictors;
 they are no independent samples. So a process counts as one, with the fastest of its repetitions:
@@ -75,7 +75,7 @@ def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measureme
 
 
 def has_time(run: dict) -> bool:
-    return usable(run.get("real_time")) and run.get("time_unit", "ns") in SECONDS
+    return usable(run.get("real_time")) and str(run.get("time_unit", "ns")) in SECONDS
 
 
 def add_process(measurements: Measurements, runs: list[dict]) -> None:
@@ -98,12 +98,12 @@ def add_process(measurements: Measurements, runs: list[dict]) -> None:
 
 def processes_of(runs: list[dict]) -> list[list[dict]]:
     """Files of other programs do not tell processes apart: each repetition counts as one."""
-    found: dict[object, list[dict]] = {}
+    found: dict[str, list[dict]] = {}
     seen: dict[str, int] = {}
     for run in runs:
         name = run_name(run)
         seen[name] = seen.get(name, 0) + 1
-        found.setdefault(run.get(PROCESS, seen[name]), []).append(run)
+        found.setdefault(str(run.get(PROCESS, seen[name])), []).append(run)
     return list(found.values())
 
 

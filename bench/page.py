@@ -10,12 +10,15 @@ import re
 from html import escape
 from typing import Iterable, Iterator, Optional, Sequence
 
-from charts import Chart, bars, foreign, history, overview, roofline, scaling
+from bar_charts import bars, foreign, overview
+from charts import Chart
 from comparison import Index
 from gb_results import Pool, UnusableInput
+from roofline import roofline
 from sections import Report, Section
 from svg import css_variables, standing_alone
 from tables import Column
+from trends import history, scaling
 
 STYLE = """
 * { box-sizing: border-box; }
@@ -33,7 +36,8 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .scroll { overflow-x: auto; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--c0);
   outline-offset: 2px; }
-svg { display: block; width: 100%; min-width: 420px; max-width: 660px; height: auto; margin: 0 auto; }
+svg { display: block; width: 100%; min-width: 420px; max-width: 660px; height: auto;
+  margin: 0 auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin-top: 8px; }
 th, td { padding: 5px 8px; text-align: right; border-bottom: 1px solid var(--rule);
   white-space: nowrap; }
@@ -163,12 +167,13 @@ def page(title: str, pool: Pool, report: Report, older: Sequence[Pool]) -> str:
         sections.add("Nothing to show", "<p>No run matches.</p>\n")
     about = items([*report.header[:2], *report.warnings, *report.troubles]) + folded(
         "What was measured with", items([*report.header[2:], report.machine]))
-    return (f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    return ('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n'
             f"<style>\n{css_variables()}{STYLE}</style>\n</head>\n<body>\n"
-            f'<a class="skip" href="#content">To the results</a>\n<main>\n<h1>{escape(title)}</h1>\n'
-            f'{about}{sections.navigation()}<div id="content">\n{"".join(sections.html)}</div>\n'
+            '<a class="skip" href="#content">To the results</a>\n<main>\n'
+            f'<h1>{escape(title)}</h1>\n{about}{sections.navigation()}'
+            f'<div id="content">\n{"".join(sections.html)}</div>\n'
             "</main>\n</body>\n</html>")
 
 

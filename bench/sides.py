@@ -6,13 +6,15 @@ failed or was interrupted. The build folder stays, so that no revision is built 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import Iterator, Optional, Union
 
 from measurements import Measurements, read_measurements
 from programs import Unusable, ending, last_lines, run_program, say
@@ -42,6 +44,11 @@ class Builder:
     program: Path               # below a build folder; its target has the file's name
     cmake_arguments: list[str]  # of the configuration
 
+    @property
+    def source(self) -> Path:
+        """The same for all revisions, as paths end up in programs."""
+        return self.scratch / "source"
+
     def git(self, *arguments: object) -> Optional[str]:
         done = subprocess.run(["git", "-C", str(self.repository), *map(str, arguments)], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
@@ -52,41 +59,51 @@ class Builder:
                         f"{revision}^{{commit}}")
 
     def build(self, revision: str, commit: str) -> Path:
+        """The program; raises Unusable where there will be none."""
         settings = hashlib.sha256("\0".join(self.cmake_arguments).encode()).hexdigest()[:8]
         folder = self.scratch / f"{commit[:12]}-{settings}"
         program = folder / self.program
         # The linker may have left half a program; the stamp is made after it.
         stamp = folder / "built"
-        if not (stamp.exists() and program.exists()):
-            self.build_afresh(revision, commit, folder)
-            if not program.exists():
-                raise Unusable(f"{revision} builds, but not {self.program}")
-            stamp.touch()
+        with self.worktree_to_ourselves():
+            if not (stamp.exists() and program.exists()):
+                folder.mkdir(exist_ok=True)
+                self.build_afresh(revision, commit, folder)
+                stamp.touch()
+        if not program.exists():
+            raise Unusable(f"{revision} builds, but not {self.program}")
         return program
+
+    @contextmanager
+    def worktree_to_ourselves(self) -> Iterator[None]:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with (self.scratch / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def build_afresh(self, revision: str, commit: str, folder: Path) -> None:
         say(f"building {revision} ({commit[:12]})")
-        # Each process has its own, so that two can be under way.
-        source = self.scratch / f"{folder.name}-source-{os.getpid()}"
-        folder.mkdir(parents=True, exist_ok=True)
+        self.remove_worktree()  # of one that was killed
         try:
-            if self.git("worktree", "add", "--detach", "--force", source, commit) is None:
-                raise Unusable(f"git worktree add {source} {commit} failed")
-            self.run_cmake(revision, source, folder)
+            if self.git("worktree", "add", "--detach", self.source, commit) is None:
+                raise Unusable(f"git worktree add {self.source} {commit} failed")
+            self.run_cmake(revision, folder)
         finally:
-            self.git("worktree", "remove", "--force", source)
-            shutil.rmtree(source, ignore_errors=True)
-            self.git("worktree", "prune")
+            self.remove_worktree()
 
-    def run_cmake(self, revision: str, source: Path, folder: Path) -> None:
-        (folder / "CMakeCache.txt").unlink(missing_ok=True)  # It names the last worktree.
+    def remove_worktree(self) -> None:
+        self.git("worktree", "remove", "--force", "--force", self.source)
+        shutil.rmtree(self.source, ignore_errors=True)
+        self.git("worktree", "prune")
+
+    def run_cmake(self, revision: str, folder: Path) -> None:
         generator = ["-G", "Ninja"] if shutil.which("ninja") else []
         jobs = [] if "CMAKE_BUILD_PARALLEL_LEVEL" in os.environ else [
             "--parallel", len(os.sched_getaffinity(0))]
         log = folder / "build.log"
         with log.open("w", encoding="utf-8") as out:
             for command in [
-                    ["cmake", "-S", source, "-B", folder, *generator, "--no-warn-unused-cli",
+                    ["cmake", "-S", self.source, "-B", folder, *generator, "--no-warn-unused-cli",
                      "-DCMAKE_BUILD_TYPE=Release", *self.cmake_arguments],
                     ["cmake", "--build", folder, "--target", self.program.name, *jobs]]:
                 status = run_program(command, stdout=out, stderr=subprocess.STDOUT)

@@ -28,7 +28,7 @@ THEME = {
     "c6": ("#6b6259", "#b9b0a6"), "c7": ("#6b660c", "#cfc75a")}
 STAND_INS = {role: f"#0102{i:02x}" for i, role in enumerate(THEME)}
 SERIES = [STAND_INS[f"c{i}"] for i in range(8)]
-MARKERS = ["o", "D", "s", "^", "v", "P", "X"]  # one fewer, so that pairs differ for long
+MARKERS = ["o", "D", "s", "^", "v", "P", "X"]
 CARD, INK, SOFT, RULE = (STAND_INS[role] for role in ["card", "ink", "soft", "rule"])
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 

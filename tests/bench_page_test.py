@@ -147,13 +147,14 @@ class OfOurs(PageTest):
                        "1.42"]:                                 # ratio of 4.56 to 3.21
             self.assertIn(number, page.cells)
 
-    def test_nothing_from_the_network(self) -> None:
+    def test_tooltips_but_nothing_from_the_network(self) -> None:
         html = self.html(self.write(whole_suite()))
         addresses = set(re.findall(r"https?://[^\s\"'<]+", html))
         # Names of XML's name spaces, which nobody fetches.
         self.assertLessEqual(addresses, {"http://www.w3.org/2000/svg",
                                          "http://www.w3.org/1999/xlink"})
         self.assertNotIn("@import", html)
+        self.assertIn("<title>20x50x50, ours: 87.6 GFLOP/s</title>", html)
 
     def test_colours_follow_the_theme(self) -> None:
         html = self.html(self.write(whole_suite()))

@@ -35,5 +35,5 @@ fi
 case $status in
   0) exit 0 ;;
   2) [ "${STRICT:-0}" != 1 ] ;;
-  *) exit 1 ;;
+  *) exit "$status" ;;
 esac
