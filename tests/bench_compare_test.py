@@ -19,6 +19,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from typing import Optional
 
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,6 +50,7 @@ BENCHMARK_CAPTURE(spin, constant, 2000);
 BENCHMARK_CAPTURE(spin, planted, ROUNDS);
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   if (CRASHES) std::abort();
   benchmark::RunSpecifiedBenchmarks();
 }
@@ -66,10 +68,19 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 class CompareTest(unittest.TestCase):
+    """All share a repository, and what was built of it."""
+
+    folder: Optional[Path] = None
+
     @classmethod
     def setUpClass(cls) -> None:
+        if CompareTest.folder is None:
+            CompareTest.make_repository()
+
+    @classmethod
+    def make_repository(cls) -> None:
         cls.folder = Path(tempfile.mkdtemp(prefix="a folder "))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        unittest.addModuleCleanup(shutil.rmtree, cls.folder)
         cls.repository = cls.folder / "a repository"
         cls.repository.mkdir()
         cls.scratch = cls.folder / "scratch"
@@ -88,13 +99,13 @@ class CompareTest(unittest.TestCase):
             git(cls.repository, "tag", tag)
         git(cls.repository, "checkout", "-q", "slower")
 
-    def command(self, *arguments: object) -> list[str]:
+    def command(self, *arguments: object, program: str = "in a folder/tiny_bench") -> list[str]:
         return [sys.executable, str(ROOT / "bench" / "compare.py"), *map(str, arguments), *COARSE,
-                f"--repository={self.repository}", "--program=in a folder/tiny_bench",
+                f"--repository={self.repository}", f"--program={program}",
                 f"--results={self.folder / 'the results'}", f"--scratch={self.scratch}"]
 
-    def compare(self, *arguments: object, status: int) -> tuple[str, str]:
-        done = subprocess.run(self.command(*arguments), stdout=subprocess.PIPE,
+    def compare(self, *arguments: object, status: int, **options: str) -> tuple[str, str]:
+        done = subprocess.run(self.command(*arguments, **options), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.assertNotIn("Traceback", done.stderr)
@@ -118,7 +129,7 @@ class Revisions(CompareTest):
         self.assertIn("measured 9 times", out)
 
     def test_is_built_once(self) -> None:
-        self.compare("slower", "slower", status=0)
+        self.compare("HEAD", "slower", status=0)
         _, err = self.compare("slower", "slower", status=0)
         self.assertNotIn("building", err)
 
@@ -167,7 +178,7 @@ class Failures(CompareTest):
         self.assertIn("Could not judge", out)
 
     def test_unknown_program(self) -> None:
-        out, _ = self.compare("base", "base", "--program=other_bench", status=2)
+        out, _ = self.compare("base", "base", program="other_bench", status=2)
         self.assertIn("does not build", out)
 
     def test_is_no_revision(self) -> None:
