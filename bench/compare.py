@@ -221,7 +221,7 @@ def run(arguments: Sequence[str]) -> int:
     found = measure(sides, options, limits, rest)
     comparisons = compare(*found, limits)
     status, sentence = verdict(*found, comparisons, limits)
-    notes = [f"{role}: {side.label}, measured {measurements.processes} times"
+    notes = [f"{role}: {side.label}, measured {plural(measurements.processes, 'time')}"
              for role, side, measurements in zip(["BASE", "HEAD"], sides, found)]
     notes += [f"warning: {text}" for text in warnings(sides, found, comparisons)]
     print(report(sentence, notes, comparisons, markdown=False), flush=True)

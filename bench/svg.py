@@ -10,6 +10,7 @@ import html
 import io
 import itertools
 import re
+import warnings
 
 import matplotlib
 
@@ -32,9 +33,11 @@ MARKERS = ["o", "D", "s", "^", "v", "P", "X"]
 CARD, INK, SOFT, RULE = (STAND_INS[role] for role in ["card", "ink", "soft", "rule"])
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
+# The browser has fonts of its own; Matplotlib's gives no more than widths.
+warnings.filterwarnings("ignore", message="Glyph .* missing from")
 plt.rcParams.update({
-    "svg.fonttype": "none", "svg.hashsalt": "lockstep", "font.family": "DejaVu Sans",
-    "font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT,
+    "svg.fonttype": "none", "svg.hashsalt": "lockstep", "text.parse_math": False,
+    "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT,
     "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "grid.color": RULE, "axes.spines.top": False, "axes.spines.right": False,
     "legend.frameon": False, "legend.fontsize": 9})

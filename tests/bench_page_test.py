@@ -171,9 +171,10 @@ class OfOurs(PageTest):
         self.assertIn("6.42 ms", page.cells)
 
     def test_names_are_escaped(self) -> None:
-        html = self.html(self.write(runs("BM<script>&\"'", 1)), "--title", "<b>")
+        name = "BM<script>&\"'$x^2$ \u6f22--"
+        html = self.html(self.write(runs(name, 1)), "--title", "<b>")
         self.assertIn("A &lt;CPU&gt;", html)
-        Page(html)
+        self.assertIn(name, Page(html).cells)
 
     def test_one_repetition(self) -> None:
         self.page(self.write([run for run in whole_suite()[::3]]))
