@@ -49,7 +49,6 @@ def rows_figure(labels: Sequence[str], width: float = WIDTH) -> tuple:
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    axes.set_axisbelow(True)
     return figure, axes
 
 

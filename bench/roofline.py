@@ -62,20 +62,31 @@ def our_runs(report: Report, threads: int) -> Iterator[tuple[str, str, Samples]]
                 yield row.name.kernel, label_of(row), row.ours
 
 
-def draw_roofline(points: Sequence[Point], roof: Roof, title: str) -> str:
-    figure, axes = plt.subplots(figsize=(WIDTH, 4.2))
-    low = min(p.intensity for p in points) / 2
-    high = max(p.intensity for p in points) * 2
+def draw_roof(axes: object, roof: Roof, low: float, high: float) -> None:
+    axes.set_xlim(low, high)
+    starts = []
     for level, bandwidth in roof.bandwidths:
-        turn = min(high, max(low, roof.peak / bandwidth)) if roof.peak else high
-        xs = [low, turn]
-        axes.plot(xs, [roof.at(x, bandwidth) / 1e9 for x in xs], color=SOFT, linewidth=1)
-        axes.annotate(f"{level}, {bandwidth / 1e9:.0f} GB/s", (low, roof.at(low, bandwidth) / 1e9),
-                      color=SOFT, fontsize=8, xytext=(3, 4), textcoords="offset points")
+        turn = min(high, max(low * 2, roof.peak / bandwidth)) if roof.peak else high
+        line = [(x, roof.at(x, bandwidth) / 1e9) for x in [low, turn]]
+        axes.plot(*zip(*line), color=SOFT, linewidth=1)
+        starts.append((f"{level}, {bandwidth / 1e9:.0f} GB/s", *line))
     if roof.peak:
         axes.axhline(roof.peak / 1e9, color=INK, linewidth=1.2)
         axes.annotate(f"multiply-add peak {roof.peak / 1e9:.0f} GFLOP/s", (high, roof.peak / 1e9),
                       fontsize=8, ha="right", xytext=(0, 4), textcoords="offset points")
+    # Along the lines, whose slope is known when the limits are.
+    axes.set_ylim(*axes.get_ylim())
+    for text, start, end in starts:
+        (x0, y0), (x1, y1) = axes.transData.transform([start, end])
+        axes.annotate(text, start, color=SOFT, fontsize=8, rotation_mode="anchor",
+                      rotation=math.degrees(math.atan2(y1 - y0, x1 - x0)), xytext=(5, 8),
+                      textcoords="offset points")
+
+
+def draw_roofline(points: Sequence[Point], roof: Roof, title: str) -> str:
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.2))
+    low = min(p.intensity for p in points) / 4
+    high = max(p.intensity for p in points) * 2
     kernels = sorted({p.kernel for p in points}, key=kernel_rank)
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
         for i, p in enumerate(q for q in points if q.kernel == kernel):
@@ -85,9 +96,9 @@ def draw_roofline(points: Sequence[Point], roof: Roof, title: str) -> str:
                       f"{number(p.intensity)} FLOP/byte")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
+    draw_roof(axes, roof, low, high)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
-    axes.set_xlim(low, high)
     axes.grid()
     axes.set_xlabel("FLOP per byte of the operands")
     axes.set_ylabel("GFLOP/s")

@@ -37,9 +37,10 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 warnings.filterwarnings("ignore", message="Glyph .* missing from")
 plt.rcParams.update({
     "svg.fonttype": "none", "svg.hashsalt": "lockstep", "text.parse_math": False,
-    "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT,
-    "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "grid.color": RULE, "axes.spines.top": False, "axes.spines.right": False,
+    "font.family": "DejaVu Sans", "font.size": 10,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": SOFT, "xtick.color": SOFT,
+    "ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "grid.color": RULE,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "legend.frameon": False, "legend.fontsize": 9})
 
 _prefixes = itertools.count()

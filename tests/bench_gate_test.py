@@ -8,6 +8,8 @@ Skipped (77) without SciPy.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import random
 import subprocess
@@ -29,6 +31,8 @@ except Unusable as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
 
+import gate_check  # noqa: E402
+from alternation import Effort, alternate  # noqa: E402
 from gate import (  # noqa: E402
     Comparison, Limits, Status, Verdict, compare, context_differences, holm, is_narrow,
     needed_processes, p_of_difference, verdict)
@@ -178,6 +182,62 @@ class Verdicts(unittest.TestCase):
         self.assertFalse(is_narrow(one(side(a=[1.0]), side(a=[1.0])), LIMITS))
 
 
+class FakeRunner:
+    def __init__(self, log: list[str], name: str) -> None:
+        self.log, self.name = log, name
+
+    def run(self) -> None:
+        self.log.append(self.name)
+
+
+class Alternation(unittest.TestCase):
+    def rounds(self, effort: Effort, least: int, enough: bool) -> list[str]:
+        log: list[str] = []
+        with contextlib.redirect_stderr(io.StringIO()):
+            alternate([FakeRunner(log, "b"), FakeRunner(log, "h")], effort, lambda: least,
+                      lambda: enough, seed=1)
+        return log
+
+    def test_pairs_in_random_order(self) -> None:
+        log = self.rounds(Effort(40, 1000), 0, True)
+        pairs = list(zip(log[::2], log[1::2]))
+        self.assertEqual(len(pairs), 40)
+        self.assertEqual(set(pairs), {("b", "h"), ("h", "b")})
+
+    def test_goes_on_until_the_time_is_over(self) -> None:
+        self.assertEqual(len(self.rounds(Effort(9, 0), 12, False)), 24)
+        self.assertEqual(len(self.rounds(Effort(9, 1000), 9, True)), 18)
+        self.assertGreater(len(self.rounds(Effort(9, 0.02), 9, False)), 18)
+
+
+class GateCheck(unittest.TestCase):
+    @staticmethod
+    def rounds(count: int, planted: float) -> list[gate_check.Round]:
+        numbers = random.Random(1)
+
+        def process(factor: float) -> gate_check.Process:
+            values = {"tanh/x": factor, "exp/x": 1.0}
+            return {name: [value * numbers.uniform(1, 1.01)] * 2 for name, value in values.items()}
+
+        factors = {**dict.fromkeys(gate_check.CLEAN, 1.0),
+                   **dict.fromkeys(gate_check.PLANTED, planted)}
+        return [{name: process(factor) for name, factor in factors.items()} for _ in range(count)]
+
+    def test_quiet_and_found(self) -> None:
+        lines = list(gate_check.evaluate("quiet", self.rounds(31, 1.2), 10))
+        self.assertEqual(len(lines), 3 + len(gate_check.PLANTED))
+        self.assertIn("false alarms 0 of 3 (0.0%)", lines[1])
+        self.assertIn("false alarms 0 of 150 (0.0%)", lines[2])
+        self.assertRegex(lines[3], r"5 % planted \(ratio 1.20\d\): found 6 of 6 \(100.0%\)")
+
+    def test_not_found(self) -> None:
+        lines = list(gate_check.evaluate("quiet", self.rounds(10, 1.0), 10))
+        self.assertIn("found 0 of 2", lines[3])
+
+    def test_too_few_rounds(self) -> None:
+        self.assertEqual(list(gate_check.evaluate("quiet", self.rounds(9, 1.0), 10)), [])
+
+
 class Files(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
@@ -209,6 +269,15 @@ class Files(unittest.TestCase):
         found = read_measurements(self.write(calibrated))
         self.assertEqual([m.seconds for m in found.values["a"]], [3e-3, 4e-3])
         self.assertEqual([m.work for m in found.values["a"]], [3e6, 4e6])
+
+    def test_calibrations_of_two_kinds_do_not_compare(self) -> None:
+        case = self.timed("machine/fma_256/-/1", [1], flops_per_second=1e9)
+        base = read_measurements(self.write(self.timed("a", [2]) + case))
+        around = self.timed("a", [2], calibration_flops_per_second=3e9)
+        head = read_measurements(self.write(around, "b.json"))
+        comparison = one(base, head)
+        self.assertEqual((comparison.ratio, comparison.calibrated), (1, False))
+        self.assertTrue(one(head, head).calibrated)
 
     def test_the_machines_own_case_stands_in(self) -> None:
         path = self.write(self.timed("a", [2]) + self.timed(
