@@ -7,8 +7,8 @@ Rounds of five processes in random order: the same program twice, and once with 
 work planted in tanh (tests/planted_bench.cc). Rounds are added to those of earlier calls, quiet
 ones and ones under background load apart; --seconds 0 only evaluates. Groups of consecutive rounds
 are then handed to the gate as if each were a comparison: the same program against itself must be
-quiet, also with the two exchanged in any of the rounds, which is as likely; the planted ones must
-be found.
+quiet, also with the two exchanged in any of the rounds, which is as likely (in overlapping groups,
+to have more of them); the planted ones must be found.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLANTED_IN = "tanh/"
 PLANTED = {"5 %": "1.05", "10 %": "1.10", "25 %": "1.25"}
 CLEAN = ("clean", "clean again")
 # Exchanges of the two clean programs that are tried for each group of rounds.
-EXCHANGES = 50
+EXCHANGES = 10
 LIMITS = Limits()
 
 # The values of one process by benchmark; of a round by variant; of a condition round by round.
@@ -127,8 +127,8 @@ def measurements(processes: Sequence[Process]) -> Measurements:
     return found
 
 
-def groups(rounds: Sequence[Round], size: int) -> list[Sequence[Round]]:
-    return [rounds[i:i + size] for i in range(0, len(rounds) - size + 1, size)]
+def groups(rounds: Sequence[Round], size: int, step: int) -> list[Sequence[Round]]:
+    return [rounds[i:i + size] for i in range(0, len(rounds) - size + 1, step)]
 
 
 def status_of(base: Sequence[Process], head: Sequence[Process]) -> Status:
@@ -158,12 +158,13 @@ def share(found: Sequence[bool]) -> str:
 
 
 def evaluate(title: str, rounds: Sequence[Round], size: int) -> Iterator[str]:
-    parts = groups(rounds, size)
+    parts = groups(rounds, size, step=size)
     if not parts:
         return
     numbers = random.Random(1)
     plain = [status_of([r[CLEAN[0]] for r in part], [r[CLEAN[1]] for r in part]) for part in parts]
-    mixed = [exchanged(part, numbers) for part in parts for _ in range(EXCHANGES)]
+    mixed = [exchanged(part, numbers) for part in groups(rounds, size, step=1)
+             for _ in range(EXCHANGES)]
     yield f"{title}, {len(rounds)} rounds, {size} processes of each side:"
     for words, found in [("as run", plain), ("exchanged", mixed)]:
         yield (f"  the same program, {words}: false alarms "
