@@ -15,6 +15,10 @@ shift 2
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$(dirname "$0")/../.."
+# Of an earlier run.
+for name in compare.md compare.txt index.html chart.svg base.json head.json; do
+  rm -f "$out/$name"
+done
 
 [ "${SKIP_TESTS:-0}" = 1 ] || ./dev test </dev/null
 
