@@ -24,6 +24,8 @@ from measurements import Measurement, Measurements
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
         "default_threads": "number of threads", "caches": "caches"}
 EXACT_PAIRS = 10_000
+# Resolutions; an interval that is wider, as a share of the ratio, tells nothing.
+CHAOTIC = 3
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,16 @@ def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
 
 def judged(ratio: float, interval: Optional[tuple[float, float]], p: float,
            limits: Limits) -> Verdict:
-    if p < limits.alpha and ratio > 1 + limits.tolerance:
-        return Verdict.SLOWER
-    if p < limits.alpha and ratio < 1 / (1 + limits.tolerance):
-        return Verdict.FASTER
-    if interval is None or interval[1] > 1 + limits.resolution:
+    if interval is None:
         return Verdict.UNDECIDED
-    return Verdict.SAME
+    # Where figures scatter so widely, one that is significant is not to be believed either.
+    is_chaotic = interval[1] - interval[0] > CHAOTIC * limits.resolution * ratio
+    if p < limits.alpha and not is_chaotic:
+        if ratio > 1 + limits.tolerance:
+            return Verdict.SLOWER
+        if ratio < 1 / (1 + limits.tolerance):
+            return Verdict.FASTER
+    return Verdict.UNDECIDED if interval[1] > 1 + limits.resolution else Verdict.SAME
 
 
 def common_names(base: Measurements, head: Measurements) -> list[str]:

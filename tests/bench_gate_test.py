@@ -130,6 +130,11 @@ class Verdicts(unittest.TestCase):
         self.assertLess(comparison.p, LIMITS.alpha)
         self.assertIs(comparison.verdict, Verdict.SAME)
 
+    def test_significant_but_chaotic(self) -> None:
+        comparison = one(side(a=noise(1, width=0.6)), side(a=noise(3, 3, width=0.6)))
+        self.assertLess(comparison.p, LIMITS.alpha)
+        self.assertIs(comparison.verdict, Verdict.UNDECIDED)
+
     def test_faster(self) -> None:
         comparison = one(side(a=noise(1)), side(a=noise(3, 0.8)))
         self.assertIs(comparison.verdict, Verdict.FASTER)
