@@ -1,5 +1,8 @@
 #include "lockstep/threads.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <cfenv>
@@ -277,6 +280,28 @@ TEST_CASE("kernels called from many threads at once give the bits of a serial ca
   }
   for (std::thread& worker : workers) worker.join();
   for (const std::atomic<int>& count : wrong) CHECK(count == 0);
+}
+
+TEST_CASE("a child that is forked after a team works, on one thread") {
+  std::atomic<int> calls{0};
+  parallel(3, [&](const Team&) { ++calls; });
+  const std::vector<float> expected = kernel_results(1);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::alarm(60);  // ends a child that waits for threads it does not have
+    int size = 0;
+    parallel(3, [&](const Team& team) { size = team.size(); });
+    const bool serial = size == 1 && resolve_threads(0) == 1 && resolve_threads(3) == 1;
+    ::_exit(serial && same_bits(kernel_results(1), expected) ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  const int before = calls;
+  parallel(3, [&](const Team&) { ++calls; });
+  CHECK(calls > before);  // the parent has its threads
 }
 
 }  // namespace

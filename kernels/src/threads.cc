@@ -9,6 +9,7 @@
 
 #if LOCKSTEP_HAVE_OPENMP
 #include <omp.h>
+#include <pthread.h>
 #endif
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -57,6 +58,22 @@ class ControlWordScope {
   ControlWord saved_;
 };
 
+#if LOCKSTEP_HAVE_OPENMP
+// Whether this process was forked from one that had run a team. OpenMP's threads are not forked
+// with it, and that of GNU would wait for them forever.
+std::atomic<bool> g_has_lost_threads{false};
+
+// To be called before a team runs. Nothing is done when the library is loaded: a process that forks
+// before its first team leaves the child all of its threads.
+void watch_forks() {
+  static const int registered = pthread_atfork(
+      nullptr, nullptr, [] { g_has_lost_threads.store(true, std::memory_order_relaxed); });
+  static_cast<void>(registered);  // it fails for lack of memory only
+}
+
+bool can_run_teams() { return !g_has_lost_threads.load(std::memory_order_relaxed); }
+#endif
+
 }  // namespace
 
 // OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps
@@ -99,6 +116,7 @@ int resolve_threads(int requested) {
                                 std::to_string(kMaxThreads) + ", or 0 for the default");
   }
 #if LOCKSTEP_HAVE_OPENMP
+  if (!can_run_teams()) return 1;
   if (requested > 0) return requested;
   return omp_in_parallel() != 0 ? 1 : default_threads().count;
 #else
@@ -112,7 +130,8 @@ void Team::barrier() const {
 
 void detail::parallel(int threads, void (*call)(void* body, const Team&), void* body) {
 #if LOCKSTEP_HAVE_OPENMP
-  if (threads > 1) {
+  if (threads > 1 && can_run_teams()) {
+    watch_forks();
     const ControlWord mode = control_word();
     std::exception_ptr failure;
     Barrier barrier;

@@ -21,7 +21,7 @@ inline constexpr int kMaxThreads = 1024;
 
 /// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
 /// caller. Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a
-/// build without OpenMP.
+/// build without OpenMP, and after a fork from a process that had run a team (see `parallel`).
 [[nodiscard]] int resolve_threads(int requested);
 
 namespace detail {
@@ -55,8 +55,12 @@ void parallel(int threads, void (*call)(void* body, const Team&), void* body);
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
 /// for all. The team can turn out smaller if the system grants fewer threads. The workers run in
 /// the caller's floating-point mode (rounding, flush-to-zero). The first exception of a body
-/// without barriers is rethrown here. Allocates nothing itself. After a fork, a child must not
-/// start a team if its parent had (OpenMP's threads do not survive a fork): use one thread there.
+/// without barriers is rethrown here. Allocates nothing itself.
+///
+/// After a fork: OpenMP's threads live on in the parent only, and GNU's runtime would wait for them
+/// in the child. So a child whose parent had run a team runs everything on one thread; one that was
+/// forked before has all threads. Lockstep cannot know of OpenMP regions that a program ran itself:
+/// if it forks after those alone, calls in the child must ask for one thread.
 template <class Body>
 void parallel(int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
