@@ -193,6 +193,7 @@ TEST_CASE("hidden_states refuses what is not there") {
 TEST_CASE("sizes whose product overflows are refused") {
   CHECK_THROWS_AS(RnnParameters({1, std::size_t{1} << 63, 6}), std::invalid_argument);
   CHECK_THROWS_AS(PackedMatrix(std::size_t{1} << 58, 64), std::invalid_argument);
+  CHECK_THROWS_AS(PackedMatrix(1, std::numeric_limits<std::size_t>::max()), std::invalid_argument);
 }
 
 }  // namespace

@@ -25,10 +25,19 @@ void Dataset::add(std::span<const float> values, int label) {
                                 ", expected kNoLabel or a class below " +
                                 std::to_string(classes()));
   }
-  offsets_.push_back(values_.size());
-  lengths_.push_back(values.size() / channels_);
-  labels_.push_back(label);
-  values_.insert(values_.end(), values.begin(), values.end());
+  const std::size_t sequences = size();
+  const std::size_t begin = values_.size();
+  try {
+    values_.insert(values_.end(), values.begin(), values.end());
+    offsets_.push_back(begin);
+    lengths_.push_back(values.size() / channels_);
+    labels_.push_back(label);
+  } catch (...) {  // there is no memory
+    values_.resize(begin);
+    offsets_.resize(sequences);
+    lengths_.resize(sequences);
+    throw;
+  }
 }
 
 std::size_t Dataset::max_length() const {

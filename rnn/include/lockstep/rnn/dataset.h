@@ -22,7 +22,8 @@ class Dataset {
   explicit Dataset(std::size_t channels, std::vector<std::string> class_names = {});
 
   /// Appends one sequence: `values` is [length][channels()] row-major with length >= 1, and `label`
-  /// is kNoLabel or in [0, classes()). Throws std::invalid_argument otherwise.
+  /// is kNoLabel or in [0, classes()). Throws std::invalid_argument otherwise, std::bad_alloc if
+  /// there is no memory; then nothing has changed.
   void add(std::span<const float> values, int label);
 
   [[nodiscard]] std::size_t size() const { return labels_.size(); }
