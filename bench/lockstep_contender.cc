@@ -9,6 +9,7 @@
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
+#include "lockstep/version.h"
 #include "problems.h"
 #include "training_step.h"
 

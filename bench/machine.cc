@@ -12,6 +12,7 @@
 #include "lockstep/aligned_vector.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
+#include "lockstep/version.h"
 #include "system_info.h"
 
 #if defined(__x86_64__)

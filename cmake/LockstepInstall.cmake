@@ -1,30 +1,62 @@
-# Installs libraries, headers and command, and the package for find_package(lockstep).
+# Installs libraries, headers and command, with the packages for find_package(lockstep) and for
+# pkg-config. Nothing in them names the prefix, so that an installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
-set(LOCKSTEP_LIBRARIES lockstep_kernels)
-set(LOCKSTEP_HEADERS kernels/include/)
+set(LOCKSTEP_COMPONENTS kernels)
 if(LOCKSTEP_RNN)
-  list(APPEND LOCKSTEP_LIBRARIES lockstep_rnn)
-  list(APPEND LOCKSTEP_HEADERS rnn/include/)
+  list(APPEND LOCKSTEP_COMPONENTS rnn)
 endif()
 set(LOCKSTEP_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/lockstep")
 
-# Shared libraries are found next to each other, so that an installed tree can be moved.
-file(RELATIVE_PATH LOCKSTEP_BIN_TO_LIB "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
-set_target_properties(${LOCKSTEP_LIBRARIES} PROPERTIES INSTALL_RPATH "$ORIGIN")
-install(TARGETS ${LOCKSTEP_LIBRARIES} EXPORT lockstepTargets)
-install(DIRECTORY ${LOCKSTEP_HEADERS} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-        FILES_MATCHING PATTERN "*.h")
+# One export set for each kind; in both, the targets are lockstep::kernels and lockstep::rnn.
+foreach(kind ${LOCKSTEP_LIBRARY_KINDS})
+  foreach(component ${LOCKSTEP_COMPONENTS})
+    # Shared libraries find each other by where they are.
+    set_target_properties(lockstep_${component}_${kind} PROPERTIES INSTALL_RPATH "$ORIGIN")
+    install(TARGETS lockstep_${component}_${kind} EXPORT lockstep_${kind}
+      ARCHIVE COMPONENT development
+      LIBRARY COMPONENT libraries NAMELINK_COMPONENT development)
+  endforeach()
+  install(EXPORT lockstep_${kind} NAMESPACE lockstep:: FILE lockstep_${kind}.cmake
+    DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development)
+endforeach()
+foreach(component ${LOCKSTEP_COMPONENTS})
+  install(DIRECTORY ${component}/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+    COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN detail EXCLUDE)
+endforeach()
 if(LOCKSTEP_COMMAND)
-  set_target_properties(lockstep PROPERTIES INSTALL_RPATH "$ORIGIN/${LOCKSTEP_BIN_TO_LIB}")
-  install(TARGETS lockstep)
+  install(TARGETS lockstep COMPONENT command)
 endif()
 
-install(EXPORT lockstepTargets NAMESPACE lockstep:: DESTINATION "${LOCKSTEP_CONFIG_DIR}")
+# What the static libraries leave to the program, as linkers name it: the C++ library, for programs
+# in C, and the OpenMP of the compiler that built them.
+set(LOCKSTEP_CXX_LIBRARIES ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
+list(FILTER LOCKSTEP_CXX_LIBRARIES INCLUDE REGEX "^(stdc\\+\\+|c\\+\\+|m)$")
+list(REMOVE_DUPLICATES LOCKSTEP_CXX_LIBRARIES)
+if(static IN_LIST LOCKSTEP_LIBRARY_KINDS)
+  set(LOCKSTEP_PRIVATE_LIBRARIES ${LOCKSTEP_CXX_LIBRARIES})
+  if(LOCKSTEP_OPENMP)
+    list(PREPEND LOCKSTEP_PRIVATE_LIBRARIES ${OpenMP_CXX_LIB_NAMES})
+  endif()
+  list(TRANSFORM LOCKSTEP_PRIVATE_LIBRARIES PREPEND "-l")
+  list(JOIN LOCKSTEP_PRIVATE_LIBRARIES " " LOCKSTEP_PRIVATE_LIBRARIES)
+  if(TARGET PkgConfig::libzip)
+    set(LOCKSTEP_PRIVATE_PACKAGES libzip)
+  endif()
+endif()
+
 configure_package_config_file(cmake/lockstepConfig.cmake.in lockstepConfig.cmake
   INSTALL_DESTINATION "${LOCKSTEP_CONFIG_DIR}" NO_SET_AND_CHECK_MACRO)
 # Before 1.0 a minor release may change the interface.
 write_basic_package_version_file(lockstepConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/lockstepConfig.cmake"
               "${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake"
-        DESTINATION "${LOCKSTEP_CONFIG_DIR}")
+        DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development)
+
+file(RELATIVE_PATH LOCKSTEP_LIB_TO_INCLUDE
+     "${CMAKE_INSTALL_FULL_LIBDIR}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+foreach(component ${LOCKSTEP_COMPONENTS})
+  configure_file(cmake/lockstep-${component}.pc.in lockstep-${component}.pc @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/lockstep-${component}.pc"
+          DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
+endforeach()

@@ -4,6 +4,7 @@
 #include "lockstep/backend.h"
 #include "lockstep/rnn/model_file.h"
 #include "lockstep/threads.h"
+#include "lockstep/version.h"
 #include "output.h"
 #include "system_info.h"
 #include "text.h"

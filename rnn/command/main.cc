@@ -4,6 +4,7 @@
 #include <new>
 #include <sstream>
 
+#include "lockstep/version.h"
 #include "option_parsing.h"
 #include "output.h"
 #include "text.h"

@@ -9,6 +9,7 @@
 #include "atomic_file.h"
 #include "chart.h"
 #include "evaluation_output.h"
+#include "lockstep/version.h"
 #include "text.h"
 
 namespace lockstep::command {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// One way to run the kernels: a SIMD library and the instruction set it is compiled for.
@@ -17,21 +19,21 @@ struct BackendInfo {
 
 /// Every backend of this build, best first. The last is "reference", which always runs: plain loops
 /// that accumulate in double.
-[[nodiscard]] std::vector<BackendInfo> backends();
+[[nodiscard]] LOCKSTEP_API std::vector<BackendInfo> backends();
 
 /// The backend that runs the kernels: the one forced by `set_backend`, else the one that the
 /// environment variable LOCKSTEP_BACKEND names, else the best that this CPU can run. Throws
 /// std::invalid_argument as `set_backend` does if the variable names no such backend; so does the
 /// first call of any kernel.
-[[nodiscard]] BackendInfo active_backend();
+[[nodiscard]] LOCKSTEP_API BackendInfo active_backend();
 
 /// Forces a backend for all later calls in this process; an empty name returns to the default.
 /// Throws std::invalid_argument, with the list of names that would do, for an unknown name and for
 /// one that this CPU cannot run. Thread-safe, but a kernel that already runs keeps its backend, and
 /// a PackedMatrix keeps that of its making.
-void set_backend(std::string_view name);
+LOCKSTEP_API void set_backend(std::string_view name);
 
 /// The backend that the last kernel called from this thread ran on; empty before the first call.
-[[nodiscard]] std::string_view last_backend();
+[[nodiscard]] LOCKSTEP_API std::string_view last_backend();
 
 }  // namespace lockstep

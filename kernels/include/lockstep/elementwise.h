@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// Largest errors over all floats, in units in the last place of the result (where that is
@@ -26,18 +28,18 @@ inline constexpr int kMonotoneUlp = 1;
 /// odd, |y| <= 1, denormals come back as they are. Same bits on every backend with fused
 /// multiply-add. Thread-safe, no allocation. Throws std::invalid_argument for a null array that is
 /// not empty.
-void tanh(const float* x, float* y, std::size_t n);
+LOCKSTEP_API void tanh(const float* x, float* y, std::size_t n);
 
 /// y[i] = exp(x[i]) for i < n; conditions as for tanh. exp(-inf) = +0, exp(+inf) = +inf, +inf where
 /// the result exceeds the largest float, gradual underflow, NaN gives NaN.
-void exp(const float* x, float* y, std::size_t n);
+LOCKSTEP_API void exp(const float* x, float* y, std::size_t n);
 
 /// y[i] = 1 / (1 + exp(-x[i])) for i < n; conditions as for tanh. sigmoid(+-0) = 1/2,
 /// sigmoid(-inf) = +0, sigmoid(+inf) = 1, gradual underflow, NaN gives NaN.
-void sigmoid(const float* x, float* y, std::size_t n);
+LOCKSTEP_API void sigmoid(const float* x, float* y, std::size_t n);
 
 /// y[i] = 0 where x[i] is negative, else x[i], for i < n; conditions as for tanh. Exact; relu(-0) =
 /// -0, NaN gives NaN.
-void relu(const float* x, float* y, std::size_t n);
+LOCKSTEP_API void relu(const float* x, float* y, std::size_t n);
 
 }  // namespace lockstep

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <memory>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 enum class Transpose { no, yes };
@@ -28,9 +30,9 @@ enum class Transpose { no, yes };
 /// memory is kept per thread. Throws std::invalid_argument if a row stride is shorter than its row
 /// or a pointer that must be read is null; std::bad_alloc if there is no work memory (C is then
 /// partly written).
-void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
-          float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
-          float* c, std::size_t ldc, int threads = 0);
+LOCKSTEP_API void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
+                       std::size_t k, float alpha, const float* a, std::size_t lda, const float* b,
+                       std::size_t ldb, float beta, float* c, std::size_t ldc, int threads = 0);
 
 /// A product of one shape, for operands that change: what `gemm` checks and chooses at each call is
 /// checked and chosen once, which saves a small product a good part of its time. Same definition,
@@ -40,7 +42,7 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size
 /// threads may run one plan at a time) and throws std::invalid_argument if a pointer that must be
 /// read is null, std::bad_alloc as `gemm`. A plan that was moved from can only be assigned or
 /// destroyed.
-class GemmPlan {
+class LOCKSTEP_API GemmPlan {
  public:
   /// Parameters, and std::invalid_argument for them, as of `gemm`.
   GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
@@ -53,14 +55,14 @@ class GemmPlan {
   void run(const float* a, const float* b, float* c) const;
 
  private:
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 
 /// A right-hand side k x n in the order in which the kernels read it, to be used many times: panels
 /// of as many columns as the register tile of the backend has, each stored row by row. It belongs
 /// to the backend that was active at its construction and is multiplied on that one.
-class PackedMatrix {
+class LOCKSTEP_API PackedMatrix {
  public:
   PackedMatrix();
   /// Takes memory for a k x n matrix; its contents are undefined until `pack`. Throws
@@ -87,7 +89,7 @@ class PackedMatrix {
   friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, std::size_t, std::size_t);
   std::size_t k_ = 0;
   std::size_t n_ = 0;
-  struct Storage;
+  struct LOCKSTEP_HIDDEN Storage;
   std::unique_ptr<Storage> storage_;
 };
 
@@ -119,9 +121,9 @@ struct PackedGemm {
 
 /// See PackedGemm. Computes the columns of panels first_panel .. last_panel-1 of B only; the
 /// default is all. Accuracy and special values as gemm; an epilogue adds the error of its function.
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b);
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
-                 std::size_t last_panel);
+LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b);
+LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
+                              std::size_t last_panel);
 
 /// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of
 /// weights from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor
@@ -129,8 +131,9 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
 /// contents). Chain of an element: c, then fused products in the order of k. Throws
 /// std::invalid_argument for a row stride shorter than its row and a null matrix.
 inline constexpr std::size_t kAlignedColumns = 16;
-void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,
-                                const float* b, std::size_t ldb, float* c, std::size_t ldc,
-                                std::size_t first_row, std::size_t last_row);
+LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a,
+                                             std::size_t lda, const float* b, std::size_t ldb,
+                                             float* c, std::size_t ldc, std::size_t first_row,
+                                             std::size_t last_row);
 
 }  // namespace lockstep

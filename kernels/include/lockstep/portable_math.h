@@ -1,5 +1,7 @@
 #pragma once
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 // Elementary functions with the same bits on every IEEE 754 machine, compiler and C library.
@@ -18,12 +20,12 @@ inline constexpr double kPortableMathUlp = 1.0;
 inline constexpr double kPortableAngleLimit = 1e6;
 
 /// Natural logarithm. 0 gives -inf and +inf gives +inf; negative numbers and NaN give NaN.
-[[nodiscard]] double portable_log(double x) noexcept;
+[[nodiscard]] LOCKSTEP_API double portable_log(double x) noexcept;
 
 /// Sine and cosine of an angle in radians. Beyond +-kPortableAngleLimit, and for NaN, they give
 /// NaN. Next to their zeros the error bound is 2^-93 where that is more than kPortableMathUlp.
 /// sin(-0) is +0.
-[[nodiscard]] double portable_sin(double x) noexcept;
-[[nodiscard]] double portable_cos(double x) noexcept;
+[[nodiscard]] LOCKSTEP_API double portable_sin(double x) noexcept;
+[[nodiscard]] LOCKSTEP_API double portable_cos(double x) noexcept;
 
 }  // namespace lockstep

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// Largest distance of the sum of a softmax row from 1: the rounding errors of the 16 partial sums,
@@ -22,16 +24,16 @@ constexpr double softmax_sum_error(std::size_t cols) {
 /// happens. Same bits on every backend with fused multiply-add. Thread-safe, no allocation. Throws
 /// std::invalid_argument if a row stride is shorter than a row or a matrix that is not empty is
 /// null.
-void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
-             std::size_t ldy);
+LOCKSTEP_API void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
+                          float* y, std::size_t ldy);
 
 /// y[i][j] = x[i][j] - max_i - log(sum_j exp(x[i][j] - max_i)), the natural logarithm of softmax.
 ///
 /// Conditions as for softmax. Errors are those of two subtractions and
 /// log_softmax_error. -inf entries give -inf; a row that holds NaN or +inf, or nothing but
 /// -inf, is NaN throughout.
-void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
-                 std::size_t ldy);
+LOCKSTEP_API void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
+                              float* y, std::size_t ldy);
 
 /// What the errors of the sum and of its logarithm add to every result of log_softmax: two
 /// roundings of that logarithm, and the relative error of the sum.
@@ -50,9 +52,10 @@ constexpr double log_softmax_error(std::size_t cols, double log_sum) {
 /// whose first largest logit stands at its label. Same bits on every backend with fused
 /// multiply-add. Thread-safe, no allocation. Throws std::invalid_argument for a label outside [0,
 /// cols), a short row stride and a null array that is not empty.
-std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
-                                  std::size_t ldx, const int* labels, float* gradient,
-                                  std::size_t ldg, double* loss);
+LOCKSTEP_API std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols,
+                                               const float* logits, std::size_t ldx,
+                                               const int* labels, float* gradient, std::size_t ldg,
+                                               double* loss);
 
 struct CrossEntropy {
   double loss = 0;          ///< mean over the rows, added in their order
@@ -61,8 +64,9 @@ struct CrossEntropy {
 
 /// The same for the mean of the losses: gradient[i][j] = (softmax(x)[i][j] - (j == label_i)) /
 /// rows, where 1 / rows is rounded once and divided by the row's sum. No rows: all zero.
-CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
-                                        std::size_t ldx, const int* labels, float* gradient,
-                                        std::size_t ldg);
+LOCKSTEP_API CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols,
+                                                     const float* logits, std::size_t ldx,
+                                                     const int* labels, float* gradient,
+                                                     std::size_t ldg);
 
 }  // namespace lockstep

@@ -4,6 +4,8 @@
 #include <string>
 #include <type_traits>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// How many threads a call uses by default, and why.
@@ -14,7 +16,7 @@ struct ThreadChoice {
 
 /// The smallest of: the CPUs this process may run on (affinity), the container's CPU quota (control
 /// groups 1 and 2), and OMP_NUM_THREADS where it is set. 1 in a build without OpenMP. Read once.
-[[nodiscard]] const ThreadChoice& default_threads();
+[[nodiscard]] LOCKSTEP_API const ThreadChoice& default_threads();
 
 /// Most threads that a call may ask for.
 inline constexpr int kMaxThreads = 1024;
@@ -22,14 +24,14 @@ inline constexpr int kMaxThreads = 1024;
 /// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
 /// caller. Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a
 /// build without OpenMP, and after a fork from a process that had run a team (see `parallel`).
-[[nodiscard]] int resolve_threads(int requested);
+[[nodiscard]] LOCKSTEP_API int resolve_threads(int requested);
 
 namespace detail {
 class Barrier;
 }
 
 /// What each thread of a `parallel` call sees.
-class Team {
+class LOCKSTEP_API Team {
  public:
   /// A team of one, for work that is not shared.
   Team() = default;
@@ -49,7 +51,7 @@ class Team {
 };
 
 namespace detail {
-void parallel(int threads, void (*call)(void* body, const Team&), void* body);
+LOCKSTEP_API void parallel(int threads, void (*call)(void* body, const Team&), void* body);
 }
 
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
@@ -88,7 +90,7 @@ struct Range {
 /// The promise of equal bits ends here between x86, which flushes what is tiny after rounding, and
 /// AArch64, which flushes what was tiny before: a result that rounds up to the smallest normal
 /// number differs.
-class FlushDenormals {
+class LOCKSTEP_API FlushDenormals {
  public:
   FlushDenormals();
   ~FlushDenormals();

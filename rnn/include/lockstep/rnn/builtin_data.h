@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
@@ -22,10 +23,11 @@ struct BuiltinInfo {
 };
 
 /// The built-in sets: synthetic-control, cylinder-bell-funnel, adding, parity.
-[[nodiscard]] const std::vector<BuiltinInfo>& builtin_datasets();
+[[nodiscard]] LOCKSTEP_API const std::vector<BuiltinInfo>& builtin_datasets();
 
 /// Makes a built-in set with its usual split sizes. Throws std::invalid_argument for an unknown
 /// name, with the list of the known ones.
-[[nodiscard]] TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed);
+[[nodiscard]] LOCKSTEP_API TrainTest make_builtin_dataset(std::string_view name,
+                                                          std::uint64_t seed);
 
 }  // namespace lockstep

@@ -4,13 +4,14 @@
 #include <stdexcept>
 #include <string>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
 
 /// A data file that cannot be read: what() is one sentence with the file, the line or entry, what
 /// was found and what was expected.
-class DataError : public std::runtime_error {
+class LOCKSTEP_API DataError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
@@ -24,10 +25,10 @@ class DataError : public std::runtime_error {
 ///         length is ignored)
 ///   .csv  a header, then one timestep per row; columns `sample`, `step` and `label` by name, every
 ///         other column is a channel; the rows of a sample stand together, its steps increase
-/// Without labels (.ts with @classLabel false, .npz without y, .csv without label) the set is
+/// Without labels (.ts whose classLabel is false, .npz without y, .csv without label) the set is
 /// unlabelled; a label that is empty, '?' or NaN leaves its sequence without one. Class names are
 /// the label texts: in the order a .ts header declares them, else sorted (by value if all are
 /// numbers). Missing and infinite values and bad rows throw DataError.
-[[nodiscard]] Dataset read_dataset(const std::filesystem::path& path);
+[[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path);
 
 }  // namespace lockstep

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// Label of a sequence whose class is not known.
@@ -15,7 +17,7 @@ inline constexpr int kNoLabel = -1;
 /// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences stand one after
 /// another in one array, so a data set of a million short sequences is one allocation, not a
 /// million. Reading from several threads is safe; `add` is not.
-class Dataset {
+class LOCKSTEP_API Dataset {
  public:
   /// An empty set of sequences with `channels` >= 1 values per timestep. `class_names[c]` is the
   /// text of label c. Throws std::invalid_argument if `channels` is 0.

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
 
@@ -20,19 +21,21 @@ struct ReferenceGradients {
 
 /// `truncation` as in TrainOptions. Throws std::invalid_argument if channels or labels do not fit
 /// the parameters.
-[[nodiscard]] ReferenceGradients reference_gradients(const RnnParameters& parameters,
-                                                     const Dataset& data,
-                                                     std::size_t truncation = 0);
+[[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const RnnParameters& parameters,
+                                                                  const Dataset& data,
+                                                                  std::size_t truncation = 0);
 
 /// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
-[[nodiscard]] RnnParameters fast_gradients(const RnnParameters& parameters, const Dataset& data,
-                                           int threads = 0, std::size_t truncation = 0);
+[[nodiscard]] LOCKSTEP_API RnnParameters fast_gradients(const RnnParameters& parameters,
+                                                        const Dataset& data, int threads = 0,
+                                                        std::size_t truncation = 0);
 
 /// Hidden states of one sequence [length][features] by the fast path on the active backend:
 /// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
 /// no such sequence.
-[[nodiscard]] std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset& data,
-                                               std::size_t sequence);
+[[nodiscard]] LOCKSTEP_API std::vector<float> hidden_states(const RnnParameters& parameters,
+                                                            const Dataset& data,
+                                                            std::size_t sequence);
 
 /// One tensor's part in a gradient check.
 struct GradientError {
@@ -49,10 +52,8 @@ struct GradientError {
 /// the differences are those of a loss in which the state before the last timesteps stays as it is.
 inline constexpr double kAnalyticErrorBound = 1e-6;
 inline constexpr double kFastErrorBound = 1e-5;
-[[nodiscard]] std::vector<GradientError> check_gradients(const RnnParameters& parameters,
-                                                         const Dataset& data, double epsilon = 1e-5,
-                                                         std::size_t max_entries = 200,
-                                                         std::uint64_t seed = 1,
-                                                         std::size_t truncation = 0);
+[[nodiscard]] LOCKSTEP_API std::vector<GradientError> check_gradients(
+    const RnnParameters& parameters, const Dataset& data, double epsilon = 1e-5,
+    std::size_t max_entries = 200, std::uint64_t seed = 1, std::size_t truncation = 0);
 
 }  // namespace lockstep

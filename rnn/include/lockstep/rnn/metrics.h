@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// How well probabilities match labels.
@@ -22,7 +24,7 @@ struct Evaluation {
 /// and loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the
 /// smallest positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays
 /// finite.
-[[nodiscard]] Evaluation evaluate(std::span<const float> probabilities, std::span<const int> labels,
-                                  std::size_t classes);
+[[nodiscard]] LOCKSTEP_API Evaluation evaluate(std::span<const float> probabilities,
+                                               std::span<const int> labels, std::size_t classes);
 
 }  // namespace lockstep

@@ -6,13 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 class Dataset;
 class Random;
 
 /// Sizes of a recurrent classifier.
-struct RnnShape {
+struct LOCKSTEP_API RnnShape {
   std::size_t features = 0;  ///< D, values per timestep
   std::size_t hidden = 0;    ///< H, recurrent units
   std::size_t classes = 0;   ///< C
@@ -34,7 +36,7 @@ inline constexpr std::size_t kMaxUnits = std::size_t{1} << 24;
 /// Biases stand as the first row of their matrix, so each layer is one matrix:
 ///   recurrent  [1 + D + H][H] row-major: b, Wx, Wh
 ///   output     [1 + H][C]     row-major: by, Wy
-struct RnnParameters {
+struct LOCKSTEP_API RnnParameters {
   RnnShape shape;
   std::vector<float> recurrent;
   std::vector<float> output;
@@ -72,7 +74,8 @@ enum class Initializer {
 };
 
 /// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only.
-void initialize(RnnParameters& parameters, Initializer initializer, double sigma, Random& random);
+LOCKSTEP_API void initialize(RnnParameters& parameters, Initializer initializer, double sigma,
+                             Random& random);
 
 enum class NormalizationKind {
   none,
@@ -82,7 +85,7 @@ enum class NormalizationKind {
 
 /// How inputs are standardised before they reach the network. It belongs to the model: prediction
 /// must see the same numbers as training.
-struct Normalization {
+struct LOCKSTEP_API Normalization {
   NormalizationKind kind = NormalizationKind::none;
   std::vector<float> mean;  ///< [D], per_channel only
   std::vector<float>
@@ -111,6 +114,6 @@ struct RnnClassifier {
 
 /// FNV-1a 64 over the bits of all parameters (recurrent, then output, little-endian float32): equal
 /// numbers give an equal hash on every machine.
-[[nodiscard]] std::uint64_t weights_hash(const RnnParameters& parameters);
+[[nodiscard]] LOCKSTEP_API std::uint64_t weights_hash(const RnnParameters& parameters);
 
 }  // namespace lockstep

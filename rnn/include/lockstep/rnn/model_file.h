@@ -3,12 +3,13 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/model.h"
 
 namespace lockstep {
 
 /// A model file that cannot be read or written: what() is one sentence with file and reason.
-class ModelFileError : public std::runtime_error {
+class LOCKSTEP_API ModelFileError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
@@ -24,7 +25,7 @@ class ModelFileError : public std::runtime_error {
 /// `path`, flushed to disk and renamed: `path` holds the old model or the whole new one, never a
 /// part. Throws ModelFileError, also for what could not be read again: a weight that is NaN or
 /// infinite (training diverged), a class name that is not UTF-8, sizes that do not agree.
-void save_model(const RnnClassifier& model, const std::filesystem::path& path);
+LOCKSTEP_API void save_model(const RnnClassifier& model, const std::filesystem::path& path);
 
 /// Reads a model; the two biases of PyTorch are added, in float32. Names may come with or without
 /// the prefixes `rnn.` and `head.` (`fc.`, `linear.`); types may be F32, or F64, F16 and BF16,
@@ -35,6 +36,6 @@ void save_model(const RnnClassifier& model, const std::filesystem::path& path);
 /// direction, an LSTM, any tensor too many or too few) or that holds a NaN or infinite number
 /// throws ModelFileError. Memory is bounded by the weights and the header, whose JSON text may be
 /// at most 4 MiB long.
-[[nodiscard]] RnnClassifier load_model(const std::filesystem::path& path);
+[[nodiscard]] LOCKSTEP_API RnnClassifier load_model(const std::filesystem::path& path);
 
 }  // namespace lockstep

@@ -6,13 +6,15 @@
 #include <span>
 #include <string>
 
+#include "lockstep/export.h"
+
 namespace lockstep {
 
 /// Random numbers that are the same on every machine, compiler and standard library.
 ///
 /// The engine is std::mt19937_64, which the C++ standard fixes bit by bit; the distributions are
 /// our own, because std::normal_distribution and std::shuffle are not fixed. Not thread-safe.
-class Random {
+class LOCKSTEP_API Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/model.h"
 
 namespace lockstep {
@@ -25,7 +26,7 @@ namespace lockstep {
 /// No call after construction allocates memory. A stream is used by one thread at a time; different
 /// streams are independent, those of one model too. A moved-from stream can only be assigned to or
 /// destroyed. Bad arguments throw std::invalid_argument and leave the stream as it was.
-class Stream {
+class LOCKSTEP_API Stream {
  public:
   /// `sequences`: 1 to kMaxUnits. `threads`: as resolve_threads; a call that has too little to do
   /// for several, as one sequence always has, stays on the calling thread. Throws
@@ -61,7 +62,7 @@ class Stream {
   void reset(std::size_t sequence);
 
  private:
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
 
@@ -70,7 +71,7 @@ struct BatchProgress {
 /// All memory is taken when the trainer meets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
 /// at a time; it uses `threads` threads itself.
-class Trainer {
+class LOCKSTEP_API Trainer {
  public:
   /// `parameters` are trained in place and must outlive the trainer. Throws std::invalid_argument
   /// with the name of an option that is out of its range.
@@ -94,24 +95,25 @@ class Trainer {
   [[nodiscard]] std::size_t workspace_bytes() const;
 
  private:
-  struct State;
+  struct LOCKSTEP_HIDDEN State;
   std::unique_ptr<State> state_;
 };
 
 /// What workspace_bytes of such a trainer will tell, on the active backend, after a data set of
 /// `sequences` sequences: exactly if `max_length` is the length of each, else at most this. Throws
 /// std::invalid_argument as Trainer and RnnParameters, and if it is more than the address space.
-[[nodiscard]] std::size_t training_workspace_bytes(const RnnShape& shape,
-                                                   const TrainOptions& options,
-                                                   std::size_t sequences, std::size_t max_length);
+[[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const RnnShape& shape,
+                                                                const TrainOptions& options,
+                                                                std::size_t sequences,
+                                                                std::size_t max_length);
 
 /// Probabilities [size][classes] row-major of `data` (already normalized). `threads` = 0:
 /// default_threads(). The results depend neither on it nor on the other sequences of the set.
-[[nodiscard]] std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset& data,
-                                               int threads = 0);
+[[nodiscard]] LOCKSTEP_API std::vector<float> predict_proba(const RnnParameters& parameters,
+                                                            const Dataset& data, int threads = 0);
 
 /// Index of the largest probability per sequence (the first of equals).
-[[nodiscard]] std::vector<int> predict(const RnnParameters& parameters, const Dataset& data,
-                                       int threads = 0);
+[[nodiscard]] LOCKSTEP_API std::vector<int> predict(const RnnParameters& parameters,
+                                                    const Dataset& data, int threads = 0);
 
 }  // namespace lockstep
