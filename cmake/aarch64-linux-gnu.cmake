@@ -5,6 +5,7 @@
 # CMake finds the compiler's own libraries only, and fetches the others.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
 set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 
 cmake_path(SET AARCH64_ROOT NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../build/sysroot-aarch64")

@@ -15,12 +15,17 @@
 
 #include "catch.h"
 #include "floats.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/lockstep.h"
+#include "lockstep/portable_math.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model_file.h"
 #include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
+#include "lockstep/softmax.h"
 #include "lockstep/threads.h"
 #include "temporary_directory.h"
 
@@ -104,6 +109,35 @@ void expect_invalid(const std::function<void()>& work) {
   throw std::logic_error("it did not throw");
 }
 
+void call_kernels(int threads) {
+  constexpr std::size_t kSize = 64;
+  const std::vector<float> x(kSize * kSize, 1e-39f);  // denormal
+  std::vector<float> y(x.size());
+  const std::vector<int> labels(kSize);
+  std::vector<double> loss(kSize);
+  for (const auto function : {tanh, exp, sigmoid, relu}) function(x.data(), y.data(), y.size());
+  gemm(Transpose::no, Transpose::yes, kSize, kSize, kSize, 1, x.data(), kSize, x.data(), kSize, 0,
+       y.data(), kSize, threads);
+  PackedMatrix packed(kSize, kSize);
+  packed.pack(Transpose::no, x.data(), kSize);
+  PackedGemm g;
+  g.m = kSize;
+  g.a = x.data();
+  g.lda = kSize;
+  g.c = y.data();
+  g.ldc = kSize;
+  g.epilogue = Epilogue::tanh;
+  gemm_packed(g, packed);
+  gemm_accumulate_transposed(kSize, kSize, x.data(), kSize, x.data(), kSize, y.data(), kSize, 0,
+                             kSize);
+  softmax(kSize, kSize, x.data(), kSize, y.data(), kSize);
+  log_softmax(kSize, kSize, x.data(), kSize, y.data(), kSize);
+  softmax_cross_entropy(kSize, kSize, x.data(), kSize, labels.data(), y.data(), kSize, loss.data());
+  mean_softmax_cross_entropy(kSize, kSize, x.data(), kSize, labels.data(), y.data(), kSize);
+  static_cast<void>(portable_log(2) + portable_sin(1) + portable_cos(1));
+  expect_invalid([&] { softmax(2, kSize, x.data(), 1, y.data(), kSize); });
+}
+
 // Every public call that computes, on three threads where it takes any.
 std::vector<Call> public_calls() {
   constexpr int kThreads = 3;
@@ -119,6 +153,13 @@ std::vector<Call> public_calls() {
   const auto go_on = [](const BatchProgress&) { return true; };
   const auto fail = [](const BatchProgress&) -> bool { throw std::runtime_error("stop"); };
   return {
+      {"kernels", [] { call_kernels(kThreads); }},
+      {"functions for C",
+       [] {
+         float x = 1e-39f;
+         static_cast<void>(lockstep_tanh(&x, &x, 1));
+         static_cast<void>(lockstep_set_backend("no/such"));
+       }},
       {"run_epoch", [=] { train(0, go_on); }},
       {"run_epoch, truncated", [=] { train(3, go_on); }},
       {"run_epoch, whose callback throws", [=] { expect_invalid([&] { train(0, fail); }); }},

@@ -1,0 +1,259 @@
+// The C functions of the kernels: the checks that C++ leaves to references and types, and
+// exceptions made into statuses.
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "argument_check.h"
+#include "lockstep/backend.h"
+#include "lockstep/detail/c_boundary.h"
+#include "lockstep/elementwise.h"
+#include "lockstep/gemm.h"
+#include "lockstep/lockstep_kernels.h"
+#include "lockstep/softmax.h"
+#include "lockstep/threads.h"
+
+struct lockstep_gemm_plan {
+  lockstep::GemmPlan plan;
+};
+
+struct lockstep_packed_matrix {
+  lockstep::PackedMatrix matrix;
+};
+
+namespace lockstep {
+namespace {
+
+using detail::c_call;
+
+thread_local std::string t_error;            // NOLINT(bugprone-throwing-static-initialization)
+thread_local const char* t_error_text = "";  // t_error, or a constant where there is no memory
+
+lockstep_status fail(lockstep_status status, const char* text) noexcept {
+  try {
+    t_error = text;
+    t_error_text = t_error.c_str();
+  } catch (...) {
+    t_error_text = "out of memory";
+  }
+  return status;
+}
+
+Transpose transpose_of(int value, const char* function) {
+  require(value == LOCKSTEP_PLAIN || value == LOCKSTEP_TRANSPOSED, function,
+          "transpose must be LOCKSTEP_PLAIN or LOCKSTEP_TRANSPOSED");
+  return value == LOCKSTEP_PLAIN ? Transpose::no : Transpose::yes;
+}
+
+Epilogue epilogue_of(int value, const char* function) {
+  require(value == LOCKSTEP_EPILOGUE_NONE || value == LOCKSTEP_EPILOGUE_TANH, function,
+          "unknown epilogue");
+  return value == LOCKSTEP_EPILOGUE_NONE ? Epilogue::none : Epilogue::tanh;
+}
+
+template <class... Pointers>
+void require_pointers(const char* function, const Pointers*... pointers) {
+  require((... && (pointers != nullptr)), function, "a pointer is null");
+}
+
+std::vector<lockstep_backend> list_backends() {
+  std::vector<lockstep_backend> list;
+  for (const BackendInfo& b : backends()) {
+    // The names are literals, so they end in a zero and live as long as the library.
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage)
+    list.push_back({b.name.data(), b.runnable ? 1 : 0, b.fused ? 1 : 0, b.lanes});
+  }
+  return list;
+}
+
+}  // namespace
+
+lockstep_status detail::fail_with_current_exception() noexcept {
+  try {
+    throw;
+  } catch (const std::logic_error& error) {
+    // std::length_error: a size that no memory can hold.
+    const bool is_size = dynamic_cast<const std::length_error*>(&error) != nullptr;
+    return fail(is_size ? LOCKSTEP_OUT_OF_MEMORY : LOCKSTEP_INVALID_ARGUMENT, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(LOCKSTEP_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::runtime_error& error) {
+    return fail(LOCKSTEP_FILE_ERROR, error.what());
+  } catch (const std::exception& error) {
+    return fail(LOCKSTEP_INTERNAL_ERROR, error.what());
+  } catch (...) {
+    return fail(LOCKSTEP_INTERNAL_ERROR, "an exception that is none of the standard library's");
+  }
+}
+
+}  // namespace lockstep
+
+using lockstep::require_pointers;
+using lockstep::detail::c_call;
+
+const char* lockstep_status_text(lockstep_status status) {
+  switch (status) {
+    case LOCKSTEP_OK:
+      return "success";
+    case LOCKSTEP_INVALID_ARGUMENT:
+      return "invalid argument";
+    case LOCKSTEP_OUT_OF_MEMORY:
+      return "out of memory";
+    case LOCKSTEP_FILE_ERROR:
+      return "file error";
+    case LOCKSTEP_INTERNAL_ERROR:
+      return "internal error";
+  }
+  return "unknown status";
+}
+
+const char* lockstep_last_error() { return lockstep::t_error_text; }
+
+const char* lockstep_version() { return LOCKSTEP_VERSION; }
+
+lockstep_status lockstep_backends(const lockstep_backend** list, size_t* count) {
+  return c_call([&] {
+    require_pointers("lockstep_backends", list, count);
+    static const std::vector<lockstep_backend> all = lockstep::list_backends();
+    *list = all.data();
+    *count = all.size();
+  });
+}
+
+lockstep_status lockstep_active_backend(const char** name) {
+  return c_call([&] {
+    require_pointers("lockstep_active_backend", name);
+    *name = lockstep::active_backend().name.data();
+  });
+}
+
+lockstep_status lockstep_set_backend(const char* name) {
+  return c_call([&] { lockstep::set_backend(name == nullptr ? "" : name); });
+}
+
+lockstep_status lockstep_default_threads(int* count) {
+  return c_call([&] {
+    require_pointers("lockstep_default_threads", count);
+    *count = lockstep::default_threads().count;
+  });
+}
+
+lockstep_status lockstep_gemm(int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
+                              float alpha, const float* a, size_t lda, const float* b, size_t ldb,
+                              float beta, float* c, size_t ldc, int threads) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_gemm";
+    lockstep::gemm(lockstep::transpose_of(transpose_a, kName),
+                   lockstep::transpose_of(transpose_b, kName), m, n, k, alpha, a, lda, b, ldb, beta,
+                   c, ldc, threads);
+  });
+}
+
+lockstep_status lockstep_gemm_plan_create(int transpose_a, int transpose_b, size_t m, size_t n,
+                                          size_t k, float alpha, size_t lda, size_t ldb, float beta,
+                                          size_t ldc, int threads, lockstep_gemm_plan** plan) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_gemm_plan_create";
+    require_pointers(kName, plan);
+    *plan = nullptr;
+    *plan = new lockstep_gemm_plan{lockstep::GemmPlan(lockstep::transpose_of(transpose_a, kName),
+                                                      lockstep::transpose_of(transpose_b, kName), m,
+                                                      n, k, alpha, lda, ldb, beta, ldc, threads)};
+  });
+}
+
+lockstep_status lockstep_gemm_plan_run(const lockstep_gemm_plan* plan, const float* a,
+                                       const float* b, float* c) {
+  return c_call([&] {
+    require_pointers("lockstep_gemm_plan_run", plan);
+    plan->plan.run(a, b, c);
+  });
+}
+
+void lockstep_gemm_plan_free(lockstep_gemm_plan* plan) { delete plan; }
+
+lockstep_status lockstep_pack(int transpose, size_t k, size_t n, const float* b, size_t ldb,
+                              lockstep_packed_matrix** packed) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_pack";
+    require_pointers(kName, packed);
+    *packed = nullptr;
+    const lockstep::Transpose order = lockstep::transpose_of(transpose, kName);
+    auto made = std::make_unique<lockstep_packed_matrix>(
+        lockstep_packed_matrix{lockstep::PackedMatrix(k, n)});
+    made->matrix.pack(order, b, ldb);
+    *packed = made.release();
+  });
+}
+
+void lockstep_packed_matrix_free(lockstep_packed_matrix* packed) { delete packed; }
+
+lockstep_status lockstep_gemm_packed(size_t m, const float* a, size_t lda,
+                                     const lockstep_packed_matrix* b, const float* start,
+                                     size_t start_stride, int epilogue, float* c, size_t ldc) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_gemm_packed";
+    require_pointers(kName, b);
+    lockstep::PackedGemm g;
+    g.m = m;
+    g.a = a;
+    g.lda = lda;
+    g.start = start;
+    g.start_stride = start_stride;
+    g.c = c;
+    g.ldc = ldc;
+    g.epilogue = lockstep::epilogue_of(epilogue, kName);
+    lockstep::gemm_packed(g, b->matrix);
+  });
+}
+
+lockstep_status lockstep_tanh(const float* x, float* y, size_t n) {
+  return c_call([&] { lockstep::tanh(x, y, n); });
+}
+
+lockstep_status lockstep_exp(const float* x, float* y, size_t n) {
+  return c_call([&] { lockstep::exp(x, y, n); });
+}
+
+lockstep_status lockstep_sigmoid(const float* x, float* y, size_t n) {
+  return c_call([&] { lockstep::sigmoid(x, y, n); });
+}
+
+lockstep_status lockstep_relu(const float* x, float* y, size_t n) {
+  return c_call([&] { lockstep::relu(x, y, n); });
+}
+
+lockstep_status lockstep_softmax(size_t rows, size_t cols, const float* x, size_t ldx, float* y,
+                                 size_t ldy) {
+  return c_call([&] { lockstep::softmax(rows, cols, x, ldx, y, ldy); });
+}
+
+lockstep_status lockstep_log_softmax(size_t rows, size_t cols, const float* x, size_t ldx, float* y,
+                                     size_t ldy) {
+  return c_call([&] { lockstep::log_softmax(rows, cols, x, ldx, y, ldy); });
+}
+
+lockstep_status lockstep_softmax_cross_entropy(size_t rows, size_t cols, const float* logits,
+                                               size_t ldx, const int* labels, float* gradient,
+                                               size_t ldg, double* loss, size_t* correct) {
+  return c_call([&] {
+    const std::size_t hits =
+        lockstep::softmax_cross_entropy(rows, cols, logits, ldx, labels, gradient, ldg, loss);
+    if (correct != nullptr) *correct = hits;
+  });
+}
+
+lockstep_status lockstep_mean_softmax_cross_entropy(size_t rows, size_t cols, const float* logits,
+                                                    size_t ldx, const int* labels, float* gradient,
+                                                    size_t ldg, double* loss, size_t* correct) {
+  return c_call([&] {
+    require_pointers("lockstep_mean_softmax_cross_entropy", loss);
+    const lockstep::CrossEntropy mean =
+        lockstep::mean_softmax_cross_entropy(rows, cols, logits, ldx, labels, gradient, ldg);
+    *loss = mean.loss;
+    if (correct != nullptr) *correct = mean.correct;
+  });
+}

@@ -1,0 +1,205 @@
+/**
+ * @file
+ * All of Lockstep for C (C99 and later) and for languages that call C: the kernels of
+ * lockstep/lockstep_kernels.h, whose rules for statuses, texts and threads hold here too, and
+ * recurrent classifiers: data, training, prediction, model files. Library lockstep_rnn.
+ *
+ * Handles belong to the caller, who gives them to the free function of their type. A function that
+ * makes a handle sets it to null when it fails. Functions that take a handle as const may use it
+ * from several threads at a time; one that changes it must be alone.
+ *
+ * Paths are as the operating system takes them; texts are UTF-8.
+ */
+#ifndef LOCKSTEP_LOCKSTEP_H
+#define LOCKSTEP_LOCKSTEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lockstep/lockstep_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Sequences of unequal length with one class label each; lockstep/rnn/dataset.h. */
+typedef struct lockstep_dataset lockstep_dataset;
+
+/** Label of a sequence whose class is not known. */
+enum { LOCKSTEP_NO_LABEL = -1 };
+
+/** Sizes of a data set. */
+typedef struct lockstep_dataset_info {
+  size_t size;       /**< sequences */
+  size_t channels;   /**< values per timestep */
+  size_t classes;    /**< 0 if it is unlabelled */
+  size_t max_length; /**< timesteps of the longest sequence */
+} lockstep_dataset_info;
+
+/**
+ * An empty set of sequences with `channels` >= 1 values per timestep. `class_names` is [classes]
+ * and copied; null names the classes "0", "1", ... `classes` may be 0 for data without labels.
+ */
+LOCKSTEP_API lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
+                                                     const char* const* class_names,
+                                                     lockstep_dataset** dataset);
+
+/** Reads a .ts, .tsv, .txt, .npz or .csv file; lockstep/rnn/data_file.h. */
+LOCKSTEP_API lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset);
+
+/** Makes the training and the test part of a built-in set; lockstep/rnn/builtin_data.h. */
+LOCKSTEP_API lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed,
+                                                      lockstep_dataset** train,
+                                                      lockstep_dataset** test);
+
+/**
+ * Appends one sequence: `values` is [length][channels] and copied, `length` >= 1, `label` in
+ * [0, classes) or LOCKSTEP_NO_LABEL. A failure changes nothing.
+ */
+LOCKSTEP_API lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values,
+                                                  size_t length, int label);
+
+/** Tells its sizes. */
+LOCKSTEP_API lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
+                                                       lockstep_dataset_info* info);
+
+/** Label of sequence `index` < size. */
+LOCKSTEP_API lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index,
+                                                    int* label);
+
+/** Frees a data set; null does nothing. */
+LOCKSTEP_API void lockstep_dataset_free(lockstep_dataset* dataset);
+
+/**
+ * A classifier: weights, class names, and how it standardises its inputs, which it does by itself:
+ * give it data as they were measured. lockstep/rnn/model.h
+ */
+typedef struct lockstep_model lockstep_model;
+
+/** Sizes of a model, and a number that is equal where all of its weights are. */
+typedef struct lockstep_model_info {
+  size_t features; /**< values per timestep, the channels of its data */
+  size_t hidden;   /**< recurrent units */
+  size_t classes;
+  uint64_t weights_hash;
+} lockstep_model_info;
+
+/** Values of lockstep_train_options.schedule; lockstep/rnn/trainer.h. */
+enum { LOCKSTEP_SCHEDULE_CONSTANT = 0, LOCKSTEP_SCHEDULE_STEP = 1, LOCKSTEP_SCHEDULE_COSINE = 2 };
+
+/** Values of lockstep_train_options.initializer; lockstep/rnn/model.h. */
+enum {
+  LOCKSTEP_INITIALIZER_GAUSSIAN = 0,
+  LOCKSTEP_INITIALIZER_XAVIER = 1,
+  LOCKSTEP_INITIALIZER_ORTHOGONAL = 2
+};
+
+/** Values of lockstep_train_options.normalization; lockstep/rnn/model.h. */
+enum {
+  LOCKSTEP_NORMALIZATION_NONE = 0,
+  LOCKSTEP_NORMALIZATION_PER_CHANNEL = 1,
+  LOCKSTEP_NORMALIZATION_PER_SERIES = 2
+};
+
+/**
+ * How to make and train a model. lockstep_train_options_init sets the defaults, which are those of
+ * `lockstep train`: the same data and options give the same model.
+ */
+typedef struct lockstep_train_options {
+  size_t hidden;        /**< recurrent units: 100 */
+  int initializer;      /**< orthogonal */
+  double sigma;         /**< standard deviation of the Gaussian initializer: 0.01 */
+  int normalization;    /**< per channel */
+  size_t epochs;        /**< passes over the data: 300 */
+  size_t batch_size;    /**< 20 */
+  double learning_rate; /**< 0.05 */
+  int schedule;         /**< cosine */
+  double decay;         /**< of the step schedule: 0.5 */
+  size_t decay_epochs;  /**< of the step schedule: 50 */
+  double momentum;      /**< 0.9 */
+  double clip_norm;     /**< largest norm of the mean gradient, 0 for no limit: 0.25 */
+  size_t truncation;    /**< timesteps that gradients go back over, 0 for all: 0 */
+  int shuffle;          /**< 1: a new order in every epoch; 0: that of the data */
+  uint64_t seed;        /**< of the first weights and the orders: 1 */
+  int threads;          /**< 0: lockstep_default_threads; results do not depend on it */
+} lockstep_train_options;
+
+/** Sets every member to its default; null does nothing. */
+LOCKSTEP_API void lockstep_train_options_init(lockstep_train_options* options);
+
+/** What one pass over the data gave. */
+typedef struct lockstep_epoch {
+  size_t epoch;    /**< counted from 1 */
+  double loss;     /**< mean cross-entropy in nats, each minibatch before its update */
+  double accuracy; /**< share classified right, likewise */
+  double learning_rate;
+  double seconds; /**< wall time of the pass */
+} lockstep_epoch;
+
+/** Called after every pass, on the thread that trains; anything but 0 ends the training. */
+typedef int (*lockstep_epoch_callback)(const lockstep_epoch* epoch, void* context);
+
+/**
+ * A model for the classes of `dataset` with first weights drawn by options->seed and inputs
+ * standardised as fits the data. Null options mean the defaults. The data must have a sequence and
+ * two classes at least.
+ */
+LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
+                                                   const lockstep_train_options* options,
+                                                   lockstep_model** model);
+
+/**
+ * Trains by minibatch gradient descent; the options that say how a model is made are not used.
+ * Every sequence needs a label whose class, by name, is one of the model. `callback` may be null
+ * and gets `context`. A training that diverges leaves weights that are not finite: the loss shows
+ * it, and lockstep_model_save refuses them.
+ */
+LOCKSTEP_API lockstep_status lockstep_model_train(lockstep_model* model,
+                                                  const lockstep_dataset* dataset,
+                                                  const lockstep_train_options* options,
+                                                  lockstep_epoch_callback callback, void* context);
+
+/** Reads a model that lockstep_model_save, `lockstep train` or PyTorch wrote. */
+LOCKSTEP_API lockstep_status lockstep_model_load(const char* path, lockstep_model** model);
+
+/** Writes a safetensors file, the whole or nothing; lockstep/rnn/model_file.h. */
+LOCKSTEP_API lockstep_status lockstep_model_save(const lockstep_model* model, const char* path);
+
+/** Tells its sizes and the hash of its weights. */
+LOCKSTEP_API lockstep_status lockstep_model_get_info(const lockstep_model* model,
+                                                     lockstep_model_info* info);
+
+/** Name of class `index` < classes; valid as long as the model. */
+LOCKSTEP_API lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t index,
+                                                       const char** name);
+
+/**
+ * Probability of every class for every sequence: `probabilities` is [size of the data][classes] and
+ * holds `capacity` floats, at least so many. Labels are ignored. `threads` as in lockstep_gemm.
+ */
+LOCKSTEP_API lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
+                                                          const lockstep_dataset* dataset,
+                                                          int threads, float* probabilities,
+                                                          size_t capacity);
+
+/** The most probable class of every sequence: `classes` holds `capacity` ints, one for each. */
+LOCKSTEP_API lockstep_status lockstep_model_predict(const lockstep_model* model,
+                                                    const lockstep_dataset* dataset, int threads,
+                                                    int* classes, size_t capacity);
+
+/**
+ * Accuracy and mean cross-entropy, in nats, on labelled data whose classes, by name, are among the
+ * model's; NaN for no sequences. Either result may be null.
+ */
+LOCKSTEP_API lockstep_status lockstep_model_evaluate(const lockstep_model* model,
+                                                     const lockstep_dataset* dataset, int threads,
+                                                     double* accuracy, double* loss);
+
+/** Frees a model; null does nothing. */
+LOCKSTEP_API void lockstep_model_free(lockstep_model* model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,336 @@
+// The C functions of data sets and models; those of the kernels are in kernels/src/c_kernels.cc.
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lockstep/detail/c_boundary.h"
+#include "lockstep/lockstep.h"
+#include "lockstep/rnn/builtin_data.h"
+#include "lockstep/rnn/data_file.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/metrics.h"
+#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/random.h"
+#include "lockstep/rnn/trainer.h"
+
+struct lockstep_dataset {
+  lockstep::Dataset data;
+};
+
+struct lockstep_model {
+  lockstep::RnnClassifier classifier;
+};
+
+namespace lockstep {
+namespace {
+
+using detail::c_call;
+
+void require(bool holds, const char* function, const std::string& requirement) {
+  if (!holds) throw std::invalid_argument(std::string(function) + ": " + requirement);
+}
+
+template <class... Pointers>
+void require_pointers(const char* function, Pointers... pointers) {
+  require((... && (pointers != nullptr)), function, "a pointer is null");
+}
+
+// An enumerator by its number in C, which is its place in C++ too.
+template <class Enum>
+Enum enumerator(int value, Enum last, const char* option) {
+  if (value >= 0 && value <= static_cast<int>(last)) return static_cast<Enum>(value);
+  throw std::invalid_argument(std::string(option) + ": there is no " + std::to_string(value));
+}
+
+static_assert(static_cast<int>(LearningRateSchedule::constant) == LOCKSTEP_SCHEDULE_CONSTANT &&
+              static_cast<int>(LearningRateSchedule::step) == LOCKSTEP_SCHEDULE_STEP &&
+              static_cast<int>(LearningRateSchedule::cosine) == LOCKSTEP_SCHEDULE_COSINE);
+static_assert(static_cast<int>(Initializer::gaussian) == LOCKSTEP_INITIALIZER_GAUSSIAN &&
+              static_cast<int>(Initializer::xavier) == LOCKSTEP_INITIALIZER_XAVIER &&
+              static_cast<int>(Initializer::orthogonal) == LOCKSTEP_INITIALIZER_ORTHOGONAL);
+static_assert(static_cast<int>(NormalizationKind::none) == LOCKSTEP_NORMALIZATION_NONE &&
+              static_cast<int>(NormalizationKind::per_channel) ==
+                  LOCKSTEP_NORMALIZATION_PER_CHANNEL &&
+              static_cast<int>(NormalizationKind::per_series) == LOCKSTEP_NORMALIZATION_PER_SERIES);
+static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
+
+lockstep_train_options or_default(const lockstep_train_options* options) {
+  lockstep_train_options result;
+  lockstep_train_options_init(&result);
+  return options == nullptr ? result : *options;
+}
+
+TrainOptions train_options(const lockstep_train_options& o) {
+  TrainOptions result;
+  result.epochs = o.epochs;
+  result.batch_size = o.batch_size;
+  result.learning_rate = o.learning_rate;
+  result.schedule = enumerator(o.schedule, LearningRateSchedule::cosine, "schedule");
+  result.decay = o.decay;
+  result.decay_epochs = o.decay_epochs;
+  result.momentum = o.momentum;
+  result.clip_norm = o.clip_norm;
+  result.truncation = o.truncation;
+  result.shuffle = o.shuffle != 0;
+  result.seed = o.seed;
+  result.threads = o.threads;
+  return result;
+}
+
+RnnClassifier make_model(const Dataset& data, const lockstep_train_options& o) {
+  require(!data.empty() && data.classes() >= 2, "lockstep_model_create",
+          "the data must have a sequence and two classes at least");
+  const auto initializer = enumerator(o.initializer, Initializer::orthogonal, "initializer");
+  const auto kind = enumerator(o.normalization, NormalizationKind::per_series, "normalization");
+  RnnClassifier model;
+  model.parameters = RnnParameters({data.channels(), o.hidden, data.classes()});
+  Random random(o.seed);
+  initialize(model.parameters, initializer, o.sigma, random);
+  model.normalization = Normalization::fit(kind, data);
+  model.class_names = data.class_names();
+  return model;
+}
+
+// The data as the network takes them.
+Dataset prepared(const RnnClassifier& model, Dataset data) {
+  model.normalization.apply(data);
+  return data;
+}
+
+// The same, with labels numbered as the model's classes.
+Dataset prepared_labelled(const RnnClassifier& model, const Dataset& data) {
+  const bool same = data.class_names() == model.class_names;
+  return prepared(model, same ? data : data.with_classes(model.class_names));
+}
+
+void require_capacity(const char* function, std::size_t capacity, std::size_t needed) {
+  require(
+      capacity >= needed, function,
+      "room for " + std::to_string(capacity) + " results, but there are " + std::to_string(needed));
+}
+
+std::vector<std::string> names_of(std::size_t classes, const char* const* class_names) {
+  require(classes <= kMaxUnits, "lockstep_dataset_create", "more classes than a model can have");
+  std::vector<std::string> names;
+  for (std::size_t c = 0; c < classes; ++c) {
+    if (class_names != nullptr) require_pointers("lockstep_dataset_create", class_names[c]);
+    names.push_back(class_names == nullptr ? std::to_string(c) : class_names[c]);
+  }
+  std::vector<std::string> sorted = names;
+  std::sort(sorted.begin(), sorted.end());
+  require(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(),
+          "lockstep_dataset_create", "two classes have the same name");
+  return names;
+}
+
+void train(RnnClassifier& model, const Dataset& data, const TrainOptions& options,
+           lockstep_epoch_callback callback, void* context) {
+  Trainer trainer(model.parameters, options);
+  for (std::size_t i = 0; i < options.epochs; ++i) {
+    const EpochResult result = trainer.run_epoch(data);
+    const lockstep_epoch epoch{result.epoch, result.loss, result.accuracy, result.learning_rate,
+                               result.seconds};
+    if (callback != nullptr && callback(&epoch, context) != 0) return;
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
+
+using lockstep::require;
+using lockstep::require_capacity;
+using lockstep::require_pointers;
+using lockstep::detail::c_call;
+
+lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
+                                        const char* const* class_names,
+                                        lockstep_dataset** dataset) {
+  return c_call([&] {
+    require_pointers("lockstep_dataset_create", dataset);
+    *dataset = nullptr;
+    *dataset =
+        new lockstep_dataset{lockstep::Dataset(channels, lockstep::names_of(classes, class_names))};
+  });
+}
+
+lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset) {
+  return c_call([&] {
+    require_pointers("lockstep_dataset_read", dataset);
+    *dataset = nullptr;
+    require_pointers("lockstep_dataset_read", path);
+    *dataset = new lockstep_dataset{lockstep::read_dataset(path)};
+  });
+}
+
+lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockstep_dataset** train,
+                                         lockstep_dataset** test) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_dataset_builtin";
+    require_pointers(kName, train, test);
+    *train = *test = nullptr;
+    require_pointers(kName, name);
+    lockstep::TrainTest made = lockstep::make_builtin_dataset(name, seed);
+    auto first = std::make_unique<lockstep_dataset>(lockstep_dataset{std::move(made.train)});
+    *test = new lockstep_dataset{std::move(made.test)};
+    *train = first.release();
+  });
+}
+
+lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values, size_t length,
+                                     int label) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_dataset_add";
+    require_pointers(kName, dataset);
+    if (length > 0) require_pointers(kName, values);
+    const std::size_t channels = dataset->data.channels();
+    require(length <= SIZE_MAX / sizeof(float) / channels, kName, "length: more than memory holds");
+    dataset->data.add({values, length * channels}, label);
+  });
+}
+
+lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
+                                          lockstep_dataset_info* info) {
+  return c_call([&] {
+    require_pointers("lockstep_dataset_get_info", dataset, info);
+    const lockstep::Dataset& d = dataset->data;
+    *info = {d.size(), d.channels(), d.classes(), d.max_length()};
+  });
+}
+
+lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index, int* label) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_dataset_label";
+    require_pointers(kName, dataset, label);
+    require(index < dataset->data.size(), kName, "there is no such sequence");
+    *label = dataset->data.label(index);
+  });
+}
+
+void lockstep_dataset_free(lockstep_dataset* dataset) { delete dataset; }
+
+void lockstep_train_options_init(lockstep_train_options* options) {
+  if (options == nullptr) return;
+  *options = {.hidden = 100,
+              .initializer = LOCKSTEP_INITIALIZER_ORTHOGONAL,
+              .sigma = 0.01,
+              .normalization = LOCKSTEP_NORMALIZATION_PER_CHANNEL,
+              .epochs = 300,
+              .batch_size = 20,
+              .learning_rate = 0.05,
+              .schedule = LOCKSTEP_SCHEDULE_COSINE,
+              .decay = 0.5,
+              .decay_epochs = 50,
+              .momentum = 0.9,
+              .clip_norm = 0.25,
+              .truncation = 0,
+              .shuffle = 1,
+              .seed = 1,
+              .threads = 0};
+}
+
+lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
+                                      const lockstep_train_options* options,
+                                      lockstep_model** model) {
+  return c_call([&] {
+    require_pointers("lockstep_model_create", model);
+    *model = nullptr;
+    require_pointers("lockstep_model_create", dataset);
+    *model = new lockstep_model{lockstep::make_model(dataset->data, lockstep::or_default(options))};
+  });
+}
+
+lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_dataset* dataset,
+                                     const lockstep_train_options* options,
+                                     lockstep_epoch_callback callback, void* context) {
+  return c_call([&] {
+    require_pointers("lockstep_model_train", model, dataset);
+    lockstep::train(model->classifier,
+                    lockstep::prepared_labelled(model->classifier, dataset->data),
+                    lockstep::train_options(lockstep::or_default(options)), callback, context);
+  });
+}
+
+lockstep_status lockstep_model_load(const char* path, lockstep_model** model) {
+  return c_call([&] {
+    require_pointers("lockstep_model_load", model);
+    *model = nullptr;
+    require_pointers("lockstep_model_load", path);
+    *model = new lockstep_model{lockstep::load_model(path)};
+  });
+}
+
+lockstep_status lockstep_model_save(const lockstep_model* model, const char* path) {
+  return c_call([&] {
+    require_pointers("lockstep_model_save", model, path);
+    lockstep::save_model(model->classifier, path);
+  });
+}
+
+lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_model_info* info) {
+  return c_call([&] {
+    require_pointers("lockstep_model_get_info", model, info);
+    const lockstep::RnnParameters& p = model->classifier.parameters;
+    *info = {p.shape.features, p.shape.hidden, p.shape.classes, lockstep::weights_hash(p)};
+  });
+}
+
+lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t index,
+                                          const char** name) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_model_class_name";
+    require_pointers(kName, model, name);
+    require(index < model->classifier.class_names.size(), kName, "there is no such class");
+    *name = model->classifier.class_names[index].c_str();
+  });
+}
+
+lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
+                                             const lockstep_dataset* dataset, int threads,
+                                             float* probabilities, size_t capacity) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_model_predict_proba";
+    require_pointers(kName, model, dataset);
+    const lockstep::RnnClassifier& c = model->classifier;
+    const std::size_t size = dataset->data.size();
+    require_capacity(kName, capacity, size * c.class_names.size());
+    if (size > 0) require_pointers(kName, probabilities);
+    const std::vector<float> result =
+        lockstep::predict_proba(c.parameters, lockstep::prepared(c, dataset->data), threads);
+    std::copy(result.begin(), result.end(), probabilities);
+  });
+}
+
+lockstep_status lockstep_model_predict(const lockstep_model* model, const lockstep_dataset* dataset,
+                                       int threads, int* classes, size_t capacity) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_model_predict";
+    require_pointers(kName, model, dataset);
+    const lockstep::RnnClassifier& c = model->classifier;
+    const std::size_t size = dataset->data.size();
+    require_capacity(kName, capacity, size);
+    if (size > 0) require_pointers(kName, classes);
+    const std::vector<int> result =
+        lockstep::predict(c.parameters, lockstep::prepared(c, dataset->data), threads);
+    std::copy(result.begin(), result.end(), classes);
+  });
+}
+
+lockstep_status lockstep_model_evaluate(const lockstep_model* model,
+                                        const lockstep_dataset* dataset, int threads,
+                                        double* accuracy, double* loss) {
+  return c_call([&] {
+    require_pointers("lockstep_model_evaluate", model, dataset);
+    const lockstep::RnnClassifier& c = model->classifier;
+    const lockstep::Dataset data = lockstep::prepared_labelled(c, dataset->data);
+    const lockstep::Evaluation result = lockstep::evaluate(
+        lockstep::predict_proba(c.parameters, data, threads), data.labels(), c.class_names.size());
+    if (accuracy != nullptr) *accuracy = result.accuracy;
+    if (loss != nullptr) *loss = result.loss;
+  });
+}
+
+void lockstep_model_free(lockstep_model* model) { delete model; }
