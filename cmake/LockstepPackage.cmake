@@ -1,0 +1,40 @@
+# Debian packages: `cpack` in a build folder, or ./dev package. The soname is a part of the library
+# package's name, so that two versions can be installed side by side.
+set(version "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}")
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME lockstep)
+set(CPACK_PACKAGE_VENDOR "Lockstep")
+set(CPACK_PACKAGE_CONTACT "The Lockstep authors")
+set(CPACK_COMPONENTS_ALL libraries development command)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+# What each links to is found by dpkg-shlibdeps; the libraries link to each other within a package.
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${PROJECT_BINARY_DIR}/kernels")
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+
+set(CPACK_COMPONENT_LIBRARIES_DESCRIPTION
+    "SIMD compute kernels and a trainer of recurrent networks, shared libraries")
+set(CPACK_DEBIAN_LIBRARIES_PACKAGE_NAME liblockstep${version})
+set(CPACK_DEBIAN_LIBRARIES_PACKAGE_SECTION libs)
+
+set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
+    "SIMD compute kernels and a trainer of recurrent networks, headers and static libraries")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME liblockstep-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "liblockstep${version} (= ${PROJECT_VERSION})")
+if(TARGET PkgConfig::libzip)
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libzip-dev")
+endif()
+
+set(CPACK_COMPONENT_COMMAND_DESCRIPTION "trains recurrent networks on sequences")
+set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME lockstep)
+set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)
+
+foreach(component LIBRARIES DEVELOPMENT COMMAND)
+  string(TOLOWER ${component} name)
+  install(FILES LICENSE RENAME copyright COMPONENT ${name}
+    DESTINATION "${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME}")
+endforeach()
+include(CPack)

@@ -1,0 +1,25 @@
+// Kernels in C++: one layer of a network, softmax(X W), on the best instruction set of this CPU.
+#include <lockstep/backend.h>
+#include <lockstep/gemm.h>
+#include <lockstep/softmax.h>
+
+#include <iostream>
+#include <vector>
+
+int main() {
+  const std::size_t rows = 2;
+  const std::size_t inputs = 3;
+  const std::size_t classes = 2;
+  const std::vector<float> x = {1, 2, 3, 4, 5, 6};
+  const std::vector<float> w = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f};
+  std::vector<float> y(rows * classes);
+
+  using lockstep::Transpose;
+  lockstep::gemm(Transpose::no, Transpose::no, rows, classes, inputs, 1, x.data(), inputs, w.data(),
+                 classes, 0, y.data(), classes);
+  lockstep::softmax(rows, classes, y.data(), classes, y.data(), classes);
+
+  std::cout << "on " << lockstep::last_backend() << ":";
+  for (const float p : y) std::cout << ' ' << p;
+  std::cout << '\n';
+}

@@ -1,0 +1,66 @@
+// Prints the layout of every public type as assertions; with SAME_LAYOUTS they are compiled, under
+// other options.
+#include <lockstep/aligned_vector.h>
+#include <lockstep/backend.h>
+#include <lockstep/gemm.h>
+#include <lockstep/lockstep.h>
+#include <lockstep/rnn/builtin_data.h>
+#include <lockstep/rnn/data_file.h>
+#include <lockstep/rnn/dataset.h>
+#include <lockstep/rnn/gradient_check.h>
+#include <lockstep/rnn/metrics.h>
+#include <lockstep/rnn/model.h>
+#include <lockstep/rnn/model_file.h>
+#include <lockstep/rnn/random.h>
+#include <lockstep/rnn/stream.h>
+#include <lockstep/rnn/trainer.h>
+#include <lockstep/softmax.h>
+#include <lockstep/threads.h>
+
+#include <iostream>
+
+using namespace lockstep;
+
+#ifdef SAME_LAYOUTS
+#include "layouts.h"
+int main() {}
+#else
+#define PRINT(type)                                                  \
+  std::cout << "static_assert(sizeof(" #type ") == " << sizeof(type) \
+            << " && alignof(" #type ") == " << alignof(type) << ");\n"
+int main() {
+  PRINT(AlignedVector<float>);
+  PRINT(BackendInfo);
+  PRINT(GemmPlan);
+  PRINT(PackedMatrix);
+  PRINT(PackedGemm);
+  PRINT(CrossEntropy);
+  PRINT(ThreadChoice);
+  PRINT(Team);
+  PRINT(Range);
+  PRINT(FlushDenormals);
+  PRINT(TrainTest);
+  PRINT(BuiltinInfo);
+  PRINT(DataError);
+  PRINT(Dataset);
+  PRINT(ReferenceGradients);
+  PRINT(GradientError);
+  PRINT(Evaluation);
+  PRINT(RnnShape);
+  PRINT(RnnParameters);
+  PRINT(Normalization);
+  PRINT(RnnClassifier);
+  PRINT(ModelFileError);
+  PRINT(Random);
+  PRINT(Stream);
+  PRINT(TrainOptions);
+  PRINT(EpochResult);
+  PRINT(BatchProgress);
+  PRINT(Trainer);
+  PRINT(lockstep_backend);
+  PRINT(lockstep_dataset_info);
+  PRINT(lockstep_model_info);
+  PRINT(lockstep_train_options);
+  PRINT(lockstep_epoch);
+}
+#endif

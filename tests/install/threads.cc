@@ -1,0 +1,53 @@
+// Calls Lockstep from threads of the program and from inside its own OpenMP region: the same bits
+// everywhere.
+#include <lockstep/gemm.h>
+#include <lockstep/threads.h>
+
+#include <atomic>
+#include <iostream>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr std::size_t kSize = 200;  // large enough for several threads
+
+std::vector<float> product(int threads) {
+  std::vector<float> a(kSize * kSize);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 17) / 16 - 0.4f;
+  std::vector<float> c(kSize * kSize);
+  using lockstep::Transpose;
+  lockstep::gemm(Transpose::no, Transpose::yes, kSize, kSize, kSize, 0.7f, a.data(), kSize,
+                 a.data(), kSize, 0, c.data(), kSize, threads);
+  return c;
+}
+
+}  // namespace
+
+int main() {
+  const std::vector<float> expected = product(1);
+  std::atomic<int> wrong{0};
+  const auto check = [&](int threads) {
+    if (product(threads) != expected) ++wrong;
+  };
+
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 4; ++i) {
+    workers.emplace_back([&check, i] {
+      for (int round = 0; round < 5; ++round) check(i);  // 0: the default number
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+
+  std::atomic<int> in_region{0};
+#pragma omp parallel num_threads(3)
+  {
+    ++in_region;
+    if (in_region > 1 && lockstep::resolve_threads(0) != 1) ++wrong;
+    check(0);
+    check(2);
+  }
+  check(0);
+  std::cout << "in a region of " << in_region << " threads; wrong: " << wrong << '\n';
+  return wrong == 0 ? 0 : 1;
+}
