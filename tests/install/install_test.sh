@@ -186,9 +186,10 @@ clang_consumer() {
   {
     try $clang -std=c++20 "$SOURCE/examples/train.cc" -o train $(pc rnn)
     try ./train model.safetensors
+    # Its runtime stands before the library's own, so that both use one: it knows GNU's entry points.
     openmp=
     if echo 'int main() {}' | $clang -fopenmp -x c++ - -o /dev/null 2>/dev/null; then
-      openmp=-fopenmp
+      openmp="-fopenmp -lomp"
     fi
     for program in threads fork; do
       try $clang -std=c++20 $openmp "$SOURCE/tests/install/$program.cc" -o $program $(pc kernels)
