@@ -2,7 +2,6 @@
 #include "lockstep/gemm.h"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "argument_check.h"
 #include "dispatch.h"
@@ -51,6 +50,11 @@ struct Gemm {
   bool b_is_padded = false;  // rows of B are readable for whole vectors
 };
 
+// Without a division where it can be spared.
+bool fills_vectors(std::size_t cols, const Backend& backend) {
+  return cols == backend.panel || cols % backend.lanes == 0;
+}
+
 // How the rows of B reach the kernels.
 enum class SourceOfB {
   in_place,  // as it stands
@@ -66,9 +70,9 @@ SourceOfB source_of_b(const Gemm& g, const Backend& backend, Range rows) {
   if (!exceeds(g, kResidentBytes) || rows.end - rows.begin <= kRowsInPlace) {
     return SourceOfB::in_place;
   }
-  if (!backend.exact_b) return SourceOfB::packed;
-  const bool copies = copies_b(std::min(rows.end - rows.begin, kRowBlock));
-  return copies ? SourceOfB::copied : SourceOfB::packed;
+  // More rows than that always begin with a tile high enough for the copy to cost nothing.
+  static_assert(tile_height(kRowsInPlace + 1) >= kTileRows - 1);
+  return backend.exact_b ? SourceOfB::copied : SourceOfB::packed;
 }
 
 // Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
@@ -114,7 +118,7 @@ class BlockProduct {
             .a_k_stride = a_k_stride,
             .b = b_at(p, panel),
             .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
-            .b_is_padded = g_.b_is_padded || cols == backend_.panel || cols % backend_.lanes == 0,
+            .b_is_padded = g_.b_is_padded || fills_vectors(cols, backend_),
             .b_copy = nullptr,
             .next_b = nullptr,
             .next_b_k_stride = 0,
@@ -317,7 +321,7 @@ class Plan {
     for (std::size_t column = 0; column < shape_.n; column += backend_.panel) {
       strip.cols = std::min(backend_.panel, shape_.n - column);
       strip.b = b + column;
-      strip.b_is_padded = strip.cols == backend_.panel || strip.cols % backend_.lanes == 0;
+      strip.b_is_padded = fills_vectors(strip.cols, backend_);
       strip.c = c + column;
       strip.start = shape_.beta == 0.0f ? nullptr : strip.c;
       backend_.gemm_strip(strip);

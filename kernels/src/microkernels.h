@@ -31,7 +31,7 @@ struct GemmStrip {
   const float* b;
   std::ptrdiff_t b_k_stride;
   bool b_is_padded;
-  float* b_copy;  // not null: rows of b are copied there by the way (see copies_b), and read there
+  float* b_copy;  // not null: rows of b are copied there by the way, and read there
   const float*
       next_b;  // rows that the next strip will read, fetched into cache by the way; or null
   std::ptrdiff_t next_b_k_stride;
@@ -99,11 +99,8 @@ constexpr std::size_t tile_height(std::size_t rows) {
 
 // Steps of k per pass: a panel of 64 columns is then 128 KiB, which stay in the second-level cache
 // while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
-// number nor those below ever show in a result.
+// number nor those of gemm.cc ever show in a result.
 inline constexpr std::size_t kDepthBlock = 512;
-
-// A strip can copy b by the way where its first tile is high enough for the copy to cost nothing.
-constexpr bool copies_b(std::size_t rows) { return tile_height(rows) >= kTileRows - 1; }
 
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {

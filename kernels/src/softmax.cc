@@ -15,17 +15,12 @@ namespace {
 // Rows whose losses are computed together, so that their logarithms overlap.
 constexpr std::size_t kGroup = 32;
 
-SoftmaxRows rows_of(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
-                    std::size_t ldy) {
+// Checks the matrices of a function, which is named in the exception, and describes them.
+SoftmaxRows checked_rows(const char* function, std::size_t rows, std::size_t cols, const float* x,
+                         std::size_t ldx, float* y, std::size_t ldy) {
+  require(ldx >= cols && ldy >= cols, function, "a row stride is shorter than a row");
+  require((x != nullptr && y != nullptr) || rows == 0 || cols == 0, function, "a matrix is null");
   return {rows, cols, x, static_cast<std::ptrdiff_t>(ldx), y, static_cast<std::ptrdiff_t>(ldy)};
-}
-
-void require_matrices(const char* function, const SoftmaxRows& s) {
-  const auto cols = static_cast<std::ptrdiff_t>(s.cols);
-  require(s.x_row_stride >= cols && s.y_row_stride >= cols, function,
-          "a row stride is shorter than a row");
-  require((s.x != nullptr && s.y != nullptr) || s.rows == 0 || s.cols == 0, function,
-          "a matrix is null");
 }
 
 void require_labels(const char* function, std::size_t rows, std::size_t cols, const int* labels) {
@@ -86,8 +81,7 @@ SoftmaxRows some_rows(const SoftmaxRows& all, std::size_t first, std::size_t las
 
 void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
              std::size_t ldy) {
-  const SoftmaxRows all = rows_of(rows, cols, x, ldx, y, ldy);
-  require_matrices("softmax", all);
+  const SoftmaxRows all = checked_rows("softmax", rows, cols, x, ldx, y, ldy);
   const Backend& backend = dispatch();
   if (rows == 0 || cols == 0) return;
   backend.softmax(all);
@@ -95,8 +89,7 @@ void softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx
 
 void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx, float* y,
                  std::size_t ldy) {
-  const SoftmaxRows all = rows_of(rows, cols, x, ldx, y, ldy);
-  require_matrices("log_softmax", all);
+  const SoftmaxRows all = checked_rows("log_softmax", rows, cols, x, ldx, y, ldy);
   const Backend& backend = dispatch();
   if (rows == 0 || cols == 0) return;
   backend.log_softmax(all);
@@ -105,8 +98,8 @@ void log_softmax(std::size_t rows, std::size_t cols, const float* x, std::size_t
 std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                   std::size_t ldx, const int* labels, float* gradient,
                                   std::size_t ldg, double* loss) {
-  const SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
-  require_matrices("softmax_cross_entropy", all);
+  const SoftmaxRows all =
+      checked_rows("softmax_cross_entropy", rows, cols, logits, ldx, gradient, ldg);
   require_labels("softmax_cross_entropy", rows, cols, labels);
   require(loss != nullptr || rows == 0, "softmax_cross_entropy", "loss is null");
   const Backend& backend = dispatch();
@@ -121,8 +114,8 @@ std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const floa
 CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, const float* logits,
                                         std::size_t ldx, const int* labels, float* gradient,
                                         std::size_t ldg) {
-  SoftmaxRows all = rows_of(rows, cols, logits, ldx, gradient, ldg);
-  require_matrices("mean_softmax_cross_entropy", all);
+  SoftmaxRows all =
+      checked_rows("mean_softmax_cross_entropy", rows, cols, logits, ldx, gradient, ldg);
   require_labels("mean_softmax_cross_entropy", rows, cols, labels);
   const Backend& backend = dispatch();
   if (rows == 0) return {};

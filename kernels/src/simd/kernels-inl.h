@@ -116,14 +116,30 @@ LOCKSTEP_INLINE auto b_vector(const float* b, std::size_t last_count) {
       b + kIndex % kVecs * S::lanes(), last_count);
 }
 
-// One row of b to its copy. The compiler merges the loads with those of the products.
+// One row of b to its copy. Called behind the products of the row: up to the first store, which may
+// alias b for all that the compiler knows, it merges the loads with theirs.
+template <class S, std::size_t... I, class... V>
+LOCKSTEP_INLINE void store_row(float* to, std::index_sequence<I...>, V... row) {
+  (S::store(row, to + I * S::lanes()), ...);
+}
 template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
 LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to,
-                            std::size_t last_count, std::index_sequence<I...>) {
+                            std::size_t last_count, std::index_sequence<I...> each) {
   for (std::size_t j = 0; j < kVecs * S::lanes(); j += kFloatsPerLine) {
     __builtin_prefetch(b + kFetchAhead * stride + j);
   }
-  (S::store(b_vector<S, S, kRead, kVecs, I>(b, last_count), to + I * S::lanes()), ...);
+  store_row<S>(to, each, b_vector<S, S, kRead, kVecs, I>(b, last_count)...);
+}
+
+// An element of a in all lanes of an accumulator. (Of half a vector too by way of a whole one,
+// which the other accumulators of the row need anyway.)
+template <class S, class Interface>
+LOCKSTEP_INLINE typename Interface::V a_vector(const float* a) {
+  if constexpr (std::is_same_v<S, Interface>) {
+    return S::set(*a);
+  } else {
+    return S::lower_half(S::set(*a));
+  }
 }
 
 // A column of lines that a tile brings into cache.
@@ -164,14 +180,14 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
       __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
       fetch.line += fetch.stride;
     }
+    ((acc = InterfaceOf<S, L, kVecs, I>::fma(
+          a_vector<S, InterfaceOf<S, L, kVecs, I>>(row_of(a, I / kVecs, a_row_stride)),
+          b_vector<S, L, kRead, kVecs, I>(b, last.count), acc)),
+     ...);
     if constexpr (kRead == ReadB::copying) {
       copy_b<S, kRead, kVecs>(b, b_k_stride, copy, last.count, std::make_index_sequence<kVecs>());
       copy += S::kPanelVectors * S::lanes();
     }
-    ((acc = InterfaceOf<S, L, kVecs, I>::fma(
-          InterfaceOf<S, L, kVecs, I>::set(*row_of(a, I / kVecs, a_row_stride)),
-          b_vector<S, L, kRead, kVecs, I>(b, last.count), acc)),
-     ...);
     a += a_k_stride;
     b += b_k_stride;
   }
@@ -197,7 +213,7 @@ LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector
 
 // The next tile's part of c, which else would be waited for at its begin or end.
 LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
-  const std::size_t end = std::min(row + kTileRows, g.rows);
+  const std::size_t end = std::min(row + 2 * kTileRows, g.rows);
   for (; row < end; ++row) {
     const float* c = row_of(g.c, row, g.c_row_stride);
     for (std::size_t j = 0; j < g.cols; j += kFloatsPerLine) __builtin_prefetch(c + j, 1);
@@ -236,7 +252,7 @@ LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
 // Rows from `row` on, of the tiles still to do.
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
-  // A strip of c that does not stay in the first-level cache by itself.
+  // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c =
       g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{256} * 1024;
   for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
