@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdlib.h>
+
 #include <string>
 #include <vector>
 
@@ -14,6 +16,30 @@ class BackendScope {
   ~BackendScope() { set_backend(""); }
   BackendScope(const BackendScope&) = delete;
   BackendScope& operator=(const BackendScope&) = delete;
+};
+
+// Sets LOCKSTEP_BACKEND for one scope. Whoever runs the tests may have set it, so it must not be
+// touched in any other way.
+class EnvironmentScope {
+ public:
+  explicit EnvironmentScope(const std::string& value) {
+    if (const char* old = getenv(kName)) saved_ = old;
+    setenv(kName, value.c_str(), 1);
+  }
+  ~EnvironmentScope() {
+    if (saved_.empty()) {
+      unsetenv(kName);
+    } else {
+      setenv(kName, saved_.c_str(), 1);
+    }
+    set_backend("");
+  }
+  EnvironmentScope(const EnvironmentScope&) = delete;
+  EnvironmentScope& operator=(const EnvironmentScope&) = delete;
+
+ private:
+  static constexpr const char* kName = "LOCKSTEP_BACKEND";
+  std::string saved_;
 };
 
 inline std::vector<BackendInfo> runnable_infos() {

@@ -1,7 +1,5 @@
 #include "lockstep/backend.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cctype>
@@ -89,29 +87,6 @@ TEST_CASE("a backend that is unknown or cannot run is an error that lists those 
     CHECK(active_backend().name == "reference");
   }
 }
-
-// Sets LOCKSTEP_BACKEND for one scope.
-class EnvironmentScope {
- public:
-  explicit EnvironmentScope(const std::string& value) {
-    if (const char* old = getenv(kName)) saved_ = old;
-    setenv(kName, value.c_str(), 1);
-  }
-  ~EnvironmentScope() {
-    if (saved_.empty()) {
-      unsetenv(kName);
-    } else {
-      setenv(kName, saved_.c_str(), 1);
-    }
-    set_backend("");
-  }
-  EnvironmentScope(const EnvironmentScope&) = delete;
-  EnvironmentScope& operator=(const EnvironmentScope&) = delete;
-
- private:
-  static constexpr const char* kName = "LOCKSTEP_BACKEND";
-  std::string saved_;
-};
 
 TEST_CASE("LOCKSTEP_BACKEND names the default backend, which set_backend overrules") {
   for (const std::string& name : runnable_backends()) {

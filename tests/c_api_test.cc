@@ -1,6 +1,5 @@
 // The C functions, called from C++: they compute what the C++ functions do, and every error comes
 // back as a status with a text.
-#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
@@ -98,10 +97,12 @@ TEST_CASE("C: version, statuses and backends") {
 }
 
 TEST_CASE("C: a LOCKSTEP_BACKEND that cannot run is an error of the call") {
-  ::setenv("LOCKSTEP_BACKEND", "no/such", 1);
-  check_invalid(lockstep_set_backend(""), "no/such");
-  ::unsetenv("LOCKSTEP_BACKEND");
-  CHECK(lockstep_set_backend("") == LOCKSTEP_OK);
+  const std::string chosen(active_backend().name);
+  {
+    const EnvironmentScope environment("no/such");
+    check_invalid(lockstep_set_backend(""), "no/such");
+  }
+  CHECK(active_backend().name == chosen);
 }
 
 TEST_CASE("C: the last error belongs to its thread and stays until the next") {
