@@ -1,6 +1,5 @@
 // Calls Lockstep from threads of the program and from inside its own OpenMP region: the same bits
 // everywhere.
-#include <lockstep/gemm.h>
 #include <lockstep/threads.h>
 
 #include <atomic>
@@ -8,21 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace {
-
-constexpr std::size_t kSize = 200;  // large enough for several threads
-
-std::vector<float> product(int threads) {
-  std::vector<float> a(kSize * kSize);
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 17) / 16 - 0.4f;
-  std::vector<float> c(kSize * kSize);
-  using lockstep::Transpose;
-  lockstep::gemm(Transpose::no, Transpose::yes, kSize, kSize, kSize, 0.7f, a.data(), kSize,
-                 a.data(), kSize, 0, c.data(), kSize, threads);
-  return c;
-}
-
-}  // namespace
+#include "product.h"
 
 int main() {
   const std::vector<float> expected = product(1);
