@@ -54,11 +54,6 @@ Epilogue epilogue_of(int value, const char* function) {
   return value == LOCKSTEP_EPILOGUE_NONE ? Epilogue::none : Epilogue::tanh;
 }
 
-template <class... Pointers>
-void require_pointers(const char* function, const Pointers*... pointers) {
-  require((... && (pointers != nullptr)), function, "a pointer is null");
-}
-
 std::vector<lockstep_backend> list_backends() {
   std::vector<lockstep_backend> list;
   for (const BackendInfo& b : backends()) {
@@ -91,8 +86,8 @@ lockstep_status detail::fail_with_current_exception() noexcept {
 
 }  // namespace lockstep
 
-using lockstep::require_pointers;
 using lockstep::detail::c_call;
+using lockstep::detail::require_pointers;
 
 const char* lockstep_status_text(lockstep_status status) {
   switch (status) {

@@ -29,14 +29,10 @@ namespace lockstep {
 namespace {
 
 using detail::c_call;
+using detail::require_pointers;
 
 void require(bool holds, const char* function, const std::string& requirement) {
   if (!holds) throw std::invalid_argument(std::string(function) + ": " + requirement);
-}
-
-template <class... Pointers>
-void require_pointers(const char* function, Pointers... pointers) {
-  require((... && (pointers != nullptr)), function, "a pointer is null");
 }
 
 // An enumerator by its number in C, which is its place in C++ too.
@@ -143,8 +139,8 @@ void train(RnnClassifier& model, const Dataset& data, const TrainOptions& option
 
 using lockstep::require;
 using lockstep::require_capacity;
-using lockstep::require_pointers;
 using lockstep::detail::c_call;
+using lockstep::detail::require_pointers;
 
 lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
                                         const char* const* class_names,

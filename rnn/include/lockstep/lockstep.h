@@ -1,6 +1,6 @@
 /**
  * @file
- * All of Lockstep for C (C99 and later) and for languages that call C: the kernels of
+ * Lockstep for C (C99 and later) and for languages that call C: the kernels of
  * lockstep/lockstep_kernels.h, whose rules for statuses, texts and threads hold here too, and
  * recurrent classifiers: data, training, prediction, model files. Library lockstep_rnn.
  *

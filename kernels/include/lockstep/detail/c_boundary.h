@@ -1,7 +1,8 @@
 // How the C functions of both libraries end. Not installed.
 #pragma once
 
-#include <exception>
+#include <stdexcept>
+#include <string>
 
 #include "lockstep/lockstep_kernels.h"
 
@@ -10,6 +11,12 @@ namespace lockstep::detail {
 // Inside a catch block: notes the text of the exception for lockstep_last_error and gives its
 // status.
 LOCKSTEP_API lockstep_status fail_with_current_exception() noexcept;
+
+template <class... Pointers>
+void require_pointers(const char* function, const Pointers*... pointers) {
+  if ((... && (pointers != nullptr))) return;
+  throw std::invalid_argument(std::string(function) + ": a pointer is null");
+}
 
 // Runs `body`; no exception leaves.
 template <class Body>
