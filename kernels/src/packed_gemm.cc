@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t kMaxFloats = static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(float);
 
+std::size_t packed_floats(const Backend& backend, std::size_t k, std::size_t n) {
+  const std::size_t width = backend.panel;
+  const std::size_t panels = n / width + (n % width != 0 ? 1 : 0);
+  require(panels <= kMaxFloats / width && (k == 0 || panels * width <= kMaxFloats / k),
+          "PackedMatrix", "k x n is more than the memory can hold");
+  return panels * k * width;
+}
+
 // Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
 // fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a
 // quarter of a forward pass at 16 rows.
@@ -47,12 +55,12 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
 
 PackedMatrix::PackedMatrix(std::size_t k, std::size_t n) : k_(k), n_(n) {
   const Backend& backend = dispatch();
-  const std::size_t panels = (n + backend.panel - 1) / backend.panel;
-  const std::size_t width = backend.panel;
-  require(n <= kMaxFloats && panels <= kMaxFloats / width &&
-              (k == 0 || panels * width <= kMaxFloats / k),
-          "PackedMatrix", "k x n is more than the memory can hold");
-  storage_ = std::make_unique<Storage>(Storage{backend, AlignedVector<float>(panels * k * width)});
+  storage_ = std::make_unique<Storage>(
+      Storage{backend, AlignedVector<float>(packed_floats(backend, k, n))});
+}
+
+std::size_t PackedMatrix::bytes_for(std::size_t k, std::size_t n) {
+  return packed_floats(dispatch(), k, n) * sizeof(float);
 }
 
 std::size_t PackedMatrix::panels() const {

@@ -9,14 +9,20 @@ bool stays_in_cache(const RnnShape& shape) {
   return (shape.features + shape.hidden) * shape.hidden * sizeof(float) <= kResidentWeights;
 }
 
+int useful_threads(const RnnShape& shape, std::size_t timesteps, std::size_t shares, int threads) {
+  // Multiply-adds that pay for one more thread: its wake-up and barriers take microseconds.
+  constexpr double kWorkPerThread = 400e3;
+  const double work = static_cast<double>(timesteps) *
+                      static_cast<double>((shape.features + shape.hidden) * shape.hidden);
+  const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
+  return std::min(threads, static_cast<int>(useful));
+}
+
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team) {
   const Range mine = share(packed.panels(), team.index(), team.size());
   packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
 }
-
-// Each row of k is as long as that of any other such matrix.
-std::size_t packed_bytes(std::size_t k, std::size_t n) { return k * PackedMatrix(1, n).bytes(); }
 
 PackedForward::PackedForward(const RnnShape& shape)
     : recurrent(shape.features + shape.hidden, shape.hidden),
@@ -25,8 +31,8 @@ PackedForward::PackedForward(const RnnShape& shape)
       output_bias(shape.classes) {}
 
 std::size_t PackedForward::bytes_for(const RnnShape& s) {
-  return packed_bytes(s.features + s.hidden, s.hidden) + packed_bytes(s.hidden, s.classes) +
-         (s.hidden + s.classes) * sizeof(float);
+  return PackedMatrix::bytes_for(s.features + s.hidden, s.hidden) +
+         PackedMatrix::bytes_for(s.hidden, s.classes) + (s.hidden + s.classes) * sizeof(float);
 }
 
 void PackedForward::pack(const RnnParameters& parameters, const Team& team) {

@@ -18,12 +18,17 @@ namespace lockstep {
 // property of the machine.
 [[nodiscard]] bool stays_in_cache(const RnnShape& shape);
 
+// Rows that a group or a thread needs to make good use of the register tiles.
+inline constexpr std::size_t kUsefulRows = 8;
+
+// As many of `threads` as there are shares, and as are paid for by `timesteps` products of a state
+// with the recurrent weights (there and back a training step does three).
+[[nodiscard]] int useful_threads(const RnnShape& shape, std::size_t timesteps, std::size_t shares,
+                                 int threads);
+
 // Packs this thread's share of the panels of a matrix.
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team);
-
-// Bytes of a k x n matrix packed for the active backend.
-std::size_t packed_bytes(std::size_t k, std::size_t n);
 
 // A copy of the parameters in the order in which the forward kernels read them, and the two
 // products of the forward pass.

@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
+#include "parameter_check.h"
 #include "training_step.h"
 
 namespace lockstep {
@@ -141,6 +142,7 @@ void add_reference_gradients(const ReferenceModel& m, const Window& window,
 }
 
 void require_channels(const RnnParameters& parameters, const Dataset& data) {
+  require_whole(parameters, "gradients");
   if (data.channels() == parameters.shape.features) return;
   throw std::invalid_argument("gradients: the data has " + std::to_string(data.channels()) +
                               " channels, but the model takes " +

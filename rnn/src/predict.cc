@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
+#include "parameter_check.h"
 
 namespace lockstep {
 namespace {
@@ -16,12 +17,8 @@ namespace {
 // Sequences that are classified together. A result does not depend on its neighbours, so the
 // numbers matter for speed only: enough rows for the register tiles, few enough to stay in cache;
 // and where the weights do not stay there, so many that reading them for each timestep is paid for.
-constexpr std::size_t kFewestRows = 8;
 constexpr std::size_t kMostRows = 32;
 constexpr std::size_t kMostRowsOfLargeWeights = 128;
-
-// Multiply-adds that pay for one more thread.
-constexpr double kWorkPerThread = 400e3;
 
 std::size_t divide_up(std::size_t n, std::size_t parts) { return (n + parts - 1) / parts; }
 
@@ -36,9 +33,8 @@ struct Plan {
 
 Plan make_plan(const RnnShape& shape, const PackedForward& weights, const Dataset& data,
                int threads) {
-  const double work = static_cast<double>(data.total_timesteps()) *
-                      static_cast<double>((shape.features + shape.hidden) * shape.hidden);
-  threads = static_cast<int>(std::min(static_cast<double>(threads), 1 + work / kWorkPerThread));
+  threads =
+      useful_threads(shape, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
   const auto team_size = static_cast<std::size_t>(threads);
   if (!stays_in_cache(shape)) {
     const std::size_t rows = std::min(data.size(), kMostRowsOfLargeWeights);
@@ -46,7 +42,7 @@ Plan make_plan(const RnnShape& shape, const PackedForward& weights, const Datase
             divide_up(data.size(), rows)};
   }
   const std::size_t rows =
-      std::min(data.size(), std::clamp(divide_up(data.size(), team_size), kFewestRows, kMostRows));
+      std::min(data.size(), std::clamp(divide_up(data.size(), team_size), kUsefulRows, kMostRows));
   const std::size_t chunks = divide_up(data.size(), rows);
   return {false, static_cast<int>(std::min(team_size, chunks)), rows, chunks};
 }
@@ -123,6 +119,7 @@ class Prediction {
 
 std::vector<float> predict_proba(const RnnParameters& parameters, const Dataset& data,
                                  int threads) {
+  require_whole(parameters, "predict");
   const RnnShape& shape = parameters.shape;
   if (data.channels() != shape.features) {
     throw std::invalid_argument("predict: the data has " + std::to_string(data.channels()) +

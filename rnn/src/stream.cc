@@ -7,14 +7,10 @@
 #include "forward.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
+#include "parameter_check.h"
 
 namespace lockstep {
 namespace {
-
-// Sequences that a thread needs to make good use of the register tiles, and multiply-adds that pay
-// for waking it.
-constexpr std::size_t kRowsPerThread = 8;
-constexpr double kWorkPerThread = 400e3;
 
 void require_size(const char* what, std::size_t size, std::size_t expected) {
   if (size == expected) return;
@@ -61,11 +57,8 @@ struct Stream::State {
   }
 
   [[nodiscard]] int team_size(std::size_t steps) const {
-    const std::size_t shares = std::max<std::size_t>(1, sequences / kRowsPerThread);
-    const double work = static_cast<double>(steps) * static_cast<double>(sequences) *
-                        static_cast<double>(shape.hidden * (shape.features + shape.hidden));
-    const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
-    return static_cast<int>(std::min(static_cast<double>(threads), useful));
+    const std::size_t shares = std::max<std::size_t>(1, sequences / kUsefulRows);
+    return useful_threads(shape, steps * sequences, shares, threads);
   }
 
   // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
@@ -110,10 +103,7 @@ struct Stream::State {
 };
 
 Stream::Stream(const RnnParameters& parameters, std::size_t sequences, int threads) {
-  if (!parameters.is_whole()) {
-    throw std::invalid_argument(
-        "Stream: the parameters are empty or do not have the sizes of their shape");
-  }
+  require_whole(parameters, "Stream");
   if (sequences == 0 || sequences > kMaxUnits) {
     throw std::invalid_argument("Stream: " + std::to_string(sequences) +
                                 " sequences; it takes 1 to " + std::to_string(kMaxUnits));

@@ -13,6 +13,7 @@
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
 #include "optimizer.h"
+#include "parameter_check.h"
 #include "training_step.h"
 
 namespace lockstep {
@@ -153,6 +154,7 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 EpochResult Trainer::run_epoch(const Dataset& data,
                                const std::function<bool(const BatchProgress&)>& on_batch) {
   State& s = *state_;
+  require_whole(s.parameters, "Trainer");
   require_data(data, s.parameters.shape);
   const auto start = std::chrono::steady_clock::now();
   s.prepare(data);

@@ -10,21 +10,15 @@
 namespace lockstep {
 namespace {
 
-// Rows that a group needs to make good use of the register tiles.
-constexpr std::size_t kRowsPerGroup = 8;
-
-// Multiply-adds that pay for one more thread: its wake-up and three barriers take microseconds.
-constexpr double kWorkPerThread = 400e3;
-
-// A minibatch of `rows` sequences is dealt into groups of kRowsPerGroup to 2 * kRowsPerGroup rows
+// A minibatch of `rows` sequences is dealt into groups of kUsefulRows to 2 * kUsefulRows rows
 // (all but the smallest), a power of two of them for even shares.
 std::size_t group_count(const RnnShape& shape, std::size_t rows) {
   std::size_t count = 1;
-  while (stays_in_cache(shape) && rows >= 2 * count * kRowsPerGroup) count *= 2;
+  while (stays_in_cache(shape) && rows >= 2 * count * kUsefulRows) count *= 2;
   return count;
 }
 std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
-  return stays_in_cache(shape) ? std::min(max_rows, 2 * kRowsPerGroup) : max_rows;
+  return stays_in_cache(shape) ? std::min(max_rows, 2 * kUsefulRows) : max_rows;
 }
 
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
@@ -255,8 +249,8 @@ std::size_t TrainingStep::bytes_for(const RnnShape& s, const MinibatchSize& larg
   const std::size_t gradients = (1 + s.features + s.hidden) * s.hidden + (1 + s.hidden) * s.classes;
   const std::size_t group =
       Group::bytes_for(s, max_group_rows(s, largest.rows), largest.steps, window);
-  return PackedForward::bytes_for(s) + packed_bytes(s.hidden, s.hidden) +
-         packed_bytes(s.classes, s.hidden) +
+  return PackedForward::bytes_for(s) + PackedMatrix::bytes_for(s.hidden, s.hidden) +
+         PackedMatrix::bytes_for(s.classes, s.hidden) +
          (largest.window_timesteps * row + gradients) * sizeof(float) +
          group_count(s, largest.rows) * group + largest.rows * sizeof(std::size_t) +
          gradient_rows * sizeof(double);
@@ -278,12 +272,8 @@ int TrainingStep::team_size(int threads) const {
   const std::size_t shares = groups_in_use_ > 1       ? groups_in_use_
                              : stays_in_cache(shape_) ? 1
                                                       : forward_.recurrent.panels();
-  const double weights = static_cast<double>(shape_.hidden * (shape_.features + shape_.hidden));
   const Totals all = totals();
-  const double work =
-      static_cast<double>(all.timesteps + 2 * all.window_timesteps) * weights;  // forward and back
-  const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
-  return std::min(threads, static_cast<int>(useful));
+  return useful_threads(shape_, all.timesteps + 2 * all.window_timesteps, shares, threads);
 }
 
 void TrainingStep::run(const RnnParameters& parameters, const Dataset& data,

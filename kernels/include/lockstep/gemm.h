@@ -76,6 +76,9 @@ class LOCKSTEP_API PackedMatrix {
   [[nodiscard]] std::size_t n() const { return n_; }
   [[nodiscard]] std::size_t panels() const;
   [[nodiscard]] std::size_t bytes() const;
+  /// What bytes() of a k x n matrix will be, on the active backend. Throws as the constructor, but
+  /// takes no memory.
+  [[nodiscard]] static std::size_t bytes_for(std::size_t k, std::size_t n);
 
   /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from
   /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row
