@@ -27,6 +27,7 @@
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
+#include "networks.h"
 #include "temporary_directory.h"
 
 namespace lockstep {
@@ -77,13 +78,6 @@ bool keeps(Mode given, const std::function<void()>& work) {
 }
 
 constexpr RnnShape kShape{2, 40, 3};
-
-RnnParameters random_model() {
-  RnnParameters parameters(kShape);
-  Random random(5);
-  initialize(parameters, Initializer::xavier, 0, random);
-  return parameters;
-}
 
 Dataset ragged_data() {
   Dataset data(kShape.features, {"a", "b", "c"});
@@ -141,7 +135,7 @@ void call_kernels(int threads) {
 // Every public call that computes, on three threads where it takes any.
 std::vector<Call> public_calls() {
   constexpr int kThreads = 3;
-  const auto model = random_model();
+  const auto model = random_network(kShape);
   const Dataset data = ragged_data();
   const auto train = [=](std::size_t truncation, const auto& on_batch) {
     RnnParameters parameters = model;
@@ -188,7 +182,7 @@ std::vector<Call> public_calls() {
       {"reference_gradients", [=] { static_cast<void>(reference_gradients(model, data)); }},
       {"check_gradients", [=] { static_cast<void>(check_gradients(model, data, 1e-5, 1)); }},
       {"hidden_states", [=] { static_cast<void>(hidden_states(model, data, 0)); }},
-      {"initialize", [] { static_cast<void>(random_model()); }},
+      {"initialize", [] { static_cast<void>(random_network(kShape)); }},
       {"Normalization",
        [=] {
          Dataset own = data;

@@ -13,14 +13,14 @@
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
+#include "networks.h"
 
 namespace lockstep {
 namespace {
 
 RnnParameters random_model(const RnnShape& shape) {
-  RnnParameters parameters(shape);
-  Random random(5);
-  initialize(parameters, Initializer::xavier, 0, random);
+  RnnParameters parameters = random_network(shape);
+  Random random(6);
   for (std::size_t i = 0; i < shape.hidden; ++i) {
     parameters.bias()[i] = static_cast<float>(0.1 * random.normal());
   }
@@ -28,14 +28,6 @@ RnnParameters random_model(const RnnShape& shape) {
     parameters.output_bias()[c] = static_cast<float>(0.1 * random.normal());
   }
   return parameters;
-}
-
-Dataset random_data(const RnnShape& shape, std::size_t size, std::size_t steps) {
-  Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
-  for (std::size_t i = 0; i < size; ++i) {
-    data.add(normal_floats(steps * shape.features, 10 + i), 0);
-  }
-  return data;
 }
 
 // The first `steps` timesteps of every sequence.
@@ -77,7 +69,7 @@ const std::vector<std::vector<std::size_t>> kCuts{
 TEST_CASE("a stream has the bits of predict_proba, however it is cut, on every backend") {
   for (const Case& c : kCases) {
     const RnnParameters parameters = random_model(c.shape);
-    const Dataset data = random_data(c.shape, c.sequences, kSteps);
+    const Dataset data = equal_data(c.shape, c.sequences, kSteps);
     std::optional<std::vector<float>> fused;
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
@@ -102,7 +94,7 @@ TEST_CASE("a stream has the bits of predict_proba, however it is cut, on every b
 TEST_CASE("a stream has the same bits for any number of threads") {
   for (const Case& c : kCases) {
     const RnnParameters parameters = random_model(c.shape);
-    const Dataset data = random_data(c.shape, c.sequences, kSteps);
+    const Dataset data = equal_data(c.shape, c.sequences, kSteps);
     const std::vector<float> expected = predict_proba(parameters, data, 1);
     for (const int threads : {1, 2, 3, 8}) {
       CAPTURE(c.shape.hidden, c.sequences, threads);
@@ -117,7 +109,7 @@ TEST_CASE("a stream has the same bits for any number of threads") {
 TEST_CASE("after every timestep a stream tells what the sequence so far gives") {
   const RnnShape shape{3, 40, 5};
   const RnnParameters parameters = random_model(shape);
-  const Dataset data = random_data(shape, 3, kSteps);
+  const Dataset data = equal_data(shape, 3, kSteps);
   const std::vector<float> states = hidden_states(parameters, data, 1);
   Stream stream(parameters, 3);
   for (std::size_t t = 0; t < kSteps; ++t) {
@@ -136,7 +128,7 @@ TEST_CASE("after every timestep a stream tells what the sequence so far gives") 
 TEST_CASE("one sequence of several goes on alone, any number of steps ahead") {
   const RnnShape shape{2, 21, 4};
   const RnnParameters parameters = random_model(shape);
-  const Dataset data = random_data(shape, 3, kSteps);
+  const Dataset data = equal_data(shape, 3, kSteps);
   const std::vector<float> expected = predict_proba(parameters, data);
   for (const std::size_t ahead : {0u, 1u, 2u, 5u, 7u}) {
     CAPTURE(ahead);
@@ -164,7 +156,7 @@ TEST_CASE("one sequence of several goes on alone, any number of steps ahead") {
 TEST_CASE("before the first timestep, and after a reset, the state is 0") {
   const RnnShape shape{2, 21, 4};
   const RnnParameters parameters = random_model(shape);
-  const Dataset data = random_data(shape, 2, kSteps);
+  const Dataset data = equal_data(shape, 2, kSteps);
   Stream stream(parameters, 2);
   const std::vector<float> zero(21);
   const std::span<const float> bias(parameters.output_bias(), 4);
@@ -185,7 +177,7 @@ TEST_CASE("before the first timestep, and after a reset, the state is 0") {
 TEST_CASE("a state can be carried from one stream to another") {
   const RnnShape shape{2, 21, 4};
   const RnnParameters parameters = random_model(shape);
-  const Dataset data = random_data(shape, 1, kSteps);
+  const Dataset data = equal_data(shape, 1, kSteps);
   Stream first(parameters);
   first.feed(data.sequence(0).first(3 * 2), 3);
   Stream second(parameters, 2);
@@ -197,7 +189,7 @@ TEST_CASE("a state can be carried from one stream to another") {
 
 TEST_CASE("a stream keeps the weights that it was made from") {
   const RnnShape shape{2, 21, 4};
-  const Dataset data = random_data(shape, 1, kSteps);
+  const Dataset data = equal_data(shape, 1, kSteps);
   auto parameters = std::make_unique<RnnParameters>(random_model(shape));
   const std::vector<float> expected = predict_proba(*parameters, data);
   Stream original(*parameters);
@@ -214,7 +206,7 @@ TEST_CASE("a stream keeps the weights that it was made from") {
 TEST_CASE("timesteps normalized as they come give what the normalized sequence gives") {
   const RnnShape shape{3, 21, 4};
   const RnnParameters parameters = random_model(shape);
-  Dataset data = random_data(shape, 1, kSteps);
+  Dataset data = equal_data(shape, 1, kSteps);
   const std::vector<float> raw(data.sequence(0).begin(), data.sequence(0).end());
   const auto normalization = Normalization::fit(NormalizationKind::per_channel, data);
   normalization.apply(data);
@@ -249,7 +241,7 @@ TEST_CASE("a stream allocates nothing after its construction") {
   }
   for (const Case& c : kCases) {
     const RnnParameters parameters = random_model(c.shape);
-    const Dataset data = random_data(c.shape, c.sequences, kSteps);
+    const Dataset data = equal_data(c.shape, c.sequences, kSteps);
     const std::vector<float> x = chunk(data, 0, kSteps);
     const std::vector<float> h(c.shape.hidden);
     for (const int threads : {1, 2}) {
@@ -273,7 +265,7 @@ TEST_CASE("a stream allocates nothing after its construction") {
 TEST_CASE("a stream refuses what does not fit, and is then as it was") {
   const RnnShape shape{2, 21, 4};
   const RnnParameters parameters = random_model(shape);
-  const Dataset data = random_data(shape, 3, kSteps);
+  const Dataset data = equal_data(shape, 3, kSteps);
   Stream stream(parameters, 3);
   stream.feed(chunk(data, 0, 4), 4);
   const std::vector<float> four(4 * 2);

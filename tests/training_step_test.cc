@@ -11,6 +11,7 @@
 #include "catch.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/random.h"
+#include "networks.h"
 
 namespace lockstep {
 namespace {
@@ -27,13 +28,6 @@ Dataset random_data(std::size_t count, std::size_t shortest, std::size_t longest
     data.add(values, static_cast<int>(i % kClasses));
   }
   return data;
-}
-
-RnnParameters random_parameters(std::size_t hidden) {
-  RnnParameters p({2, hidden, kClasses});
-  Random random(3);
-  initialize(p, Initializer::xavier, 0, random);
-  return p;
 }
 
 double largest_difference(const std::vector<float>& found, const std::vector<double>& expected) {
@@ -64,7 +58,7 @@ RnnParameters gradients_of_first(TrainingStep& step, const RnnParameters& p, con
 }
 
 TEST_CASE("gradients are right for every minibatch size") {
-  const RnnParameters p = random_parameters(5);
+  const RnnParameters p = random_network({2, 5, kClasses});
   for (std::size_t count = 1; count <= 130; ++count) {
     CAPTURE(count);
     const std::size_t shortest = count % 2 == 0 ? 1 : 4;
@@ -78,7 +72,7 @@ TEST_CASE("gradients are right for every minibatch size") {
 }
 
 TEST_CASE("truncated gradients are right for every minibatch size") {
-  const RnnParameters p = random_parameters(5);
+  const RnnParameters p = random_network({2, 5, kClasses});
   for (const std::size_t truncation : {1u, 2u, 3u, 7u}) {
     for (std::size_t count = 1; count <= 70; ++count) {
       CAPTURE(truncation, count);
@@ -98,7 +92,7 @@ TEST_CASE("truncated gradients are right for every minibatch size") {
 
 TEST_CASE("a truncation that reaches the first timestep changes no bit") {
   for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
-    const RnnParameters p = random_parameters(hidden);
+    const RnnParameters p = random_network({2, hidden, kClasses});
     const Dataset data = random_data(33, 1, 40);
     const RnnParameters whole = fast_gradients(p, data);
     CHECK(fast_gradients(p, data, 0, data.max_length()) == whole);
@@ -158,7 +152,7 @@ TEST_CASE("the bytes of a step are told beforehand, and exactly") {
 TEST_CASE("the bits of a gradient do not depend on the memory that the step was given") {
   const Dataset data = random_data(64, 3, 300);
   for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
-    const RnnParameters p = random_parameters(hidden);
+    const RnnParameters p = random_network({2, hidden, kClasses});
     const Dataset few = data.subset(first_indices(hidden == 7 ? 11 : 3));
     TrainingStep exact(p.shape, size_of(few));
     TrainingStep roomy(p.shape, size_of(data));
@@ -170,13 +164,13 @@ TEST_CASE("the bits of a gradient do not depend on the memory that the step was 
 TEST_CASE("one long sequence does not cost every row its length") {
   Dataset data = random_data(63, 10, 10);
   data.add(std::vector<float>(2 * 20000, 0.1f), 0);
-  const RnnParameters p = random_parameters(64);
+  const RnnParameters p = random_network({2, 64, kClasses});
   const TrainingStep step(p.shape, size_of(data));
   CHECK(step.bytes() < std::size_t{32} << 20);
 }
 
 TEST_CASE("a gradient check reports NaN") {
-  RnnParameters p = random_parameters(4);
+  RnnParameters p = random_network({2, 4, kClasses});
   p.hidden_weights()[3] = std::numeric_limits<float>::quiet_NaN();
   for (const GradientError& error : check_gradients(p, random_data(3, 4, 4))) {
     CHECK_FALSE(error.fast_error < kFastErrorBound);
@@ -185,7 +179,7 @@ TEST_CASE("a gradient check reports NaN") {
 }
 
 TEST_CASE("hidden_states refuses what is not there") {
-  const RnnParameters p = random_parameters(4);
+  const RnnParameters p = random_network({2, 4, kClasses});
   CHECK_THROWS_AS(hidden_states(p, random_data(3, 4, 4), 3), std::invalid_argument);
   CHECK_THROWS_AS(hidden_states(p, Dataset(1, {"a", "b", "c"}), 0), std::invalid_argument);
 }

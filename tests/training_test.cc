@@ -10,17 +10,11 @@
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/threads.h"
+#include "networks.h"
 #include "optimizer.h"
 
 namespace lockstep {
 namespace {
-
-RnnParameters initial(const RnnShape& shape) {
-  RnnParameters parameters(shape);
-  Random random(5);
-  initialize(parameters, Initializer::xavier, 0, random);
-  return parameters;
-}
 
 // Sequences of unequal length, the longest first, with several of some lengths. (11 divides no
 // `longest` here.)
@@ -34,7 +28,7 @@ Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest
 }
 
 RnnParameters trained(const RnnShape& shape, const Dataset& data, const TrainOptions& options) {
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer(parameters, options).fit(data);
   return parameters;
 }
@@ -76,7 +70,7 @@ TEST_CASE("training gives the same weights for any number of threads, on every f
       const BackendScope scope(name);
       options.threads = 1;
       const RnnParameters serial = trained(run.shape, data, options);
-      CHECK(weights_hash(serial) != weights_hash(initial(run.shape)));
+      CHECK(weights_hash(serial) != weights_hash(random_network(run.shape)));
       for (const int threads : {2, 3, 8}) {
         CAPTURE(name, run.shape.hidden, threads);
         options.threads = threads;
@@ -114,7 +108,7 @@ TEST_CASE("truncated training gives the same weights on any number of threads an
 // Goes around the trainer, which may find that a small minibatch is not worth so many threads.
 TEST_CASE("gradients have the same bits for any number of threads") {
   for (const Run& run : kRuns) {
-    const RnnParameters parameters = initial(run.shape);
+    const RnnParameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     const RnnParameters serial = fast_gradients(parameters, data, 1);
     const RnnParameters truncated = fast_gradients(parameters, data, 1, 3);
@@ -128,7 +122,7 @@ TEST_CASE("gradients have the same bits for any number of threads") {
 
 TEST_CASE("predictions have the same bits for any number of threads and on every fused backend") {
   for (const Run& run : kRuns) {
-    const RnnParameters parameters = initial(run.shape);
+    const RnnParameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     const std::vector<float> expected = predict_proba(parameters, data, 1);
     for (const int threads : {2, 3, 8}) {
@@ -149,7 +143,7 @@ Dataset one_sequence(const Dataset& data, std::size_t i) {
 
 TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
   const RnnShape shape{3, 21, 4};
-  const RnnParameters parameters = initial(shape);
+  const RnnParameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 75, 17);
   for (const std::string& name : runnable_backends()) {
     CAPTURE(name);
@@ -160,6 +154,19 @@ TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
       CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
     }
   }
+}
+
+TEST_CASE("parameters that were moved from are refused by name") {
+  const RnnShape shape{2, 3, 4};
+  const Dataset data = equal_data(shape, 5, 3);
+  RnnParameters gone = random_network(shape);
+  const RnnParameters taken = std::move(gone);
+  const auto refuses = ContainsSubstring("do not have the sizes of their shape");
+  CHECK_THROWS_WITH(predict_proba(gone, data), refuses);
+  CHECK_THROWS_WITH(Trainer(gone, {}).run_epoch(data), refuses);
+  CHECK_THROWS_WITH(hidden_states(gone, data, 0), refuses);
+  CHECK_THROWS_WITH(fast_gradients(gone, data, 1, 0), refuses);
+  CHECK_THROWS_WITH(predict_proba(RnnParameters(), data), refuses);
 }
 
 TEST_CASE("predict takes the first of the largest probabilities") {
@@ -183,7 +190,7 @@ double largest_difference(const std::vector<double>& a, const std::vector<float>
 
 TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
   const RnnShape shape{3, 21, 4};
-  const RnnParameters parameters = initial(shape);
+  const RnnParameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 37, 13);
   for (const std::string& name : runnable_backends()) {
     CAPTURE(name);
@@ -206,7 +213,7 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
                               {{3, 13, 5}, 1, 1},  {{3, 13, 5}, 1, 9},  {{2, 7, 3}, 40, 1},
                               {{5, 31, 7}, 35, 8}, {{2, 16, 3}, 2, 140}};
   for (const Run& run : runs) {
-    const RnnParameters parameters = initial(run.shape);
+    const RnnParameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
@@ -229,7 +236,7 @@ TEST_CASE("fit goes on where it stopped") {
   TrainOptions options = all_features();
   options.schedule = LearningRateSchedule::step;
   options.decay_epochs = 2;
-  RnnParameters twice = initial(run.shape);
+  RnnParameters twice = random_network(run.shape);
   Trainer trainer(twice, options);
   trainer.fit(data);
   CHECK(trainer.fit(data).front().epoch == 4);
@@ -239,7 +246,7 @@ TEST_CASE("fit goes on where it stopped") {
 
 TEST_CASE("a trainer takes a later data set with longer sequences and more rows") {
   const RnnShape shape{3, 21, 4};
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, all_features());
   CHECK(trainer.workspace_bytes() == 0);
   trainer.run_epoch(ragged_data(shape, 5, 3));
@@ -250,17 +257,9 @@ TEST_CASE("a trainer takes a later data set with longer sequences and more rows"
   CHECK(trainer.workspace_bytes() > bytes);
 }
 
-Dataset equal_data(const RnnShape& shape, std::size_t size, std::size_t steps) {
-  Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
-  for (std::size_t i = 0; i < size; ++i) {
-    data.add(normal_floats(steps * shape.features, i), static_cast<int>(i % shape.classes));
-  }
-  return data;
-}
-
 std::size_t bytes_after_an_epoch(const RnnShape& shape, const TrainOptions& options,
                                  const Dataset& data) {
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
   trainer.run_epoch(data);
   return trainer.workspace_bytes();
@@ -299,7 +298,7 @@ TEST_CASE("an epoch reports each minibatch, the last of them partial") {
   const Dataset data = ragged_data(shape, 11, 4);
   TrainOptions options;
   options.batch_size = 4;
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
   std::vector<std::size_t> done;
   const EpochResult result = trainer.run_epoch(data, [&](const BatchProgress& progress) {
@@ -319,10 +318,10 @@ TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") 
   TrainOptions options;
   options.batch_size = 4;
   options.shuffle = false;
-  RnnParameters stopped = initial(shape);
+  RnnParameters stopped = random_network(shape);
   const EpochResult result =
       Trainer(stopped, options).run_epoch(data, [](const BatchProgress&) { return false; });
-  RnnParameters first_batch = initial(shape);
+  RnnParameters first_batch = random_network(shape);
   const Dataset head = data.subset(std::vector<std::size_t>{0, 1, 2, 3});
   const EpochResult expected = Trainer(first_batch, options).run_epoch(head);
   CHECK(stopped == first_batch);
@@ -337,7 +336,7 @@ TEST_CASE("without shuffling minibatches follow the order of the data") {
   options.batch_size = 5;
   options.epochs = 1;
   options.shuffle = false;
-  RnnParameters in_parts = initial(shape);
+  RnnParameters in_parts = random_network(shape);
   Trainer trainer(in_parts, options);
   trainer.run_epoch(data.subset(std::vector<std::size_t>{0, 1, 2, 3, 4}));
   trainer.run_epoch(data.subset(std::vector<std::size_t>{5, 6, 7, 8, 9}));
@@ -360,7 +359,7 @@ TEST_CASE("the seed decides the order, and nothing else does") {
 TEST_CASE("one update is that of the formulas: mean gradient, clipping, momentum") {
   const RnnShape shape{3, 8, 2};
   const Dataset data = ragged_data(shape, 6, 5);
-  const RnnParameters before = initial(shape);
+  const RnnParameters before = random_network(shape);
   const RnnParameters gradient = fast_gradients(before, data);
   double squares = 0;
   for (const float g : gradient.recurrent)
@@ -399,13 +398,13 @@ TEST_CASE("momentum carries the last step on") {
 TEST_CASE("a single class is certain and learns nothing") {
   const RnnShape shape{2, 5, 1};
   const Dataset data = ragged_data(shape, 4, 3);
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   TrainOptions options;
   options.epochs = 1;
   const EpochResult result = Trainer(parameters, options).fit(data)[0];
   CHECK(result.loss == 0);
   CHECK(result.accuracy == 1);
-  CHECK(parameters == initial(shape));
+  CHECK(parameters == random_network(shape));
   CHECK(predict_proba(parameters, data) == std::vector<float>(4, 1.0f));
 }
 
@@ -458,7 +457,7 @@ TEST_CASE("a trainer names the option that is out of range") {
 
 TEST_CASE("data that does not fit the model is an error") {
   const RnnShape shape{2, 3, 2};
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, TrainOptions{});
   CHECK_THROWS_WITH(trainer.run_epoch(Dataset(2)), ContainsSubstring("no sequence"));
   CHECK_THROWS_WITH(trainer.run_epoch(ragged_data({3, 3, 2}, 2, 2)),
@@ -470,7 +469,7 @@ TEST_CASE("data that does not fit the model is an error") {
   CHECK_THROWS_AS(trainer.run_epoch(unlabelled), std::invalid_argument);
   CHECK_THROWS_AS(predict_proba(parameters, Dataset(3)), std::invalid_argument);
   CHECK_THROWS_AS(fast_gradients(parameters, unlabelled), std::invalid_argument);
-  CHECK(parameters == initial(shape));
+  CHECK(parameters == random_network(shape));
   CHECK(predict_proba(parameters, unlabelled).size() == 2);
 }
 
@@ -487,7 +486,7 @@ TEST_CASE("a training step allocates nothing") {
         options.batch_size = 9;
         options.truncation = truncation;
         options.threads = threads;
-        RnnParameters parameters = initial(run.shape);
+        RnnParameters parameters = random_network(run.shape);
         Trainer trainer(parameters, options);
         std::vector<std::size_t> counts;
         counts.reserve(100);
@@ -520,7 +519,7 @@ bool flushes_denormals() {
 TEST_CASE("training and prediction leave the caller's floating-point mode alone") {
   const RnnShape shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 20, 4);
-  RnnParameters parameters = initial(shape);
+  RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, all_features());
   trainer.run_epoch(data, [](const BatchProgress&) {
     CHECK_FALSE(flushes_denormals());
