@@ -18,15 +18,18 @@ static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest
 // a panel while all panels pass over them. A multiple of the tile's rows.
 constexpr std::size_t kRowBlock = 32 * kTileRows;
 
-// Panels that are packed before any is used, where several row blocks use them: 2 MiB.
-constexpr std::size_t kPanelsTogether = 16;
+// Columns of B that are packed before any is used: 256 bytes of each row, for which memory and its
+// pages are opened once. Where several row blocks use them, 2 MiB.
+constexpr std::size_t kColumnsTogether = 64;
+constexpr std::size_t kColumnsOfRowBlocks = 1024;
 
 // Up to this size B is read where it stands: it stays in the second-level cache by itself.
 constexpr std::size_t kResidentBytes = 256 * 1024;
 
-// So it is where so few rows use it that no copy pays: two tiles, the second of which finds a panel
-// in the second-level cache (8x1024x1024 took 1.6 times as long with B packed first).
-constexpr std::size_t kRowsInPlace = 2 * kTileRows;
+// So it is where so few rows use it that no copy pays: twice as many as a panel has columns, which
+// says how much of a row of B is read at a time (128 rows for 64 columns of AVX-512, 32 for 16 of
+// AVX2; 16x1024x1024 takes a quarter longer with B packed first, 64x1024x1024 a tenth).
+constexpr std::size_t kRowsInPlacePerColumn = 2;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
@@ -55,44 +58,38 @@ bool fills_vectors(std::size_t cols, const Backend& backend) {
   return cols == backend.panel || cols % backend.lanes == 0;
 }
 
-// How the rows of B reach the kernels.
-enum class SourceOfB {
-  in_place,  // as it stands
-  copied,    // as it stands for the first tile, which copies it into a panel for the others
-  packed,    // from a panel
-};
-
 bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(float) > bytes; }
 
-SourceOfB source_of_b(const Gemm& g, const Backend& backend, Range rows) {
-  if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return SourceOfB::packed;
-  if (!backend.exact_b && g.n % backend.lanes != 0) return SourceOfB::packed;
-  if (!exceeds(g, kResidentBytes) || rows.end - rows.begin <= kRowsInPlace) {
-    return SourceOfB::in_place;
-  }
-  // More rows than that always begin with a tile high enough for the copy to cost nothing.
-  static_assert(tile_height(kRowsInPlace + 1) >= kTileRows - 1);
-  return backend.exact_b ? SourceOfB::copied : SourceOfB::packed;
+// Are the rows of B that these rows of A need copied into panels first?
+bool packs_b(const Gemm& g, const Backend& backend, Range rows) {
+  if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return true;
+  if (!backend.exact_b && !g.b_is_padded && g.n % backend.lanes != 0) return true;
+  return exceeds(g, kResidentBytes) &&
+         rows.end - rows.begin > kRowsInPlacePerColumn * backend.panel;
 }
 
 // Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
 class BlockProduct {
  public:
-  BlockProduct(const Gemm& g, const Backend& backend, SourceOfB source, Range rows, Range panels)
+  BlockProduct(const Gemm& g, const Backend& backend, bool packs, Range rows, Range panels)
       : g_(g),
         backend_(backend),
-        source_(source),
+        packs_(packs),
         is_large_(exceeds(g, kResidentBytes)),
         rows_(rows),
         panels_(panels) {}
 
+  // All columns of a block of k before the next: its rows of B stand in some thousand pages, as
+  // many as the second-level TLB holds. (Panel by panel through all of k, AVX2 took one and a half
+  // times as long for 64x2560x2560.)
   void run() {
-    // With one row block a panel is used up while it is hot; with several, all of them use it.
-    const std::size_t together = rows_.end - rows_.begin <= kRowBlock ? 1 : kPanelsTogether;
-    for (std::size_t first = panels_.begin; first < panels_.end; first += together) {
-      const Range group{first, std::min(first + together, panels_.end)};
-      for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
-        run_depth(group, p, std::min(kDepthBlock, g_.k - p));
+    const std::size_t columns =
+        rows_.end - rows_.begin <= kRowBlock ? kColumnsTogether : kColumnsOfRowBlocks;
+    const std::size_t together = std::max<std::size_t>(1, columns / backend_.panel);
+    for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
+      const std::size_t depth = std::min(kDepthBlock, g_.k - p);
+      for (std::size_t first = panels_.begin; first < panels_.end; first += together) {
+        run_group({first, std::min(first + together, panels_.end)}, p, depth);
       }
     }
   }
@@ -119,7 +116,6 @@ class BlockProduct {
             .b = b_at(p, panel),
             .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
             .b_is_padded = g_.b_is_padded || fills_vectors(cols, backend_),
-            .b_copy = nullptr,
             .next_b = nullptr,
             .next_b_k_stride = 0,
             // Later blocks of k go on from the partial sums in C.
@@ -134,25 +130,20 @@ class BlockProduct {
   }
 
  private:
-  void run_depth(Range group, std::size_t p, std::size_t depth) {
-    float* panels = source_ == SourceOfB::in_place ? nullptr : panels_for(group, depth);
-    if (source_ == SourceOfB::packed) pack(group, p, depth, panels);
+  void run_group(Range group, std::size_t p, std::size_t depth) {
+    const float* packed = packs_ ? pack(group, p, depth) : nullptr;
     for (std::size_t row = rows_.begin; row < rows_.end; row += kRowBlock) {
       const Range rows{row, std::min(row + kRowBlock, rows_.end)};
       for (std::size_t panel = group.begin; panel < group.end; ++panel) {
         GemmStrip s = strip(rows, panel, p, depth);
-        float* own = nullptr;
-        if (panels != nullptr) own = panels + (panel - group.begin) * depth * backend_.panel;
-        const bool copies = source_ == SourceOfB::copied && row == rows_.begin;
-        if (copies) s.b_copy = own;
-        if (copies || source_ == SourceOfB::in_place) {
-          // Panels are read on by the hardware's prefetchers, rows at a distance are not.
-          if (is_large_) s.next_b = b_after(group, panel, p, depth, rows.end < rows_.end);
-          s.next_b_k_stride = s.b_k_stride;
-        } else {
-          s.b = own;
+        if (packs_) {
+          s.b = packed + (panel - group.begin) * depth * backend_.panel;
           s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
           s.b_is_padded = true;
+        } else if (is_large_) {
+          // Panels are read on by the hardware's prefetchers, rows at a distance are not.
+          s.next_b = b_after(panel, p, depth);
+          s.next_b_k_stride = s.b_k_stride;
         }
         backend_.gemm_strip(s);
       }
@@ -169,33 +160,26 @@ class BlockProduct {
                                            : g_.b + column * g_.ldb + p;
   }
 
-  // Where B itself is read after this panel and block of k, by these rows or by `more_rows`.
-  [[nodiscard]] const float* b_after(Range group, std::size_t panel, std::size_t p,
-                                     std::size_t depth, bool more_rows) const {
-    if (panel + 1 < group.end) return b_at(p, panel + 1);
-    if (more_rows) return source_ == SourceOfB::in_place ? b_at(p, group.begin) : nullptr;
-    if (p + depth < g_.k) return b_at(p + depth, group.begin);
-    return group.end < panels_.end ? b_at(0, group.end) : nullptr;
+  // Where B is read in place after this panel and block of k.
+  [[nodiscard]] const float* b_after(std::size_t panel, std::size_t p, std::size_t depth) const {
+    if (panel + 1 < panels_.end) return b_at(p, panel + 1);
+    return p + depth < g_.k ? b_at(p + depth, panels_.begin) : nullptr;
   }
 
-  [[nodiscard]] float* panels_for(Range group, std::size_t depth) const {
+  [[nodiscard]] const float* pack(Range group, std::size_t p, std::size_t depth) const {
     thread_local AlignedVector<float> memory;
     const std::size_t size = (group.end - group.begin) * depth * backend_.panel;
     if (memory.size() < size) memory.resize(size);
+    const std::size_t first = group.begin * backend_.panel;
+    const std::size_t cols = std::min(group.end * backend_.panel, g_.n) - first;
+    pack_panels(g_.transpose_b, depth, cols, g_.alpha, b_at(p, group.begin), g_.ldb,
+                backend_.panel, memory.data());
     return memory.data();
-  }
-
-  void pack(Range group, std::size_t p, std::size_t depth, float* panels) const {
-    for (std::size_t panel = group.begin; panel < group.end; ++panel) {
-      pack_panel(g_.transpose_b, depth, columns(panel), g_.alpha, b_at(p, panel), g_.ldb,
-                 backend_.panel, panels);
-      panels += depth * backend_.panel;
-    }
   }
 
   const Gemm& g_;
   const Backend& backend_;
-  SourceOfB source_;
+  bool packs_;
   bool is_large_;  // B does not stay in the second-level cache
   Range rows_;
   Range panels_;
@@ -304,7 +288,7 @@ class Plan {
   [[nodiscard]] bool is_whole() const { return way_ == Way::whole; }
   [[nodiscard]] GemmStrip whole_strip() const {
     const Range rows{0, shape_.m};
-    return BlockProduct(shape_, backend_, SourceOfB::in_place, rows, {0, panels_})
+    return BlockProduct(shape_, backend_, /*packs=*/false, rows, {0, panels_})
         .strip(rows, 0, 0, shape_.k);
   }
 
@@ -331,7 +315,7 @@ class Plan {
   [[nodiscard]] bool stays_whole() const {
     return shape_.m <= kRowBlock && shape_.k <= kDepthBlock && !exceeds(shape_, kResidentBytes) &&
            !is_gemv(shape_, backend_) &&
-           source_of_b(shape_, backend_, {0, shape_.m}) == SourceOfB::in_place;
+           !packs_b(shape_, backend_, {0, shape_.m});
   }
 
   // Threads share the panels or the rows. No element is computed by two.
@@ -345,7 +329,7 @@ class Plan {
       Range panels{0, panels_};
       (by_panels_ ? panels : rows) = share(by_panels_ ? panels_ : g.m, team.index(), team.size());
       if (is_gemv(g, backend_)) return multiply_row(g, backend_, panels);
-      BlockProduct(g, backend_, source_of_b(g, backend_, rows), rows, panels).run();
+      BlockProduct(g, backend_, packs_b(g, backend_, rows), rows, panels).run();
     });
   }
 
@@ -409,7 +393,8 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
   const Gemm g{
       Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc, true};
   const Range panels{0, (n + backend.panel - 1) / backend.panel};
-  BlockProduct(g, backend, SourceOfB::in_place, {first_row, last_row}, panels).run();
+  const Range rows{first_row, last_row};
+  BlockProduct(g, backend, packs_b(g, backend, rows), rows, panels).run();
 }
 
 }  // namespace lockstep

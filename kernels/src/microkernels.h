@@ -31,7 +31,6 @@ struct GemmStrip {
   const float* b;
   std::ptrdiff_t b_k_stride;
   bool b_is_padded;
-  float* b_copy;  // not null: rows of b are copied there by the way, and read there
   const float*
       next_b;  // rows that the next strip will read, fetched into cache by the way; or null
   std::ptrdiff_t next_b_k_stride;
@@ -109,7 +108,7 @@ struct Backend {
   bool fused;           // has fused multiply-add: takes part in the promise of equal bits
   std::size_t lanes;    // float32 per vector
   std::size_t panel;    // columns of a packed panel
-  bool exact_b;         // reads nothing of b beyond the columns of a strip, and can copy it
+  bool exact_b;         // reads nothing of b beyond the columns of a strip
   void (&gemm_strip)(const GemmStrip&);
   void (&gemv_strip)(const GemvStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);

@@ -82,13 +82,13 @@ void PackedMatrix::pack_panels(Transpose transpose, const float* b, std::size_t 
   require(ldb >= (transpose == Transpose::no ? n_ : k_), "PackedMatrix::pack_panels",
           "ldb is shorter than a row of B");
   require(b != nullptr || k_ == 0 || first >= last, "PackedMatrix::pack_panels", "B is null");
-  for (std::size_t p = first; p < last; ++p) {
-    const std::size_t width = storage_->backend.panel;
-    const std::size_t column = p * width;
-    const float* source = transpose == Transpose::no ? b + column : b + column * ldb;
-    pack_panel(transpose, k_, std::min(width, n_ - column), 1.0f, source, ldb, width,
-               storage_->panels.data() + p * k_ * width);
-  }
+  if (first >= last) return;
+  const std::size_t width = storage_->backend.panel;
+  const std::size_t column = first * width;
+  const std::size_t cols = std::min(last * width, n_) - column;
+  lockstep::pack_panels(transpose, k_, cols, 1.0f,
+                        transpose == Transpose::no ? b + column : b + column * ldb, ldb, width,
+                        storage_->panels.data() + first * k_ * width);
 }
 
 void gemm_packed(const PackedGemm& g, const PackedMatrix& b) { gemm_packed(g, b, 0, b.panels()); }
@@ -117,7 +117,6 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
                                   .b = b.storage_->panels.data() + p * b.k() * backend.panel,
                                   .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
                                   .b_is_padded = true,
-                                  .b_copy = nullptr,
                                   .next_b = nullptr,
                                   .next_b_k_stride = 0,
                                   .start = g.start == nullptr ? nullptr : g.start + column,

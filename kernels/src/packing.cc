@@ -6,15 +6,42 @@
 namespace lockstep {
 namespace {
 
-void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
-               std::size_t width, float* panel) {
-  for (std::size_t p = 0; p < k; ++p, b += ldb, panel += width) {
-    if (alpha == 1.0f) {
-      std::copy_n(b, cols, panel);
-    } else {
-      for (std::size_t j = 0; j < cols; ++j) panel[j] = alpha * b[j];
+constexpr std::size_t kLine = 16;  // floats
+
+void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
+  std::size_t j = 0;
+  if (alpha == 1.0f) {
+    for (; j + kLine <= cols; j += kLine) std::memcpy(to + j, b + j, kLine * sizeof(float));
+  }
+  for (; j < cols; ++j) to[j] = alpha * b[j];
+}
+
+// Columns that are read of a row before the next row: 256 bytes, in however many panels.
+constexpr std::size_t kStrip = 64;
+
+// Rows that are fetched ahead: they stand kilobytes apart, which no hardware prefetcher follows.
+constexpr std::size_t kFetchAhead = 16;
+
+void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
+                std::size_t width, float* panels) {
+  for (std::size_t p = 0; p < k; ++p, b += ldb, panels += width) {
+    if (p + kFetchAhead < k) {
+      for (std::size_t j = 0; j < cols; j += kLine) __builtin_prefetch(b + kFetchAhead * ldb + j);
     }
-    std::fill(panel + cols, panel + width, 0.0f);
+    for (std::size_t j = 0; j < cols; j += width) {
+      float* to = panels + j * k;
+      const std::size_t count = std::min(width, cols - j);
+      copy_row(alpha, b + j, count, to);
+      std::fill(to + count, to + width, 0.0f);
+    }
+  }
+}
+
+void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
+               std::size_t width, float* panels) {
+  const std::size_t strip = std::max(kStrip, width);  // a multiple of the width
+  for (std::size_t j = 0; j < cols; j += strip) {
+    pack_strip(k, std::min(strip, cols - j), alpha, b + j, ldb, width, panels + j * k);
   }
 }
 
@@ -50,14 +77,12 @@ void transpose_quads(float alpha, const float* b, std::size_t ldb, std::size_t w
 
 // As many columns of the panel as fill a cache line, which is then written while it is at hand; and
 // no more rows of b side by side than hardware prefetchers follow.
-constexpr std::size_t kStrip = 16;
-
-void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
-                  std::size_t width, float* panel) {
+void pack_panel_of_columns(std::size_t k, std::size_t cols, float alpha, const float* b,
+                           std::size_t ldb, std::size_t width, float* panel) {
   const std::size_t whole_k = k - k % kQuad;
   const std::size_t whole_cols = cols - cols % kQuad;
-  for (std::size_t strip = 0; strip < whole_cols; strip += kStrip) {
-    const std::size_t end = std::min(strip + kStrip, whole_cols);
+  for (std::size_t strip = 0; strip < whole_cols; strip += kLine) {
+    const std::size_t end = std::min(strip + kLine, whole_cols);
     for (std::size_t p = 0; p < whole_k; p += kQuad) {
       for (std::size_t j = strip; j < end; j += kQuad) {
         transpose_quads(alpha, b + j * ldb + p, ldb, width, panel + p * width + j);
@@ -72,12 +97,20 @@ void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, 
   }
 }
 
+void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
+                  std::size_t width, float* panels) {
+  for (std::size_t j = 0; j < cols; j += width) {
+    pack_panel_of_columns(k, std::min(width, cols - j), alpha, b + j * ldb, ldb, width,
+                          panels + j * k);
+  }
+}
+
 }  // namespace
 
-void pack_panel(Transpose transpose, std::size_t k, std::size_t cols, float alpha, const float* b,
-                std::size_t ldb, std::size_t width, float* panel) {
+void pack_panels(Transpose transpose, std::size_t k, std::size_t cols, float alpha, const float* b,
+                 std::size_t ldb, std::size_t width, float* panels) {
   const auto pack = transpose == Transpose::no ? pack_rows : pack_columns;
-  pack(k, cols, alpha, b, ldb, width, panel);
+  pack(k, cols, alpha, b, ldb, width, panels);
 }
 
 }  // namespace lockstep

@@ -100,35 +100,16 @@ enum class ReadB {
   whole,     // whole vectors
   fetching,  // likewise, and brings a line of next_b into cache at each step of k
   masked,    // the last vector under its mask (on Zen 4 that costs a twentieth of a product)
-  copying,   // likewise, writes what it reads to b_copy, and fetches both ahead and as above
 };
 
-// Rows of b that a copying tile fetches ahead: it reads them from a cache or memory further out,
-// and with a stride that no hardware prefetcher follows.
 inline constexpr std::size_t kFloatsPerLine = 16;
-inline constexpr std::ptrdiff_t kFetchAhead = 16;
 
 // Vector kIndex of a row of b.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
 LOCKSTEP_INLINE auto b_vector(const float* b, std::size_t last_count) {
-  constexpr bool kMasked = kRead == ReadB::masked || kRead == ReadB::copying;
-  return load_vector<InterfaceOf<S, L, kVecs, kIndex>, (kMasked && is_last(kVecs, kIndex))>(
+  return load_vector<InterfaceOf<S, L, kVecs, kIndex>,
+                     (kRead == ReadB::masked && is_last(kVecs, kIndex))>(
       b + kIndex % kVecs * S::lanes(), last_count);
-}
-
-// One row of b to its copy. Called behind the products of the row: up to the first store, which may
-// alias b for all that the compiler knows, it merges the loads with theirs.
-template <class S, std::size_t... I, class... V>
-LOCKSTEP_INLINE void store_row(float* to, std::index_sequence<I...>, V... row) {
-  (S::store(row, to + I * S::lanes()), ...);
-}
-template <class S, ReadB kRead, std::size_t kVecs, std::size_t... I>
-LOCKSTEP_INLINE void copy_b(const float* b, std::ptrdiff_t stride, float* to,
-                            std::size_t last_count, std::index_sequence<I...> each) {
-  for (std::size_t j = 0; j < kVecs * S::lanes(); j += kFloatsPerLine) {
-    __builtin_prefetch(b + kFetchAhead * stride + j);
-  }
-  store_row<S>(to, each, b_vector<S, S, kRead, kVecs, I>(b, last_count)...);
 }
 
 // An element of a in all lanes of an accumulator. (Of half a vector too by way of a whole one,
@@ -167,16 +148,14 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   } else if (g.start != nullptr) {
     load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
   }
-  // Not read through g: after a store to the copy the compiler would load them all again.
   const std::size_t k = g.k;
   const std::ptrdiff_t a_row_stride = g.a_row_stride;
   const std::ptrdiff_t a_k_stride = g.a_k_stride;
   const std::ptrdiff_t b_k_stride = g.b_k_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
-  float* copy = g.b_copy;
   for (std::size_t p = 0; p < k; ++p) {
-    if constexpr (kRead == ReadB::fetching || kRead == ReadB::copying) {
+    if constexpr (kRead == ReadB::fetching) {
       __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
       fetch.line += fetch.stride;
     }
@@ -184,10 +163,6 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
           a_vector<S, InterfaceOf<S, L, kVecs, I>>(row_of(a, I / kVecs, a_row_stride)),
           b_vector<S, L, kRead, kVecs, I>(b, last.count), acc)),
      ...);
-    if constexpr (kRead == ReadB::copying) {
-      copy_b<S, kRead, kVecs>(b, b_k_stride, copy, last.count, std::make_index_sequence<kVecs>());
-      copy += S::kPanelVectors * S::lanes();
-    }
     a += a_k_stride;
     b += b_k_stride;
   }
@@ -225,13 +200,11 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
 template <std::size_t kVecs>
 inline constexpr std::size_t kMostRows = kVecs == 1 ? 2 * kTileRows : kTileRows;
 
-// Tiles that copy or fetch are there for the usual heights only.
+// Tiles that fetch are there for the usual heights only.
 constexpr bool is_usual_height(std::size_t height) {
   return height == kTileRows || height == kTileRows - 1;
 }
-constexpr bool has_every_height(ReadB read) {
-  return read == ReadB::whole || read == ReadB::masked;
-}
+constexpr bool has_every_height(ReadB read) { return read != ReadB::fetching; }
 
 // The tile of `height` rows, of which each up to kRows is an instance of its own.
 template <class S, class L, ReadB kRead, std::size_t kVecs,
@@ -244,25 +217,23 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
   }
 }
 
-// The line that a tile fetches at each step of k: each tile another one of the rows to come.
-LOCKSTEP_INLINE Fetch fetch_of_tile(const GemmStrip& g, std::size_t tile) {
-  return {g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
-}
 
-// Rows from `row` on, of the tiles still to do.
 template <class S, class L, ReadB kRead, std::size_t kVecs>
-LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector last) {
+LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c =
       g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{256} * 1024;
-  for (std::size_t tile = row > 0 ? 1 : 0; row < g.rows; ++tile) {
+  std::size_t row = 0;
+  for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
     const std::size_t height = left <= kMostRows<kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
     const bool fetches =
         g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height);
     if (kRead == ReadB::whole && std::is_same_v<S, L> && fetches) {
-      gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch_of_tile(g, tile));
+      // Each tile fetches another line of the rows to come.
+      const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
+      gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
     } else {
       gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
     }
@@ -270,36 +241,22 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t row, LastVector l
   }
 }
 
-// The first tile copies b, the others read the copy.
-template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE void gemm_rows_copying_b(const GemmStrip& g, LastVector last) {
-  const std::size_t height = tile_height(g.rows);
-  // Where there is nothing to fetch, a line that is on its way.
-  const Fetch fetch = g.next_b != nullptr ? fetch_of_tile(g, 0) : Fetch{g.b, g.b_k_stride};
-  gemm_tile_of<S, S, ReadB::copying, kVecs>(height, g, 0, last, fetch);
-  GemmStrip rest = g;
-  rest.b = g.b_copy;
-  rest.b_k_stride = static_cast<std::ptrdiff_t>(S::kPanelVectors * S::lanes());
-  gemm_rows<S, S, ReadB::whole, kVecs>(rest, height, last);
-}
-
 template <class S, class L, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g, std::size_t last_count) {
   const LastVector last{last_count, last_count != L::lanes()};
   if constexpr (S::kMasks) {
-    if (g.b_copy != nullptr) return gemm_rows_copying_b<S, kVecs>(g, last);
     if (last.partial && !g.b_is_padded) {
-      return gemm_rows<S, L, ReadB::masked, kVecs>(g, 0, last);
+      return gemm_rows<S, L, ReadB::masked, kVecs>(g, last);
     }
   }
-  gemm_rows<S, L, ReadB::whole, kVecs>(g, 0, last);
+  gemm_rows<S, L, ReadB::whole, kVecs>(g, last);
 }
 
 template <class S, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
   const std::size_t last_count = g.cols - (kVecs - 1) * S::lanes();
   if constexpr (!std::is_same_v<S, typename S::Half>) {
-    if (last_count <= S::Half::lanes() && g.b_copy == nullptr) {
+    if (last_count <= S::Half::lanes()) {
       return gemm_vectors<S, typename S::Half, kVecs>(g, last_count);
     }
   }
