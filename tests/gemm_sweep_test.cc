@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::size_t kLargest = 40;
 constexpr std::size_t kSizes = kLargest + 1;
-constexpr std::size_t kWidest = 70;  // columns, more than any tile or panel has
+// Columns, more than any tile or panel has; one row or two go by several panels at once.
+constexpr std::size_t kWidest = 70;
+constexpr std::size_t kWidestOfFewRows = 134;
 constexpr std::array kTransposes{Transpose::no, Transpose::yes};
 // Every second is not 0, so that of two neighbours one multiplies.
 constexpr std::array kFactors{1.0f, 0.0f, -1.0f, 0.37f};
@@ -100,7 +102,7 @@ class Sweep {
     return oracles_[beta == 0 ? kFactors.size() : 0];
   }
 
-  GemmValues values_{kLargest, kWidest, kLargest};
+  GemmValues values_{kLargest, kWidestOfFewRows, kLargest};
   std::vector<GemmOracle> oracles_;  // by variant / 4
   std::vector<BackendInfo> backends_ = runnable_infos();
 };
@@ -146,8 +148,10 @@ TEST_CASE("packed products and weight gradients are right for every size to 40, 
 TEST_CASE("all products are right for wide matrices") {
   const Sweep sweep;
   std::size_t turn = 0;
+  std::size_t last_n = 0;
   for (std::size_t m = 1; m <= 24; ++m) {
-    for (std::size_t n = kSizes; n <= kWidest; ++n) {
+    last_n = m <= 3 ? kWidestOfFewRows : kWidest;
+    for (std::size_t n = kSizes; n <= last_n; ++n) {
       for (const std::size_t k : {1u, 2u, 17u}) {
         sweep.check_gemm(m, n, k, turn % kVariants, kLayouts[turn / kVariants % kLayouts.size()]);
         for (std::size_t other = 0; other < 3; ++other) {
@@ -157,7 +161,8 @@ TEST_CASE("all products are right for wide matrices") {
       }
     }
   }
-  CHECK(turn == 5 * 24 * (kWidest - kLargest) * 3);
+  CHECK(last_n == kWidest);
+  CHECK(turn == 5 * 3 * (24 * (kWidest - kLargest) + 3 * (kWidestOfFewRows - kWidest)));
 }
 
 // Four minutes on one core of Zen 4; a section (-c "transposes 0") is a quarter of them.
@@ -229,8 +234,9 @@ TEST_CASE("gemm of very many random large sizes is right for any number of threa
 }
 
 // The weight gradient of a batch goes over blocks of 512 steps of k and of 192 rows. B is read in
-// place up to 256 KiB or for up to twelve rows, else copied by the way; a transposed B is packed.
-// Each depth has the columns at which B is just not beyond that size and just is.
+// place up to 256 KiB or for up to twice as many rows as a panel has columns (8 to 64), else packed,
+// as a transposed B always is. Each depth has the columns at which B is just not beyond that size
+// and just is.
 struct Boundary {
   std::size_t k, n;
 };
@@ -248,7 +254,7 @@ TEST_CASE("products are right at the boundaries of blocks and plans") {
   const GemmOracle oracle(values, 1, 1, {511, 512, 513, 1025});
   const std::vector<BackendInfo> all = runnable_infos();
   for (const auto& [k, n] : kBoundaries) {
-    for (const std::size_t rows : {1u, 6u, 12u, 13u, 192u, 193u}) {
+    for (const std::size_t rows : {1u, 2u, 3u, 16u, 17u, 32u, 33u, 128u, 129u, 192u, 193u}) {
       GemmProblem p{rows, n, k, Transpose::yes, Transpose::no, 1, 1};
       const GemmOperands in(p, values);
       check_on_backends(all, p, oracle, [&] { return product(p, in); });

@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::array<Transpose, 2> kTransposes{Transpose::no, Transpose::yes};
 
-// Every way through the plan: B in place, copied by the way or packed beforehand; more k than a
-// block (512), more rows than a block (192), more panels than are packed together (16 of 64
-// columns); one row along the rows of B, of more columns than are done at once (4096).
-constexpr std::array<std::array<std::size_t, 3>, 11> kPlannedShapes{{{67, 129, 300},
+// Every way through the plan: B in place or packed beforehand; more k than a block (512), more rows
+// than a block (192), more columns than are packed together (64, 1024 for several blocks of rows);
+// one or two rows by several panels at once; one row along the rows of B, of more columns than are done at once (4096).
+constexpr std::array<std::array<std::size_t, 3>, 13> kPlannedShapes{{{67, 129, 300},
                                                                      {101, 103, 107},
                                                                      {31, 131, 557},
                                                                      {5, 64, 2111},
@@ -25,7 +25,9 @@ constexpr std::array<std::array<std::size_t, 3>, 11> kPlannedShapes{{{67, 129, 3
                                                                      {205, 1100, 70},
                                                                      {1, 131, 300},
                                                                      {1, 4213, 37},
-                                                                     {1, 37, 1030}}};
+                                                                     {1, 37, 1030},
+                                                                     {1, 139, 58},
+                                                                     {2, 139, 600}}};
 
 TEST_CASE("gemm is right for every plan") {
   for (const auto& [m, n, k] : kPlannedShapes) {

@@ -94,14 +94,14 @@ class BlockProduct {
     }
   }
 
-  // The part of the product for `rows`, one panel and k from p on; B as it stands.
-  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t p,
+  // The part of the product for `rows`, `cols` columns from a panel on and k from p on; B as it
+  // stands.
+  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t cols, std::size_t p,
                                 std::size_t depth) const {
     const bool plain_a = g_.transpose_a == Transpose::no;
     const auto lda = static_cast<std::ptrdiff_t>(g_.lda);
     const std::ptrdiff_t a_row_stride = plain_a ? lda : 1;
     const std::ptrdiff_t a_k_stride = plain_a ? 1 : lda;
-    const std::size_t cols = columns(panel);
     float* c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
     const auto ldc = static_cast<std::ptrdiff_t>(g_.ldc);
     // Every field is named, here and below: clearing the whole first takes longer than a small
@@ -115,6 +115,7 @@ class BlockProduct {
             .a_k_stride = a_k_stride,
             .b = b_at(p, panel),
             .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
+            .b_panel_stride = static_cast<std::ptrdiff_t>(backend_.panel),
             .b_is_padded = g_.b_is_padded || fills_vectors(cols, backend_),
             .next_b = nullptr,
             .next_b_k_stride = 0,
@@ -132,26 +133,27 @@ class BlockProduct {
  private:
   void run_group(Range group, std::size_t p, std::size_t depth) {
     const float* packed = packs_ ? pack(group, p, depth) : nullptr;
+    const std::size_t end = std::min(group.end * backend_.panel, g_.n);
     for (std::size_t row = rows_.begin; row < rows_.end; row += kRowBlock) {
       const Range rows{row, std::min(row + kRowBlock, rows_.end)};
-      for (std::size_t panel = group.begin; panel < group.end; ++panel) {
-        GemmStrip s = strip(rows, panel, p, depth);
+      const std::size_t panels =
+          panels_at_once(rows.end - rows.begin, backend_.panel, backend_.lanes);
+      for (std::size_t panel = group.begin; panel < group.end; panel += panels) {
+        const std::size_t cols = std::min(panels * backend_.panel, end - panel * backend_.panel);
+        GemmStrip s = strip(rows, panel, cols, p, depth);
         if (packs_) {
           s.b = packed + (panel - group.begin) * depth * backend_.panel;
           s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
+          s.b_panel_stride = static_cast<std::ptrdiff_t>(depth * backend_.panel);
           s.b_is_padded = true;
         } else if (is_large_) {
           // Panels are read on by the hardware's prefetchers, rows at a distance are not.
-          s.next_b = b_after(panel, p, depth);
+          s.next_b = b_from(panel + panels, p, depth);
           s.next_b_k_stride = s.b_k_stride;
         }
         backend_.gemm_strip(s);
       }
     }
-  }
-
-  [[nodiscard]] std::size_t columns(std::size_t panel) const {
-    return std::min(backend_.panel, g_.n - panel * backend_.panel);
   }
 
   [[nodiscard]] const float* b_at(std::size_t p, std::size_t panel) const {
@@ -160,9 +162,9 @@ class BlockProduct {
                                            : g_.b + column * g_.ldb + p;
   }
 
-  // Where B is read in place after this panel and block of k.
-  [[nodiscard]] const float* b_after(std::size_t panel, std::size_t p, std::size_t depth) const {
-    if (panel + 1 < panels_.end) return b_at(p, panel + 1);
+  // Where B is read next, in place: from this panel of the block of k on, if there is one.
+  [[nodiscard]] const float* b_from(std::size_t panel, std::size_t p, std::size_t depth) const {
+    if (panel < panels_.end) return b_at(p, panel);
     return p + depth < g_.k ? b_at(p + depth, panels_.begin) : nullptr;
   }
 
@@ -185,11 +187,10 @@ class BlockProduct {
   Range panels_;
 };
 
-// One row of A: the columns of `panels`, row after row of B. Also where a tile of one row would
-// hold so few vectors that each multiply-add waits for the one before (AVX2).
+// One row of A: the columns of `panels`, row after row of B.
 bool is_gemv(const Gemm& g, const Backend& backend) {
   return g.m == 1 && g.transpose_b == Transpose::no && g.alpha == 1.0f && backend.exact_b &&
-         (exceeds(g, kGemvBytes) || (backend.panel < 4 * backend.lanes && g.n > backend.panel));
+         exceeds(g, kGemvBytes);
 }
 
 void multiply_row(const Gemm& g, const Backend& backend, Range panels) {
@@ -289,7 +290,7 @@ class Plan {
   [[nodiscard]] GemmStrip whole_strip() const {
     const Range rows{0, shape_.m};
     return BlockProduct(shape_, backend_, /*packs=*/false, rows, {0, panels_})
-        .strip(rows, 0, 0, shape_.k);
+        .strip(rows, 0, std::min(backend_.panel, shape_.n), 0, shape_.k);
   }
 
  private:
@@ -302,8 +303,10 @@ class Plan {
 
   void run_whole(GemmStrip& strip, const float* a, const float* b, float* c) const {
     strip.a = a;
-    for (std::size_t column = 0; column < shape_.n; column += backend_.panel) {
-      strip.cols = std::min(backend_.panel, shape_.n - column);
+    const std::size_t cols =
+        backend_.panel * panels_at_once(shape_.m, backend_.panel, backend_.lanes);
+    for (std::size_t column = 0; column < shape_.n; column += cols) {
+      strip.cols = std::min(cols, shape_.n - column);
       strip.b = b + column;
       strip.b_is_padded = fills_vectors(strip.cols, backend_);
       strip.c = c + column;

@@ -8,7 +8,8 @@
 
 namespace lockstep {
 
-// One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns.
+// One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns, or by
+// panels_at_once() of them where rows are few.
 //
 //   acc[i][j] = beta * start[i][j]              (0 where start is null)
 //   acc[i][j] = fma(a[i][p], b[p][j], acc[i][j])  for p = 0 .. k-1 in this order
@@ -30,6 +31,7 @@ struct GemmStrip {
   std::ptrdiff_t a_k_stride;
   const float* b;
   std::ptrdiff_t b_k_stride;
+  std::ptrdiff_t b_panel_stride;
   bool b_is_padded;
   const float*
       next_b;  // rows that the next strip will read, fetched into cache by the way; or null
@@ -118,6 +120,17 @@ struct Backend {
   void (&softmax)(const SoftmaxRows&);
   void (&log_softmax)(const SoftmaxRows&);
 };
+
+// Panels that a strip of so few rows takes at once: a core that starts two multiply-adds per cycle
+// and ends them after four has eight on the way, so fewer chains side by side leave it waiting.
+// (More rows are enough by themselves; three on AVX2, with six, would take registers it has not.)
+constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::size_t lanes) {
+  constexpr std::size_t kChains = 8;
+  if (rows > 2) return 1;
+  std::size_t panels = 1;
+  while (rows * panels * panel < kChains * lanes) panels *= 2;
+  return panels;
+}
 
 // Gives a backend's table. It may run instructions of its target, so it is called only where the
 // CPU has them.

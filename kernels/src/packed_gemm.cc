@@ -106,16 +106,19 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
           "start_stride is shorter than a row of start");
   const Backend& backend = b.storage_->backend;
   note_backend(backend);
-  for (std::size_t p = first_panel; p < last_panel; ++p) {
-    const std::size_t column = p * backend.panel;
+  const std::size_t end = std::min(last_panel * backend.panel, b.n());
+  const std::size_t strip = backend.panel * panels_at_once(g.m, backend.panel, backend.lanes);
+  for (std::size_t column = first_panel * backend.panel; column < end; column += strip) {
     run_in_depth_blocks(backend, {.rows = g.m,
-                                  .cols = std::min(backend.panel, b.n() - column),
+                                  .cols = std::min(strip, end - column),
                                   .k = b.k(),
                                   .a = g.a,
                                   .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
                                   .a_k_stride = 1,
-                                  .b = b.storage_->panels.data() + p * b.k() * backend.panel,
+                                  .b = b.storage_->panels.data() + column * b.k(),
                                   .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                                  .b_panel_stride =
+                                      static_cast<std::ptrdiff_t>(b.k() * backend.panel),
                                   .b_is_padded = true,
                                   .next_b = nullptr,
                                   .next_b_k_stride = 0,

@@ -104,12 +104,15 @@ enum class ReadB {
 
 inline constexpr std::size_t kFloatsPerLine = 16;
 
-// Vector kIndex of a row of b.
+// The vector of a row of b that accumulator kIndex takes.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
-LOCKSTEP_INLINE auto b_vector(const float* b, std::size_t last_count) {
+LOCKSTEP_INLINE auto b_vector(const float* b, std::ptrdiff_t panel_stride,
+                              std::size_t last_count) {
+  constexpr std::size_t kVector = kIndex % kVecs;
   return load_vector<InterfaceOf<S, L, kVecs, kIndex>,
                      (kRead == ReadB::masked && is_last(kVecs, kIndex))>(
-      b + kIndex % kVecs * S::lanes(), last_count);
+      row_of(b, kVector / S::kPanelVectors, panel_stride) + kVector % S::kPanelVectors * S::lanes(),
+      last_count);
 }
 
 // An element of a in all lanes of an accumulator. (Of half a vector too by way of a whole one,
@@ -152,6 +155,7 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   const std::ptrdiff_t a_row_stride = g.a_row_stride;
   const std::ptrdiff_t a_k_stride = g.a_k_stride;
   const std::ptrdiff_t b_k_stride = g.b_k_stride;
+  const std::ptrdiff_t b_panel_stride = g.b_panel_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   for (std::size_t p = 0; p < k; ++p) {
@@ -161,7 +165,7 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
     }
     ((acc = InterfaceOf<S, L, kVecs, I>::fma(
           a_vector<S, InterfaceOf<S, L, kVecs, I>>(row_of(a, I / kVecs, a_row_stride)),
-          b_vector<S, L, kRead, kVecs, I>(b, last.count), acc)),
+          b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
      ...);
     a += a_k_stride;
     b += b_k_stride;
@@ -195,10 +199,20 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
   }
 }
 
+// Vectors of columns that a tile of kRows rows can take.
+template <class S, std::size_t kRows>
+inline constexpr std::size_t kMostVectorsOf =
+    S::kPanelVectors * panels_at_once(kRows, S::kPanelVectors, 1);
+template <class S>
+inline constexpr std::size_t kMostVectors = kMostVectorsOf<S, 1>;
+
 // Rows that a single tile can take: twice as many where each is a single vector. (More rows than
 // that are still cut into usual tiles: 32x10x128 took a tenth longer in higher ones.)
-template <std::size_t kVecs>
-inline constexpr std::size_t kMostRows = kVecs == 1 ? 2 * kTileRows : kTileRows;
+template <class S, std::size_t kVecs>
+inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2>   ? 1
+                                         : kVecs > S::kPanelVectors ? 2
+                                         : kVecs > 1                ? kTileRows
+                                                                    : 2 * kTileRows;
 
 // Tiles that fetch are there for the usual heights only.
 constexpr bool is_usual_height(std::size_t height) {
@@ -208,7 +222,7 @@ constexpr bool has_every_height(ReadB read) { return read != ReadB::fetching; }
 
 // The tile of `height` rows, of which each up to kRows is an instance of its own.
 template <class S, class L, ReadB kRead, std::size_t kVecs,
-          std::size_t kRows = has_every_height(kRead) ? kMostRows<kVecs> : kTileRows>
+          std::size_t kRows = has_every_height(kRead) ? kMostRows<S, kVecs> : kTileRows>
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
   if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
@@ -226,7 +240,7 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   std::size_t row = 0;
   for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
-    const std::size_t height = left <= kMostRows<kVecs> ? left : tile_height(left);
+    const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
     const bool fetches =
         g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height);
@@ -263,15 +277,15 @@ LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
   gemm_vectors<S, S, kVecs>(g, last_count);
 }
 
+template <class S, std::size_t kVecs = kMostVectors<S>>
+LOCKSTEP_INLINE void gemm_strip_of(std::size_t vecs, const GemmStrip& g) {
+  if (vecs == kVecs) return gemm_vectors<S, kVecs>(g);
+  if constexpr (kVecs > 1) gemm_strip_of<S, kVecs - 1>(vecs, g);
+}
+
 template <class S>
 void gemm_strip(const GemmStrip& g) {
-  const std::size_t vecs = (g.cols + S::lanes() - 1) / S::lanes();
-  if constexpr (S::kPanelVectors == 4) {
-    if (vecs == 4) return gemm_vectors<S, 4>(g);
-    if (vecs == 3) return gemm_vectors<S, 3>(g);
-  }
-  if (vecs == 2) return gemm_vectors<S, 2>(g);
-  gemm_vectors<S, 1>(g);
+  gemm_strip_of<S>((g.cols + S::lanes() - 1) / S::lanes(), g);
 }
 
 // One row times as many rows of b as there are `a`, along the rows as they stand in memory.
