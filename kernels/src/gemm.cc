@@ -397,7 +397,7 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
       Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc, true};
   const Range panels{0, (n + backend.panel - 1) / backend.panel};
   const Range rows{first_row, last_row};
-  BlockProduct(g, backend, packs_b(g, backend, rows), rows, panels).run();
+  BlockProduct(g, backend, /*packs=*/false, rows, panels).run();
 }
 
 }  // namespace lockstep
