@@ -234,9 +234,9 @@ TEST_CASE("gemm of very many random large sizes is right for any number of threa
 }
 
 // The weight gradient of a batch goes over blocks of 512 steps of k and of 192 rows. B is read in
-// place up to 256 KiB or for up to twice as many rows as a panel has columns (8 to 64), else packed,
-// as a transposed B always is. Each depth has the columns at which B is just not beyond that size
-// and just is.
+// place up to 256 KiB or for up to twice as many rows as a panel has columns (8 to 64), else
+// packed, as a transposed B always is. Each depth has the columns at which B is just not beyond
+// that size and just is.
 struct Boundary {
   std::size_t k, n;
 };

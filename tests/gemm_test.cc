@@ -14,7 +14,8 @@ constexpr std::array<Transpose, 2> kTransposes{Transpose::no, Transpose::yes};
 
 // Every way through the plan: B in place or packed beforehand; more k than a block (512), more rows
 // than a block (192), more columns than are packed together (64, 1024 for several blocks of rows);
-// one or two rows by several panels at once; one row along the rows of B, of more columns than are done at once (4096).
+// one or two rows by several panels at once; one row along the rows of B, of more columns than are
+// done at once (4096).
 constexpr std::array<std::array<std::size_t, 3>, 13> kPlannedShapes{{{67, 129, 300},
                                                                      {101, 103, 107},
                                                                      {31, 131, 557},

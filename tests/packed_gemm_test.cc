@@ -200,6 +200,39 @@ TEST_CASE("a range of panels covers its columns only, and all ranges together ev
   }
 }
 
+TEST_CASE("products over parts of k, one after another, have the bits of one over all") {
+  const Layer l{5, 139, 600, Start::bias, Epilogue::tanh};
+  const Operands in(l);
+  for (const BackendInfo& backend : runnable_infos()) {
+    if (!backend.fused) continue;  // the reference rounds a sum once per product
+    const BackendScope scope(backend.name);
+    const std::vector<float> whole = product(l, in).values();
+    const PackedMatrix b = packed(l, in);
+    for (const std::size_t rows : {1u, 2u, 5u}) {
+      for (const std::size_t cut : {0u, 1u, 88u, 512u, 599u, 600u}) {
+        CAPTURE(backend.name, rows, cut);
+        GuardedMatrix c(l.m, l.n, 4, 3);
+        PackedGemm g = packed_gemm(l, in, c);
+        g.m = rows;
+        g.last_k = cut;
+        g.epilogue = Epilogue::none;
+        gemm_packed(g, b);
+        g.first_k = cut;
+        g.last_k = PackedGemm::kAllRows;
+        g.a = in.a.data() + cut;
+        g.start = c.data();
+        g.start_stride = c.stride();
+        g.epilogue = Epilogue::tanh;
+        gemm_packed(g, b);
+        const std::vector<float> found = c.values();
+        CHECK(std::equal(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(rows * l.n),
+                         whole.begin()));
+        CHECK(c.guards_intact());
+      }
+    }
+  }
+}
+
 TEST_CASE("a PackedMatrix stays with the backend of its making") {
   const Layer l{7, 83, 40, Start::bias, Epilogue::tanh};
   const Operands in(l);
@@ -242,6 +275,14 @@ TEST_CASE("packed products name what does not fit") {
   g.ldc = 3;
   CHECK_NOTHROW(gemm_packed(g, b));
   CHECK_THROWS_AS(gemm_packed(g, b, 0, 2), std::invalid_argument);
+  g.last_k = 5;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("rows"));
+  g.first_k = 3;
+  g.last_k = 2;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("rows"));
+  g.last_k = PackedGemm::kAllRows;
+  CHECK_NOTHROW(gemm_packed(g, b));
+  g.first_k = 0;
   g.ldc = 2;
   CHECK_THROWS_AS(gemm_packed(g, b), std::invalid_argument);
   g.ldc = 3;

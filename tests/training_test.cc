@@ -156,6 +156,38 @@ TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
   }
 }
 
+double largest_difference(const std::vector<double>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(a[i] - static_cast<double>(b[i])));
+  }
+  return largest;
+}
+
+// Of large weights with many features, inputs of several timesteps go through theirs together where
+// rows are few (all timesteps of one sequence, 128 rows of some), and by themselves where not.
+TEST_CASE("inputs that go through large weights together change no bit") {
+  const RnnShape shape{130, 320, 3};
+  const RnnParameters parameters = random_network(shape);
+  const Dataset data = ragged_data(shape, 70, 17);
+  const std::vector<float> expected = predict_proba(parameters, data, 1);
+  for (std::size_t i : {0u, 5u, 69u}) {
+    CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1),
+                    std::vector(expected.begin() + static_cast<std::ptrdiff_t>(3 * i),
+                                expected.begin() + static_cast<std::ptrdiff_t>(3 * i + 3))));
+  }
+  const Dataset some = data.subset(std::vector<std::size_t>{1, 20, 33, 44, 69});
+  const RnnParameters serial = fast_gradients(parameters, some, 1);
+  CHECK(fast_gradients(parameters, some, 3) == serial);
+  CHECK(fast_gradients(parameters, some, 1, some.max_length()) == serial);
+  const RnnParameters truncated = fast_gradients(parameters, some, 1, 3);
+  CHECK(fast_gradients(parameters, some, 2, 3) == truncated);
+  CHECK(largest_difference(reference_gradients(parameters, some).recurrent, serial.recurrent) <
+        1e-5);
+  CHECK(largest_difference(reference_gradients(parameters, some, 3).recurrent,
+                           truncated.recurrent) < 1e-5);
+}
+
 TEST_CASE("parameters that were moved from are refused by name") {
   const RnnShape shape{2, 3, 4};
   const Dataset data = equal_data(shape, 5, 3);
@@ -178,14 +210,6 @@ TEST_CASE("predict takes the first of the largest probabilities") {
 void add(std::vector<double>& sum, const std::vector<float>& part) {
   std::ranges::transform(sum, part, sum.begin(),
                          [](double a, float b) { return a + static_cast<double>(b); });
-}
-
-double largest_difference(const std::vector<double>& a, const std::vector<float>& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(a[i] - static_cast<double>(b[i])));
-  }
-  return largest;
 }
 
 TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {

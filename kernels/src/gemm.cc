@@ -174,8 +174,8 @@ class BlockProduct {
     if (memory.size() < size) memory.resize(size);
     const std::size_t first = group.begin * backend_.panel;
     const std::size_t cols = std::min(group.end * backend_.panel, g_.n) - first;
-    pack_panels(g_.transpose_b, depth, cols, g_.alpha, b_at(p, group.begin), g_.ldb,
-                backend_.panel, memory.data());
+    pack_panels(g_.transpose_b, depth, cols, g_.alpha, b_at(p, group.begin), g_.ldb, backend_.panel,
+                memory.data());
     return memory.data();
   }
 
@@ -317,8 +317,7 @@ class Plan {
 
   [[nodiscard]] bool stays_whole() const {
     return shape_.m <= kRowBlock && shape_.k <= kDepthBlock && !exceeds(shape_, kResidentBytes) &&
-           !is_gemv(shape_, backend_) &&
-           !packs_b(shape_, backend_, {0, shape_.m});
+           !is_gemv(shape_, backend_) && !packs_b(shape_, backend_, {0, shape_.m});
   }
 
   // Threads share the panels or the rows. No element is computed by two.

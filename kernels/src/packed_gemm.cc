@@ -96,9 +96,12 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b) { gemm_packed(g, b,
 void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
                  std::size_t last_panel) {
   require(last_panel <= b.panels(), "gemm_packed", "there are not so many panels");
+  const std::size_t last_k = g.last_k == PackedGemm::kAllRows ? b.k() : g.last_k;
+  require(g.first_k <= last_k && last_k <= b.k(), "gemm_packed", "B has not these rows");
+  const std::size_t k = last_k - g.first_k;
   if (g.m == 0 || first_panel >= last_panel) return;
-  require(g.lda >= b.k() && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
-  require((g.a != nullptr || b.k() == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
+  require(g.lda >= k && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
+  require((g.a != nullptr || k == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
   require(g.epilogue != Epilogue::tanh_gradient || g.h != nullptr, "gemm_packed", "h is null");
   require(g.epilogue != Epilogue::tanh_gradient || g.ldh >= b.n(), "gemm_packed",
           "ldh is shorter than a row of h");
@@ -109,27 +112,27 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   const std::size_t end = std::min(last_panel * backend.panel, b.n());
   const std::size_t strip = backend.panel * panels_at_once(g.m, backend.panel, backend.lanes);
   for (std::size_t column = first_panel * backend.panel; column < end; column += strip) {
-    run_in_depth_blocks(backend, {.rows = g.m,
-                                  .cols = std::min(strip, end - column),
-                                  .k = b.k(),
-                                  .a = g.a,
-                                  .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
-                                  .a_k_stride = 1,
-                                  .b = b.storage_->panels.data() + column * b.k(),
-                                  .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                                  .b_panel_stride =
-                                      static_cast<std::ptrdiff_t>(b.k() * backend.panel),
-                                  .b_is_padded = true,
-                                  .next_b = nullptr,
-                                  .next_b_k_stride = 0,
-                                  .start = g.start == nullptr ? nullptr : g.start + column,
-                                  .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
-                                  .beta = 1.0f,
-                                  .c = g.c + column,
-                                  .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
-                                  .epilogue = g.epilogue,
-                                  .h = g.h == nullptr ? nullptr : g.h + column,
-                                  .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
+    run_in_depth_blocks(
+        backend, {.rows = g.m,
+                  .cols = std::min(strip, end - column),
+                  .k = k,
+                  .a = g.a,
+                  .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
+                  .a_k_stride = 1,
+                  .b = b.storage_->panels.data() + column * b.k() + g.first_k * backend.panel,
+                  .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                  .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
+                  .b_is_padded = true,
+                  .next_b = nullptr,
+                  .next_b_k_stride = 0,
+                  .start = g.start == nullptr ? nullptr : g.start + column,
+                  .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
+                  .beta = 1.0f,
+                  .c = g.c + column,
+                  .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
+                  .epilogue = g.epilogue,
+                  .h = g.h == nullptr ? nullptr : g.h + column,
+                  .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
   }
 }
 

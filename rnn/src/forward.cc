@@ -44,16 +44,55 @@ void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
   }
 }
 
-void PackedForward::step(std::size_t count, const float* z, const RowLayout& layout, float* h,
-                         std::size_t ldh, const Team& team) const {
-  const Range panels = share(recurrent.panels(), team.index(), team.size());
+namespace {
+
+// Where weights come from beyond the second-level cache and rows are few, reading them is what a
+// timestep waits for; of the input weights, which wait for no state, a panel is then read for
+// several timesteps at once.
+std::size_t timesteps_together(const RnnShape& shape, std::size_t rows) {
+  constexpr std::size_t kFewestFeatures = 128;  // fewer are not worth the second product
+  constexpr std::size_t kEnoughRows = 64;
+  constexpr std::size_t kRowsTogether = 2 * kEnoughRows;
+  if (stays_in_cache(shape) || shape.features < kFewestFeatures || rows >= kEnoughRows) return 1;
+  return kRowsTogether / std::max<std::size_t>(1, rows);
+}
+
+PackedGemm product(const PackedForward::Timestep& step, const RowLayout& layout) {
   PackedGemm g;
-  g.m = count;
-  g.a = z + layout.input;
+  g.m = step.count;
+  g.a = step.z + layout.input;
   g.lda = layout.stride;
+  g.c = step.h;
+  g.ldc = step.ldh;
+  return g;
+}
+
+}  // namespace
+
+void PackedForward::step(const Timestep& step, const RowLayout& layout, const Team& team) const {
+  const Range panels = share(recurrent.panels(), team.index(), team.size());
+  PackedGemm g = product(step, layout);
   g.start = bias.data();
-  g.c = h;
-  g.ldc = ldh;
+  g.epilogue = Epilogue::tanh;
+  gemm_packed(g, recurrent, panels.begin, panels.end);
+}
+
+void PackedForward::add_inputs(const Timestep& step, const RowLayout& layout,
+                               std::size_t panel) const {
+  PackedGemm g = product(step, layout);
+  g.last_k = layout.features();
+  g.start = bias.data();
+  gemm_packed(g, recurrent, panel, panel + 1);
+}
+
+void PackedForward::step_from_inputs(const Timestep& step, const RowLayout& layout,
+                                     const Team& team) const {
+  const Range panels = share(recurrent.panels(), team.index(), team.size());
+  PackedGemm g = product(step, layout);
+  g.first_k = layout.features();
+  g.a = step.z + layout.state;
+  g.start = step.h;
+  g.start_stride = step.ldh;
   g.epilogue = Epilogue::tanh;
   gemm_packed(g, recurrent, panels.begin, panels.end);
 }
@@ -82,25 +121,28 @@ ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::siz
       final_layout(0, shape.hidden),
       logits_stride(round_up(shape.classes)),
       max_rows_(max_rows),
+      timesteps_together_(timesteps_together(shape, max_rows)),
       finals_(prepare_rows(final_layout, max_rows)),
       logits_(max_rows * logits_stride) {
   schedule.reserve(max_rows, max_window);
 }
 
-void ForwardGroup::use_passing_rows() { passing_rows_ = prepare_rows(layout, 2 * max_rows_); }
+void ForwardGroup::use_passing_rows() {
+  passing_rows_ = prepare_rows(layout, (timesteps_together_ + 1) * max_rows_);
+}
 
 std::size_t ForwardGroup::bytes_for(const RnnShape& shape, std::size_t max_rows,
                                     std::size_t max_window, bool has_passing_rows) {
   const RowLayout layout(shape.features, shape.hidden);
   const RowLayout final_layout(0, shape.hidden);
-  const std::size_t row =
-      (has_passing_rows ? 2 * layout.stride : 0) + final_layout.stride + round_up(shape.classes);
+  const std::size_t passing = has_passing_rows ? timesteps_together(shape, max_rows) + 1 : 0;
+  const std::size_t row = passing * layout.stride + final_layout.stride + round_up(shape.classes);
   return RowSchedule::bytes_for(max_rows, max_window) + max_rows * row * sizeof(float);
 }
 
 float* ForwardGroup::rows_at(std::size_t t) {
   if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout.stride;
-  return passing_rows_.data() + t % 2 * max_rows_ * layout.stride;
+  return passing_rows_.data() + t % (timesteps_together_ + 1) * max_rows_ * layout.stride;
 }
 
 void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team& team) {
@@ -115,20 +157,36 @@ void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team&
 }
 
 // States become part of the next rows, the last ones are the final ones of all sequences.
-void ForwardGroup::step(const PackedForward& weights, std::size_t t, const Team& team) {
+PackedForward::Timestep ForwardGroup::timestep(std::size_t t) {
   const bool is_last = t + 1 == schedule.steps();
-  float* h = is_last ? finals() + final_layout.state : rows_at(t + 1) + layout.state;
-  const std::size_t ldh = is_last ? final_layout.stride : layout.stride;
-  weights.step(schedule.active(t), rows_at(t), layout, h, ldh, team);
+  return {schedule.active(t), rows_at(t),
+          is_last ? finals() + final_layout.state : rows_at(t + 1) + layout.state,
+          is_last ? final_layout.stride : layout.stride};
+}
+
+void ForwardGroup::add_inputs(const PackedForward& weights, Range timesteps, const Team& team) {
+  const Range panels = share(weights.recurrent.panels(), team.index(), team.size());
+  for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
+    for (std::size_t t = timesteps.begin; t < timesteps.end; ++t) {
+      weights.add_inputs(timestep(t), layout, panel);
+    }
+  }
 }
 
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
-  gather_inputs(data, 0, team);
-  team.barrier();
-  for (std::size_t t = 0; t < schedule.steps(); ++t) {
-    if (t + 1 < schedule.steps()) gather_inputs(data, t + 1, team);
-    step(weights, t, team);
+  for (std::size_t begin = 0; begin < schedule.steps(); begin += timesteps_together_) {
+    const std::size_t end = std::min(begin + timesteps_together_, schedule.steps());
+    for (std::size_t t = begin; t < end; ++t) gather_inputs(data, t, team);
     team.barrier();
+    if (timesteps_together_ > 1) add_inputs(weights, {begin, end}, team);
+    for (std::size_t t = begin; t < end; ++t) {
+      if (timesteps_together_ > 1) {
+        weights.step_from_inputs(timestep(t), layout, team);
+      } else {
+        weights.step(timestep(t), layout, team);
+      }
+      team.barrier();
+    }
   }
   const Range rows = share(schedule.rows(), team.index(), team.size());
   weights.logits(rows.end - rows.begin,

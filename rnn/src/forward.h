@@ -38,10 +38,20 @@ struct PackedForward {
   // Packs this thread's share; the caller puts a barrier behind it.
   void pack(const RnnParameters& parameters, const Team& team);
 
-  // One timestep, h_t = tanh(b + [x_t, h_{t-1}] [Wx; Wh]), of `count` rows of Z. The states go to
-  // rows of `ldh` floats at `h`. Computes this thread's share of the columns.
-  void step(std::size_t count, const float* z, const RowLayout& layout, float* h, std::size_t ldh,
-            const Team& team) const;
+  // Where a timestep of a group is read and written: `count` rows of Z, and the rows of `ldh`
+  // floats at `h` that its states go to.
+  struct Timestep {
+    std::size_t count;
+    const float* z;
+    float* h;
+    std::size_t ldh;
+  };
+  // h_t = tanh(b + [x_t, h_{t-1}] [Wx; Wh]). Computes this thread's share of the columns.
+  void step(const Timestep& step, const RowLayout& layout, const Team& team) const;
+  // The same, with the same bits, in two parts: b + x_t Wx to the places of h_t, of one panel of
+  // columns; and from there on.
+  void add_inputs(const Timestep& step, const RowLayout& layout, std::size_t panel) const;
+  void step_from_inputs(const Timestep& step, const RowLayout& layout, const Team& team) const;
   // by + h Wy of `count` states.
   void logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
               std::size_t ldl) const;
@@ -63,7 +73,8 @@ class ForwardGroup {
 
   RowSchedule schedule;
 
-  // Takes memory for the timesteps before the window, two of which are needed at a time.
+  // Takes memory for the timesteps before the window, two of which are needed at a time, or as many
+  // as go through the input weights together and one more.
   void use_passing_rows();
   // Keeps the rows of the window at `rows`, in memory prepared by prepare_rows.
   void keep_window_at(float* rows) { window_ = rows; }
@@ -72,8 +83,8 @@ class ForwardGroup {
   // `team` share the columns of each step and meet after it; a team of one takes everything.
   void run(const Dataset& data, const PackedForward& weights, const Team& team);
 
-  // Row of Z at the first sequence of timestep t. Before the window, the rows of t + 2 replace
-  // those of t.
+  // Row of Z at the first sequence of timestep t. Before the window, the rows of later timesteps
+  // replace those of t.
   [[nodiscard]] float* rows_at(std::size_t t);
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() { return finals_.data(); }
@@ -90,9 +101,11 @@ class ForwardGroup {
 
  private:
   void gather_inputs(const Dataset& data, std::size_t t, const Team& team);
-  void step(const PackedForward& weights, std::size_t t, const Team& team);
+  [[nodiscard]] PackedForward::Timestep timestep(std::size_t t);
+  void add_inputs(const PackedForward& weights, Range timesteps, const Team& team);
 
   std::size_t max_rows_;
+  std::size_t timesteps_together_;  // through the input weights, before any through the others
   float* window_ = nullptr;
   AlignedVector<float> passing_rows_;
   AlignedVector<float> finals_;

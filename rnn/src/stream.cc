@@ -72,7 +72,7 @@ struct Stream::State {
       for (std::size_t n = 0; n < count; ++n) {
         std::copy_n(x_t + n * shape.features, shape.features, z + n * layout.stride + layout.input);
       }
-      weights.step(count, z, layout, row(1 - from, mine.begin) + layout.state, layout.stride,
+      weights.step({count, z, row(1 - from, mine.begin) + layout.state, layout.stride}, layout,
                    Team());
     }
   }

@@ -103,14 +103,20 @@ enum class Epilogue {
   tanh_gradient,  ///< c = c * (1 - h^2): back through a tanh whose value was h
 };
 
-/// C = epilogue(start + A * B) with a packed B, on the calling thread; allocates nothing. Throws
-/// std::invalid_argument for a row stride shorter than its row, a null matrix that must be read and
-/// panels that B does not have.
+/// C = epilogue(start + A * B) with rows first_k .. last_k-1 of a packed B, on the calling thread;
+/// allocates nothing. Throws std::invalid_argument for a row stride shorter than its row, a null
+/// matrix that must be read, and rows or panels that B does not have.
 ///
-/// A is m x k, C is m x n, both row-major. The chain of an element begins with start[i][j] (0 if
-/// `start` is null) and adds a[i][p] * b[p][j] fused in the order of p.
+/// A is m x (last_k - first_k), C is m x n, both row-major. The chain of an element begins with
+/// start[i][j] (0 if `start` is null) and adds a[i][p - first_k] * b[p][j] fused in the order of p;
+/// so a product over all rows has the bits of two, over the first and then the others with
+/// start = c.
 struct PackedGemm {
+  static constexpr std::size_t kAllRows = static_cast<std::size_t>(-1);
+
   std::size_t m = 0;
+  std::size_t first_k = 0;
+  std::size_t last_k = kAllRows;
   const float* a = nullptr;
   std::size_t lda = 0;
   const float* start = nullptr;  ///< bias [n] if start_stride = 0, else m x n; may be c

@@ -106,8 +106,7 @@ inline constexpr std::size_t kFloatsPerLine = 16;
 
 // The vector of a row of b that accumulator kIndex takes.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
-LOCKSTEP_INLINE auto b_vector(const float* b, std::ptrdiff_t panel_stride,
-                              std::size_t last_count) {
+LOCKSTEP_INLINE auto b_vector(const float* b, std::ptrdiff_t panel_stride, std::size_t last_count) {
   constexpr std::size_t kVector = kIndex % kVecs;
   return load_vector<InterfaceOf<S, L, kVecs, kIndex>,
                      (kRead == ReadB::masked && is_last(kVecs, kIndex))>(
@@ -209,10 +208,10 @@ inline constexpr std::size_t kMostVectors = kMostVectorsOf<S, 1>;
 // Rows that a single tile can take: twice as many where each is a single vector. (More rows than
 // that are still cut into usual tiles: 32x10x128 took a tenth longer in higher ones.)
 template <class S, std::size_t kVecs>
-inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2>   ? 1
-                                         : kVecs > S::kPanelVectors ? 2
-                                         : kVecs > 1                ? kTileRows
-                                                                    : 2 * kTileRows;
+inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
+                                         : kVecs > S::kPanelVectors   ? 2
+                                         : kVecs > 1                  ? kTileRows
+                                                                      : 2 * kTileRows;
 
 // Tiles that fetch are there for the usual heights only.
 constexpr bool is_usual_height(std::size_t height) {
@@ -230,7 +229,6 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
     gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
   }
 }
-
 
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
