@@ -322,5 +322,50 @@ TEST_CASE("gemm_accumulate_transposed rejects short rows and null, and does noth
   CHECK_THROWS_WITH(null(x, x, nullptr), ContainsSubstring("a matrix is null"));
 }
 
+// B is padded for the product that reads it in place.
+TEST_CASE("gemm_accumulate_transposed has the same bits with a packed B, on every backend") {
+  constexpr std::size_t kRows = 203;
+  constexpr std::size_t kColumns = 77;
+  constexpr std::size_t kPadded = 80;
+  constexpr std::size_t kDepth = 530;
+  const std::vector<float> a = normal_floats(kDepth * kRows, 1);
+  const std::vector<float> b = normal_floats(kDepth * kPadded, 2);
+  for (const BackendInfo& backend : runnable_infos()) {
+    const BackendScope scope(backend.name);
+    PackedMatrix packed(kDepth, kColumns);
+    packed.pack(Transpose::no, b.data(), kPadded);
+    for (const auto& [k, first, last] : std::vector<std::array<std::size_t, 3>>{
+             {kDepth, 0, kRows}, {512, 0, 1}, {513, 3, 9}, {1, 190, 203}, {0, 0, 5}, {7, 4, 4}}) {
+      CAPTURE(backend.name, k, first, last);
+      GuardedMatrix expected(kRows, kColumns, 4, 3);
+      expected.fill(normal_floats(kRows * kColumns, 3));
+      GuardedMatrix found = expected;
+      gemm_accumulate_transposed(kColumns, k, a.data(), kRows, b.data(), kPadded, expected.data(),
+                                 expected.stride(), first, last);
+      gemm_accumulate_transposed(k, a.data(), kRows, packed, found.data(), found.stride(), first,
+                                 last);
+      CHECK(same_bits(found.values(), expected.values()));
+      CHECK(found.guards_intact());
+    }
+  }
+}
+
+TEST_CASE("gemm_accumulate_transposed with a packed B names what does not fit") {
+  float x[64] = {};
+  PackedMatrix b(4, 3);
+  b.pack(Transpose::no, x, 3);
+  const auto call = [&](std::size_t k, const float* a, std::size_t lda, float* c, std::size_t ldc) {
+    gemm_accumulate_transposed(k, a, lda, b, c, ldc, 0, 2);
+  };
+  CHECK_NOTHROW(call(4, x, 2, x + 32, 3));
+  CHECK_NOTHROW(call(0, nullptr, 0, nullptr, 0));
+  CHECK_THROWS_WITH(call(5, x, 2, x + 32, 3), ContainsSubstring("rows"));
+  CHECK_THROWS_WITH(call(4, x, 1, x + 32, 3), ContainsSubstring("row stride"));
+  CHECK_THROWS_WITH(call(4, x, 2, x + 32, 2), ContainsSubstring("row stride"));
+  CHECK_THROWS_WITH(call(4, nullptr, 2, x + 32, 3), ContainsSubstring("null"));
+  CHECK_THROWS_WITH(call(4, x, 2, nullptr, 3), ContainsSubstring("null"));
+  CHECK_NOTHROW(gemm_accumulate_transposed(0, x, 0, PackedMatrix(), x, 0, 0, 2));
+}
+
 }  // namespace
 }  // namespace lockstep

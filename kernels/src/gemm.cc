@@ -14,10 +14,6 @@ namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
-// Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
-// a panel while all panels pass over them. A multiple of the tile's rows.
-constexpr std::size_t kRowBlock = 32 * kTileRows;
-
 // Columns of B that are packed before any is used: 256 bytes of each row, for which memory and its
 // pages are opened once. Where several row blocks use them, 2 MiB.
 constexpr std::size_t kColumnsTogether = 64;

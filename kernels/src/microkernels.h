@@ -103,6 +103,10 @@ constexpr std::size_t tile_height(std::size_t rows) {
 // number nor those of gemm.cc ever show in a result.
 inline constexpr std::size_t kDepthBlock = 512;
 
+// Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
+// a panel while all panels pass over them. A multiple of the tile's rows.
+inline constexpr std::size_t kRowBlock = 32 * kTileRows;
+
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
   const char* library;  // "highway", "xsimd", "reference"

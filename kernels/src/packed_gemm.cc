@@ -136,4 +136,41 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   }
 }
 
+void gemm_accumulate_transposed(std::size_t k, const float* a, std::size_t lda,
+                                const PackedMatrix& b, float* c, std::size_t ldc,
+                                std::size_t first_row, std::size_t last_row) {
+  constexpr const char* kName = "gemm_accumulate_transposed";
+  require(k <= b.k(), kName, "B has not so many rows");
+  if (b.n() == 0 || k == 0 || first_row >= last_row) return;
+  require(ldc >= b.n() && lda >= last_row, kName, "a row stride is shorter than a row");
+  require(a != nullptr && c != nullptr, kName, "a matrix is null");
+  const Backend& backend = b.storage_->backend;
+  note_backend(backend);
+  for (std::size_t row = first_row; row < last_row; row += kRowBlock) {
+    for (std::size_t column = 0; column < b.n(); column += backend.panel) {
+      float* block = c + row * ldc + column;
+      run_in_depth_blocks(backend, {.rows = std::min(kRowBlock, last_row - row),
+                                    .cols = std::min(backend.panel, b.n() - column),
+                                    .k = k,
+                                    .a = a + row,
+                                    .a_row_stride = 1,
+                                    .a_k_stride = static_cast<std::ptrdiff_t>(lda),
+                                    .b = b.storage_->panels.data() + column * b.k(),
+                                    .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                                    .b_panel_stride = 0,
+                                    .b_is_padded = true,
+                                    .next_b = nullptr,
+                                    .next_b_k_stride = 0,
+                                    .start = block,
+                                    .start_row_stride = static_cast<std::ptrdiff_t>(ldc),
+                                    .beta = 1.0f,
+                                    .c = block,
+                                    .c_row_stride = static_cast<std::ptrdiff_t>(ldc),
+                                    .epilogue = Epilogue::none,
+                                    .h = nullptr,
+                                    .h_row_stride = 0});
+    }
+  }
+}
+
 }  // namespace lockstep

@@ -24,6 +24,12 @@ std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
 // few enough that both factors are still in cache.
 std::size_t gradient_depth(const RnnShape& shape) { return shape.hidden <= 256 ? 128 : 512; }
+std::size_t delta_rows(const RnnShape& shape, std::size_t max_rows) {
+  return std::max(gradient_depth(shape), max_rows);
+}
+
+// Deltas of that many rows that do not stay in cache are packed for the product.
+bool packs_deltas(const RnnShape& shape) { return !stays_in_cache(shape); }
 
 // Sum of squares over eight partial sums, so that it vectorises and still has one order.
 double sum_of_squares(const float* x, std::size_t n) {
@@ -55,7 +61,9 @@ class TrainingStep::Group {
         delta_stride_(round_up(shape.hidden)),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
-        deltas_(std::max(gradient_depth(shape), max_rows) * delta_stride_),
+        deltas_(delta_rows(shape, max_rows) * delta_stride_),
+        packed_deltas_(packs_deltas(shape) ? PackedMatrix(delta_rows(shape, max_rows), shape.hidden)
+                                           : PackedMatrix()),
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
@@ -122,11 +130,12 @@ class TrainingStep::Group {
   // What the constructor takes, and the object itself.
   [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape, std::size_t max_rows,
                                              std::size_t max_steps, std::size_t window) {
-    const std::size_t delta_rows = 2 * max_rows + std::max(gradient_depth(shape), max_rows);
+    const std::size_t block = delta_rows(shape, max_rows);
     const std::size_t floats =
-        (delta_rows + 1 + shape.features + shape.hidden) * round_up(shape.hidden) +
+        (2 * max_rows + block + 1 + shape.features + shape.hidden) * round_up(shape.hidden) +
         (1 + shape.hidden) * round_up(shape.classes);
     return sizeof(Group) +
+           (packs_deltas(shape) ? PackedMatrix::bytes_for(block, shape.hidden) : 0) +
            ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
                                    max_steps > window) +
            floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
@@ -193,10 +202,18 @@ class TrainingStep::Group {
     const RnnShape& shape = forward_.shape;
     const RowSchedule& schedule = forward_.schedule;
     const Range rows = share(1 + shape.features + shape.hidden, team.index(), team.size());
-    gemm_accumulate_transposed(shape.hidden, schedule.offset(end) - schedule.offset(begin),
-                               forward_.rows_at(begin) + forward_.layout.one,
-                               forward_.layout.stride, deltas_.data(), delta_stride_,
-                               recurrent_gradient_.data(), delta_stride_, rows.begin, rows.end);
+    const std::size_t depth = schedule.offset(end) - schedule.offset(begin);
+    const float* z = forward_.rows_at(begin) + forward_.layout.one;
+    float* gradient = recurrent_gradient_.data();
+    if (packs_deltas(shape)) {
+      pack_share(packed_deltas_, Transpose::no, deltas_.data(), delta_stride_, team);
+      team.barrier();
+      gemm_accumulate_transposed(depth, z, forward_.layout.stride, packed_deltas_, gradient,
+                                 delta_stride_, rows.begin, rows.end);
+    } else {
+      gemm_accumulate_transposed(shape.hidden, depth, z, forward_.layout.stride, deltas_.data(),
+                                 delta_stride_, gradient, delta_stride_, rows.begin, rows.end);
+    }
   }
 
   void keep_first_deltas(std::size_t begin, const Team& team) {
@@ -215,6 +232,7 @@ class TrainingStep::Group {
   AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep
   AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
   AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
+  PackedMatrix packed_deltas_;         // the same, if packs_deltas
   AlignedVector<float> recurrent_gradient_;
   AlignedVector<float> output_gradient_;
   std::vector<int> labels_;

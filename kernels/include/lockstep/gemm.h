@@ -90,6 +90,9 @@ class LOCKSTEP_API PackedMatrix {
 
  private:
   friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, std::size_t, std::size_t);
+  friend void gemm_accumulate_transposed(std::size_t, const float*, std::size_t,
+                                         const PackedMatrix&, float*, std::size_t, std::size_t,
+                                         std::size_t);
   std::size_t k_ = 0;
   std::size_t n_ = 0;
   struct LOCKSTEP_HIDDEN Storage;
@@ -144,5 +147,11 @@ LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const
                                              std::size_t lda, const float* b, std::size_t ldb,
                                              float* c, std::size_t ldc, std::size_t first_row,
                                              std::size_t last_row);
+
+/// The same with the first `k` rows of a packed B of n columns, which pays where many rows of C
+/// share a B beyond the second-level cache. Throws as well if B has fewer rows than k.
+LOCKSTEP_API void gemm_accumulate_transposed(std::size_t k, const float* a, std::size_t lda,
+                                             const PackedMatrix& b, float* c, std::size_t ldc,
+                                             std::size_t first_row, std::size_t last_row);
 
 }  // namespace lockstep
