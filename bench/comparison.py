@@ -73,6 +73,10 @@ def ratio_interval(peer: Samples, ours: Samples) -> Optional[tuple[float, float]
     return min(ratio, ratios[rank]), max(ratio, ratios[-1 - rank])
 
 
+def relative_width(interval: tuple[float, float], ratio: float) -> float:
+    return (interval[1] - interval[0]) / ratio
+
+
 def spread(samples: Optional[Samples]) -> Optional[float]:
     """Half the interquartile range, or for few repetitions the whole range, over the median."""
     if samples is None or len(samples.seconds) < 2:
@@ -115,7 +119,7 @@ class Row:
             return width is None or width > NOISY_SPREAD
         if self.interval is None:
             return True
-        return self.interval[1] - self.interval[0] > NOISY_WIDTH * self.ratio
+        return relative_width(self.interval, self.ratio) > NOISY_WIDTH
 
 
 Contenders = dict[str, Samples]

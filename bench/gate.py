@@ -16,7 +16,7 @@ from typing import Iterator, Optional, Sequence
 
 from scipy.stats import mannwhitneyu
 
-from comparison import ratio_interval
+from comparison import ratio_interval, relative_width
 from gb_results import Samples
 from measurements import Measurement, Measurements
 
@@ -24,7 +24,7 @@ from measurements import Measurement, Measurements
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
         "default_threads": "number of threads", "caches": "caches"}
 EXACT_PAIRS = 10_000
-# Resolutions; an interval that is wider, as a share of the ratio, tells nothing.
+# Resolutions; an interval that is wider, as a share of the ratio, tells nothing of small differences.
 CHAOTIC = 3
 
 
@@ -99,13 +99,18 @@ def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
     return [m.seconds for m in base], [m.seconds for m in head], False
 
 
+def is_believable(ratio: float, interval: tuple[float, float], limits: Limits) -> bool:
+    """Where figures scatter widely, a significant one is to be believed only if all that the
+    interval leaves possible is a large difference."""
+    is_large = interval[0] > 1 + limits.resolution or interval[1] < 1 / (1 + limits.resolution)
+    return is_large or relative_width(interval, ratio) <= CHAOTIC * limits.resolution
+
+
 def judged(ratio: float, interval: Optional[tuple[float, float]], p: float,
            limits: Limits) -> Verdict:
     if interval is None:
         return Verdict.UNDECIDED
-    # Where figures scatter so widely, one that is significant is not to be believed either.
-    is_chaotic = interval[1] - interval[0] > CHAOTIC * limits.resolution * ratio
-    if p < limits.alpha and not is_chaotic:
+    if p < limits.alpha and is_believable(ratio, interval, limits):
         if ratio > 1 + limits.tolerance:
             return Verdict.SLOWER
         if ratio < 1 / (1 + limits.tolerance):
@@ -134,9 +139,10 @@ def compare(base: Measurements, head: Measurements, limits: Limits) -> list[Comp
 
 
 def is_narrow(comparison: Comparison, limits: Limits) -> bool:
-    """Looks at the width alone: to stop at a wanted result would make false ones likelier."""
-    interval = comparison.interval
-    return interval is not None and interval[1] - interval[0] <= limits.resolution
+    """Looks at the width alone: to stop at a wanted result would make false ones likelier. Relative
+    to the ratio, for so it is the same whichever side is the slower."""
+    return (comparison.interval is not None
+            and relative_width(comparison.interval, comparison.ratio) <= limits.resolution)
 
 
 def context_values(measurements: Measurements, key: str) -> list[str]:

@@ -131,9 +131,18 @@ class Verdicts(unittest.TestCase):
         self.assertIs(comparison.verdict, Verdict.SAME)
 
     def test_significant_but_chaotic(self) -> None:
-        comparison = one(side(a=noise(1, width=0.6)), side(a=noise(3, 3, width=0.6)))
+        comparison = one(side(a=noise(1, width=0.6)), side(a=noise(3, 1.3, width=0.6)))
         self.assertLess(comparison.p, LIMITS.alpha)
+        self.assertLess(comparison.interval[0], 1 + LIMITS.resolution)
         self.assertIs(comparison.verdict, Verdict.UNDECIDED)
+
+    def test_chaotic_but_certainly_large(self) -> None:
+        slower = one(side(a=noise(1, width=0.6)), side(a=noise(3, 3, width=0.6)))
+        low, high = slower.interval
+        self.assertGreater(high - low, 0.3 * slower.ratio)
+        self.assertIs(slower.verdict, Verdict.SLOWER)
+        faster = one(side(a=noise(3, 3, width=0.6)), side(a=noise(1, width=0.6)))
+        self.assertIs(faster.verdict, Verdict.FASTER)
 
     def test_faster(self) -> None:
         comparison = one(side(a=noise(1)), side(a=noise(3, 0.8)))
@@ -185,6 +194,13 @@ class Verdicts(unittest.TestCase):
         self.assertTrue(is_narrow(one(side(a=noise(1)), side(a=noise(3))), LIMITS))
         self.assertFalse(is_narrow(one(side(a=noise(1, width=1)), side(a=noise(3))), LIMITS))
         self.assertFalse(is_narrow(one(side(a=[1.0]), side(a=[1.0])), LIMITS))
+
+    def test_width_is_relative_to_the_ratio(self) -> None:
+        for base, head in [(1, 4), (4, 1)]:
+            found = one(side(a=noise(1, base, width=0.08)), side(a=noise(3, head, width=0.08)))
+            self.assertTrue(is_narrow(found, LIMITS), found.interval)
+        found = one(side(a=noise(1, 4, width=0.2)), side(a=noise(3, width=0.2)))
+        self.assertFalse(is_narrow(found, LIMITS), found.interval)
 
 
 class FakeRunner:
