@@ -170,10 +170,18 @@ def with_ratio(comparison: Comparison) -> str:
     return f"{comparison.name} ({comparison.ratio:.2f})"
 
 
+def single_processes(base: Measurements, head: Measurements) -> Iterator[str]:
+    for words, measurements in [("BASE", base), ("HEAD", head)]:
+        if measurements.processes == 1:
+            yield (f"{words} was measured by one process alone, whose repetitions share addresses "
+                   "and caches and say nothing of other processes")
+
+
 def obstacles(base: Measurements, head: Measurements,
               comparisons: Sequence[Comparison], limits: Limits) -> Iterator[str]:
     """Why this cannot be judged."""
     yield from context_differences(base, head)
+    yield from single_processes(base, head)
     if not comparisons:
         yield "BASE and HEAD have no benchmark in common"
     refused = [name for name in head.refused if name not in base.refused]
@@ -182,7 +190,7 @@ def obstacles(base: Measurements, head: Measurements,
     undecided = [c for c in comparisons if c.verdict is Verdict.UNDECIDED]
     if undecided:
         yield (f"of {len(undecided)} of {len(comparisons)} benchmarks the scatter, or a number of "
-               f"repetitions that is too small, leaves a slow-down of {limits.resolution:.0%} "
+               f"processes that is too small, leaves a slow-down of {limits.resolution:.0%} "
                f"possible: {listing([with_ratio(c) for c in undecided])}")
 
 

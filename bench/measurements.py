@@ -97,13 +97,10 @@ def add_process(measurements: Measurements, runs: list[dict]) -> None:
 
 
 def processes_of(runs: list[dict]) -> list[list[dict]]:
-    """Files of other programs do not tell processes apart: each repetition counts as one."""
+    """What a benchmark program itself has written is all of one process."""
     found: dict[str, list[dict]] = {}
-    seen: dict[str, int] = {}
     for run in runs:
-        name = run_name(run)
-        seen[name] = seen.get(name, 0) + 1
-        found.setdefault(str(run.get(PROCESS, seen[name])), []).append(run)
+        found.setdefault(str(run.get(PROCESS, "")), []).append(run)
     return list(found.values())
 
 

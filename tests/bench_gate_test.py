@@ -284,6 +284,10 @@ class Files(unittest.TestCase):
                  "cpu_time": value, "time_unit": "ms", "iterations": 1, "threads": 1, **more}
                 for value in values]
 
+    def by_process(self, name: str, values: Sequence[float]) -> list[dict]:
+        """One of each, as compare.py itself leaves them."""
+        return [{**run, "process": i} for i, run in enumerate(self.timed(name, values))]
+
     def test_one_process_is_one_value_the_fastest(self) -> None:
         calibrated = [{**run, "calibration_flops_per_second": 1e9, "process": i // 2}
                       for i, run in enumerate(self.timed("a", [5, 3, 4, 6]))]
@@ -318,18 +322,31 @@ class Files(unittest.TestCase):
         found = read_measurements(self.folder / "all.json")
         self.assertEqual([m.seconds for m in found.values["a"]], [1e-3, 3e-3])
 
+    def test_repetitions_of_one_process_are_no_samples(self) -> None:
+        fast = self.timed("a", noise(1, count=30))
+        slow = self.timed("a", noise(2, 2, count=30))
+        out = self.compare(self.write(fast, "base.json"), self.write(slow, "head.json"), expected=2)
+        for words in ["BASE", "HEAD"]:
+            self.assertIn(f"{words} was measured by one process alone", out)
+            self.assertIn(f"{words}: {self.folder / words.lower()}.json, measured 1 time", out)
+        many = self.write(self.by_process("a", noise(1, count=30)), "many.json")
+        out = self.compare(many, self.folder / "head.json", expected=2)
+        self.assertNotIn("BASE was measured by one", out)
+        self.compare(many, self.write(self.by_process("a", noise(2, 2, count=30)), "slow.json"),
+                     expected=1)
+
     def test_saved_results(self) -> None:
-        base = self.write(self.timed("a", noise(1)), "base.json")
-        out = self.compare(base, self.write(self.timed("a", noise(2)), "head.json"), expected=0)
+        base = self.write(self.by_process("a", noise(1)), "base.json")
+        out = self.compare(base, self.write(self.by_process("a", noise(2)), "head.json"), expected=0)
         self.assertIn("not measured alternately", out)
         self.assertIn("not calibrated", out)
-        out = self.compare(base, self.write(self.timed("a", noise(2, 1.2)), "slow.json"),
+        out = self.compare(base, self.write(self.by_process("a", noise(2, 1.2)), "slow.json"),
                            expected=1)
         self.assertTrue(out.startswith("Regression: 1 of 1 benchmarks"), out)
 
     def test_markdown(self) -> None:
-        base = self.write(self.timed("a|b", noise(1)), "base.json")
-        head = self.write(self.timed("a|b", noise(2, 1.2)), "head.json")
+        base = self.write(self.by_process("a|b", noise(1)), "base.json")
+        head = self.write(self.by_process("a|b", noise(2, 1.2)), "head.json")
         path = self.folder / "report.md"
         self.compare(base, head, "--markdown", path, expected=1)
         text = path.read_text()
@@ -339,14 +356,14 @@ class Files(unittest.TestCase):
         self.compare(base, head, "--markdown", self.folder, expected=2)
 
     def test_renamed_benchmarks_are_told(self) -> None:
-        base = self.write(self.timed("a", noise(1)) + self.timed("old", noise(1)), "base.json")
-        head = self.write(self.timed("a", noise(2)) + self.timed("new", noise(2)), "head.json")
+        base = self.write(self.by_process("a", noise(1)) + self.by_process("old", noise(1)), "base.json")
+        head = self.write(self.by_process("a", noise(2)) + self.by_process("new", noise(2)), "head.json")
         out = self.compare(base, head, expected=0)
         self.assertIn("1 benchmark only in BASE, not compared: old", out)
         self.assertIn("1 benchmark only in HEAD, not compared: new", out)
 
     def test_unusable_files(self) -> None:
-        good = self.write(self.timed("a", noise(1)), "good.json")
+        good = self.write(self.by_process("a", noise(1)), "good.json")
         for name, text in [("empty.json", ""), ("list.json", "[]"), ("text.json", "nothing"),
                            ("runs.json", '{"benchmarks": []}'),
                            ("odd.json", '{"benchmarks": [1, {"name": "a", "real_time": NaN}]}')]:
@@ -357,12 +374,12 @@ class Files(unittest.TestCase):
                 self.assertTrue(out.startswith("Could not judge: "), out)
 
     def test_unknown_names(self) -> None:
-        good = self.write(self.timed("a", noise(1)))
+        good = self.write(self.by_process("a", noise(1)))
         for name in ["no-such-revision", "--", "-x", str(self.folder), ""]:
             self.compare(good, "--repository", ROOT, "--", name, expected=2)
 
     def test_arguments(self) -> None:
-        good = self.write(self.timed("a", noise(1)))
+        good = self.write(self.by_process("a", noise(1)))
         for argument in ["--tolerance=much", "--tolerance=-1", "--processes=0", "--budget=soon"]:
             self.compare(good, good, argument, expected=2)
         self.compare(good, good, "--tolerance=5%", "--resolution", "20", expected=0)
