@@ -37,7 +37,7 @@ except (Unusable, ImportError) as missing:
 from alternation import Effort, Runner, alternate  # noqa: E402
 from gb_results import UnusableInput  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
-from sides import Builder, Program, Saved, Side, resolve  # noqa: E402
+from sides import Builder, Saved, Side, resolve  # noqa: E402
 from tables import Column, markdown_table, plural, text_table, time_figure  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,7 +123,11 @@ def new_folder(folder: Path) -> None:
 
 
 def runner_of(side: Side, stem: Path, arguments: Sequence[str]) -> Optional[Runner]:
-    return Runner(side.label, side.path, arguments, stem) if isinstance(side, Program) else None
+    if isinstance(side, Saved):
+        return None
+    runner = Runner(side.label, side.path, arguments, stem)
+    runner.measurements.built_here = side.built_here
+    return runner
 
 
 def merged(runner: Optional[Runner], path: Path) -> None:

@@ -23,6 +23,8 @@ from measurements import Measurement, Measurements
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
         "default_threads": "number of threads", "caches": "caches"}
+# Of revisions that were built here these are part of the change, of all else another measurement.
+SAME_BUILD = {"compiler": "compiler", "flags": "compiler flags"}
 EXACT_PAIRS = 10_000
 # Resolutions; an interval that is wider, as a share of the ratio, tells nothing of small differences.
 CHAOTIC = 3
@@ -153,10 +155,11 @@ def context_values(measurements: Measurements, key: str) -> list[str]:
 
 
 def context_differences(base: Measurements, head: Measurements) -> Iterator[str]:
-    for key, words in SAME.items():
+    keys = SAME if base.built_here and head.built_here else {**SAME, **SAME_BUILD}
+    for key, words in keys.items():
         b, h = context_values(base, key), context_values(head, key)
         if b and h and set(b) != set(h):
-            yield f"the {words} differs ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
+            yield f"not the same {words} ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
 
 
 # The verdict, each in a sentence.

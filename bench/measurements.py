@@ -40,6 +40,7 @@ class Measurements:
     contexts: list[dict] = field(default_factory=list)
     values: dict[str, list[Measurement]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    built_here: bool = False  # from a revision, by what builds the other side too
 
     @property
     def processes(self) -> int:

@@ -170,14 +170,24 @@ class Verdicts(unittest.TestCase):
         self.assertIn("no benchmark in common", sentence)
 
     def test_other_machine(self) -> None:
-        for key in ["cpu", "isa", "num_cpus", "default_threads", "caches"]:
+        for key, words in [("cpu", "CPU"), ("isa", "ISA"), ("num_cpus", "number of CPUs"),
+                           ("default_threads", "number of threads"), ("caches", "caches"),
+                           ("compiler", "compiler"), ("flags", "compiler flags")]:
             base, head = side({key: "x"}, a=noise(1)), side({key: "y"}, a=noise(2, 2))
             found, sentence = status(base, head)
             self.assertIs(found, Status.NOT_JUDGED, key)
-            self.assertIn("differs (x at BASE, y at HEAD)", sentence)
+            self.assertIn(f"not the same {words} (x at BASE, y at HEAD)", sentence)
         # What one side does not say is no difference, nor is white space.
         self.assertEqual(list(context_differences(side({"cpu": "x  y"}), side({"cpu": "x y"}))), [])
         self.assertEqual(list(context_differences(side({"cpu": "x"}), side({}))), [])
+
+    def test_flags_are_part_of_what_a_revision_changes(self) -> None:
+        sides = side({"flags": "-O3"}, a=noise(1)), side({"flags": "-O1"}, a=noise(2, 2))
+        for measurements in sides:
+            measurements.built_here = True
+        self.assertIs(status(*sides)[0], Status.REGRESSION)
+        sides[0].built_here = False  # saved, or a build folder
+        self.assertIs(status(*sides)[0], Status.NOT_JUDGED)
 
     def test_refused_by_head(self) -> None:
         head = side(a=noise(2))
