@@ -82,7 +82,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     parser.add_argument("--processes", type=positive, default=Limits.least, metavar="N",
                         help="of each side, at least (9, and more for many benchmarks)")
     parser.add_argument("--budget", type=positive, default=900, metavar="SECONDS",
-                        help="time for measuring (900)")
+                        help="after which no round begins beyond the least (900)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the report as Markdown too")
     parser.add_argument("--results", type=Path, metavar="FOLDER",
                         help="for base.json and head.json (build/compare/results)")
