@@ -26,7 +26,7 @@ SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
 # Of revisions that were built here these are part of the change, of all else another measurement.
 SAME_BUILD = {"compiler": "compiler", "flags": "compiler flags"}
 EXACT_PAIRS = 10_000
-# Resolutions; an interval that is wider, as a share of the ratio, tells nothing of small differences.
+# Resolutions; where an interval is wider, as a share of the ratio, small differences are chance.
 CHAOTIC = 3
 
 

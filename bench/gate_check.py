@@ -183,7 +183,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--program", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, default=150, help="to measure (150)")
-    parser.add_argument("--load", action="store_true", help="under background load")
+    parser.add_argument("--load", action="store_true",
+                        help="under background load; taskset keeps it on the core that is measured")
     return parser.parse_args()
 
 

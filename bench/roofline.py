@@ -127,7 +127,8 @@ def roofline(pool: Pool, report: Report, threads: int) -> Optional[Chart]:
         return None
     roof = roof_of(pool, threads)
     title = f"Roofline, {plural(threads, 'thread')}"
-    about = ("Bytes are those of the operands, each counted once. " + (
+    about = ("What counts FLOP and bytes both, which of Lockstep's kernels the products alone do. "
+             "Bytes are those of the operands, each counted once. " + (
         "The roof is what this machine did in the same run." if roof.peak or roof.bandwidths else
         "The file holds no measurement of the machine's own limits, so there is no roof."))
     return Chart(title, about, draw_roofline(points, roof, title),

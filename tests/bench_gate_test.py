@@ -347,7 +347,8 @@ class Files(unittest.TestCase):
 
     def test_saved_results(self) -> None:
         base = self.write(self.by_process("a", noise(1)), "base.json")
-        out = self.compare(base, self.write(self.by_process("a", noise(2)), "head.json"), expected=0)
+        head = self.write(self.by_process("a", noise(2)), "head.json")
+        out = self.compare(base, head, expected=0)
         self.assertIn("not measured alternately", out)
         self.assertIn("not calibrated", out)
         out = self.compare(base, self.write(self.by_process("a", noise(2, 1.2)), "slow.json"),
@@ -366,8 +367,10 @@ class Files(unittest.TestCase):
         self.compare(base, head, "--markdown", self.folder, expected=2)
 
     def test_renamed_benchmarks_are_told(self) -> None:
-        base = self.write(self.by_process("a", noise(1)) + self.by_process("old", noise(1)), "base.json")
-        head = self.write(self.by_process("a", noise(2)) + self.by_process("new", noise(2)), "head.json")
+        base = self.write([run for benchmark in ["a", "old"]
+                           for run in self.by_process(benchmark, noise(1))], "base.json")
+        head = self.write([run for benchmark in ["a", "new"]
+                           for run in self.by_process(benchmark, noise(2))], "head.json")
         out = self.compare(base, head, expected=0)
         self.assertIn("1 benchmark only in BASE, not compared: old", out)
         self.assertIn("1 benchmark only in HEAD, not compared: new", out)
