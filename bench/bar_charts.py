@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Callable, Iterator, Optional, Sequence
 
-from charts import (
-    Chart, family_of, foreign_runs, geometric_mean, label_of, number, put_legend, ratio_axis,
-    rows_figure)
+from charts import Chart, family_of, label_of, number, put_legend, ratio_axis, rows_figure
 from comparison import Index, Row
-from gb_results import Pool, Samples
+from gb_results import Samples
 from sections import Report, Section
 from svg import CARD, INK, MARKERS, SERIES, tip, to_svg
 from tables import Column, time_figure
@@ -147,9 +146,9 @@ def overview(report: Report) -> Optional[Chart]:
 
 # Other projects' benchmarks.
 
-def foreign(pool: Pool, report: Report) -> Iterator[Chart]:
+def foreign(report: Report) -> Iterator[Chart]:
     families: dict[str, list[tuple[str, Samples]]] = {}
-    for name, samples in foreign_runs(pool, report):
+    for name, samples in report.foreign.items():
         families.setdefault(family_of(name), []).append((name, samples))
     for family, runs in families.items():
         figure, axes = rows_figure([name for name, _ in runs])

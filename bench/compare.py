@@ -38,7 +38,8 @@ from alternation import Effort, Runner, alternate  # noqa: E402
 from gb_results import UnusableInput  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
 from sides import Builder, Saved, Side, resolve  # noqa: E402
-from tables import Column, markdown_table, plural, text_table, time_figure  # noqa: E402
+from tables import (  # noqa: E402
+    Column, interval_text, listing, markdown_table, plural, text_table, time_figure)
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_PROGRAM = Path("bench/lockstep_bench")
@@ -167,21 +168,17 @@ def warnings(sides: Sequence[Side], found: Sequence[Measurements],
                          (set(found[1].values) - set(found[0].values), "HEAD")]:
         if names:
             yield (f"{plural(len(names), 'benchmark')} only in {words}, not compared: "
-                   + ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else ""))
+                   + listing(sorted(names)))
 
 
 # The report.
 
 def columns_of(comparisons: Sequence[Comparison]) -> list[Column]:
-    def interval(comparison: Comparison) -> str:
-        found = comparison.interval
-        return f"{found[0]:.3f}..{found[1]:.3f}" if found else "-"
-
     return [Column("benchmark", [c.name for c in comparisons], right=False),
             Column("base", [" ".join(time_figure(c.base_seconds)) for c in comparisons]),
             Column("head", [" ".join(time_figure(c.head_seconds)) for c in comparisons]),
             Column("ratio", [f"{c.ratio:.3f}" for c in comparisons]),
-            Column("interval", [interval(c) for c in comparisons]),
+            Column("interval", [interval_text(c.interval, 3) for c in comparisons]),
             Column("p", [f"{c.p:.2g}" for c in comparisons]),
             Column("", [c.verdict.value for c in comparisons], right=False)]
 

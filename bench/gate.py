@@ -7,7 +7,6 @@ number of benchmarks. Nothing is assumed of the distributions.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from typing import Iterator, Optional, Sequence
 from scipy.stats import mannwhitneyu
 
 from comparison import ratio_interval, relative_width
-from gb_results import Samples
+from gb_results import Samples, context_values
 from measurements import Measurement, Measurements
+from tables import listing
 
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
@@ -147,27 +147,15 @@ def is_narrow(comparison: Comparison, limits: Limits) -> bool:
             and relative_width(comparison.interval, comparison.ratio) <= limits.resolution)
 
 
-def context_values(measurements: Measurements, key: str) -> list[str]:
-    found = (context[key] for context in measurements.contexts if key in context)
-    return list(dict.fromkeys(
-        " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
-        for value in found))
-
-
 def context_differences(base: Measurements, head: Measurements) -> Iterator[str]:
     keys = SAME if base.built_here and head.built_here else {**SAME, **SAME_BUILD}
     for key, words in keys.items():
-        b, h = context_values(base, key), context_values(head, key)
+        b, h = context_values(base.contexts, key), context_values(head.contexts, key)
         if b and h and set(b) != set(h):
             yield f"not the same {words} ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
 
 
 # The verdict, each in a sentence.
-
-def listing(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
 
 def with_ratio(comparison: Comparison) -> str:
     return f"{comparison.name} ({comparison.ratio:.2f})"

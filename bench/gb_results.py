@@ -8,7 +8,7 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, Optional
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
@@ -61,6 +61,18 @@ class Name:
         return math.prod(map(int, self.shape.split("x")))
 
 
+def context_value(context: dict, key: str) -> str:
+    """As text, in which white space does not count; empty if the file says nothing."""
+    value = context.get(key, "")
+    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+
+
+def context_values(contexts: Iterable[dict], key: str) -> list[str]:
+    """What the files say about this, each answer once."""
+    values = (context_value(context, key) for context in contexts)
+    return list(dict.fromkeys(filter(None, values)))
+
+
 @dataclass
 class Samples:
     """The repetitions of one run: seconds per iteration, and what was counted."""
@@ -94,9 +106,7 @@ class Pool:
                 yield name, samples
 
     def in_contexts(self, key: str) -> list[str]:
-        """What the files say about this, each answer once."""
-        values = (context.get(key) for _, context in self.contexts)
-        return list(dict.fromkeys(" ".join(str(value).split()) for value in values if value))
+        return context_values((context for _, context in self.contexts), key)
 
     @property
     def default_backend(self) -> Optional[str]:
@@ -210,8 +220,8 @@ def context_warnings(pool: Pool) -> Iterator[str]:
     for key in ["cpu", "isa"]:
         values: dict[str, str] = {}
         for path, context in pool.contexts:
-            if key in context:
-                values.setdefault(" ".join(str(context[key]).split()), path)
+            if context_value(context, key):
+                values.setdefault(context_value(context, key), path)
         if len(values) > 1:
             listed = ", ".join(f"{value} ({path})" for value, path in values.items())
             yield f"the files differ in {key}, so their figures do not compare: {listed}"

@@ -7,8 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from charts import (
-    WIDTH, Chart, family_of, foreign_runs, label_of, number, put_legend, shortened)
+from charts import WIDTH, Chart, family_of, label_of, number, put_legend, shortened
 from comparison import kernel_rank
 from gb_results import Pool, Samples
 from sections import Report, working_set
@@ -121,7 +120,7 @@ def roofline_columns(points: Sequence[Point], roof: Roof) -> list[Column]:
 def roofline(pool: Pool, report: Report, threads: int) -> Optional[Chart]:
     runs = list(our_runs(report, threads))
     if not runs and threads == 1:
-        runs = [(family_of(name), name, s) for name, s in foreign_runs(pool, report)]
+        runs = [(family_of(name), name, s) for name, s in report.foreign.items()]
     points = list(points_of(runs))
     if not points:
         return None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
+from statistics import geometric_mean
 from typing import Optional, Sequence
 
-from charts import (
-    WIDTH, Chart, family_of, foreign_runs, geometric_mean, label_of, put_legend, ratio_axis,
-    shortened)
+from charts import WIDTH, Chart, family_of, label_of, put_legend, ratio_axis, shortened
 from comparison import kernel_rank
 from gb_results import Name, Pool
 from sections import Report
@@ -23,14 +22,14 @@ Times = dict[tuple[str, str], dict[int, float]]
 FOREIGN_THREADS = re.compile(r"/threads:(\d+)")
 
 
-def times_by_threads(pool: Pool, report: Report) -> Times:
+def times_by_threads(report: Report) -> Times:
     times: Times = {}
     for section in report.sections:
         for row in section.rows:
             if row.ours:
                 found = times.setdefault((row.name.kernel, label_of(row)), {})
                 found.setdefault(row.name.threads, row.ours.median)
-    for name, samples in foreign_runs(pool, report):
+    for name, samples in report.foreign.items():
         match = FOREIGN_THREADS.search(name)
         if match:
             bare = FOREIGN_THREADS.sub("", name)
@@ -39,8 +38,8 @@ def times_by_threads(pool: Pool, report: Report) -> Times:
     return {key: found for key, found in times.items() if 1 in found and len(found) > 1}
 
 
-def scaling(pool: Pool, report: Report) -> Optional[Chart]:
-    times = times_by_threads(pool, report)
+def scaling(report: Report) -> Optional[Chart]:
+    times = times_by_threads(report)
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
@@ -96,11 +95,10 @@ def shown_names(report: Report, pool: Pool) -> list[str]:
     """Ours, the machine's own and foreign ones: peers have no history here."""
     shown = {(row.name.kernel, row.name.threads, row.name.case, row.backend)
              for section in report.sections for row in section.rows}
-    foreign = {name for name, _ in foreign_runs(pool, report)}
     found = []
     for text in pool.runs:
         name = Name.parse(text)
-        if text in foreign or name and (
+        if text in report.foreign or name and (
                 (name.kernel, name.threads, name.case, name.contender) in shown
                 or name.kernel == "machine" and name.contender.startswith("fma")):
             found.append(text)

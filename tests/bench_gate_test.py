@@ -367,13 +367,16 @@ class Files(unittest.TestCase):
         self.compare(base, head, "--markdown", self.folder, expected=2)
 
     def test_renamed_benchmarks_are_told(self) -> None:
-        base = self.write([run for benchmark in ["a", "old"]
-                           for run in self.by_process(benchmark, noise(1))], "base.json")
-        head = self.write([run for benchmark in ["a", "new"]
-                           for run in self.by_process(benchmark, noise(2))], "head.json")
+        def write(names: Sequence[str], file: str) -> Path:
+            return self.write([run for i, name in enumerate(names)
+                               for run in self.by_process(name, noise(i))], file)
+
+        base = write(["a", "old"], "base.json")
+        head = write(["a", *(f"new{i}" for i in range(7))], "head.json")
         out = self.compare(base, head, expected=0)
         self.assertIn("1 benchmark only in BASE, not compared: old", out)
-        self.assertIn("1 benchmark only in HEAD, not compared: new", out)
+        self.assertIn("7 benchmarks only in HEAD, not compared: new0, new1, new2, new3, new4 and 2 "
+                      "more", out)
 
     def test_unusable_files(self) -> None:
         good = self.write(self.by_process("a", noise(1)), "good.json")

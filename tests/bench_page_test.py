@@ -17,7 +17,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional
 from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
