@@ -9,7 +9,7 @@ from typing import Optional, Sequence
 
 from charts import WIDTH, Chart, family_of, label_of, put_legend, ratio_axis, shortened
 from comparison import kernel_rank
-from gb_results import Name, Pool
+from gb_results import Name, Pool, context_warnings
 from sections import Report
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
 from tables import Column, plural, time_figure
@@ -142,6 +142,9 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     columns = [Column("name", list(times), right=False),
                *(Column(date, [" ".join(time_figure(values[i])) if values[i] else "-"
                                for values in times.values()]) for i, date in enumerate(dates))]
+    everywhere = Pool(contexts=[context for pool in pools for context in pool.contexts])
+    differences = "".join(f" Warning: {text}." for text in context_warnings(everywhere))
     return Chart("History", "Time over that of the present, geometric means; less is faster. "
-                 "Points of time on shared machines differ by factors for the machine alone.",
+                 "Points of time on shared machines differ by factors for the machine alone."
+                 + differences,
                  to_svg(figure, "History: time over that of the present"), columns)

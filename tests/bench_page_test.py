@@ -170,6 +170,11 @@ class OfOurs(PageTest):
         self.assertIn("2025-12-01 00:00", page.cells)
         self.assertIn("6.42 ms", page.cells)
 
+    def test_history_of_another_machine(self) -> None:
+        older = self.write(whole_suite(), "older.json", cpu="another")
+        html = self.html(self.write(whole_suite()), "--history", older)
+        self.assertIn("the files differ in cpu, so their figures do not compare: another", html)
+
     def test_names_are_escaped(self) -> None:
         name = "BM<script>&\"'$x^2$ \u6f22--"
         html = self.html(self.write(runs(name, 1)), "--title", "<b>")
