@@ -160,8 +160,8 @@ def measure(sides: Sequence[Side], options: argparse.Namespace, limits: Limits,
 def warnings(sides: Sequence[Side], found: Sequence[Measurements],
              comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(isinstance(side, Saved) for side in sides):
-        yield ("BASE and HEAD were not measured alternately: whatever changed in the machine in "
-               "between, beyond its clock, shows as a difference")
+        yield ("nothing tells that BASE and HEAD were measured alternately: whatever changed in "
+               "the machine in between, beyond its clock, shows as a difference")
     if comparisons and not all(c.calibrated for c in comparisons):
         yield "the times are not calibrated, so a slowed machine shows as a slower program"
     for names, words in [(set(found[0].values) - set(found[1].values), "BASE"),
@@ -183,9 +183,10 @@ def columns_of(comparisons: Sequence[Comparison]) -> list[Column]:
             Column("", [c.verdict.value for c in comparisons], right=False)]
 
 
-LEGEND = ("ratio: HEAD over BASE, medians over processes, in time that the machine's own speed "
-          "around each timing is divided out of; above 1, HEAD is slower. interval: 95 %. p: Mann "
-          "and Whitney, two-sided, after Holm.")
+LEGEND = ("base, head: medians over processes of the time as it was taken. ratio: HEAD over BASE, "
+          "of medians; above 1, HEAD is slower. Where all processes are calibrated it is one of "
+          "time that the machine's own speed around each timing is divided out of. interval: 95 %. "
+          "p: Mann and Whitney, two-sided, after Holm.")
 
 
 def report(sentence: str, notes: Sequence[str], comparisons: Sequence[Comparison],

@@ -177,7 +177,8 @@ def obstacles(base: Measurements, head: Measurements,
         yield "BASE and HEAD have no benchmark in common"
     refused = [name for name in head.refused if name not in base.refused]
     if refused:
-        yield f"HEAD refused to time what BASE timed: {listing(refused)}"
+        reasons = [f"{name} ({head.refused[name]})" for name in refused]
+        yield f"HEAD refused to time what BASE did not refuse: {listing(reasons)}"
     undecided = [c for c in comparisons if c.verdict is Verdict.UNDECIDED]
     if undecided:
         yield (f"of {len(undecided)} of {len(comparisons)} benchmarks the scatter, or a number of "

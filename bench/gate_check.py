@@ -30,8 +30,9 @@ from programs import Unusable, need_module, say  # noqa: E402
 
 try:
     need_module("scipy", "python3-scipy")
-except Unusable as problem:
-    sys.exit(f"bench: {problem}")
+except Unusable as missing:
+    say(str(missing))
+    sys.exit(2)
 
 from alternation import Runner  # noqa: E402
 from gate import Limits, Status, Verdict, compare, needed_processes, verdict  # noqa: E402

@@ -196,7 +196,7 @@ class Verdicts(unittest.TestCase):
         head.refused["b"] = "wrong"
         found, sentence = status(side(a=noise(1), b=noise(3)), head)
         self.assertIs(found, Status.NOT_JUDGED)
-        self.assertIn("refused to time what BASE timed: b", sentence)
+        self.assertIn("HEAD refused to time what BASE did not refuse: b (wrong)", sentence)
 
     def test_stops_by_width_alone(self) -> None:
         # Also where HEAD is clearly slower.
@@ -353,7 +353,7 @@ class Files(unittest.TestCase):
         base = self.write(self.by_process("a", noise(1)), "base.json")
         head = self.write(self.by_process("a", noise(2)), "head.json")
         out = self.compare(base, head, expected=0)
-        self.assertIn("not measured alternately", out)
+        self.assertIn("nothing tells that BASE and HEAD were measured alternately", out)
         self.assertIn("not calibrated", out)
         out = self.compare(base, self.write(self.by_process("a", noise(2, 1.2)), "slow.json"),
                            expected=1)
