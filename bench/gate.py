@@ -155,6 +155,14 @@ def context_differences(base: Measurements, head: Measurements) -> Iterator[str]
             yield f"not the same {words} ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
 
 
+def differences(base: Measurements, head: Measurements) -> Iterator[str]:
+    """Beside the programs, which forbid a verdict."""
+    yield from context_differences(base, head)
+    if base.repetitions != head.repetitions and base.values and head.values:
+        yield (f"not the same number of repetitions, of which the fastest counts "
+               f"({base.repetitions} at BASE, {head.repetitions} at HEAD)")
+
+
 # The verdict, each in a sentence.
 
 def with_ratio(comparison: Comparison) -> str:
@@ -171,7 +179,7 @@ def single_processes(base: Measurements, head: Measurements) -> Iterator[str]:
 def obstacles(base: Measurements, head: Measurements,
               comparisons: Sequence[Comparison], limits: Limits) -> Iterator[str]:
     """Why this cannot be judged."""
-    yield from context_differences(base, head)
+    yield from differences(base, head)
     yield from single_processes(base, head)
     if not comparisons:
         yield "BASE and HEAD have no benchmark in common"
@@ -190,7 +198,7 @@ def verdict(base: Measurements, head: Measurements, comparisons: Sequence[Compar
             limits: Limits) -> tuple[Status, str]:
     reasons = list(obstacles(base, head, comparisons, limits))
     slower = [c for c in comparisons if c.verdict is Verdict.SLOWER]
-    differs = any(context_differences(base, head))
+    differs = any(differences(base, head))
     count = len(comparisons)
     if slower and not differs:
         by_size = sorted(slower, key=lambda c: -c.ratio)

@@ -31,6 +31,7 @@ class Measurement:
     # What its speed was taken from: the program's calibration around the timing, or a case of its
     # own. The two do not compare.
     source: str = ""
+    repetitions: int = 1  # of which the fastest counts
 
 
 @dataclass
@@ -45,6 +46,11 @@ class Measurements:
     @property
     def processes(self) -> int:
         return max(map(len, self.values.values()), default=0)
+
+    @property
+    def repetitions(self) -> int:
+        """Of a process; one that was refused is missing in some."""
+        return max((m.repetitions for values in self.values.values() for m in values), default=0)
 
 
 def machine_speeds(runs: Iterable[dict]) -> dict[int, float]:
@@ -72,7 +78,8 @@ def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measureme
 
     best = min(runs, key=seconds)
     speed, source = machine_speed(best, speeds)
-    return Measurement(seconds(best), seconds(best) * speed if speed else None, source)
+    work = seconds(best) * speed if speed else None
+    return Measurement(seconds(best), work, source, len(runs))
 
 
 def has_time(run: dict) -> bool:

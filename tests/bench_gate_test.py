@@ -191,6 +191,13 @@ class Verdicts(unittest.TestCase):
         sides[0].built_here = False  # saved, or a build folder
         self.assertIs(status(*sides)[0], Status.NOT_JUDGED)
 
+    def test_fastest_of_more_repetitions(self) -> None:
+        base, head = ({"a": [Measurement(v, v, repetitions=count) for v in noise(seed, speed)]}
+                      for count, seed, speed in [(20, 1, 1), (5, 2, 1.2)])
+        found, sentence = status(Measurements([{}], base), Measurements([{}], head))
+        self.assertIs(found, Status.NOT_JUDGED)
+        self.assertIn("repetitions, of which the fastest counts (20 at BASE, 5 at HEAD)", sentence)
+
     def test_refused_by_head(self) -> None:
         head = side(a=noise(2))
         head.refused["b"] = "wrong"
@@ -307,6 +314,7 @@ class Files(unittest.TestCase):
                       for i, run in enumerate(self.timed("a", [5, 3, 4, 6]))]
         found = read_measurements(self.write(calibrated))
         self.assertEqual([m.seconds for m in found.values["a"]], [3e-3, 4e-3])
+        self.assertEqual((found.processes, found.repetitions), (2, 2))
         self.assertEqual([m.work for m in found.values["a"]], [3e6, 4e6])
 
     def test_calibrations_of_two_kinds_do_not_compare(self) -> None:
