@@ -35,7 +35,6 @@ except (Unusable, ImportError) as missing:
     sys.exit(2)
 
 from alternation import Effort, Runner, alternate  # noqa: E402
-from gb_results import UnusableInput  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
 from sides import Builder, Saved, Side, resolve  # noqa: E402
 from tables import (  # noqa: E402
@@ -237,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(arguments)
-    except (Unusable, UnusableInput) as problem:
+    except Unusable as problem:
         print(f"Could not judge: {problem}.")
         return Status.NOT_JUDGED.value
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional
 
-from gb_results import Name, Samples
+from gb_results import Name, Pool, Samples
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
                 "log_softmax", "loss", "pack", "pack_tn", "rnn_forward", "rnn_backward",
@@ -155,6 +155,11 @@ class Index:
             for peer, samples in self.contenders(plain, threads, case, ours=False).items():
                 peers[f"{peer} ({plain})"] = samples
         return peers
+
+
+def kernels_index(pool: Pool) -> Index:
+    """Of all runs but those that measure the machine."""
+    return Index((name, samples) for name, samples in pool.named() if name.kernel != "machine")
 
 
 def work_of(shape: str) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Iterator, Optional
 
+from programs import Unusable
+
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
             "of_peak"]
@@ -22,10 +24,6 @@ LIBRARY_SUFFIX = re.compile(
 NAME = re.compile(
     r"(?P<kernel>[a-z]\w*)/(?P<contender>[A-Za-z]\w*(?:/[A-Za-z]\w*)?)/"
     r"(?P<shape>[^/\s:]+)/(?P<threads>[1-9]\d*)(?P<cold>/cold)?")
-
-
-class UnusableInput(Exception):
-    """One sentence for the user; exit status 2."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +116,16 @@ def read_json(path: str) -> dict:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UnusableInput(f"cannot read {path}: {reason}") from error
+        raise Unusable(f"cannot read {path}: {reason}") from error
     if not text.strip():
-        raise UnusableInput(f"{path} is empty; expected Google Benchmark's JSON (did the filter "
-                            "match no benchmark?)")
+        raise Unusable(f"{path} is empty; expected Google Benchmark's JSON (did the filter "
+                       "match no benchmark?)")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnusableInput(f"{path} is not JSON: {error}") from error
+        raise Unusable(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
-        raise UnusableInput(f'{path} is not Google Benchmark\'s JSON: it has no list "benchmarks"')
+        raise Unusable(f'{path} is not Google Benchmark\'s JSON: it has no list "benchmarks"')
     return content
 
 

@@ -113,7 +113,7 @@ def processes_of(runs: list[dict]) -> list[list[dict]]:
 
 
 def read_measurements(path: Path) -> Measurements:
-    """Raises UnusableInput."""
+    """Raises Unusable."""
     content = read_json(str(path))
     context = content.get("context")
     measurements = Measurements([context if isinstance(context, dict) else {}])

@@ -12,8 +12,9 @@ from typing import Iterable, Iterator, Optional, Sequence
 
 from bar_charts import bars, foreign, overview
 from charts import Chart
-from comparison import Index
-from gb_results import Pool, UnusableInput
+from comparison import kernels_index
+from gb_results import Pool
+from programs import Unusable
 from roofline import roofline
 from sections import Report, Section
 from svg import css_variables, standing_alone
@@ -137,7 +138,7 @@ def has_several_backends(section: Section) -> bool:
 
 
 def add_kernels(sections: Sections, pool: Pool, report: Report) -> None:
-    index = Index((name, s) for name, s in pool.named() if name.kernel != "machine")
+    index = kernels_index(pool)
     for section in report.sections:
         chart = bars(index, section, has_several_backends(section))
         sections.add(section.title, drawing(chart)
@@ -183,5 +184,5 @@ def overview_svg(pool: Pool, report: Report) -> str:
         (chart for chart in pictures(pool, report, []) if chart), None) or next(
         foreign(report), None)
     if chart is None:
-        raise UnusableInput("there is nothing to draw in an SVG")
+        raise Unusable("there is nothing to draw in an SVG")
     return standing_alone(chart.svg)

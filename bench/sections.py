@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Optional, Sequence
 
 from comparison import (
-    CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Index, Row, build_rows, spread,
-    work_of)
+    CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Row, build_rows, kernels_index,
+    spread, work_of)
 from gb_results import Name, Pool, Samples, context_warnings
 from tables import (
     Column, figure_column, interval_text, percent, plural, significant, time_figure)
@@ -242,7 +242,7 @@ class Report:
 
 def comparisons(pool: Pool, pattern: re.Pattern[str], all_backends: bool) -> Iterator[Section]:
     """One for each kernel and number of threads."""
-    index = Index((name, s) for name, s in pool.named() if name.kernel != "machine")
+    index = kernels_index(pool)
     for kernel, threads in index.groups():
         if pattern.search(kernel):
             rows = list(build_rows(index, kernel, threads, pool.default_backend, all_backends))

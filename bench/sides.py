@@ -146,8 +146,8 @@ class Builder:
 
 
 def resolve(text: str, builder: Builder) -> Side:
-    """A file is a saved one, a folder with the program a build, anything else a revision. Raises
-    Unusable or UnusableInput."""
+    """A file is a saved one, a folder with the program a build, anything else a revision; raises
+    Unusable where it is none of these."""
     path = Path(text)
     if path.is_file():
         return Saved(text, read_measurements(path))
