@@ -17,8 +17,8 @@ from tables import Column, plural, time_figure
 
 # Thread scaling.
 
-# Kernel, shape: threads to seconds.
-Times = dict[tuple[str, str], dict[int, float]]
+# Kernel, shape, backend (of foreign ones none): threads to seconds.
+Times = dict[tuple[str, str, str], dict[int, float]]
 FOREIGN_THREADS = re.compile(r"/threads:(\d+)")
 
 
@@ -27,13 +27,13 @@ def times_by_threads(report: Report) -> Times:
     for section in report.sections:
         for row in section.rows:
             if row.ours:
-                found = times.setdefault((row.name.kernel, label_of(row)), {})
-                found.setdefault(row.name.threads, row.ours.median)
+                found = times.setdefault((row.name.kernel, label_of(row), row.backend), {})
+                found[row.name.threads] = row.ours.median
     for name, samples in report.foreign.items():
         match = FOREIGN_THREADS.search(name)
         if match:
             bare = FOREIGN_THREADS.sub("", name)
-            found = times.setdefault((family_of(bare), bare), {})
+            found = times.setdefault((family_of(bare), bare, ""), {})
             found[int(match.group(1))] = samples.median
     return {key: found for key, found in times.items() if 1 in found and len(found) > 1}
 
@@ -43,14 +43,14 @@ def scaling(report: Report) -> Optional[Chart]:
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
-    kernels = list(dict.fromkeys(kernel for kernel, _ in times))
+    kernels = list(dict.fromkeys(kernel for kernel, _, _ in times))
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     axes.plot(counts, counts, "--", color=SOFT, linewidth=1, label="as many times as threads")
     means: list[float] = []
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
         line = []
         for threads in counts:
-            ratios = [found[1] / found[threads] for (k, _), found in times.items()
+            ratios = [found[1] / found[threads] for (k, _, _), found in times.items()
                       if k == kernel and threads in found]
             if ratios:
                 line.append((threads, geometric_mean(ratios)))
@@ -68,8 +68,8 @@ def scaling(report: Report) -> Optional[Chart]:
     axes.set_ylabel("times one thread")
     put_legend(axes, columns=3)
     keys = list(times)
-    columns = [Column("kernel", [kernel for kernel, _ in keys], right=False),
-               Column("shape", [shape for _, shape in keys], right=False)]
+    columns = [Column(heading, list(cells), right=False)
+               for heading, cells in zip(["kernel", "shape", "backend"], zip(*keys)) if any(cells)]
     for threads in counts[1:]:
         columns.append(Column(plural(threads, "thread"), [
             f"{times[key][1] / times[key][threads]:.2f}" if threads in times[key] else "-"
