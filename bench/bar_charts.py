@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Callable, Iterator, Optional, Sequence
 
-from charts import (
-    Chart, family_of, foreign_runs, geometric_mean, label_of, number, put_legend, ratio_axis,
-    rows_figure)
+from charts import Chart, family_of, label_of, number, put_legend, ratio_axis, rows_figure
 from comparison import Index, Row
-from gb_results import Pool, Samples
+from gb_results import Samples
 from sections import Report, Section
 from svg import CARD, INK, MARKERS, SERIES, tip, to_svg
 from tables import Column, time_figure
@@ -103,7 +102,7 @@ def draw_bars(group: Group, metric: Metric, title: str,
             tip(mark, said(name, row, value))
     if metric is TIME:
         axes.set_xscale("log")
-    axes.set_xlabel(metric.unit + (", less is better" if metric is TIME else ""))
+    axes.set_xlabel(metric.unit + (", less is better; logarithmic" if metric is TIME else ""))
     put_legend(axes)
     return to_svg(figure, f"{title}: bars of ours and marks of the peers, numbers in the table")
 
@@ -147,9 +146,9 @@ def overview(report: Report) -> Optional[Chart]:
 
 # Other projects' benchmarks.
 
-def foreign(pool: Pool, report: Report) -> Iterator[Chart]:
+def foreign(report: Report) -> Iterator[Chart]:
     families: dict[str, list[tuple[str, Samples]]] = {}
-    for name, samples in foreign_runs(pool, report):
+    for name, samples in report.foreign.items():
         families.setdefault(family_of(name), []).append((name, samples))
     for family, runs in families.items():
         figure, axes = rows_figure([name for name, _ in runs])
@@ -157,11 +156,12 @@ def foreign(pool: Pool, report: Report) -> Iterator[Chart]:
             bar, = axes.barh([row], [samples.median], height=0.62, color=SERIES[0])
             tip(bar, f"{name}: {' '.join(time_figure(samples.median))}")
         medians = [samples.median for _, samples in runs]
-        if max(medians) > 20 * min(medians):
+        is_wide = max(medians) > 20 * min(medians)
+        if is_wide:
             axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda x, _: " ".join(time_figure(x)) if x > 0 else "0")
         axes.tick_params(axis="x", labelsize=8)
-        axes.set_xlabel("time of one iteration, less is better")
+        axes.set_xlabel("time of one iteration, less is better" + "; logarithmic" * is_wide)
         columns = [Column("name", [name for name, _ in runs], right=False),
                    Column("median", [" ".join(time_figure(value)) for value in medians])]
         yield Chart(family, "", to_svg(figure, f"{family}: times, numbers in the table"), columns)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from dataclasses import dataclass
-from typing import Iterable, Optional, Sequence
+from typing import Optional, Sequence
 
 from comparison import Row
-from gb_results import Pool, Samples
-from sections import Report
 from svg import plt
 from tables import Column, significant
 
@@ -25,10 +22,6 @@ class Chart:
     about: str
     svg: str
     columns: list[Column]
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    return statistics.geometric_mean(list(values))
 
 
 def number(value: Optional[float]) -> str:
@@ -81,8 +74,3 @@ def label_of(row: Row) -> str:
 
 def family_of(name: str) -> str:
     return re.split(r"[/<]", name, maxsplit=1)[0]
-
-
-def foreign_runs(pool: Pool, report: Report) -> list[tuple[str, Samples]]:
-    names = report.others.columns[0].cells if report.others else []
-    return [(name, pool.runs[name]) for name in names]

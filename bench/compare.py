@@ -35,10 +35,10 @@ except (Unusable, ImportError) as missing:
     sys.exit(2)
 
 from alternation import Effort, Runner, alternate  # noqa: E402
-from gb_results import UnusableInput  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
-from sides import Builder, Program, Saved, Side, resolve  # noqa: E402
-from tables import Column, markdown_table, plural, text_table, time_figure  # noqa: E402
+from sides import Builder, Saved, Side, resolve  # noqa: E402
+from tables import (  # noqa: E402
+    Column, interval_text, listing, markdown_table, plural, text_table, time_figure)
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_PROGRAM = Path("bench/lockstep_bench")
@@ -82,7 +82,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     parser.add_argument("--processes", type=positive, default=Limits.least, metavar="N",
                         help="of each side, at least (9, and more for many benchmarks)")
     parser.add_argument("--budget", type=positive, default=900, metavar="SECONDS",
-                        help="time for measuring (900)")
+                        help="after which no round begins beyond the least (900)")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the report as Markdown too")
     parser.add_argument("--results", type=Path, metavar="FOLDER",
                         help="for base.json and head.json (build/compare/results)")
@@ -123,7 +123,11 @@ def new_folder(folder: Path) -> None:
 
 
 def runner_of(side: Side, stem: Path, arguments: Sequence[str]) -> Optional[Runner]:
-    return Runner(side.label, side.path, arguments, stem) if isinstance(side, Program) else None
+    if isinstance(side, Saved):
+        return None
+    runner = Runner(side.label, side.path, arguments, stem)
+    runner.measurements.built_here = side.built_here
+    return runner
 
 
 def merged(runner: Optional[Runner], path: Path) -> None:
@@ -155,36 +159,33 @@ def measure(sides: Sequence[Side], options: argparse.Namespace, limits: Limits,
 def warnings(sides: Sequence[Side], found: Sequence[Measurements],
              comparisons: Sequence[Comparison]) -> Iterator[str]:
     if any(isinstance(side, Saved) for side in sides):
-        yield ("BASE and HEAD were not measured alternately: whatever changed in the machine in "
-               "between, beyond its clock, shows as a difference")
+        yield ("nothing tells that BASE and HEAD were measured alternately: whatever changed in "
+               "the machine in between, beyond its clock, shows as a difference")
     if comparisons and not all(c.calibrated for c in comparisons):
         yield "the times are not calibrated, so a slowed machine shows as a slower program"
     for names, words in [(set(found[0].values) - set(found[1].values), "BASE"),
                          (set(found[1].values) - set(found[0].values), "HEAD")]:
         if names:
             yield (f"{plural(len(names), 'benchmark')} only in {words}, not compared: "
-                   + ", ".join(sorted(names)[:5]) + (", ..." if len(names) > 5 else ""))
+                   + listing(sorted(names)))
 
 
 # The report.
 
 def columns_of(comparisons: Sequence[Comparison]) -> list[Column]:
-    def interval(comparison: Comparison) -> str:
-        found = comparison.interval
-        return f"{found[0]:.3f}..{found[1]:.3f}" if found else "-"
-
     return [Column("benchmark", [c.name for c in comparisons], right=False),
             Column("base", [" ".join(time_figure(c.base_seconds)) for c in comparisons]),
             Column("head", [" ".join(time_figure(c.head_seconds)) for c in comparisons]),
             Column("ratio", [f"{c.ratio:.3f}" for c in comparisons]),
-            Column("interval", [interval(c) for c in comparisons]),
+            Column("interval", [interval_text(c.interval, 3) for c in comparisons]),
             Column("p", [f"{c.p:.2g}" for c in comparisons]),
             Column("", [c.verdict.value for c in comparisons], right=False)]
 
 
-LEGEND = ("ratio: HEAD over BASE, medians over processes, in time that the machine's own speed "
-          "around each timing is divided out of; above 1, HEAD is slower. interval: 95 %. p: Mann "
-          "and Whitney, two-sided, after Holm.")
+LEGEND = ("base, head: medians over processes of the time as it was taken. ratio: HEAD over BASE, "
+          "of medians; above 1, HEAD is slower. Where all processes are calibrated it is one of "
+          "time that the machine's own speed around each timing is divided out of. interval: 95 %. "
+          "p: Mann and Whitney, two-sided, after Holm.")
 
 
 def report(sentence: str, notes: Sequence[str], comparisons: Sequence[Comparison],
@@ -235,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return run(arguments)
-    except (Unusable, UnusableInput) as problem:
+    except Unusable as problem:
         print(f"Could not judge: {problem}.")
         return Status.NOT_JUDGED.value
     except KeyboardInterrupt:

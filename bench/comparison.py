@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional
 
-from gb_results import Name, Samples
+from gb_results import Name, Pool, Samples
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
                 "log_softmax", "loss", "pack", "pack_tn", "rnn_forward", "rnn_backward",
@@ -73,6 +73,10 @@ def ratio_interval(peer: Samples, ours: Samples) -> Optional[tuple[float, float]
     return min(ratio, ratios[rank]), max(ratio, ratios[-1 - rank])
 
 
+def relative_width(interval: tuple[float, float], ratio: float) -> float:
+    return (interval[1] - interval[0]) / ratio
+
+
 def spread(samples: Optional[Samples]) -> Optional[float]:
     """Half the interquartile range, or for few repetitions the whole range, over the median."""
     if samples is None or len(samples.seconds) < 2:
@@ -115,7 +119,7 @@ class Row:
             return width is None or width > NOISY_SPREAD
         if self.interval is None:
             return True
-        return self.interval[1] - self.interval[0] > NOISY_WIDTH * self.ratio
+        return relative_width(self.interval, self.ratio) > NOISY_WIDTH
 
 
 Contenders = dict[str, Samples]
@@ -151,6 +155,11 @@ class Index:
             for peer, samples in self.contenders(plain, threads, case, ours=False).items():
                 peers[f"{peer} ({plain})"] = samples
         return peers
+
+
+def kernels_index(pool: Pool) -> Index:
+    """Of all runs but those that measure the machine."""
+    return Index((name, samples) for name, samples in pool.named() if name.kernel != "machine")
 
 
 def work_of(shape: str) -> int:

@@ -7,7 +7,6 @@ number of benchmarks. Nothing is assumed of the distributions.
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from dataclasses import dataclass
@@ -16,15 +15,18 @@ from typing import Iterator, Optional, Sequence
 
 from scipy.stats import mannwhitneyu
 
-from comparison import ratio_interval
-from gb_results import Samples
+from comparison import ratio_interval, relative_width
+from gb_results import Samples, context_values
 from measurements import Measurement, Measurements
+from tables import listing
 
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
         "default_threads": "number of threads", "caches": "caches"}
+# Of revisions that were built here these are part of the change, of all else another measurement.
+SAME_BUILD = {"compiler": "compiler", "flags": "compiler flags"}
 EXACT_PAIRS = 10_000
-# Resolutions; an interval that is wider, as a share of the ratio, tells nothing.
+# Resolutions; where an interval is wider, as a share of the ratio, small differences are chance.
 CHAOTIC = 3
 
 
@@ -99,13 +101,18 @@ def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
     return [m.seconds for m in base], [m.seconds for m in head], False
 
 
+def is_believable(ratio: float, interval: tuple[float, float], limits: Limits) -> bool:
+    """Where figures scatter widely, a significant one is to be believed only if all that the
+    interval leaves possible is a large difference."""
+    is_large = interval[0] > 1 + limits.resolution or interval[1] < 1 / (1 + limits.resolution)
+    return is_large or relative_width(interval, ratio) <= CHAOTIC * limits.resolution
+
+
 def judged(ratio: float, interval: Optional[tuple[float, float]], p: float,
            limits: Limits) -> Verdict:
     if interval is None:
         return Verdict.UNDECIDED
-    # Where figures scatter so widely, one that is significant is not to be believed either.
-    is_chaotic = interval[1] - interval[0] > CHAOTIC * limits.resolution * ratio
-    if p < limits.alpha and not is_chaotic:
+    if p < limits.alpha and is_believable(ratio, interval, limits):
         if ratio > 1 + limits.tolerance:
             return Verdict.SLOWER
         if ratio < 1 / (1 + limits.tolerance):
@@ -134,49 +141,56 @@ def compare(base: Measurements, head: Measurements, limits: Limits) -> list[Comp
 
 
 def is_narrow(comparison: Comparison, limits: Limits) -> bool:
-    """Looks at the width alone: to stop at a wanted result would make false ones likelier."""
-    interval = comparison.interval
-    return interval is not None and interval[1] - interval[0] <= limits.resolution
-
-
-def context_values(measurements: Measurements, key: str) -> list[str]:
-    found = (context[key] for context in measurements.contexts if key in context)
-    return list(dict.fromkeys(
-        " ".join(value.split()) if isinstance(value, str) else json.dumps(value)
-        for value in found))
+    """Looks at the width alone: to stop at a wanted result would make false ones likelier. Relative
+    to the ratio, for so it is the same whichever side is the slower."""
+    return (comparison.interval is not None
+            and relative_width(comparison.interval, comparison.ratio) <= limits.resolution)
 
 
 def context_differences(base: Measurements, head: Measurements) -> Iterator[str]:
-    for key, words in SAME.items():
-        b, h = context_values(base, key), context_values(head, key)
+    keys = SAME if base.built_here and head.built_here else {**SAME, **SAME_BUILD}
+    for key, words in keys.items():
+        b, h = context_values(base.contexts, key), context_values(head.contexts, key)
         if b and h and set(b) != set(h):
-            yield f"the {words} differs ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
+            yield f"not the same {words} ({' and '.join(b)} at BASE, {' and '.join(h)} at HEAD)"
+
+
+def differences(base: Measurements, head: Measurements) -> Iterator[str]:
+    """Beside the programs, which forbid a verdict."""
+    yield from context_differences(base, head)
+    if base.repetitions != head.repetitions and base.values and head.values:
+        yield (f"not the same number of repetitions, of which the fastest counts "
+               f"({base.repetitions} at BASE, {head.repetitions} at HEAD)")
 
 
 # The verdict, each in a sentence.
-
-def listing(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
 
 def with_ratio(comparison: Comparison) -> str:
     return f"{comparison.name} ({comparison.ratio:.2f})"
 
 
+def single_processes(base: Measurements, head: Measurements) -> Iterator[str]:
+    for words, measurements in [("BASE", base), ("HEAD", head)]:
+        if measurements.processes == 1:
+            yield (f"{words} was measured by one process alone, whose repetitions share addresses "
+                   "and caches and say nothing of other processes")
+
+
 def obstacles(base: Measurements, head: Measurements,
               comparisons: Sequence[Comparison], limits: Limits) -> Iterator[str]:
     """Why this cannot be judged."""
-    yield from context_differences(base, head)
+    yield from differences(base, head)
+    yield from single_processes(base, head)
     if not comparisons:
         yield "BASE and HEAD have no benchmark in common"
     refused = [name for name in head.refused if name not in base.refused]
     if refused:
-        yield f"HEAD refused to time what BASE timed: {listing(refused)}"
+        reasons = [f"{name} ({head.refused[name]})" for name in refused]
+        yield f"HEAD refused to time what BASE did not refuse: {listing(reasons)}"
     undecided = [c for c in comparisons if c.verdict is Verdict.UNDECIDED]
     if undecided:
         yield (f"of {len(undecided)} of {len(comparisons)} benchmarks the scatter, or a number of "
-               f"repetitions that is too small, leaves a slow-down of {limits.resolution:.0%} "
+               f"processes that is too small, leaves a slow-down of {limits.resolution:.0%} "
                f"possible: {listing([with_ratio(c) for c in undecided])}")
 
 
@@ -184,7 +198,7 @@ def verdict(base: Measurements, head: Measurements, comparisons: Sequence[Compar
             limits: Limits) -> tuple[Status, str]:
     reasons = list(obstacles(base, head, comparisons, limits))
     slower = [c for c in comparisons if c.verdict is Verdict.SLOWER]
-    differs = any(context_differences(base, head))
+    differs = any(differences(base, head))
     count = len(comparisons)
     if slower and not differs:
         by_size = sorted(slower, key=lambda c: -c.ratio)

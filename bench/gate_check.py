@@ -30,8 +30,9 @@ from programs import Unusable, need_module, say  # noqa: E402
 
 try:
     need_module("scipy", "python3-scipy")
-except Unusable as problem:
-    sys.exit(f"bench: {problem}")
+except Unusable as missing:
+    say(str(missing))
+    sys.exit(2)
 
 from alternation import Runner  # noqa: E402
 from gate import Limits, Status, Verdict, compare, needed_processes, verdict  # noqa: E402
@@ -183,7 +184,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--program", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, default=150, help="to measure (150)")
-    parser.add_argument("--load", action="store_true", help="under background load")
+    parser.add_argument("--load", action="store_true",
+                        help="under background load; taskset keeps it on the core that is measured")
     return parser.parse_args()
 
 

@@ -8,7 +8,9 @@ import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterable, Iterator, Optional
+
+from programs import Unusable
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
@@ -22,10 +24,6 @@ LIBRARY_SUFFIX = re.compile(
 NAME = re.compile(
     r"(?P<kernel>[a-z]\w*)/(?P<contender>[A-Za-z]\w*(?:/[A-Za-z]\w*)?)/"
     r"(?P<shape>[^/\s:]+)/(?P<threads>[1-9]\d*)(?P<cold>/cold)?")
-
-
-class UnusableInput(Exception):
-    """One sentence for the user; exit status 2."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,18 @@ class Name:
         return math.prod(map(int, self.shape.split("x")))
 
 
+def context_value(context: dict, key: str) -> str:
+    """As text, in which white space does not count; empty if the file says nothing."""
+    value = context.get(key, "")
+    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+
+
+def context_values(contexts: Iterable[dict], key: str) -> list[str]:
+    """What the files say about this, each answer once."""
+    values = (context_value(context, key) for context in contexts)
+    return list(dict.fromkeys(filter(None, values)))
+
+
 @dataclass
 class Samples:
     """The repetitions of one run: seconds per iteration, and what was counted."""
@@ -94,9 +104,7 @@ class Pool:
                 yield name, samples
 
     def in_contexts(self, key: str) -> list[str]:
-        """What the files say about this, each answer once."""
-        values = (context.get(key) for _, context in self.contexts)
-        return list(dict.fromkeys(" ".join(str(value).split()) for value in values if value))
+        return context_values((context for _, context in self.contexts), key)
 
     @property
     def default_backend(self) -> Optional[str]:
@@ -108,16 +116,16 @@ def read_json(path: str) -> dict:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UnusableInput(f"cannot read {path}: {reason}") from error
+        raise Unusable(f"cannot read {path}: {reason}") from error
     if not text.strip():
-        raise UnusableInput(f"{path} is empty; expected Google Benchmark's JSON (did the filter "
-                            "match no benchmark?)")
+        raise Unusable(f"{path} is empty; expected Google Benchmark's JSON (did the filter "
+                       "match no benchmark?)")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnusableInput(f"{path} is not JSON: {error}") from error
+        raise Unusable(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
-        raise UnusableInput(f'{path} is not Google Benchmark\'s JSON: it has no list "benchmarks"')
+        raise Unusable(f'{path} is not Google Benchmark\'s JSON: it has no list "benchmarks"')
     return content
 
 
@@ -210,8 +218,8 @@ def context_warnings(pool: Pool) -> Iterator[str]:
     for key in ["cpu", "isa"]:
         values: dict[str, str] = {}
         for path, context in pool.contexts:
-            if key in context:
-                values.setdefault(" ".join(str(context[key]).split()), path)
+            if context_value(context, key):
+                values.setdefault(context_value(context, key), path)
         if len(values) > 1:
             listed = ", ".join(f"{value} ({path})" for value, path in values.items())
             yield f"the files differ in {key}, so their figures do not compare: {listed}"

@@ -182,7 +182,7 @@ double peak_flops(std::size_t lanes, int threads) {
 
 double calibration_flops(int threads) {
   constexpr int kRuns = 8;
-  constexpr std::size_t kRounds = 1 << 14;  // some 50 microseconds
+  constexpr std::size_t kRounds = 1 << 14;  // 27 microseconds at 3.7 GHz, two FMAs a cycle
   const std::size_t lanes = std::min<std::size_t>(widest_lanes(), 8);
   return best_rate(kRuns, threads, [&](const Team&) { return run_fma_chains(lanes, kRounds); });
 }

@@ -22,8 +22,8 @@ double run_fma_chains(std::size_t lanes, std::size_t rounds);
 double peak_flops(std::size_t lanes, int threads);
 
 // FLOP/s of such chains at this moment, on at most 256 bits, which slow no CPU down: the best of a
-// few runs, half a millisecond together. A case is timed between two of them, so that a machine
-// that has slowed down is not taken for a program that has.
+// few runs, a fifth of a millisecond together. A case is timed between two of them, so that a
+// machine that has slowed down is not taken for a program that has.
 double calibration_flops(int threads);
 
 // Copies `working_set` bytes (source and destination, of all threads together) with the widest

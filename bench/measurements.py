@@ -31,6 +31,7 @@ class Measurement:
     # What its speed was taken from: the program's calibration around the timing, or a case of its
     # own. The two do not compare.
     source: str = ""
+    repetitions: int = 1  # of which the fastest counts
 
 
 @dataclass
@@ -40,10 +41,16 @@ class Measurements:
     contexts: list[dict] = field(default_factory=list)
     values: dict[str, list[Measurement]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    built_here: bool = False  # from a revision, by what builds the other side too
 
     @property
     def processes(self) -> int:
         return max(map(len, self.values.values()), default=0)
+
+    @property
+    def repetitions(self) -> int:
+        """Of a process; one that was refused is missing in some."""
+        return max((m.repetitions for values in self.values.values() for m in values), default=0)
 
 
 def machine_speeds(runs: Iterable[dict]) -> dict[int, float]:
@@ -71,7 +78,8 @@ def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measureme
 
     best = min(runs, key=seconds)
     speed, source = machine_speed(best, speeds)
-    return Measurement(seconds(best), seconds(best) * speed if speed else None, source)
+    work = seconds(best) * speed if speed else None
+    return Measurement(seconds(best), work, source, len(runs))
 
 
 def has_time(run: dict) -> bool:
@@ -97,18 +105,15 @@ def add_process(measurements: Measurements, runs: list[dict]) -> None:
 
 
 def processes_of(runs: list[dict]) -> list[list[dict]]:
-    """Files of other programs do not tell processes apart: each repetition counts as one."""
+    """What a benchmark program itself has written is all of one process."""
     found: dict[str, list[dict]] = {}
-    seen: dict[str, int] = {}
     for run in runs:
-        name = run_name(run)
-        seen[name] = seen.get(name, 0) + 1
-        found.setdefault(str(run.get(PROCESS, seen[name])), []).append(run)
+        found.setdefault(str(run.get(PROCESS, "")), []).append(run)
     return list(found.values())
 
 
 def read_measurements(path: Path) -> Measurements:
-    """Raises UnusableInput."""
+    """Raises Unusable."""
     content = read_json(str(path))
     context = content.get("context")
     measurements = Measurements([context if isinstance(context, dict) else {}])

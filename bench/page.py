@@ -12,8 +12,9 @@ from typing import Iterable, Iterator, Optional, Sequence
 
 from bar_charts import bars, foreign, overview
 from charts import Chart
-from comparison import Index
-from gb_results import Pool, UnusableInput
+from comparison import kernels_index
+from gb_results import Pool
+from programs import Unusable
 from roofline import roofline
 from sections import Report, Section
 from svg import css_variables, standing_alone
@@ -127,7 +128,7 @@ def pictures(pool: Pool, report: Report, older: Sequence[Pool]) -> Iterator[Opti
     yield overview(report)
     for threads in thread_counts(report):
         yield roofline(pool, report, threads)
-    yield scaling(pool, report)
+    yield scaling(report)
     yield history([*older, pool], report)
 
 
@@ -137,7 +138,7 @@ def has_several_backends(section: Section) -> bool:
 
 
 def add_kernels(sections: Sections, pool: Pool, report: Report) -> None:
-    index = Index((name, s) for name, s in pool.named() if name.kernel != "machine")
+    index = kernels_index(pool)
     for section in report.sections:
         chart = bars(index, section, has_several_backends(section))
         sections.add(section.title, drawing(chart)
@@ -145,10 +146,10 @@ def add_kernels(sections: Sections, pool: Pool, report: Report) -> None:
                      + folded("All contenders", table(chart.columns, f"{section.title}, all")))
 
 
-def add_others(sections: Sections, pool: Pool, report: Report) -> None:
+def add_others(sections: Sections, report: Report) -> None:
     if report.others:
         sections.add(report.others.title, table(report.others.columns, report.others.title))
-        for chart in foreign(pool, report):
+        for chart in foreign(report):
             sections.add(chart.title, with_table(chart))
 
 
@@ -158,7 +159,7 @@ def page(title: str, pool: Pool, report: Report, older: Sequence[Pool]) -> str:
         if chart:
             sections.add(chart.title, with_table(chart))
     add_kernels(sections, pool, report)
-    add_others(sections, pool, report)
+    add_others(sections, report)
     if report.summaries:
         sections.add("Wins and losses", items(report.summaries))
     if report.legend:
@@ -181,7 +182,7 @@ def overview_svg(pool: Pool, report: Report) -> str:
     """All kernels beside their peers; of a file without peers, the first chart that there is."""
     chart = overview(report) or next(
         (chart for chart in pictures(pool, report, []) if chart), None) or next(
-        foreign(pool, report), None)
+        foreign(report), None)
     if chart is None:
-        raise UnusableInput("there is nothing to draw in an SVG")
+        raise Unusable("there is nothing to draw in an SVG")
     return standing_alone(chart.svg)

@@ -24,7 +24,7 @@ from typing import Callable, Iterable, Iterator, Optional, Sequence
 
 sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
 
-from gb_results import Pool, UnusableInput, add_file  # noqa: E402
+from gb_results import Pool, add_file  # noqa: E402
 from programs import Unusable, need_module  # noqa: E402
 from sections import Report, Section, build_report, is_ours, wanted  # noqa: E402
 from tables import markdown_table, text_table  # noqa: E402
@@ -111,7 +111,7 @@ def write(path: str, text: str) -> None:
     try:
         Path(path).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UnusableInput(f"cannot write {path}: {error.strerror}") from error
+        raise Unusable(f"cannot write {path}: {error.strerror}") from error
 
 
 def outputs(options: argparse.Namespace, pool: Pool, report: Report,
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
         report = build_report(pool, options.kernel, options.all_backends)
         for path, text in outputs(options, pool, report):
             write(path, text())
-    except (Unusable, UnusableInput) as problem:
+    except Unusable as problem:
         print(f"report.py: {problem}", file=sys.stderr)
         return 2
     refused = [name for name in pool.refused if wanted(name, options.kernel)]

@@ -7,8 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from charts import (
-    WIDTH, Chart, family_of, foreign_runs, label_of, number, put_legend, shortened)
+from charts import WIDTH, Chart, family_of, label_of, number, put_legend, shortened
 from comparison import kernel_rank
 from gb_results import Pool, Samples
 from sections import Report, working_set
@@ -121,13 +120,14 @@ def roofline_columns(points: Sequence[Point], roof: Roof) -> list[Column]:
 def roofline(pool: Pool, report: Report, threads: int) -> Optional[Chart]:
     runs = list(our_runs(report, threads))
     if not runs and threads == 1:
-        runs = [(family_of(name), name, s) for name, s in foreign_runs(pool, report)]
+        runs = [(family_of(name), name, s) for name, s in report.foreign.items()]
     points = list(points_of(runs))
     if not points:
         return None
     roof = roof_of(pool, threads)
     title = f"Roofline, {plural(threads, 'thread')}"
-    about = ("Bytes are those of the operands, each counted once. " + (
+    about = ("What counts FLOP and bytes both, which of Lockstep's kernels the products alone do. "
+             "Bytes are those of the operands, each counted once. " + (
         "The roof is what this machine did in the same run." if roof.peak or roof.bandwidths else
         "The file holds no measurement of the machine's own limits, so there is no roof."))
     return Chart(title, about, draw_roofline(points, roof, title),

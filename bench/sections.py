@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Optional, Sequence
 
 from comparison import (
-    CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Index, Row, build_rows, spread,
-    work_of)
+    CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Row, build_rows, kernels_index,
+    spread, work_of)
 from gb_results import Name, Pool, Samples, context_warnings
-from tables import Column, figure_column, percent, plural, significant, time_figure
+from tables import (
+    Column, figure_column, interval_text, percent, plural, significant, time_figure)
 
 PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss"}
 PYTHON_PEERS = {"pytorch", "numpy"}
@@ -67,10 +68,6 @@ def ratio_cell(row: Row) -> str:
     return "-" if row.ratio is None else ("~" if row.noisy else "") + f"{row.ratio:.2f}"
 
 
-def interval_cell(row: Row) -> str:
-    return f"{row.interval[0]:.2f}..{row.interval[1]:.2f}" if row.interval else "-"
-
-
 def spread_cell(samples: Optional[Samples]) -> str:
     """The whole range bears a mark."""
     width = spread(samples)
@@ -96,7 +93,7 @@ def columns_of(rows: list[Row], threads: int) -> list[Column]:
         Column("best peer", [row.peer_name for row in rows], right=False),
         figure_column("peer", [figure(row.name, row.peer) for row in rows]),
         Column("ratio", [ratio_cell(row) for row in rows]),
-        Column("interval", [interval_cell(row) for row in rows]),
+        Column("interval", [interval_text(row.interval, 2) for row in rows]),
         Column("of peak", [percent(row.ours.counter("of_peak") if row.ours else None)
                            for row in rows]),
         Column("spread", [f"{spread_cell(row.ours)} / {spread_cell(row.peer)}" for row in rows])]
@@ -237,14 +234,15 @@ class Report:
     sections: list[Section]
     legend: list[str]
     summaries: list[str]
-    others: Optional[Section]
+    foreign: dict[str, Samples]  # runs whose names say nothing to us
+    others: Optional[Section]    # the table of these
     machine: Optional[str]
     troubles: list[str]
 
 
 def comparisons(pool: Pool, pattern: re.Pattern[str], all_backends: bool) -> Iterator[Section]:
     """One for each kernel and number of threads."""
-    index = Index((name, s) for name, s in pool.named() if name.kernel != "machine")
+    index = kernels_index(pool)
     for kernel, threads in index.groups():
         if pattern.search(kernel):
             rows = list(build_rows(index, kernel, threads, pool.default_backend, all_backends))
@@ -272,6 +270,7 @@ def build_report(pool: Pool, pattern: re.Pattern[str], all_backends: bool) -> Re
         sections=sections,
         legend=list(legend(rows)) if rows else [],
         summaries=list(summaries(rows, all_backends)),
+        foreign=foreign,
         others=Section("Other benchmarks", plain_columns(foreign)) if foreign else None,
         machine=machine_line(pool),
         troubles=list(troubles(pool, pattern)))

@@ -1,7 +1,8 @@
 """BASE and HEAD: what the user named, as a program that can be run or measurements that were saved.
 
 A revision is built in a scratch worktree, which is gone when the program is there or the build has
-failed or was interrupted. The build folder stays, so that no revision is built twice.
+failed or was interrupted. The build folder stays, so that no revision is built twice by the same
+compiler and flags.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -30,9 +33,14 @@ class Saved:
 class Program:
     label: str
     path: Path
+    built_here: bool  # of a revision, under the settings of this call
 
 
 Side = Union[Saved, Program]
+
+# What CMake takes from the environment when it configures.
+ENVIRONMENT = ["CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CMAKE_PREFIX_PATH",
+               "CMAKE_TOOLCHAIN_FILE"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,28 @@ class Builder:
         return self.git("rev-parse", "--verify", "--quiet", "--end-of-options",
                         f"{revision}^{{commit}}")
 
+    def compiler(self) -> list[str]:
+        """The command; a toolchain file may know of another one."""
+        chosen = [argument.partition("=")[2] for argument in self.cmake_arguments
+                  if re.match(r"-DCMAKE_CXX_COMPILER[:=]", argument)]
+        return chosen[-1:] or shlex.split(os.environ.get("CXX") or "c++")
+
+    def compiler_version(self) -> str:
+        try:
+            return subprocess.run([*self.compiler(), "--version"], text=True, check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        except (OSError, ValueError):
+            return ""  # CMake will say what is wrong.
+
+    def settings(self) -> str:
+        """A short name for all that makes another program of the same sources."""
+        parts = [*self.cmake_arguments, self.compiler_version(),
+                 *(f"{name}={os.environ.get(name, '')}" for name in ENVIRONMENT)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+
     def build(self, revision: str, commit: str) -> Path:
         """The program; raises Unusable where there will be none."""
-        settings = hashlib.sha256("\0".join(self.cmake_arguments).encode()).hexdigest()[:8]
-        folder = self.scratch / f"{commit[:12]}-{settings}"
+        folder = self.scratch / f"{commit[:12]}-{self.settings()}"
         program = folder / self.program
         # The linker may have left half a program; the stamp is made after it.
         stamp = folder / "built"
@@ -85,8 +111,10 @@ class Builder:
         say(f"building {revision} ({commit[:12]})")
         self.remove_worktree()  # of one that was killed
         try:
-            if self.git("worktree", "add", "--detach", self.source, commit) is None:
-                raise Unusable(f"git worktree add {self.source} {commit} failed")
+            status = run_program(["git", "-C", self.repository, "worktree", "add", "--quiet",
+                                  "--detach", self.source, commit], stdout=subprocess.DEVNULL)
+            if status != 0:
+                raise Unusable(f"git worktree add {self.source} {commit} {ending(status)}")
             self.run_cmake(revision, folder)
         finally:
             self.remove_worktree()
@@ -118,18 +146,19 @@ class Builder:
 
 
 def resolve(text: str, builder: Builder) -> Side:
-    """A file is a saved one, a folder with the program a build, anything else a revision. Raises
-    Unusable or UnusableInput."""
+    """A file is a saved one, a folder with the program a build, anything else a revision; raises
+    Unusable where it is none of these."""
     path = Path(text)
     if path.is_file():
         return Saved(text, read_measurements(path))
     program = path / builder.program
     if program.is_file():
-        return Program(text, program.resolve())
+        return Program(text, program.resolve(), built_here=False)
     commit = builder.commit_of(text)
     if commit is None:
         what = f"the folder {text} has no {builder.program}" if path.is_dir() else (
             f"'{text}' is no file and no folder")
         raise Unusable(f"{what}, and it is no revision of {builder.repository}")
     builder.warn_of_changes(text)
-    return Program(f"{text} ({commit[:12]})", builder.build(text, commit).resolve())
+    return Program(f"{text} ({commit[:12]})", builder.build(text, commit).resolve(),
+                   built_here=True)

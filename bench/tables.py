@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Optional
+from typing import Iterable, Iterator, Optional, Sequence
 
 from gb_results import SECONDS
 
@@ -41,6 +41,10 @@ def percent(fraction: Optional[float]) -> str:
     return "-" if fraction is None else f"{100 * fraction:.0f}%"
 
 
+def interval_text(interval: Optional[tuple[float, float]], digits: int) -> str:
+    return "-" if interval is None else f"{interval[0]:.{digits}f}..{interval[1]:.{digits}f}"
+
+
 def text_table(columns: list[Column]) -> Iterator[str]:
     widths = [max(map(len, [c.heading, *c.cells])) for c in columns]
     for line in zip(*([c.heading, *c.cells] for c in columns)):
@@ -62,3 +66,8 @@ def markdown_table(columns: list[Column]) -> Iterator[str]:
 
 def plural(count: int, word: str) -> str:
     return f"{count} {word}" + ("" if count == 1 else "s")
+
+
+def listing(names: Sequence[str], most: int = 5) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from statistics import geometric_mean
 from typing import Optional, Sequence
 
-from charts import (
-    WIDTH, Chart, family_of, foreign_runs, geometric_mean, label_of, put_legend, ratio_axis,
-    shortened)
+from charts import WIDTH, Chart, family_of, label_of, put_legend, ratio_axis, shortened
 from comparison import kernel_rank
-from gb_results import Name, Pool
+from gb_results import Name, Pool, context_warnings
 from sections import Report
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
 from tables import Column, plural, time_figure
@@ -18,40 +17,40 @@ from tables import Column, plural, time_figure
 
 # Thread scaling.
 
-# Kernel, shape: threads to seconds.
-Times = dict[tuple[str, str], dict[int, float]]
+# Kernel, shape, backend (of foreign ones none): threads to seconds.
+Times = dict[tuple[str, str, str], dict[int, float]]
 FOREIGN_THREADS = re.compile(r"/threads:(\d+)")
 
 
-def times_by_threads(pool: Pool, report: Report) -> Times:
+def times_by_threads(report: Report) -> Times:
     times: Times = {}
     for section in report.sections:
         for row in section.rows:
             if row.ours:
-                found = times.setdefault((row.name.kernel, label_of(row)), {})
-                found.setdefault(row.name.threads, row.ours.median)
-    for name, samples in foreign_runs(pool, report):
+                found = times.setdefault((row.name.kernel, label_of(row), row.backend), {})
+                found[row.name.threads] = row.ours.median
+    for name, samples in report.foreign.items():
         match = FOREIGN_THREADS.search(name)
         if match:
             bare = FOREIGN_THREADS.sub("", name)
-            found = times.setdefault((family_of(bare), bare), {})
+            found = times.setdefault((family_of(bare), bare, ""), {})
             found[int(match.group(1))] = samples.median
     return {key: found for key, found in times.items() if 1 in found and len(found) > 1}
 
 
-def scaling(pool: Pool, report: Report) -> Optional[Chart]:
-    times = times_by_threads(pool, report)
+def scaling(report: Report) -> Optional[Chart]:
+    times = times_by_threads(report)
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
-    kernels = list(dict.fromkeys(kernel for kernel, _ in times))
+    kernels = list(dict.fromkeys(kernel for kernel, _, _ in times))
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     axes.plot(counts, counts, "--", color=SOFT, linewidth=1, label="as many times as threads")
     means: list[float] = []
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
         line = []
         for threads in counts:
-            ratios = [found[1] / found[threads] for (k, _), found in times.items()
+            ratios = [found[1] / found[threads] for (k, _, _), found in times.items()
                       if k == kernel and threads in found]
             if ratios:
                 line.append((threads, geometric_mean(ratios)))
@@ -69,8 +68,8 @@ def scaling(pool: Pool, report: Report) -> Optional[Chart]:
     axes.set_ylabel("times one thread")
     put_legend(axes, columns=3)
     keys = list(times)
-    columns = [Column("kernel", [kernel for kernel, _ in keys], right=False),
-               Column("shape", [shape for _, shape in keys], right=False)]
+    columns = [Column(heading, list(cells), right=False)
+               for heading, cells in zip(["kernel", "shape", "backend"], zip(*keys)) if any(cells)]
     for threads in counts[1:]:
         columns.append(Column(plural(threads, "thread"), [
             f"{times[key][1] / times[key][threads]:.2f}" if threads in times[key] else "-"
@@ -96,11 +95,10 @@ def shown_names(report: Report, pool: Pool) -> list[str]:
     """Ours, the machine's own and foreign ones: peers have no history here."""
     shown = {(row.name.kernel, row.name.threads, row.name.case, row.backend)
              for section in report.sections for row in section.rows}
-    foreign = {name for name, _ in foreign_runs(pool, report)}
     found = []
     for text in pool.runs:
         name = Name.parse(text)
-        if text in foreign or name and (
+        if text in report.foreign or name and (
                 (name.kernel, name.threads, name.case, name.contender) in shown
                 or name.kernel == "machine" and name.contender.startswith("fma")):
             found.append(text)
@@ -144,6 +142,9 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     columns = [Column("name", list(times), right=False),
                *(Column(date, [" ".join(time_figure(values[i])) if values[i] else "-"
                                for values in times.values()]) for i, date in enumerate(dates))]
+    everywhere = Pool(contexts=[context for pool in pools for context in pool.contexts])
+    differences = "".join(f" Warning: {text}." for text in context_warnings(everywhere))
     return Chart("History", "Time over that of the present, geometric means; less is faster. "
-                 "Points of time on shared machines differ by factors for the machine alone.",
+                 "Points of time on shared machines differ by factors for the machine alone."
+                 + differences,
                  to_svg(figure, "History: time over that of the present"), columns)

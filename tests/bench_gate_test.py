@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import random
 import subprocess
@@ -18,6 +19,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Optional, Sequence
+from unittest import mock
 
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,9 +133,18 @@ class Verdicts(unittest.TestCase):
         self.assertIs(comparison.verdict, Verdict.SAME)
 
     def test_significant_but_chaotic(self) -> None:
-        comparison = one(side(a=noise(1, width=0.6)), side(a=noise(3, 3, width=0.6)))
+        comparison = one(side(a=noise(1, width=0.6)), side(a=noise(3, 1.3, width=0.6)))
         self.assertLess(comparison.p, LIMITS.alpha)
+        self.assertLess(comparison.interval[0], 1 + LIMITS.resolution)
         self.assertIs(comparison.verdict, Verdict.UNDECIDED)
+
+    def test_chaotic_but_certainly_large(self) -> None:
+        slower = one(side(a=noise(1, width=0.6)), side(a=noise(3, 3, width=0.6)))
+        low, high = slower.interval
+        self.assertGreater(high - low, 0.3 * slower.ratio)
+        self.assertIs(slower.verdict, Verdict.SLOWER)
+        faster = one(side(a=noise(3, 3, width=0.6)), side(a=noise(1, width=0.6)))
+        self.assertIs(faster.verdict, Verdict.FASTER)
 
     def test_faster(self) -> None:
         comparison = one(side(a=noise(1)), side(a=noise(3, 0.8)))
@@ -161,21 +172,38 @@ class Verdicts(unittest.TestCase):
         self.assertIn("no benchmark in common", sentence)
 
     def test_other_machine(self) -> None:
-        for key in ["cpu", "isa", "num_cpus", "default_threads", "caches"]:
+        for key, words in [("cpu", "CPU"), ("isa", "ISA"), ("num_cpus", "number of CPUs"),
+                           ("default_threads", "number of threads"), ("caches", "caches"),
+                           ("compiler", "compiler"), ("flags", "compiler flags")]:
             base, head = side({key: "x"}, a=noise(1)), side({key: "y"}, a=noise(2, 2))
             found, sentence = status(base, head)
             self.assertIs(found, Status.NOT_JUDGED, key)
-            self.assertIn("differs (x at BASE, y at HEAD)", sentence)
+            self.assertIn(f"not the same {words} (x at BASE, y at HEAD)", sentence)
         # What one side does not say is no difference, nor is white space.
         self.assertEqual(list(context_differences(side({"cpu": "x  y"}), side({"cpu": "x y"}))), [])
         self.assertEqual(list(context_differences(side({"cpu": "x"}), side({}))), [])
+
+    def test_flags_are_part_of_what_a_revision_changes(self) -> None:
+        sides = side({"flags": "-O3"}, a=noise(1)), side({"flags": "-O1"}, a=noise(2, 2))
+        for measurements in sides:
+            measurements.built_here = True
+        self.assertIs(status(*sides)[0], Status.REGRESSION)
+        sides[0].built_here = False  # saved, or a build folder
+        self.assertIs(status(*sides)[0], Status.NOT_JUDGED)
+
+    def test_fastest_of_more_repetitions(self) -> None:
+        base, head = ({"a": [Measurement(v, v, repetitions=count) for v in noise(seed, speed)]}
+                      for count, seed, speed in [(20, 1, 1), (5, 2, 1.2)])
+        found, sentence = status(Measurements([{}], base), Measurements([{}], head))
+        self.assertIs(found, Status.NOT_JUDGED)
+        self.assertIn("repetitions, of which the fastest counts (20 at BASE, 5 at HEAD)", sentence)
 
     def test_refused_by_head(self) -> None:
         head = side(a=noise(2))
         head.refused["b"] = "wrong"
         found, sentence = status(side(a=noise(1), b=noise(3)), head)
         self.assertIs(found, Status.NOT_JUDGED)
-        self.assertIn("refused to time what BASE timed: b", sentence)
+        self.assertIn("HEAD refused to time what BASE did not refuse: b (wrong)", sentence)
 
     def test_stops_by_width_alone(self) -> None:
         # Also where HEAD is clearly slower.
@@ -185,6 +213,13 @@ class Verdicts(unittest.TestCase):
         self.assertTrue(is_narrow(one(side(a=noise(1)), side(a=noise(3))), LIMITS))
         self.assertFalse(is_narrow(one(side(a=noise(1, width=1)), side(a=noise(3))), LIMITS))
         self.assertFalse(is_narrow(one(side(a=[1.0]), side(a=[1.0])), LIMITS))
+
+    def test_width_is_relative_to_the_ratio(self) -> None:
+        for base, head in [(1, 4), (4, 1)]:
+            found = one(side(a=noise(1, base, width=0.08)), side(a=noise(3, head, width=0.08)))
+            self.assertTrue(is_narrow(found, LIMITS), found.interval)
+        found = one(side(a=noise(1, 4, width=0.2)), side(a=noise(3, width=0.2)))
+        self.assertFalse(is_narrow(found, LIMITS), found.interval)
 
 
 class FakeRunner:
@@ -212,7 +247,9 @@ class Alternation(unittest.TestCase):
     def test_goes_on_until_the_time_is_over(self) -> None:
         self.assertEqual(len(self.rounds(Effort(9, 0), 12, False)), 24)
         self.assertEqual(len(self.rounds(Effort(9, 1000), 9, True)), 18)
-        self.assertGreater(len(self.rounds(Effort(9, 0.02), 9, False)), 18)
+        # A clock by which each round takes a second: a 21st would end after the time.
+        with mock.patch("alternation.time.monotonic", itertools.count().__next__):
+            self.assertEqual(len(self.rounds(Effort(9, 20), 9, False)), 40)
 
 
 class GateCheck(unittest.TestCase):
@@ -268,11 +305,16 @@ class Files(unittest.TestCase):
                  "cpu_time": value, "time_unit": "ms", "iterations": 1, "threads": 1, **more}
                 for value in values]
 
+    def by_process(self, name: str, values: Sequence[float]) -> list[dict]:
+        """One of each, as compare.py itself leaves them."""
+        return [{**run, "process": i} for i, run in enumerate(self.timed(name, values))]
+
     def test_one_process_is_one_value_the_fastest(self) -> None:
         calibrated = [{**run, "calibration_flops_per_second": 1e9, "process": i // 2}
                       for i, run in enumerate(self.timed("a", [5, 3, 4, 6]))]
         found = read_measurements(self.write(calibrated))
         self.assertEqual([m.seconds for m in found.values["a"]], [3e-3, 4e-3])
+        self.assertEqual((found.processes, found.repetitions), (2, 2))
         self.assertEqual([m.work for m in found.values["a"]], [3e6, 4e6])
 
     def test_calibrations_of_two_kinds_do_not_compare(self) -> None:
@@ -302,18 +344,32 @@ class Files(unittest.TestCase):
         found = read_measurements(self.folder / "all.json")
         self.assertEqual([m.seconds for m in found.values["a"]], [1e-3, 3e-3])
 
+    def test_repetitions_of_one_process_are_no_samples(self) -> None:
+        fast = self.timed("a", noise(1, count=30))
+        slow = self.timed("a", noise(2, 2, count=30))
+        out = self.compare(self.write(fast, "base.json"), self.write(slow, "head.json"), expected=2)
+        for words in ["BASE", "HEAD"]:
+            self.assertIn(f"{words} was measured by one process alone", out)
+            self.assertIn(f"{words}: {self.folder / words.lower()}.json, measured 1 time", out)
+        many = self.write(self.by_process("a", noise(1, count=30)), "many.json")
+        out = self.compare(many, self.folder / "head.json", expected=2)
+        self.assertNotIn("BASE was measured by one", out)
+        self.compare(many, self.write(self.by_process("a", noise(2, 2, count=30)), "slow.json"),
+                     expected=1)
+
     def test_saved_results(self) -> None:
-        base = self.write(self.timed("a", noise(1)), "base.json")
-        out = self.compare(base, self.write(self.timed("a", noise(2)), "head.json"), expected=0)
-        self.assertIn("not measured alternately", out)
+        base = self.write(self.by_process("a", noise(1)), "base.json")
+        head = self.write(self.by_process("a", noise(2)), "head.json")
+        out = self.compare(base, head, expected=0)
+        self.assertIn("nothing tells that BASE and HEAD were measured alternately", out)
         self.assertIn("not calibrated", out)
-        out = self.compare(base, self.write(self.timed("a", noise(2, 1.2)), "slow.json"),
+        out = self.compare(base, self.write(self.by_process("a", noise(2, 1.2)), "slow.json"),
                            expected=1)
         self.assertTrue(out.startswith("Regression: 1 of 1 benchmarks"), out)
 
     def test_markdown(self) -> None:
-        base = self.write(self.timed("a|b", noise(1)), "base.json")
-        head = self.write(self.timed("a|b", noise(2, 1.2)), "head.json")
+        base = self.write(self.by_process("a|b", noise(1)), "base.json")
+        head = self.write(self.by_process("a|b", noise(2, 1.2)), "head.json")
         path = self.folder / "report.md"
         self.compare(base, head, "--markdown", path, expected=1)
         text = path.read_text()
@@ -323,14 +379,19 @@ class Files(unittest.TestCase):
         self.compare(base, head, "--markdown", self.folder, expected=2)
 
     def test_renamed_benchmarks_are_told(self) -> None:
-        base = self.write(self.timed("a", noise(1)) + self.timed("old", noise(1)), "base.json")
-        head = self.write(self.timed("a", noise(2)) + self.timed("new", noise(2)), "head.json")
+        def write(names: Sequence[str], file: str) -> Path:
+            return self.write([run for i, name in enumerate(names)
+                               for run in self.by_process(name, noise(i))], file)
+
+        base = write(["a", "old"], "base.json")
+        head = write(["a", *(f"new{i}" for i in range(7))], "head.json")
         out = self.compare(base, head, expected=0)
         self.assertIn("1 benchmark only in BASE, not compared: old", out)
-        self.assertIn("1 benchmark only in HEAD, not compared: new", out)
+        self.assertIn("7 benchmarks only in HEAD, not compared: new0, new1, new2, new3, new4 and 2 "
+                      "more", out)
 
     def test_unusable_files(self) -> None:
-        good = self.write(self.timed("a", noise(1)), "good.json")
+        good = self.write(self.by_process("a", noise(1)), "good.json")
         for name, text in [("empty.json", ""), ("list.json", "[]"), ("text.json", "nothing"),
                            ("runs.json", '{"benchmarks": []}'),
                            ("odd.json", '{"benchmarks": [1, {"name": "a", "real_time": NaN}]}')]:
@@ -341,12 +402,12 @@ class Files(unittest.TestCase):
                 self.assertTrue(out.startswith("Could not judge: "), out)
 
     def test_unknown_names(self) -> None:
-        good = self.write(self.timed("a", noise(1)))
+        good = self.write(self.by_process("a", noise(1)))
         for name in ["no-such-revision", "--", "-x", str(self.folder), ""]:
             self.compare(good, "--repository", ROOT, "--", name, expected=2)
 
     def test_arguments(self) -> None:
-        good = self.write(self.timed("a", noise(1)))
+        good = self.write(self.by_process("a", noise(1)))
         for argument in ["--tolerance=much", "--tolerance=-1", "--processes=0", "--budget=soon"]:
             self.compare(good, good, argument, expected=2)
         self.compare(good, good, "--tolerance=5%", "--resolution", "20", expected=0)

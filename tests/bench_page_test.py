@@ -17,7 +17,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Optional
 from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
@@ -162,6 +162,14 @@ class OfOurs(PageTest):
         for svg in re.findall(r"<svg.*?</svg>", html, re.S):
             self.assertEqual(re.findall(r"#0102\w\w|stroke: #000|fill: #fff", svg), [])
 
+    def test_scaling_is_of_one_backend(self) -> None:
+        page = self.page(self.write([
+            *runs(f"gemm/{OURS}/8x8x8/1", 2), *runs(f"gemm/{OURS}/8x8x8/2", 2.5),
+            *runs("gemm/reference/8x8x8/1", 9), *runs("gemm/reference/8x8x8/2", 1.5)]),
+            "--all-backends")
+        self.assertIn("0.80", page.cells)
+        self.assertIn("6.00", page.cells)
+
     def test_history(self) -> None:
         older = self.write([{**run, "real_time": 2 * run["real_time"]} for run in whole_suite()],
                            "older.json", date="2025-12-01T00:00:00+00:00")
@@ -169,6 +177,11 @@ class OfOurs(PageTest):
         self.assertIn("History", page.headings)
         self.assertIn("2025-12-01 00:00", page.cells)
         self.assertIn("6.42 ms", page.cells)
+
+    def test_history_of_another_machine(self) -> None:
+        older = self.write(whole_suite(), "older.json", cpu="another")
+        html = self.html(self.write(whole_suite()), "--history", older)
+        self.assertIn("the files differ in cpu, so their figures do not compare: another", html)
 
     def test_names_are_escaped(self) -> None:
         name = "BM<script>&\"'$x^2$ \u6f22--"
