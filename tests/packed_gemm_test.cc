@@ -322,49 +322,51 @@ TEST_CASE("gemm_accumulate_transposed rejects short rows and null, and does noth
   CHECK_THROWS_WITH(null(x, x, nullptr), ContainsSubstring("a matrix is null"));
 }
 
-// B is padded for the product that reads it in place.
-TEST_CASE("gemm_accumulate_transposed has the same bits with a packed B, on every backend") {
-  constexpr std::size_t kRows = 203;
-  constexpr std::size_t kColumns = 77;
-  constexpr std::size_t kPadded = 80;
-  constexpr std::size_t kDepth = 530;
-  const std::vector<float> a = normal_floats(kDepth * kRows, 1);
-  const std::vector<float> b = normal_floats(kDepth * kPadded, 2);
-  for (const BackendInfo& backend : runnable_infos()) {
-    const BackendScope scope(backend.name);
-    PackedMatrix packed(kDepth, kColumns);
-    packed.pack(Transpose::no, b.data(), kPadded);
-    for (const auto& [k, first, last] : std::vector<std::array<std::size_t, 3>>{
-             {kDepth, 0, kRows}, {512, 0, 1}, {513, 3, 9}, {1, 190, 203}, {0, 0, 5}, {7, 4, 4}}) {
-      CAPTURE(backend.name, k, first, last);
-      GuardedMatrix expected(kRows, kColumns, 4, 3);
-      expected.fill(normal_floats(kRows * kColumns, 3));
-      GuardedMatrix found = expected;
-      gemm_accumulate_transposed(kColumns, k, a.data(), kRows, b.data(), kPadded, expected.data(),
-                                 expected.stride(), first, last);
-      gemm_accumulate_transposed(k, a.data(), kRows, packed, found.data(), found.stride(), first,
-                                 last);
-      CHECK(same_bits(found.values(), expected.values()));
-      CHECK(found.guards_intact());
+TEST_CASE("transpose moves every element, and nothing else is written") {
+  for (const auto& [rows, cols] : std::vector<std::array<std::size_t, 2>>{
+           {1, 1}, {1, 9}, {9, 1}, {3, 5}, {4, 4}, {16, 16}, {17, 19}, {40, 33}, {130, 70}}) {
+    CAPTURE(rows, cols);
+    const GuardedMatrix a = normal_matrix(rows, cols, 1, 3, 1);
+    GuardedMatrix t(cols, rows, 2, 5);
+    transpose(rows, cols, a.data(), a.stride(), t.data(), t.stride());
+    CHECK(t.guards_intact());
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t j = 0; j < cols; ++j) wrong += a.at(i, j) != t.at(j, i) ? 1 : 0;
     }
+    CHECK(wrong == 0);
   }
+  float x[8] = {};
+  CHECK_NOTHROW(transpose(0, 3, nullptr, 0, nullptr, 0));
+  CHECK_NOTHROW(transpose(3, 0, nullptr, 0, nullptr, 0));
+  CHECK_THROWS_WITH(transpose(2, 2, x, 1, x + 4, 2), ContainsSubstring("row stride"));
+  CHECK_THROWS_WITH(transpose(2, 2, x, 2, x + 4, 1), ContainsSubstring("row stride"));
+  CHECK_THROWS_WITH(transpose(2, 2, nullptr, 2, x + 4, 2), ContainsSubstring("null"));
+  CHECK_THROWS_WITH(transpose(2, 2, x, 2, nullptr, 2), ContainsSubstring("null"));
 }
 
-TEST_CASE("gemm_accumulate_transposed with a packed B names what does not fit") {
-  float x[64] = {};
-  PackedMatrix b(4, 3);
-  b.pack(Transpose::no, x, 3);
-  const auto call = [&](std::size_t k, const float* a, std::size_t lda, float* c, std::size_t ldc) {
-    gemm_accumulate_transposed(k, a, lda, b, c, ldc, 0, 2);
-  };
-  CHECK_NOTHROW(call(4, x, 2, x + 32, 3));
-  CHECK_NOTHROW(call(0, nullptr, 0, nullptr, 0));
-  CHECK_THROWS_WITH(call(5, x, 2, x + 32, 3), ContainsSubstring("rows"));
-  CHECK_THROWS_WITH(call(4, x, 1, x + 32, 3), ContainsSubstring("row stride"));
-  CHECK_THROWS_WITH(call(4, x, 2, x + 32, 2), ContainsSubstring("row stride"));
-  CHECK_THROWS_WITH(call(4, nullptr, 2, x + 32, 3), ContainsSubstring("null"));
-  CHECK_THROWS_WITH(call(4, x, 2, nullptr, 3), ContainsSubstring("null"));
-  CHECK_NOTHROW(gemm_accumulate_transposed(0, x, 0, PackedMatrix(), x, 0, 0, 2));
+// The kernel goes by blocks of 192 rows.
+TEST_CASE("many rows have the bits of few, with every start and epilogue") {
+  for (const Start start : kStarts) {
+    const Layer l{401, 70, 33, start, Epilogue::tanh_gradient};
+    const Operands in(l);
+    const std::vector<float> whole = product(l, in).values();
+    for (const std::size_t row : {0u, 191u, 192u, 400u}) {
+      GuardedMatrix c(l.m, l.n, 4, 3);
+      PackedGemm g = packed_gemm(l, in, c);
+      g.m = 1;
+      g.a += row * g.lda;
+      if (g.start != nullptr) g.start += row * g.start_stride;
+      g.h += row * g.ldh;
+      g.c += row * g.ldc;
+      gemm_packed(g, packed(l, in));
+      const std::vector<float> found = c.values();
+      const auto offset = static_cast<std::ptrdiff_t>(row * l.n);
+      CHECK(std::equal(found.begin() + offset,
+                       found.begin() + offset + static_cast<std::ptrdiff_t>(l.n),
+                       whole.begin() + offset));
+    }
+  }
 }
 
 }  // namespace

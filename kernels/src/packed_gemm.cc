@@ -41,6 +41,18 @@ void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
   }
 }
 
+// The product without the rows before `row`.
+PackedGemm from_row(const PackedGemm& g, std::size_t row) {
+  if (row == 0) return g;
+  PackedGemm rest = g;
+  rest.m = g.m - row;
+  rest.a = g.a + row * g.lda;
+  rest.start = g.start == nullptr ? nullptr : g.start + row * g.start_stride;
+  rest.c = g.c + row * g.ldc;
+  rest.h = g.h == nullptr ? nullptr : g.h + row * g.ldh;
+  return rest;
+}
+
 }  // namespace
 
 struct PackedMatrix::Storage {
@@ -111,64 +123,31 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
   note_backend(backend);
   const std::size_t end = std::min(last_panel * backend.panel, b.n());
   const std::size_t strip = backend.panel * panels_at_once(g.m, backend.panel, backend.lanes);
-  for (std::size_t column = first_panel * backend.panel; column < end; column += strip) {
-    run_in_depth_blocks(
-        backend, {.rows = g.m,
-                  .cols = std::min(strip, end - column),
-                  .k = k,
-                  .a = g.a,
-                  .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
-                  .a_k_stride = 1,
-                  .b = b.storage_->panels.data() + column * b.k() + g.first_k * backend.panel,
-                  .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                  .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
-                  .b_is_padded = true,
-                  .next_b = nullptr,
-                  .next_b_k_stride = 0,
-                  .start = g.start == nullptr ? nullptr : g.start + column,
-                  .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
-                  .beta = 1.0f,
-                  .c = g.c + column,
-                  .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
-                  .epilogue = g.epilogue,
-                  .h = g.h == nullptr ? nullptr : g.h + column,
-                  .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
-  }
-}
-
-void gemm_accumulate_transposed(std::size_t k, const float* a, std::size_t lda,
-                                const PackedMatrix& b, float* c, std::size_t ldc,
-                                std::size_t first_row, std::size_t last_row) {
-  constexpr const char* kName = "gemm_accumulate_transposed";
-  require(k <= b.k(), kName, "B has not so many rows");
-  if (b.n() == 0 || k == 0 || first_row >= last_row) return;
-  require(ldc >= b.n() && lda >= last_row, kName, "a row stride is shorter than a row");
-  require(a != nullptr && c != nullptr, kName, "a matrix is null");
-  const Backend& backend = b.storage_->backend;
-  note_backend(backend);
-  for (std::size_t row = first_row; row < last_row; row += kRowBlock) {
-    for (std::size_t column = 0; column < b.n(); column += backend.panel) {
-      float* block = c + row * ldc + column;
-      run_in_depth_blocks(backend, {.rows = std::min(kRowBlock, last_row - row),
-                                    .cols = std::min(backend.panel, b.n() - column),
-                                    .k = k,
-                                    .a = a + row,
-                                    .a_row_stride = 1,
-                                    .a_k_stride = static_cast<std::ptrdiff_t>(lda),
-                                    .b = b.storage_->panels.data() + column * b.k(),
-                                    .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                                    .b_panel_stride = 0,
-                                    .b_is_padded = true,
-                                    .next_b = nullptr,
-                                    .next_b_k_stride = 0,
-                                    .start = block,
-                                    .start_row_stride = static_cast<std::ptrdiff_t>(ldc),
-                                    .beta = 1.0f,
-                                    .c = block,
-                                    .c_row_stride = static_cast<std::ptrdiff_t>(ldc),
-                                    .epilogue = Epilogue::none,
-                                    .h = nullptr,
-                                    .h_row_stride = 0});
+  const float* panels = b.storage_->panels.data() + g.first_k * backend.panel;
+  for (std::size_t row = 0; row < g.m; row += kRowBlock) {
+    const PackedGemm rows = from_row(g, row);
+    for (std::size_t column = first_panel * backend.panel; column < end; column += strip) {
+      run_in_depth_blocks(backend,
+                          {.rows = std::min(kRowBlock, rows.m),
+                           .cols = std::min(strip, end - column),
+                           .k = k,
+                           .a = rows.a,
+                           .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
+                           .a_k_stride = 1,
+                           .b = panels + column * b.k(),
+                           .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                           .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
+                           .b_is_padded = true,
+                           .next_b = nullptr,
+                           .next_b_k_stride = 0,
+                           .start = rows.start == nullptr ? nullptr : rows.start + column,
+                           .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
+                           .beta = 1.0f,
+                           .c = rows.c + column,
+                           .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
+                           .epilogue = g.epilogue,
+                           .h = rows.h == nullptr ? nullptr : rows.h + column,
+                           .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
     }
   }
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "argument_check.h"
+
 namespace lockstep {
 namespace {
 
@@ -75,33 +77,36 @@ void transpose_quads(float alpha, const float* b, std::size_t ldb, std::size_t w
   store(__builtin_shufflevector(odd01, odd23, 2, 3, 6, 7), panel + 3 * width);
 }
 
-// As many columns of the panel as fill a cache line, which is then written while it is at hand; and
-// no more rows of b side by side than hardware prefetchers follow.
-void pack_panel_of_columns(std::size_t k, std::size_t cols, float alpha, const float* b,
-                           std::size_t ldb, std::size_t width, float* panel) {
+// to[p][j] = alpha * b[j][p]: k rows of `width` floats, the first `cols` of them. As many columns
+// at a time as fill a cache line, which is then written while it is at hand; and no more rows of b
+// side by side than hardware prefetchers follow.
+void transpose_block(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
+                     std::size_t width, float* to) {
   const std::size_t whole_k = k - k % kQuad;
   const std::size_t whole_cols = cols - cols % kQuad;
   for (std::size_t strip = 0; strip < whole_cols; strip += kLine) {
     const std::size_t end = std::min(strip + kLine, whole_cols);
     for (std::size_t p = 0; p < whole_k; p += kQuad) {
       for (std::size_t j = strip; j < end; j += kQuad) {
-        transpose_quads(alpha, b + j * ldb + p, ldb, width, panel + p * width + j);
+        transpose_quads(alpha, b + j * ldb + p, ldb, width, to + p * width + j);
       }
     }
   }
-  for (std::size_t p = 0; p < k; ++p, panel += width) {
-    for (std::size_t j = p < whole_k ? whole_cols : 0; j < cols; ++j) {
-      panel[j] = alpha * b[j * ldb + p];
-    }
-    std::fill(panel + cols, panel + width, 0.0f);
+  for (std::size_t p = 0; p < k; ++p, to += width) {
+    for (std::size_t j = p < whole_k ? whole_cols : 0; j < cols; ++j)
+      to[j] = alpha * b[j * ldb + p];
   }
 }
 
 void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                   std::size_t width, float* panels) {
   for (std::size_t j = 0; j < cols; j += width) {
-    pack_panel_of_columns(k, std::min(width, cols - j), alpha, b + j * ldb, ldb, width,
-                          panels + j * k);
+    const std::size_t count = std::min(width, cols - j);
+    float* panel = panels + j * k;
+    transpose_block(k, count, alpha, b + j * ldb, ldb, width, panel);
+    for (std::size_t p = 0; p < k; ++p) {
+      std::fill(panel + p * width + count, panel + (p + 1) * width, 0.0f);
+    }
   }
 }
 
@@ -111,6 +116,14 @@ void pack_panels(Transpose transpose, std::size_t k, std::size_t cols, float alp
                  std::size_t ldb, std::size_t width, float* panels) {
   const auto pack = transpose == Transpose::no ? pack_rows : pack_columns;
   pack(k, cols, alpha, b, ldb, width, panels);
+}
+
+void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t lda, float* t,
+               std::size_t ldt) {
+  if (rows == 0 || cols == 0) return;
+  require(lda >= cols && ldt >= rows, "transpose", "a row stride is shorter than a row");
+  require(a != nullptr && t != nullptr, "transpose", "a matrix is null");
+  transpose_block(cols, rows, 1.0f, a, lda, ldt, t);
 }
 
 }  // namespace lockstep

@@ -28,8 +28,8 @@ std::size_t delta_rows(const RnnShape& shape, std::size_t max_rows) {
   return std::max(gradient_depth(shape), max_rows);
 }
 
-// Deltas of that many rows that do not stay in cache are packed for the product.
-bool packs_deltas(const RnnShape& shape) { return !stays_in_cache(shape); }
+// Of layers that do not stay in cache both factors are copied into the order of the product.
+bool packs_factors(const RnnShape& shape) { return !stays_in_cache(shape); }
 
 // Sum of squares over eight partial sums, so that it vectorises and still has one order.
 double sum_of_squares(const float* x, std::size_t n) {
@@ -62,8 +62,12 @@ class TrainingStep::Group {
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
         deltas_(delta_rows(shape, max_rows) * delta_stride_),
-        packed_deltas_(packs_deltas(shape) ? PackedMatrix(delta_rows(shape, max_rows), shape.hidden)
-                                           : PackedMatrix()),
+        packed_deltas_(packs_factors(shape)
+                           ? PackedMatrix(delta_rows(shape, max_rows), shape.hidden)
+                           : PackedMatrix()),
+        inputs_(packs_factors(shape)
+                    ? (1 + shape.features + shape.hidden) * delta_rows(shape, max_rows)
+                    : 0),
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
@@ -135,7 +139,9 @@ class TrainingStep::Group {
         (2 * max_rows + block + 1 + shape.features + shape.hidden) * round_up(shape.hidden) +
         (1 + shape.hidden) * round_up(shape.classes);
     return sizeof(Group) +
-           (packs_deltas(shape) ? PackedMatrix::bytes_for(block, shape.hidden) : 0) +
+           (packs_factors(shape) ? PackedMatrix::bytes_for(block, shape.hidden) +
+                                       (1 + shape.features + shape.hidden) * block * sizeof(float)
+                                 : 0) +
            ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
                                    max_steps > window) +
            floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
@@ -203,16 +209,27 @@ class TrainingStep::Group {
     const RowSchedule& schedule = forward_.schedule;
     const Range rows = share(1 + shape.features + shape.hidden, team.index(), team.size());
     const std::size_t depth = schedule.offset(end) - schedule.offset(begin);
-    const float* z = forward_.rows_at(begin) + forward_.layout.one;
+    const float* z = forward_.rows_at(begin) + forward_.layout.one + rows.begin;
     float* gradient = recurrent_gradient_.data();
-    if (packs_deltas(shape)) {
+    if (packs_factors(shape)) {
       pack_share(packed_deltas_, Transpose::no, deltas_.data(), delta_stride_, team);
+      float* own = inputs_.data() + rows.begin * depth;
+      transpose(depth, rows.end - rows.begin, z, forward_.layout.stride, own, depth);
       team.barrier();
-      gemm_accumulate_transposed(depth, z, forward_.layout.stride, packed_deltas_, gradient,
-                                 delta_stride_, rows.begin, rows.end);
+      PackedGemm g;
+      g.m = rows.end - rows.begin;
+      g.a = own;
+      g.lda = depth;
+      g.last_k = depth;
+      g.c = gradient + rows.begin * delta_stride_;
+      g.ldc = delta_stride_;
+      g.start = g.c;
+      g.start_stride = g.ldc;
+      gemm_packed(g, packed_deltas_);
     } else {
-      gemm_accumulate_transposed(shape.hidden, depth, z, forward_.layout.stride, deltas_.data(),
-                                 delta_stride_, gradient, delta_stride_, rows.begin, rows.end);
+      gemm_accumulate_transposed(shape.hidden, depth, z - rows.begin, forward_.layout.stride,
+                                 deltas_.data(), delta_stride_, gradient, delta_stride_, rows.begin,
+                                 rows.end);
     }
   }
 
@@ -232,7 +249,9 @@ class TrainingStep::Group {
   AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep
   AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
   AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
-  PackedMatrix packed_deltas_;         // the same, if packs_deltas
+  // If packs_factors: the same, and [1, x, h] of those timesteps, transposed.
+  PackedMatrix packed_deltas_;
+  AlignedVector<float> inputs_;
   AlignedVector<float> recurrent_gradient_;
   AlignedVector<float> output_gradient_;
   std::vector<int> labels_;

@@ -90,9 +90,6 @@ class LOCKSTEP_API PackedMatrix {
 
  private:
   friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, std::size_t, std::size_t);
-  friend void gemm_accumulate_transposed(std::size_t, const float*, std::size_t,
-                                         const PackedMatrix&, float*, std::size_t, std::size_t,
-                                         std::size_t);
   std::size_t k_ = 0;
   std::size_t n_ = 0;
   struct LOCKSTEP_HIDDEN Storage;
@@ -148,10 +145,10 @@ LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const
                                              float* c, std::size_t ldc, std::size_t first_row,
                                              std::size_t last_row);
 
-/// The same with the first `k` rows of a packed B of n columns, which pays where many rows of C
-/// share a B beyond the second-level cache. Throws as well if B has fewer rows than k.
-LOCKSTEP_API void gemm_accumulate_transposed(std::size_t k, const float* a, std::size_t lda,
-                                             const PackedMatrix& b, float* c, std::size_t ldc,
-                                             std::size_t first_row, std::size_t last_row);
+/// T = A^T, on the calling thread; allocates nothing. A is rows x cols, T is cols x rows, both
+/// row-major. Throws std::invalid_argument for a row stride shorter than its row and a null matrix.
+/// For products with A^T of a matrix whose rows stand kilobytes apart, which are read slowly.
+LOCKSTEP_API void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t lda,
+                            float* t, std::size_t ldt);
 
 }  // namespace lockstep
