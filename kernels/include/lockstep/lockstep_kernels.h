@@ -35,7 +35,7 @@ typedef enum lockstep_status {
   LOCKSTEP_INVALID_ARGUMENT = 1, /**< a null pointer, a stride, a label, a name, ... */
   LOCKSTEP_OUT_OF_MEMORY = 2,
   LOCKSTEP_FILE_ERROR = 3,    /**< cannot be read or written, or is not what it should be */
-  LOCKSTEP_INTERNAL_ERROR = 4 /**< anything else: a defect of Lockstep */
+  LOCKSTEP_INTERNAL_ERROR = 4 /**< what a callback threw; anything else: a defect of Lockstep */
 } lockstep_status;
 
 /** A constant phrase for a status, such as "invalid argument". Never null. */

@@ -136,7 +136,12 @@ typedef struct lockstep_epoch {
   double seconds; /**< wall time of the pass */
 } lockstep_epoch;
 
-/** Called after every pass, on the thread that trains; anything but 0 ends the training. */
+/**
+ * Called after every pass, on the thread that called lockstep_model_train; anything but 0 ends the
+ * training, which is no failure. An exception (of a callback in C++) ends it as one: the status is
+ * LOCKSTEP_INTERNAL_ERROR, whatever was thrown, and lockstep_last_error() has its text. Either way
+ * the model keeps what it has learnt.
+ */
 typedef int (*lockstep_epoch_callback)(const lockstep_epoch* epoch, void* context);
 
 /**
