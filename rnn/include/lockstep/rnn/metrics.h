@@ -20,10 +20,10 @@ struct Evaluation {
 };
 
 /// `probabilities` is [labels.size()][classes] row-major; the predicted class is the first of the
-/// largest. Every label must be in [0, classes); throws std::invalid_argument otherwise. Accuracy
-/// and loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the
-/// smallest positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays
-/// finite.
+/// largest. Throws std::invalid_argument for another number of probabilities, for a label outside
+/// [0, classes), and for no classes or more than kMaxUnits (lockstep/rnn/model.h). Accuracy and
+/// loss of no samples are NaN. A probability that float32 has rounded to 0 counts as the smallest
+/// positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays finite.
 [[nodiscard]] LOCKSTEP_API Evaluation evaluate(std::span<const float> probabilities,
                                                std::span<const int> labels, std::size_t classes);
 

@@ -73,7 +73,8 @@ enum class Initializer {
   orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), Wx and Wy as xavier
 };
 
-/// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only.
+/// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only. Throws
+/// std::invalid_argument if the parameters are not whole.
 LOCKSTEP_API void initialize(RnnParameters& parameters, Initializer initializer, double sigma,
                              Random& random);
 
@@ -95,11 +96,11 @@ struct LOCKSTEP_API Normalization {
   /// Throws std::invalid_argument for per_channel and an empty set.
   static Normalization fit(NormalizationKind kind, const Dataset& data);
   /// Applies it to every sequence of `data` in place. Throws std::invalid_argument if the number of
-  /// channels differs from that of the fit.
+  /// channels differs from that of the fit, or that of `mean` from that of `scale`.
   void apply(Dataset& data) const;
   /// Applies it to timesteps [steps][D] in place, any part of a sequence: the numbers that the
   /// sequence as a whole would have. Throws std::invalid_argument if that is impossible, as it is
-  /// for per_series, and if there are no whole timesteps.
+  /// for per_series, and if there are no whole timesteps, or `mean` and `scale` differ in number.
   void apply(std::span<float> timesteps) const;
 
   bool operator==(const Normalization&) const = default;
