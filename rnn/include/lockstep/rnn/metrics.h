@@ -10,9 +10,9 @@ namespace lockstep {
 
 /// How well probabilities match labels.
 struct Evaluation {
-  double accuracy = 0;
-  double loss = 0;  ///< mean cross-entropy in nats
-  std::size_t samples = 0;
+  double accuracy = 0;                 ///< share of samples whose class was predicted
+  double loss = 0;                     ///< mean cross-entropy in nats
+  std::size_t samples = 0;             ///< how many there were
   std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
   std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
   std::vector<double> recall;          ///< [C]; NaN where a class does not occur
