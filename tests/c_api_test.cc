@@ -11,6 +11,7 @@
 
 #include "allocation_count.h"
 #include "backend_scope.h"
+#include "c_handles.h"
 #include "catch.h"
 #include "floats.h"
 #include "lockstep/elementwise.h"
@@ -35,25 +36,6 @@ void check_fails(lockstep_status status, lockstep_status expected, const std::st
 void check_invalid(lockstep_status status, const std::string& text) {
   check_fails(status, LOCKSTEP_INVALID_ARGUMENT, text);
 }
-
-// Handles that free themselves.
-template <class Handle, void (*Free)(Handle*)>
-class Owner {
- public:
-  Owner() = default;
-  ~Owner() { Free(handle_); }
-  Owner(const Owner&) = delete;
-  Owner& operator=(const Owner&) = delete;
-  operator Handle*() const { return handle_; }  // NOLINT(google-explicit-constructor)
-  Handle** operator&() { return &handle_; }     // NOLINT(google-runtime-operator)
-
- private:
-  Handle* handle_ = nullptr;
-};
-using OwnedDataset = Owner<lockstep_dataset, lockstep_dataset_free>;
-using OwnedModel = Owner<lockstep_model, lockstep_model_free>;
-using OwnedPlan = Owner<lockstep_gemm_plan, lockstep_gemm_plan_free>;
-using OwnedPacked = Owner<lockstep_packed_matrix, lockstep_packed_matrix_free>;
 
 TEST_CASE("C: version, statuses and backends") {
   CHECK(std::string(lockstep_version()) == LOCKSTEP_VERSION);
@@ -577,7 +559,7 @@ TEST_CASE("C: errors of training") {
   check_invalid(lockstep_model_train(t.model, unlabelled, nullptr, nullptr, nullptr), "label -1");
 }
 
-TEST_CASE("C: a callback ends the training; what it throws becomes a status") {
+TEST_CASE("C: a callback ends the training") {
   const Trained t;
   lockstep_train_options options = quick();
   options.epochs = 10;
@@ -588,14 +570,22 @@ TEST_CASE("C: a callback ends the training; what it throws becomes a status") {
   };
   CHECK(lockstep_model_train(t.model, t.train, &options, stop_at_second, &calls) == LOCKSTEP_OK);
   CHECK(calls == 2);
-  const lockstep_epoch_callback throw_one = [](const lockstep_epoch*, void*) -> int { throw 1; };
-  check_fails(lockstep_model_train(t.model, t.train, &options, throw_one, nullptr),
-              LOCKSTEP_INTERNAL_ERROR, "exception");
-  const lockstep_epoch_callback throw_bad = [](const lockstep_epoch*, void*) -> int {
-    throw std::bad_cast();
+}
+
+// Whatever a callback throws is no error of a file or an argument.
+TEST_CASE("C: what a callback throws becomes a status and a text") {
+  const Trained t;
+  const lockstep_train_options options = quick();
+  const auto check_thrown = [&](lockstep_epoch_callback callback, const char* text) {
+    check_fails(lockstep_model_train(t.model, t.train, &options, callback, nullptr),
+                LOCKSTEP_INTERNAL_ERROR, text);
+    CHECK_THAT(lockstep_last_error(), ContainsSubstring("callback"));
   };
-  check_fails(lockstep_model_train(t.model, t.train, &options, throw_bad, nullptr),
-              LOCKSTEP_INTERNAL_ERROR, "bad_cast");
+  check_thrown([](const lockstep_epoch*, void*) -> int { throw 1; }, "none of the standard");
+  check_thrown([](const lockstep_epoch*, void*) -> int { throw std::bad_cast(); }, "bad_cast");
+  check_thrown([](const lockstep_epoch*, void*) -> int { throw std::bad_alloc(); }, "bad_alloc");
+  check_thrown([](const lockstep_epoch*, void*) -> int { throw std::runtime_error("x1"); }, "x1");
+  check_thrown([](const lockstep_epoch*, void*) -> int { throw std::logic_error("x2"); }, "x2");
 }
 
 TEST_CASE("C: a model whose training diverged is not saved") {

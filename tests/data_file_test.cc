@@ -260,9 +260,7 @@ TEST_CASE("Long and unprintable text is cut short in messages") {
 
 // ---- .npz: the files and what they hold are explained in data/make_npz.py
 
-fs::path npz(const std::string& name) {
-  return fs::path(LOCKSTEP_TEST_DATA_DIR) / (name + ".npz");
-}
+fs::path npz(const std::string& name) { return fs::path(LOCKSTEP_TEST_DATA_DIR) / (name + ".npz"); }
 
 bool can_read_npz() {
   const std::string message = refusal_of([] { return read_dataset(npz("unlabelled")); });

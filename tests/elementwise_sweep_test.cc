@@ -178,6 +178,23 @@ class FunctionSweep {
   std::mutex mutex_;
 };
 
+TEST_CASE("a block sees an error, a fall and what is not odd") {
+  Block block(kElementwiseFunctions[0]);
+  block.take(0x3F000000 / Block::kFloats);
+  std::vector<float> y = block.results(backend_named("reference"));
+  const Findings right = block.judge(y);
+  CHECK(right.error <= 0.5001);
+  CHECK(right.falls == 0);
+  CHECK(right.not_odd == 0);
+  // Neighbours' results are one or two units apart.
+  for (int unit = 0; unit < 3; ++unit) y[7] = std::nextafter(y[7], 0.0f);
+  const Findings wrong = block.judge(y);
+  CHECK(wrong.error > 1);
+  CHECK(same_bits(wrong.error_at, std::bit_cast<float>(0x3F000007)));
+  CHECK(wrong.falls == 1);
+  CHECK(wrong.not_odd == 1);
+}
+
 void print_table(const ElementwiseFunction& f,
                  const std::vector<FunctionSweep::OnBackend>& backends) {
   std::ostringstream table;

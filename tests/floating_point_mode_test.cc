@@ -13,6 +13,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "c_handles.h"
 #include "catch.h"
 #include "floats.h"
 #include "lockstep/elementwise.h"
@@ -20,6 +21,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/builtin_data.h"
+#include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model_file.h"
@@ -103,15 +105,21 @@ void expect_invalid(const std::function<void()>& work) {
   throw std::logic_error("it did not throw");
 }
 
+// Large enough that a product pays for a team.
+constexpr std::size_t kSize = 128;
+
+std::vector<float> denormal_matrix() { return std::vector<float>(kSize * kSize, 1e-39f); }
+
 void call_kernels(int threads) {
-  constexpr std::size_t kSize = 64;
-  const std::vector<float> x(kSize * kSize, 1e-39f);  // denormal
+  const std::vector<float> x = denormal_matrix();
   std::vector<float> y(x.size());
   const std::vector<int> labels(kSize);
   std::vector<double> loss(kSize);
   for (const auto function : {tanh, exp, sigmoid, relu}) function(x.data(), y.data(), y.size());
   gemm(Transpose::no, Transpose::yes, kSize, kSize, kSize, 1, x.data(), kSize, x.data(), kSize, 0,
        y.data(), kSize, threads);
+  GemmPlan(Transpose::no, Transpose::no, kSize, kSize, kSize, 1, kSize, kSize, 1, kSize, threads)
+      .run(x.data(), x.data(), y.data());
   PackedMatrix packed(kSize, kSize);
   packed.pack(Transpose::no, x.data(), kSize);
   PackedGemm g;
@@ -132,6 +140,86 @@ void call_kernels(int threads) {
   expect_invalid([&] { softmax(2, kSize, x.data(), 1, y.data(), kSize); });
 }
 
+void expect_ok(lockstep_status status) {
+  if (status != LOCKSTEP_OK) throw std::logic_error(lockstep_last_error());
+}
+
+void call_c_kernels(int threads) {
+  const std::vector<float> x = denormal_matrix();
+  std::vector<float> y(x.size());
+  const std::vector<int> labels(kSize);
+  std::vector<double> loss(kSize);
+  std::size_t correct = 0;
+  for (const auto function : {lockstep_tanh, lockstep_exp, lockstep_sigmoid, lockstep_relu}) {
+    expect_ok(function(x.data(), y.data(), y.size()));
+  }
+  expect_ok(lockstep_gemm(LOCKSTEP_PLAIN, LOCKSTEP_TRANSPOSED, kSize, kSize, kSize, 1, x.data(),
+                          kSize, x.data(), kSize, 0, y.data(), kSize, threads));
+  OwnedPlan plan;
+  expect_ok(lockstep_gemm_plan_create(LOCKSTEP_PLAIN, LOCKSTEP_PLAIN, kSize, kSize, kSize, 1, kSize,
+                                      kSize, 1, kSize, threads, &plan));
+  expect_ok(lockstep_gemm_plan_run(plan, x.data(), x.data(), y.data()));
+  OwnedPacked packed;
+  expect_ok(lockstep_pack(LOCKSTEP_PLAIN, kSize, kSize, x.data(), kSize, &packed));
+  expect_ok(lockstep_gemm_packed(kSize, x.data(), kSize, packed, nullptr, 0, LOCKSTEP_EPILOGUE_TANH,
+                                 y.data(), kSize));
+  expect_ok(lockstep_softmax(kSize, kSize, x.data(), kSize, y.data(), kSize));
+  expect_ok(lockstep_log_softmax(kSize, kSize, x.data(), kSize, y.data(), kSize));
+  expect_ok(lockstep_softmax_cross_entropy(kSize, kSize, x.data(), kSize, labels.data(), y.data(),
+                                           kSize, loss.data(), &correct));
+  expect_ok(lockstep_mean_softmax_cross_entropy(kSize, kSize, x.data(), kSize, labels.data(),
+                                                y.data(), kSize, loss.data(), &correct));
+  if (lockstep_set_backend("no/such") == LOCKSTEP_OK) throw std::logic_error("there is one");
+}
+
+void fill(lockstep_dataset* dataset, const Dataset& data) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    expect_ok(
+        lockstep_dataset_add(dataset, data.sequence(i).data(), data.length(i), data.label(i)));
+  }
+}
+
+void call_c_networks(const Dataset& from, int threads) {
+  OwnedDataset data;
+  expect_ok(lockstep_dataset_create(from.channels(), from.classes(), nullptr, &data));
+  fill(data, from);
+  lockstep_train_options options;
+  lockstep_train_options_init(&options);
+  options.hidden = kShape.hidden;
+  options.epochs = 1;
+  options.threads = threads;
+  OwnedModel model;
+  expect_ok(lockstep_model_create(data, &options, &model));
+  const lockstep_epoch_callback go_on = [](const lockstep_epoch*, void*) { return 0; };
+  expect_ok(lockstep_model_train(model, data, &options, go_on, nullptr));
+  std::vector<float> probabilities(from.size() * from.classes());
+  expect_ok(lockstep_model_predict_proba(model, data, threads, probabilities.data(),
+                                         probabilities.size()));
+  std::vector<int> classes(from.size());
+  expect_ok(lockstep_model_predict(model, data, threads, classes.data(), classes.size()));
+  double accuracy = 0;
+  double loss = 0;
+  expect_ok(lockstep_model_evaluate(model, data, threads, &accuracy, &loss));
+  lockstep_model_info info;
+  expect_ok(lockstep_model_get_info(model, &info));
+  const TemporaryDirectory directory;
+  const std::string path = (directory / "m.safetensors").string();
+  expect_ok(lockstep_model_save(model, path.c_str()));
+  OwnedModel loaded;
+  expect_ok(lockstep_model_load(path.c_str(), &loaded));
+  if (lockstep_model_load("/no/such", &loaded) == LOCKSTEP_OK) throw std::logic_error("it is read");
+}
+
+void call_c_data(const std::string& path) {
+  OwnedDataset data;
+  expect_ok(lockstep_dataset_read(path.c_str(), &data));
+  OwnedDataset train;
+  OwnedDataset test;
+  expect_ok(lockstep_dataset_builtin("cylinder-bell-funnel", 1, &train, &test));
+}
+
+constexpr const char* kCsv = "sample,step,label,x\n0,0,a,1.5e-39\n0,1,a,0.1\n1,0,b,-2\n";
+
 // Every public call that computes, on three threads where it takes any.
 std::vector<Call> public_calls() {
   constexpr int kThreads = 3;
@@ -148,11 +236,12 @@ std::vector<Call> public_calls() {
   const auto fail = [](const BatchProgress&) -> bool { throw std::runtime_error("stop"); };
   return {
       {"kernels", [] { call_kernels(kThreads); }},
-      {"functions for C",
+      {"kernels for C", [] { call_c_kernels(kThreads); }},
+      {"networks for C", [=] { call_c_networks(data, kThreads); }},
+      {"data for C",
        [] {
-         float x = 1e-39f;
-         static_cast<void>(lockstep_tanh(&x, &x, 1));
-         static_cast<void>(lockstep_set_backend("no/such"));
+         const TemporaryDirectory directory;
+         call_c_data(directory.write("data.csv", kCsv).string());
        }},
       {"run_epoch", [=] { train(0, go_on); }},
       {"run_epoch, truncated", [=] { train(3, go_on); }},
@@ -186,7 +275,11 @@ std::vector<Call> public_calls() {
       {"Normalization",
        [=] {
          Dataset own = data;
-         Normalization::fit(NormalizationKind::per_channel, own).apply(own);
+         Normalization::fit(NormalizationKind::per_series, own).apply(own);
+         const auto fitted = Normalization::fit(NormalizationKind::per_channel, own);
+         fitted.apply(own);
+         fitted.apply(own.sequence(0));
+         expect_invalid([&] { fitted.apply(own.sequence(0).first(1)); });
        }},
       {"evaluate",
        [=] {
@@ -195,6 +288,14 @@ std::vector<Call> public_calls() {
        }},
       {"make_builtin_dataset",
        [] { static_cast<void>(make_builtin_dataset("cylinder-bell-funnel", 1)); }},
+      {"read_dataset",
+       [] {
+         const TemporaryDirectory directory;
+         static_cast<void>(read_dataset(directory.write("data.csv", kCsv)));
+         expect_invalid([&] { static_cast<void>(read_dataset(directory / "none.csv")); });
+       }},
+      {"training_workspace_bytes",
+       [] { static_cast<void>(training_workspace_bytes(kShape, {}, 200, 9)); }},
       {"save_model and load_model",
        [=] {
          const TemporaryDirectory directory;

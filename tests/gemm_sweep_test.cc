@@ -107,6 +107,42 @@ class Sweep {
   std::vector<BackendInfo> backends_ = runnable_infos();
 };
 
+TEST_CASE("the oracle of products sees a wrong bit, a wrong value and a NaN") {
+  const GemmProblem p{3, 5, 7, Transpose::no, Transpose::no, 0.37f, -1};
+  const GemmValues values(p.m, p.n, p.k);
+  const GemmOracle oracle(values, p.alpha, p.beta, {p.k});
+  GuardedMatrix c(p.m, p.n);
+  for (std::size_t i = 0; i < p.m; ++i) {
+    for (std::size_t j = 0; j < p.n; ++j) {
+      c.at(i, j) = p.beta * values.c[i * p.n + j];
+      for (std::size_t q = 0; q < p.k; ++q) {
+        c.at(i, j) = std::fma(values.a[i * p.k + q], p.alpha * values.b[q * p.n + j], c.at(i, j));
+      }
+    }
+  }
+  CHECK(oracle.wrong_elements(c, p.k, true) == 0);
+  c.at(2, 4) = std::nextafter(c.at(2, 4), kInfinity);
+  CHECK(oracle.wrong_elements(c, p.k, true) == 1);
+  CHECK(oracle.wrong_elements(c, p.k, false) == 0);
+  c.at(0, 0) += 0.001f;
+  CHECK(oracle.wrong_elements(c, p.k, false) == 1);
+  c.at(1, 0) = kNaN;
+  CHECK(oracle.wrong_elements(c, p.k, false) == 2);
+}
+
+TEST_CASE("guards see what is written before, between and after the rows of a matrix") {
+  constexpr std::ptrdiff_t kStride = 5 + 2;
+  for (const std::ptrdiff_t at : {std::ptrdiff_t{-1}, std::ptrdiff_t{5}, kStride - 1, kStride + 5,
+                                  2 * kStride + 5, 2 * kStride + 60}) {
+    CAPTURE(at);
+    GuardedMatrix matrix(3, 5, 2, 1);
+    for (std::size_t i = 0; i < 15; ++i) matrix.at(i / 5, i % 5) = kNaN;
+    CHECK(matrix.guards_intact());
+    matrix.data()[at] = 0;
+    CHECK_FALSE(matrix.guards_intact());
+  }
+}
+
 // Each shape takes two variants and a layout in turn. The turns have a period of 512, which has no
 // factor in common with the 41 sizes: so every size of m, n and k meets every variant in every
 // layout.

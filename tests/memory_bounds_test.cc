@@ -15,7 +15,7 @@ namespace {
 
 using Shape = std::array<std::size_t, 3>;
 
-// m, n, k: B in place, copied by the way and packed, one row along B; last vectors of every length.
+// m, n, k: B in place and packed, one row along B; last vectors of every length.
 std::vector<Shape> shapes() {
   std::vector<Shape> all = {{13, 77, 1030}, {29, 35, 2100}, {6, 131, 600},
                             {1, 131, 300},  {1, 37, 1030},  {205, 130, 600}};

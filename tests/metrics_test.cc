@@ -56,6 +56,8 @@ TEST_CASE("evaluate refuses wrong sizes and labels") {
   CHECK_THROWS_AS(evaluate(probabilities, std::array{-1}, 2), std::invalid_argument);
   CHECK_THROWS_AS(evaluate(probabilities, std::array{0, 1}, 2), std::invalid_argument);
   CHECK_THROWS_AS(evaluate({}, {}, 0), std::invalid_argument);
+  // So many that their square is 0 in 64 bits.
+  CHECK_THROWS_AS(evaluate({}, {}, std::size_t{1} << 32), std::invalid_argument);
 }
 
 }  // namespace

@@ -76,6 +76,17 @@ TEST_CASE("a model without features, hidden units or classes is refused") {
   CHECK_THROWS_AS(RnnParameters({.features = 1, .hidden = 1, .classes = 0}), std::invalid_argument);
 }
 
+TEST_CASE("no weights are drawn for parameters that are empty or were moved from") {
+  Random random(1);
+  const auto draw = [&](RnnParameters& p) { initialize(p, Initializer::xavier, 0, random); };
+  RnnParameters empty;
+  CHECK_THROWS_WITH(draw(empty), ContainsSubstring("initialize"));
+  RnnParameters gone({.features = 1, .hidden = 2, .classes = 3});
+  const RnnParameters taken = std::move(gone);
+  CHECK_THROWS_WITH(draw(gone),
+                    ContainsSubstring("initialize"));  // NOLINT(bugprone-use-after-move)
+}
+
 TEST_CASE("every initializer clears the biases and sets every weight") {
   const auto initializer =
       GENERATE(Initializer::gaussian, Initializer::xavier, Initializer::orthogonal);

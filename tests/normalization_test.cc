@@ -95,6 +95,11 @@ TEST_CASE("Normalization refuses data that does not fit") {
   Dataset other(3);
   other.add(std::array{1.0F, 2.0F, 3.0F}, kNoLabel);
   CHECK_THROWS_WITH(fitted.apply(other), ContainsSubstring("3 channels, expected 2"));
+  Normalization torn = fitted;
+  torn.scale.pop_back();
+  Dataset data = two_channels();
+  CHECK_THROWS_WITH(torn.apply(data), ContainsSubstring("2 means and 1 scales"));
+  CHECK_THROWS_WITH(torn.apply(data.sequence(0)), ContainsSubstring("2 means and 1 scales"));
 }
 
 }  // namespace

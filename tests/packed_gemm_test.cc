@@ -139,20 +139,40 @@ TEST_CASE("gemm_packed is within its error bound for every start and epilogue") 
   }
 }
 
-// A tile and a last one of every width.
-std::vector<Layer> layers_of_every_width(Epilogue epilogue) {
+// Tiles whose rows are a single vector of some backend may have up to twelve of them.
+template <class Function>
+void for_each_high_tile(Function function) {
+  for (std::size_t m = 7; m <= 12; ++m) {
+    for (std::size_t n = 1; n <= 16; ++n) function(m, n);
+  }
+}
+
+TEST_CASE("gemm_packed is within its error bound in high tiles of every size") {
+  for (const Start start : kStarts) {
+    for (const Epilogue epilogue : kEpilogues) {
+      for_each_high_tile([&](std::size_t m, std::size_t n) {
+        check_on_every_backend({m, n, 23, start, epilogue});
+      });
+    }
+  }
+}
+
+// A tile and a last one of every width, and high tiles of every size.
+std::vector<Layer> layers_of_every_tile(Epilogue epilogue) {
   std::vector<Layer> layers{{29, 101, 333, Start::bias, epilogue}};
   for (std::size_t n = 1; n <= 66; ++n) layers.push_back({11, n, 23, Start::bias, epilogue});
+  for_each_high_tile(
+      [&](std::size_t m, std::size_t n) { layers.push_back({m, n, 23, Start::bias, epilogue}); });
   return layers;
 }
 
 TEST_CASE("gemm_packed gives the same bits on every fused backend") {
   for (const Epilogue epilogue : kEpilogues) {
-    for (const Layer& l : layers_of_every_width(epilogue)) {
+    for (const Layer& l : layers_of_every_tile(epilogue)) {
       const Operands in(l);
       std::vector<float> first;
       for (const std::string& name : fused_backends()) {
-        CAPTURE(name, l.n, static_cast<int>(epilogue));
+        CAPTURE(name, l.m, l.n, static_cast<int>(epilogue));
         const BackendScope scope(name);
         const std::vector<float> c = product(l, in).values();
         if (first.empty()) first = c;
@@ -163,13 +183,13 @@ TEST_CASE("gemm_packed gives the same bits on every fused backend") {
 }
 
 TEST_CASE("the tanh epilogue gives the bits of lockstep::tanh") {
-  for (const Layer& with_tanh : layers_of_every_width(Epilogue::tanh)) {
+  for (const Layer& with_tanh : layers_of_every_tile(Epilogue::tanh)) {
     Layer plain = with_tanh;
     plain.epilogue = Epilogue::none;
     const Operands in(plain);
     for (const std::string& name : runnable_backends()) {
       if (name == "reference") continue;  // rounds once, after tanh
-      CAPTURE(name, plain.n);
+      CAPTURE(name, plain.m, plain.n);
       const BackendScope scope(name);
       std::vector<float> c = product(plain, in).values();
       tanh(c.data(), c.data(), c.size());

@@ -61,18 +61,49 @@ TEST_CASE("a product has the same bits on every machine") {
   });
 }
 
-TEST_CASE("softmax has the same bits on every machine") {
+// A matrix that is read as it stands and not in tiles.
+TEST_CASE("the product of a row has the same bits on every machine") {
+  constexpr std::size_t kN = 77, kK = 700;
+  const std::vector<float> a = normal_floats(kK, 1);
+  const std::vector<float> b = normal_floats(kK * kN, 2);
+  check_on_every_fused_backend(0x86fa1db80905322a, [&] {
+    std::vector<float> c(kN);
+    gemm(Transpose::no, Transpose::no, 1, kN, kK, 1, a.data(), kK, b.data(), kN, 0, c.data(), kN);
+    return hash_of(c);
+  });
+}
+
+TEST_CASE("softmax and its logarithm have the same bits on every machine") {
   constexpr std::size_t kRows = 5;
-  const auto check = [](std::size_t cols, std::uint64_t expected) {
+  const auto check = [](auto kernel, std::size_t cols, std::uint64_t expected) {
     const std::vector<float> x = normal_floats(kRows * cols, 4);
     check_on_every_fused_backend(expected, [&] {
       std::vector<float> y(x.size());
-      softmax(kRows, cols, x.data(), cols, y.data(), cols);
+      kernel(kRows, cols, x.data(), cols, y.data(), cols);
       return hash_of(y);
     });
   };
-  check(10, 0x48505ddeb2696d52);
-  check(333, 0xde7877e12e400ad5);
+  check(softmax, 10, 0x48505ddeb2696d52);
+  check(softmax, 333, 0xde7877e12e400ad5);
+  check(log_softmax, 10, 0xa0ffca97eebf1aaf);
+  check(log_softmax, 333, 0xdc4fdb117bb5807e);
+}
+
+TEST_CASE("cross-entropy has the same bits on every machine") {
+  constexpr std::size_t kRows = 40, kCols = 10;
+  const std::vector<float> x = normal_floats(kRows * kCols, 5);
+  std::vector<int> labels(kRows);
+  for (std::size_t i = 0; i < kRows; ++i) labels[i] = static_cast<int>(i % kCols);
+  check_on_every_fused_backend(0x0b0d0216d6cfa3b1, [&] {
+    std::vector<float> gradient(x.size());
+    std::vector<double> loss(kRows);
+    softmax_cross_entropy(kRows, kCols, x.data(), kCols, labels.data(), gradient.data(), kCols,
+                          loss.data());
+    FnvHash hash;
+    for (const float value : gradient) hash.add(value);
+    for (const double value : loss) hash.add(value);
+    return hash.value();
+  });
 }
 
 TEST_CASE("a training is the same number on every machine") {

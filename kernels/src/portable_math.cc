@@ -36,7 +36,7 @@ Scaled split(double x) {
 // nearly so: adding the small ones first leaves little more than the error of the last addition.
 double log_of(const Scaled& x) {
   // log(2) in two parts; the first has so few bits that its product with an exponent is exact.
-  constexpr double kLn2High = 0x1.62e42feep-1;  // NOLINT(modernize-use-std-numbers)
+  constexpr double kLn2High = 0x1.62e42feep-1;
   constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
 
   const double f = x.mantissa - 1.0;

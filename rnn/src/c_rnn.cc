@@ -1,5 +1,6 @@
 // The C functions of data sets and models; those of the kernels are in kernels/src/c_kernels.cc.
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -123,6 +124,28 @@ std::vector<std::string> names_of(std::size_t classes, const char* const* class_
   return names;
 }
 
+// What a callback threw. None of the types whose statuses say what Lockstep found wrong.
+class CallbackError : public std::exception {
+ public:
+  explicit CallbackError(const std::string& what)
+      : text_("lockstep_model_train: the callback threw an exception: " + what) {}
+  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+bool is_ended_by(lockstep_epoch_callback callback, const lockstep_epoch& epoch, void* context) {
+  if (callback == nullptr) return false;
+  try {
+    return callback(&epoch, context) != 0;
+  } catch (const std::exception& error) {
+    throw CallbackError(error.what());
+  } catch (...) {
+    throw CallbackError("none of the standard library's");
+  }
+}
+
 void train(RnnClassifier& model, const Dataset& data, const TrainOptions& options,
            lockstep_epoch_callback callback, void* context) {
   Trainer trainer(model.parameters, options);
@@ -130,7 +153,7 @@ void train(RnnClassifier& model, const Dataset& data, const TrainOptions& option
     const EpochResult result = trainer.run_epoch(data);
     const lockstep_epoch epoch{result.epoch, result.loss, result.accuracy, result.learning_rate,
                                result.seconds};
-    if (callback != nullptr && callback(&epoch, context) != 0) return;
+    if (is_ended_by(callback, epoch, context)) return;
   }
 }
 

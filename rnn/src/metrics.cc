@@ -6,15 +6,17 @@
 #include <string>
 
 #include "lockstep/portable_math.h"
+#include "lockstep/rnn/model.h"
 
 namespace lockstep {
 namespace {
 
 void check(std::span<const float> probabilities, std::span<const int> labels, std::size_t classes) {
-  if (classes == 0 || probabilities.size() != labels.size() * classes) {
+  if (classes == 0 || classes > kMaxUnits || probabilities.size() != labels.size() * classes) {
     throw std::invalid_argument("evaluate: " + std::to_string(probabilities.size()) +
                                 " probabilities, expected " + std::to_string(labels.size()) +
-                                " samples of " + std::to_string(classes) + " >= 1 classes");
+                                " samples of " + std::to_string(classes) + ", from 1 to " +
+                                std::to_string(kMaxUnits) + " classes");
   }
   for (const int label : labels) {
     if (label < 0 || static_cast<std::size_t>(label) >= classes) {

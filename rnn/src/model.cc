@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "lockstep/rnn/random.h"
+#include "parameter_check.h"
 
 namespace lockstep {
 namespace {
@@ -107,6 +108,7 @@ bool RnnParameters::is_whole() const {
 }
 
 void initialize(RnnParameters& parameters, Initializer initializer, double sigma, Random& random) {
+  require_whole(parameters, "initialize");
   const auto [features, hidden, classes] = parameters.shape;
   std::fill_n(parameters.bias(), hidden, 0.0f);
   std::fill_n(parameters.output_bias(), classes, 0.0f);

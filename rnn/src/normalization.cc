@@ -50,6 +50,13 @@ float standardized(float value, Standard standard) {
   return (value - standard.mean) * standard.scale;
 }
 
+// A Normalization is a plain structure, which anyone can fill in.
+void require_agreement(const std::vector<float>& mean, const std::vector<float>& scale) {
+  if (mean.size() == scale.size()) return;
+  throw std::invalid_argument("Normalization::apply: there are " + std::to_string(mean.size()) +
+                              " means and " + std::to_string(scale.size()) + " scales");
+}
+
 void standardize_on_its_own(Dataset& data, std::size_t sequence) {
   const Range one{sequence, sequence + 1};
   for (std::size_t channel = 0; channel < data.channels(); ++channel) {
@@ -96,6 +103,7 @@ void Normalization::apply(std::span<float> timesteps) const {
     throw std::invalid_argument(
         "Normalization::apply: per_series needs whole sequences, not some of their timesteps");
   }
+  require_agreement(mean, scale);
   const std::size_t channels = mean.size();
   if (channels == 0 || timesteps.size() % channels != 0) {
     throw std::invalid_argument("Normalization::apply: " + std::to_string(timesteps.size()) +

@@ -10,22 +10,31 @@ namespace lockstep {
 /// that write to different buffers share none.
 template <class T>
 struct CacheLineAllocator {
-  using value_type = T;
-  static constexpr std::align_val_t kAlignment{64};
+  using value_type = T;                              ///< as every allocator says it
+  static constexpr std::align_val_t kAlignment{64};  ///< bytes of a cache line
 
   CacheLineAllocator() = default;
+  /// All are alike, whatever they allocate.
   template <class U>
   explicit CacheLineAllocator(const CacheLineAllocator<U>&) {}
 
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kAlignment)); }
+  /// Memory for `n` objects. Throws std::bad_alloc if there is none, std::bad_array_new_length if
+  /// no memory could be as large.
+  T* allocate(std::size_t n) {
+    if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
+    return static_cast<T*>(::operator new(n * sizeof(T), kAlignment));
+  }
+  /// Gives back what `allocate` gave.
   void deallocate(T* p, std::size_t) { ::operator delete(p, kAlignment); }
 
+  /// Memory of one can be given back to any other.
   template <class U>
   bool operator==(const CacheLineAllocator<U>&) const {
     return true;
   }
 };
 
+/// A vector whose elements begin on a cache line.
 template <class T>
 using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 

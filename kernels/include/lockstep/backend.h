@@ -7,6 +7,7 @@
 
 #include "lockstep/export.h"
 
+/// Kernels and recurrent networks for C++. The functions for C stand outside of it.
 namespace lockstep {
 
 /// One way to run the kernels: a SIMD library and the instruction set it is compiled for.
@@ -30,7 +31,7 @@ struct BackendInfo {
 /// Forces a backend for all later calls in this process; an empty name returns to the default.
 /// Throws std::invalid_argument, with the list of names that would do, for an unknown name and for
 /// one that this CPU cannot run. Thread-safe, but a kernel that already runs keeps its backend, and
-/// a PackedMatrix keeps that of its making.
+/// PackedMatrix and GemmPlan keep that of their making.
 LOCKSTEP_API void set_backend(std::string_view name);
 
 /// The backend that the last kernel called from this thread ran on; empty before the first call.

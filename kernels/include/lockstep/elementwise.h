@@ -6,14 +6,16 @@
 
 namespace lockstep {
 
-/// Largest errors over all floats, in units in the last place of the result (where that is
+/// Bound of the errors over all floats, in units in the last place of the result (where that is
 /// denormal: of the smallest denormal). Found over all 2^32 arguments on Highway's AVX3_DL, AVX3,
 /// AVX2, SSE4 and SSSE3 and on xsimd's AVX-512, AVX2 and SSE4 backends:
 /// tanh 1.433, exp 0.897 (0.910 without fused multiply-add), sigmoid 2.691. kernels/README.md has
 /// the table with the arguments.
+///@{
 inline constexpr double kTanhMaxUlp = 1.5;
 inline constexpr double kExpMaxUlp = 1.0;
 inline constexpr double kSigmoidMaxUlp = 3.0;
+///@}
 
 /// tanh, exp and sigmoid rise: from one float to the next larger one a result never falls by more
 /// than this many units in the last place. (Of all 2^32 arguments tanh falls at 260, without

@@ -7,7 +7,11 @@
 
 namespace lockstep {
 
-enum class Transpose { no, yes };
+/// Whether a matrix stands transposed in memory.
+enum class Transpose {
+  no,   ///< as it is, row after row
+  yes,  ///< column after column
+};
 
 /// C = alpha * op(A) * op(B) + beta * C, float32, all matrices row-major.
 ///
@@ -39,9 +43,8 @@ LOCKSTEP_API void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t
 /// same bits.
 ///
 /// It belongs to the backend that was active at its construction. `run` is thread-safe (several
-/// threads may run one plan at a time) and throws std::invalid_argument if a pointer that must be
-/// read is null, std::bad_alloc as `gemm`. A plan that was moved from can only be assigned or
-/// destroyed.
+/// threads may run the same plan at the same time) and throws std::invalid_argument if a pointer
+/// that must be read is null, std::bad_alloc as `gemm`.
 class LOCKSTEP_API GemmPlan {
  public:
   /// Parameters, and std::invalid_argument for them, as of `gemm`.
@@ -49,9 +52,13 @@ class LOCKSTEP_API GemmPlan {
            std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
            std::size_t ldc, int threads = 0);
   ~GemmPlan();
+  /// A plan that was moved from can only be assigned to or destroyed.
+  ///@{
   GemmPlan(GemmPlan&&) noexcept;
   GemmPlan& operator=(GemmPlan&&) noexcept;
+  ///@}
 
+  /// C = alpha * op(A) * op(B) + beta * C.
   void run(const float* a, const float* b, float* c) const;
 
  private:
@@ -64,17 +71,23 @@ class LOCKSTEP_API GemmPlan {
 /// to the backend that was active at its construction and is multiplied on that one.
 class LOCKSTEP_API PackedMatrix {
  public:
+  /// Of no columns: has no panels, takes no memory.
   PackedMatrix();
   /// Takes memory for a k x n matrix; its contents are undefined until `pack`. Throws
   /// std::invalid_argument if k x n exceeds the address space, std::bad_alloc if it does not fit.
   PackedMatrix(std::size_t k, std::size_t n);
   ~PackedMatrix();
+  /// A matrix that was moved from can only be assigned to or destroyed.
+  ///@{
   PackedMatrix(PackedMatrix&&) noexcept;
   PackedMatrix& operator=(PackedMatrix&&) noexcept;
+  ///@}
 
-  [[nodiscard]] std::size_t k() const { return k_; }
-  [[nodiscard]] std::size_t n() const { return n_; }
+  [[nodiscard]] std::size_t k() const { return k_; }  ///< rows
+  [[nodiscard]] std::size_t n() const { return n_; }  ///< columns
+  /// Into how many panels its columns are cut.
   [[nodiscard]] std::size_t panels() const;
+  /// Bytes of its panels, the last of which is filled up with zeros.
   [[nodiscard]] std::size_t bytes() const;
   /// What bytes() of a k x n matrix will be, on the active backend. Throws as the constructor, but
   /// takes no memory.
@@ -84,7 +97,8 @@ class LOCKSTEP_API PackedMatrix {
   /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row
   /// or `b` is null.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
-  /// The same for panels first .. last-1 only, so that threads can share the work.
+  /// The same for panels first .. last-1 only, so that threads can share the work. Throws
+  /// std::invalid_argument for panels beyond panels() too.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
                    std::size_t last);
 
@@ -98,48 +112,58 @@ class LOCKSTEP_API PackedMatrix {
 
 /// What `gemm_packed` does with a finished element before storing it; the value is in a register.
 enum class Epilogue {
-  none,
+  none,           ///< nothing
   tanh,           ///< c = tanh(c), as lockstep::tanh
   tanh_gradient,  ///< c = c * (1 - h^2): back through a tanh whose value was h
 };
 
 /// C = epilogue(start + A * B) with rows first_k .. last_k-1 of a packed B, on the calling thread;
 /// allocates nothing. Throws std::invalid_argument for a row stride shorter than its row, a null
-/// matrix that must be read, and rows or panels that B does not have.
+/// matrix that is read or written, and rows or panels that B does not have.
 ///
-/// A is m x (last_k - first_k), C is m x n, both row-major. The chain of an element begins with
-/// start[i][j] (0 if `start` is null) and adds a[i][p - first_k] * b[p][j] fused in the order of p;
-/// so a product over all rows has the bits of two, over the first and then the others with
-/// start = c.
+/// A is m x k, C is m x n, both row-major; k is last_k - first_k, n and the panels are those of B.
+/// Strides count floats from row to row. C may overlap neither A nor `h`. The chain of an element
+/// begins with start[i][j] (0 if `start` is null) and adds a[i][p - first_k] * b[p][j] fused in the
+/// order of p; so a product over all rows has the bits of two, over the first and, with start = c,
+/// over the others.
 struct PackedGemm {
-  static constexpr std::size_t kAllRows = static_cast<std::size_t>(-1);
+  static constexpr std::size_t kAllRows = static_cast<std::size_t>(-1);  ///< those of B
 
-  std::size_t m = 0;
-  std::size_t first_k = 0;
-  std::size_t last_k = kAllRows;
-  const float* a = nullptr;
-  std::size_t lda = 0;
-  const float* start = nullptr;  ///< bias [n] if start_stride = 0, else m x n; may be c
-  std::size_t start_stride = 0;
-  float* c = nullptr;
-  std::size_t ldc = 0;
-  Epilogue epilogue = Epilogue::none;
-  const float* h = nullptr;  ///< m x n, tanh_gradient only
-  std::size_t ldh = 0;
+  std::size_t m = 0;              ///< rows of A and C
+  std::size_t first_k = 0;        ///< first row of B
+  std::size_t last_k = kAllRows;  ///< the row of B behind the last
+  const float* a = nullptr;       ///< m x k
+  std::size_t lda = 0;            ///< row stride of A, at least k
+  /// Bias [n] if start_stride = 0, else m x n; null for 0. May be `c`, with its stride; else they
+  /// must not overlap.
+  const float* start = nullptr;
+  std::size_t start_stride = 0;        ///< 0, or at least n
+  float* c = nullptr;                  ///< m x n
+  std::size_t ldc = 0;                 ///< row stride of C, at least n
+  Epilogue epilogue = Epilogue::none;  ///< before an element is stored
+  const float* h = nullptr;            ///< m x n, tanh_gradient only
+  std::size_t ldh = 0;                 ///< row stride of h, at least n
 };
 
 /// See PackedGemm. Computes the columns of panels first_panel .. last_panel-1 of B only; the
 /// default is all. Accuracy and special values as gemm; an epilogue adds the error of its function.
+/// Thread-safe where no two calls write the same columns; several may read one B.
+///@{
 LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b);
 LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
                               std::size_t last_panel);
+///@}
+
+/// Columns up to a multiple of which gemm_accumulate_transposed may read a row of B.
+inline constexpr std::size_t kAlignedColumns = 16;
 
 /// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of
 /// weights from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor
 /// allocates; for that, rows of B must be readable up to the next multiple of kAlignedColumns (any
-/// contents). Chain of an element: c, then fused products in the order of k. Throws
-/// std::invalid_argument for a row stride shorter than its row and a null matrix.
-inline constexpr std::size_t kAlignedColumns = 16;
+/// contents). Chain of an element: c, then fused products in the order of k. C may overlap neither
+/// A nor B. Thread-safe where no two calls write the same rows. Nothing happens for no rows, n = 0
+/// or k = 0, else throws std::invalid_argument for a row stride shorter than its row (that of A for
+/// last_row columns) and a null matrix.
 LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a,
                                              std::size_t lda, const float* b, std::size_t ldb,
                                              float* c, std::size_t ldc, std::size_t first_row,

@@ -35,7 +35,7 @@ typedef enum lockstep_status {
   LOCKSTEP_INVALID_ARGUMENT = 1, /**< a null pointer, a stride, a label, a name, ... */
   LOCKSTEP_OUT_OF_MEMORY = 2,
   LOCKSTEP_FILE_ERROR = 3,    /**< cannot be read or written, or is not what it should be */
-  LOCKSTEP_INTERNAL_ERROR = 4 /**< anything else: a defect of Lockstep */
+  LOCKSTEP_INTERNAL_ERROR = 4 /**< what a callback threw; anything else: a defect of Lockstep */
 } lockstep_status;
 
 /** A constant phrase for a status, such as "invalid argument". Never null. */
@@ -107,7 +107,7 @@ LOCKSTEP_API lockstep_status lockstep_gemm_plan_create(int transpose_a, int tran
                                                        size_t ldb, float beta, size_t ldc,
                                                        int threads, lockstep_gemm_plan** plan);
 
-/** Runs a plan; several threads may run one at a time. */
+/** Runs a plan; several threads may run the same one at the same time. */
 LOCKSTEP_API lockstep_status lockstep_gemm_plan_run(const lockstep_gemm_plan* plan, const float* a,
                                                     const float* b, float* c);
 
@@ -156,9 +156,9 @@ LOCKSTEP_API lockstep_status lockstep_log_softmax(size_t rows, size_t cols, cons
 
 /**
  * Cross-entropy of the softmax of each row and its gradient by the logits; lockstep/softmax.h.
- * `labels` is [rows], each in [0, cols); `gradient` is [rows][cols] and may be the logits; `loss`
- * is [rows]. `correct` gets the number of rows whose first largest logit stands at its label, and
- * may be null.
+ * `labels` is [rows], each in [0, cols); `gradient` is [rows][cols] and may be the logits with
+ * ldg = ldx; `loss` is [rows]. `correct` gets the number of rows whose first largest logit stands
+ * at its label, and may be null.
  */
 LOCKSTEP_API lockstep_status lockstep_softmax_cross_entropy(size_t rows, size_t cols,
                                                             const float* logits, size_t ldx,

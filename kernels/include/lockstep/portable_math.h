@@ -25,7 +25,9 @@ inline constexpr double kPortableAngleLimit = 1e6;
 /// Sine and cosine of an angle in radians. Beyond +-kPortableAngleLimit, and for NaN, they give
 /// NaN. Next to their zeros the error bound is 2^-93 where that is more than kPortableMathUlp.
 /// sin(-0) is +0.
+///@{
 [[nodiscard]] LOCKSTEP_API double portable_sin(double x) noexcept;
 [[nodiscard]] LOCKSTEP_API double portable_cos(double x) noexcept;
+///@}
 
 }  // namespace lockstep

@@ -46,17 +46,19 @@ constexpr double log_softmax_error(std::size_t cols, double log_sum) {
 ///     loss[i]        = log(sum_j exp(x[i][j])) - x[i][label_i]       (natural logarithm)
 ///     gradient[i][j] = softmax(x)[i][j] - (j == label_i)
 ///
-/// `gradient` may be the logits themselves. The gradient is that of the sum of the losses. `loss`
-/// is [rows], in double; the sum in it is the softmax's own in float32, so a loss below about 1e-7
-/// may be given as 0. Rows with NaN, +inf or nothing but -inf give NaN. Returns the number of rows
-/// whose first largest logit stands at its label. Same bits on every backend with fused
-/// multiply-add. Thread-safe, no allocation. Throws std::invalid_argument for a label outside [0,
-/// cols), a short row stride and a null array that is not empty.
+/// `gradient` may be the logits themselves with ldg = ldx, else they must not overlap. The gradient
+/// is that of the sum of the losses. `loss` is [rows], in double; the sum in it is the softmax's
+/// own in float32, so a loss below about 1e-7 may be given as 0. Rows with NaN, +inf or nothing but
+/// -inf give NaN. Returns the number of rows whose first largest logit stands at its label. Same
+/// bits on every backend with fused multiply-add. Thread-safe, no allocation. Throws
+/// std::invalid_argument for a label outside [0, cols), a short row stride and a null array that is
+/// not empty.
 LOCKSTEP_API std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols,
                                                const float* logits, std::size_t ldx,
                                                const int* labels, float* gradient, std::size_t ldg,
                                                double* loss);
 
+/// What mean_softmax_cross_entropy gives.
 struct CrossEntropy {
   double loss = 0;          ///< mean over the rows, added in their order
   std::size_t correct = 0;  ///< rows whose first largest logit stands at their label

@@ -10,7 +10,7 @@ namespace lockstep {
 
 /// How many threads a call uses by default, and why.
 struct ThreadChoice {
-  int count = 1;
+  int count = 1;       ///< threads, at least 1
   std::string reason;  ///< one phrase, such as "CPU quota of the container (2.5 cores)"
 };
 
@@ -35,9 +35,12 @@ class LOCKSTEP_API Team {
  public:
   /// A team of one, for work that is not shared.
   Team() = default;
+  /// As `parallel` makes it.
   Team(int index, int size, detail::Barrier* barrier)
       : index_(index), size_(size), barrier_(barrier) {}
+  /// Which thread of the team this is, from 0 (the caller of `parallel`) to size() - 1.
   [[nodiscard]] int index() const { return index_; }
+  /// Threads of the team, at least 1.
   [[nodiscard]] int size() const { return size_; }
   /// Waits until all threads of the team are here: a few microseconds awake, then asleep, so that a
   /// busy machine runs the others. Every thread must call it equally often: a body with barriers
@@ -55,9 +58,11 @@ LOCKSTEP_API void parallel(int threads, void (*call)(void* body, const Team&), v
 }
 
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
-/// for all. The team can turn out smaller if the system grants fewer threads. The workers run in
-/// the caller's floating-point mode (rounding, flush-to-zero). The first exception of a body
-/// without barriers is rethrown here. Allocates nothing itself.
+/// for all; on the caller's alone for `threads` below 2. The team can turn out smaller if the
+/// system grants fewer threads. The workers run in the caller's floating-point mode (rounding,
+/// flush-to-zero). The first exception of a body without barriers is rethrown here. Allocates
+/// nothing itself, but OpenMP does when it starts threads, as it must for the first team of a
+/// thread of the program and for a larger one.
 ///
 /// After a fork: OpenMP's threads live on in the parent only, and GNU's runtime would wait for them
 /// in the child. So a child whose parent had run a team runs everything on one thread; one that was
@@ -73,11 +78,12 @@ void parallel(int threads, Body&& body) {
 
 /// A contiguous share of the indices 0 .. count-1.
 struct Range {
-  std::size_t begin = 0;
-  std::size_t end = 0;
+  std::size_t begin = 0;  ///< the first index
+  std::size_t end = 0;    ///< the index after the last
 };
 
 /// The share of thread `index` of `size` in `count` items; shares differ by one item at most.
+/// `count` times `size` must not overflow, as it cannot for items that stand in memory.
 [[nodiscard]] constexpr Range share(std::size_t count, int index, int size) {
   const auto i = static_cast<std::size_t>(index);
   const auto n = static_cast<std::size_t>(size);

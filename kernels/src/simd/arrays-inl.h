@@ -2,6 +2,7 @@
 //
 // Included once per target, inside the namespace of that target, after math-inl.h.
 
+// NOLINTBEGIN(modernize-use-nodiscard)
 // What is done to each vector; operands that are the same for all elements are members.
 struct Tanh {
   template <class S>
@@ -27,6 +28,7 @@ struct Relu {
     return relu<S>(x);
   }
 };
+// NOLINTEND(modernize-use-nodiscard)
 
 // How many vectors a loop works on at a time: enough chains to fill the gaps of each other. 1 where
 // the compiler does not know the size of a vector.

@@ -19,6 +19,7 @@ LOCKSTEP_INLINE T* row_of(T* p, std::size_t row, std::ptrdiff_t stride) {
   return p + static_cast<std::ptrdiff_t>(row) * stride;
 }
 
+// NOLINTBEGIN(modernize-use-nodiscard)
 struct ScaledExp {
   float max;
   float factor;
@@ -42,6 +43,7 @@ struct SubtractBoth {
     return S::sub(S::sub(x, S::set(first)), S::set(second));
   }
 };
+// NOLINTEND(modernize-use-nodiscard)
 
 // The virtual lanes as one vector or as several; nothing where a vector's size is not known.
 template <class S, std::size_t kLanes = S::kLanes>

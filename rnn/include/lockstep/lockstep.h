@@ -37,8 +37,9 @@ typedef struct lockstep_dataset_info {
 } lockstep_dataset_info;
 
 /**
- * An empty set of sequences with `channels` >= 1 values per timestep. `class_names` is [classes]
- * and copied; null names the classes "0", "1", ... `classes` may be 0 for data without labels.
+ * An empty set of sequences with `channels` >= 1 values per timestep. `class_names` is [classes],
+ * all different, and copied; null names the classes "0", "1", ... `classes` may be 0 for data
+ * without labels.
  */
 LOCKSTEP_API lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
                                                      const char* const* class_names,
@@ -78,10 +79,10 @@ typedef struct lockstep_model lockstep_model;
 
 /** Sizes of a model, and a number that is equal where all of its weights are. */
 typedef struct lockstep_model_info {
-  size_t features; /**< values per timestep, the channels of its data */
-  size_t hidden;   /**< recurrent units */
-  size_t classes;
-  uint64_t weights_hash;
+  size_t features;       /**< values per timestep, the channels of its data */
+  size_t hidden;         /**< recurrent units */
+  size_t classes;        /**< that it tells apart */
+  uint64_t weights_hash; /**< lockstep/rnn/model.h */
 } lockstep_model_info;
 
 /** Values of lockstep_train_options.schedule; lockstep/rnn/trainer.h. */
@@ -129,14 +130,19 @@ LOCKSTEP_API void lockstep_train_options_init(lockstep_train_options* options);
 
 /** What one pass over the data gave. */
 typedef struct lockstep_epoch {
-  size_t epoch;    /**< counted from 1 */
-  double loss;     /**< mean cross-entropy in nats, each minibatch before its update */
-  double accuracy; /**< share classified right, likewise */
-  double learning_rate;
-  double seconds; /**< wall time of the pass */
+  size_t epoch;         /**< counted from 1 */
+  double loss;          /**< mean cross-entropy in nats, each minibatch before its update */
+  double accuracy;      /**< share classified right, likewise */
+  double learning_rate; /**< of the pass */
+  double seconds;       /**< wall time of the pass */
 } lockstep_epoch;
 
-/** Called after every pass, on the thread that trains; anything but 0 ends the training. */
+/**
+ * Called after every pass, on the thread that called lockstep_model_train; anything but 0 ends the
+ * training, which is no failure. An exception (of a callback in C++) ends it as one: the status is
+ * LOCKSTEP_INTERNAL_ERROR, whatever was thrown, and lockstep_last_error() has its text. Either way
+ * the model keeps what it has learnt.
+ */
 typedef int (*lockstep_epoch_callback)(const lockstep_epoch* epoch, void* context);
 
 /**

@@ -13,20 +13,21 @@ namespace lockstep {
 
 /// A training and a test set made from published formulas and a seed; the same numbers everywhere.
 struct TrainTest {
-  Dataset train;
-  Dataset test;
+  Dataset train;  ///< to learn from
+  Dataset test;   ///< drawn alike, to judge by
 };
 
+/// What can be said of a built-in set before it is made.
 struct BuiltinInfo {
-  std::string_view name;
+  std::string_view name;     ///< what make_builtin_dataset calls it
   std::string_view summary;  ///< one line: what it is, sizes, source
 };
 
 /// The built-in sets: synthetic-control, cylinder-bell-funnel, adding, parity.
 [[nodiscard]] LOCKSTEP_API const std::vector<BuiltinInfo>& builtin_datasets();
 
-/// Makes a built-in set with its usual split sizes. Throws std::invalid_argument for an unknown
-/// name, with the list of the known ones.
+/// Makes a built-in set with its usual split sizes; the two parts come from `seed` alone. Throws
+/// std::invalid_argument for an unknown name, with the list of the known ones. Thread-safe.
 [[nodiscard]] LOCKSTEP_API TrainTest make_builtin_dataset(std::string_view name,
                                                           std::uint64_t seed);
 

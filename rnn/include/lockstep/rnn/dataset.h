@@ -24,33 +24,45 @@ class LOCKSTEP_API Dataset {
   explicit Dataset(std::size_t channels, std::vector<std::string> class_names = {});
 
   /// Appends one sequence: `values` is [length][channels()] row-major with length >= 1, and `label`
-  /// is kNoLabel or in [0, classes()). Throws std::invalid_argument otherwise, std::bad_alloc if
-  /// there is no memory; then nothing has changed.
+  /// is kNoLabel or in [0, classes()). They are copied, and must not be those of a sequence of this
+  /// same set. Throws std::invalid_argument otherwise, std::bad_alloc if there is no memory; then
+  /// nothing has changed.
   void add(std::span<const float> values, int label);
 
+  /// Number of sequences.
   [[nodiscard]] std::size_t size() const { return labels_.size(); }
+  /// Whether there are none.
   [[nodiscard]] bool empty() const { return labels_.empty(); }
+  /// Values per timestep.
   [[nodiscard]] std::size_t channels() const { return channels_; }
+  /// Number of classes; 0 if it was made without names.
   [[nodiscard]] std::size_t classes() const { return class_names_.size(); }
+  /// Texts of the classes, [classes()].
   [[nodiscard]] const std::vector<std::string>& class_names() const { return class_names_; }
 
   /// Number of timesteps of sequence i (< size()).
   [[nodiscard]] std::size_t length(std::size_t i) const { return lengths_[i]; }
-  /// Values of sequence i, [length(i)][channels()] row-major.
+  /// Values of sequence i (< size()), [length(i)][channels()] row-major; valid until `add`.
+  ///@{
   [[nodiscard]] std::span<const float> sequence(std::size_t i) const {
     return {values_.data() + offsets_[i], lengths_[i] * channels_};
   }
   [[nodiscard]] std::span<float> sequence(std::size_t i) {
     return {values_.data() + offsets_[i], lengths_[i] * channels_};
   }
+  ///@}
+  /// Class of sequence i (< size()), or kNoLabel.
   [[nodiscard]] int label(std::size_t i) const { return labels_[i]; }
+  /// Those of all sequences, [size()].
   [[nodiscard]] const std::vector<int>& labels() const { return labels_; }
 
-  /// Longest and total number of timesteps; 0 for an empty set.
+  /// Timesteps of the longest sequence; 0 for an empty set.
   [[nodiscard]] std::size_t max_length() const;
+  /// Timesteps of all sequences; 0 for an empty set.
   [[nodiscard]] std::size_t total_timesteps() const;
 
-  /// The sequences with the given indices, in that order; channels and classes as here.
+  /// The sequences with the given indices (< size(), any number of times), in that order; channels
+  /// and classes as here.
   [[nodiscard]] Dataset subset(std::span<const std::size_t> indices) const;
 
   /// The same sequences with labels renumbered to `class_names`, matched by name. A class of this

@@ -19,18 +19,19 @@ struct ReferenceGradients {
   std::vector<double> output;     ///< as RnnParameters::output
 };
 
-/// `truncation` as in TrainOptions. Throws std::invalid_argument if channels or labels do not fit
-/// the parameters.
+/// `truncation` as in TrainOptions. Throws std::invalid_argument if the parameters are not whole or
+/// channels or labels do not fit them. Of no sequences all is zero.
 [[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const RnnParameters& parameters,
                                                                   const Dataset& data,
                                                                   std::size_t truncation = 0);
 
 /// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
+/// Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API RnnParameters fast_gradients(const RnnParameters& parameters,
                                                         const Dataset& data, int threads = 0,
                                                         std::size_t truncation = 0);
 
-/// Hidden states of one sequence [length][features] by the fast path on the active backend:
+/// Hidden states of sequence number `sequence` by the fast path on the active backend:
 /// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
 /// no such sequence.
 [[nodiscard]] LOCKSTEP_API std::vector<float> hidden_states(const RnnParameters& parameters,
@@ -39,19 +40,24 @@ struct ReferenceGradients {
 
 /// One tensor's part in a gradient check.
 struct GradientError {
-  std::string tensor;  ///< "bias", "input_weights", ...
-  double largest_gradient = 0;
-  double analytic_error = 0;  ///< reference backpropagation against finite differences
-  double fast_error = 0;      ///< fast path against reference backpropagation
+  std::string tensor;           ///< "bias", "input_weights", ...
+  double largest_gradient = 0;  ///< by reference backpropagation
+  double analytic_error = 0;    ///< reference backpropagation against finite differences
+  double fast_error = 0;        ///< fast path against reference backpropagation
 };  // both as the largest difference, relative to the largest gradient of the tensor
 
-/// Compares three ways to the same gradients: central differences of the reference loss (step
-/// `epsilon`, double), reference backpropagation, and the fast path. Finite differences are taken
-/// of at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients give
-/// errors below the two bounds; a NaN anywhere gives NaN, which is below neither. With `truncation`
-/// the differences are those of a loss in which the state before the last timesteps stays as it is.
+/// Bounds of analytic_error and fast_error below which gradients are sound.
+///@{
 inline constexpr double kAnalyticErrorBound = 1e-6;
 inline constexpr double kFastErrorBound = 1e-5;
+///@}
+
+/// Compares three ways to the same gradients: central differences of the reference loss (step
+/// `epsilon` > 0, double), reference backpropagation, and the fast path. Finite differences are
+/// taken of at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients
+/// give errors below the two bounds; a NaN anywhere gives NaN, which is below neither. With
+/// `truncation` the differences are those of a loss in which the state before the last timesteps
+/// stays as it is. Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API std::vector<GradientError> check_gradients(
     const RnnParameters& parameters, const Dataset& data, double epsilon = 1e-5,
     std::size_t max_entries = 200, std::uint64_t seed = 1, std::size_t truncation = 0);

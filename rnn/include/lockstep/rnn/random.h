@@ -16,11 +16,13 @@ namespace lockstep {
 /// our own, because std::normal_distribution and std::shuffle are not fixed. Not thread-safe.
 class LOCKSTEP_API Random {
  public:
+  /// Equal seeds give equal numbers.
   explicit Random(std::uint64_t seed) : engine_(seed) {}
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   double uniform();
-  /// Uniform on [low, high).
+  /// Uniform on [low, high), but for the rounding of low + (high - low) * uniform(), by which it
+  /// can be `high`.
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// Uniform on 0 .. count-1 without bias (rejection); count >= 1.
   std::uint64_t index(std::uint64_t count);
@@ -29,10 +31,10 @@ class LOCKSTEP_API Random {
   /// Fisher-Yates shuffle in place.
   void shuffle(std::span<std::size_t> items);
 
-  /// The whole state as text, and back (for checkpoints). The text is for the same C++ standard
-  /// library: they order the engine's words differently. `restore` throws std::invalid_argument,
-  /// and changes nothing, if the text is not such a state.
+  /// The whole state as text (for checkpoints). It is for the same C++ standard library: they order
+  /// the engine's words differently.
   [[nodiscard]] std::string state() const;
+  /// Goes on from a state. Throws std::invalid_argument, and changes nothing, if the text is none.
   void restore(const std::string& state);
 
  private:

@@ -23,9 +23,10 @@ namespace lockstep {
 /// (and hand over the states). The kernels run on the backend that was active at construction; do
 /// not change the backend while the stream lives.
 ///
-/// No call after construction allocates memory. A stream is used by one thread at a time; different
-/// streams are independent, those of one model too. A moved-from stream can only be assigned to or
-/// destroyed. Bad arguments throw std::invalid_argument and leave the stream as it was.
+/// No call after construction allocates memory of its own; a `feed` that needs more threads than
+/// OpenMP has running for its caller, as the first may, lets it start them, which does. A stream is
+/// used by one thread at a time; different streams are independent, those of one model too. Bad
+/// arguments throw std::invalid_argument and leave the stream as it was.
 class LOCKSTEP_API Stream {
  public:
   /// `sequences`: 1 to kMaxUnits. `threads`: as resolve_threads; a call that has too little to do
@@ -33,10 +34,15 @@ class LOCKSTEP_API Stream {
   /// std::invalid_argument for parameters that are empty or do not have the sizes of their shape.
   explicit Stream(const RnnParameters& parameters, std::size_t sequences = 1, int threads = 0);
   ~Stream();
+  /// A stream that was moved from can only be assigned to or destroyed.
+  ///@{
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;
+  ///@}
 
+  /// D, H and C of the model.
   [[nodiscard]] const RnnShape& shape() const;
+  /// How many it takes forward side by side.
   [[nodiscard]] std::size_t sequences() const;
 
   /// Feeds `steps` timesteps of every sequence. `x` is [steps][sequences][D], already normalized
@@ -45,12 +51,14 @@ class LOCKSTEP_API Stream {
   /// Feeds `steps` timesteps of one sequence alone: `x` is [steps][D].
   void feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps = 1);
 
-  /// Logits by + h Wy and their softmax, for all sequences [sequences][C] or for one [C]. Computed
+  /// Logits by + h Wy or their softmax, for all sequences [sequences][C] or for one [C]. Computed
   /// at each call; valid until the next of these calls.
+  ///@{
   [[nodiscard]] std::span<const float> logits();
   [[nodiscard]] std::span<const float> logits(std::size_t sequence);
   [[nodiscard]] std::span<const float> probabilities();
   [[nodiscard]] std::span<const float> probabilities(std::size_t sequence);
+  ///@}
 
   /// h [H] of a sequence; valid until something is fed, set or reset.
   [[nodiscard]] std::span<const float> state(std::size_t sequence) const;
@@ -58,8 +66,10 @@ class LOCKSTEP_API Stream {
   void set_state(std::size_t sequence, std::span<const float> h);
 
   /// Begins all sequences, or one, anew: h = 0.
+  ///@{
   void reset();
   void reset(std::size_t sequence);
+  ///@}
 
  private:
   struct LOCKSTEP_HIDDEN State;

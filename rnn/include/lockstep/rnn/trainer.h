@@ -12,20 +12,23 @@
 
 namespace lockstep {
 
+/// How the learning rate changes from epoch to epoch.
 enum class LearningRateSchedule {
-  constant,
-  step,    ///< times `decay` every `decay_epochs` epochs
-  cosine,  ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
+  constant,  ///< not at all
+  step,      ///< times `decay` every `decay_epochs` epochs
+  cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
 };
 
+/// How to train.
 struct TrainOptions {
-  std::size_t epochs = 100;
-  std::size_t batch_size = 20;
-  double learning_rate = 0.05;
-  LearningRateSchedule schedule = LearningRateSchedule::constant;
-  double decay = 0.5;
-  std::size_t decay_epochs = 50;
-  double momentum = 0.0;   ///< 0: plain gradient descent; v = momentum v + g, w -= rate v
+  std::size_t epochs = 100;     ///< passes of `fit`, and the length of the cosine
+  std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
+  double learning_rate = 0.05;  ///< > 0, of the gradient of the minibatch's mean loss
+  LearningRateSchedule schedule = LearningRateSchedule::constant;  ///< of learning_rate
+  double decay = 0.5;                                              ///< > 0, of the step schedule
+  std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
+  /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
+  double momentum = 0.0;
   double clip_norm = 0.0;  ///< 0: off; else the mean gradient's L2 norm is scaled down to this
   /// Timesteps that the gradient goes back over, at the end of each sequence; 0: all.
   ///
@@ -40,28 +43,28 @@ struct TrainOptions {
   /// States are kept of these timesteps only, so memory does not grow with the length of the
   /// sequences.
   std::size_t truncation = 0;
-  bool shuffle = true;  ///< a new seeded order in every epoch; false: order of the data
-  std::uint64_t seed = 1;
-  int threads = 0;  ///< 0: default_threads(); the results do not depend on it
+  bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
+  std::uint64_t seed = 1;  ///< of the orders
+  int threads = 0;         ///< 0: default_threads(); the results do not depend on it
 };
 
 /// What one pass over the training set gave.
 struct EpochResult {
-  std::size_t epoch = 0;  ///< counted from 1, over all calls of fit
-  double loss = 0;        ///< mean cross-entropy in nats, each minibatch before its update
-  double accuracy = 0;    ///< share classified right, likewise
-  double learning_rate = 0;
-  double seconds = 0;          ///< wall time of the pass
-  std::size_t timesteps = 0;   ///< of the sequences trained on in the pass
-  double validation_loss = 0;  ///< NaN without a validation set
-  double validation_accuracy = 0;
+  std::size_t epoch = 0;           ///< counted from 1, over all calls of fit
+  double loss = 0;                 ///< mean cross-entropy in nats, each minibatch before its update
+  double accuracy = 0;             ///< share classified right, likewise
+  double learning_rate = 0;        ///< of the pass
+  double seconds = 0;              ///< wall time of the pass
+  std::size_t timesteps = 0;       ///< of the sequences trained on in the pass
+  double validation_loss = 0;      ///< NaN without a validation set
+  double validation_accuracy = 0;  ///< likewise
 };
 
 /// Progress inside an epoch, given after every minibatch.
 struct BatchProgress {
-  std::size_t epoch = 0;
-  std::size_t samples_done = 0;
-  std::size_t samples = 0;
+  std::size_t epoch = 0;         ///< counted from 1
+  std::size_t samples_done = 0;  ///< sequences trained on in this epoch
+  std::size_t samples = 0;       ///< sequences of the training set
 };
 
 /// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
@@ -70,25 +73,32 @@ struct BatchProgress {
 ///
 /// All memory is taken when the trainer meets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
-/// at a time; it uses `threads` threads itself.
+/// at a time; it uses up to `threads` threads itself.
 class LOCKSTEP_API Trainer {
  public:
-  /// `parameters` are trained in place and must outlive the trainer. Throws std::invalid_argument
-  /// with the name of an option that is out of its range.
+  /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
+  /// Throws std::invalid_argument with the name of an option that is out of its range.
   Trainer(RnnParameters& parameters, const TrainOptions& options);
   ~Trainer();
+  /// A trainer that was moved from can only be assigned to or destroyed.
+  ///@{
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
+  ///@}
 
   /// One more pass over `data` (already normalized, every sequence labelled); calling it again
-  /// continues. `on_batch` may return false to stop after the current minibatch: the result then
-  /// covers what was done. Throws std::invalid_argument if shapes or labels do not fit.
+  /// continues. `on_batch`, called on the calling thread, may return false to stop after the
+  /// current minibatch: the result then covers what was done. What it throws stops likewise and
+  /// passes on. Throws std::invalid_argument if the parameters are not whole, shapes or labels do
+  /// not fit, or there is no sequence; std::bad_alloc if there is no work memory. Then no weight
+  /// has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
 
   /// `epochs` passes. Returns the loss history, one entry per pass.
   std::vector<EpochResult> fit(const Dataset& data);
 
+  /// TrainOptions::threads as resolve_threads understood it.
   [[nodiscard]] int threads() const;
   /// Bytes of work memory held for a training step; 0 before there was data. Momentum (as much as
   /// the parameters) and the order of the data (8 bytes per sequence) are not counted.
@@ -107,12 +117,14 @@ class LOCKSTEP_API Trainer {
                                                                 std::size_t sequences,
                                                                 std::size_t max_length);
 
-/// Probabilities [size][classes] row-major of `data` (already normalized). `threads` = 0:
-/// default_threads(). The results depend neither on it nor on the other sequences of the set.
+/// Probabilities [size][classes] row-major of `data` (already normalized; labels are ignored), on
+/// the active backend. `threads` as resolve_threads. The results depend neither on it nor on the
+/// other sequences of the set. Thread-safe. Throws std::invalid_argument if the parameters are not
+/// whole or have another number of features than the data channels.
 [[nodiscard]] LOCKSTEP_API std::vector<float> predict_proba(const RnnParameters& parameters,
                                                             const Dataset& data, int threads = 0);
 
-/// Index of the largest probability per sequence (the first of equals).
+/// Index of the largest probability per sequence (the first of equals); the rest as predict_proba.
 [[nodiscard]] LOCKSTEP_API std::vector<int> predict(const RnnParameters& parameters,
                                                     const Dataset& data, int threads = 0);
 
