@@ -182,7 +182,7 @@ clang_consumer() {
   have $clang || clang="clang++"
   have $clang || skip "clang is not installed"
   against "$1"
-  # shellcheck disable=SC2046
+  # shellcheck disable=SC2046,SC2086
   {
     try $clang -std=c++20 "$SOURCE/examples/train.cc" -o train $(pc rnn)
     try ./train model.safetensors
