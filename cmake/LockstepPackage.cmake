@@ -13,22 +13,34 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${PROJECT_BINARY_DIR}/kernels")
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+# What is linked to one patch version runs with the next.
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
+# Each has a line of its own: without this, that of the project stands above it.
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
+set(about "GEMM, tanh, exp and softmax that are chosen at run time for the CPU at hand,
+and training and prediction of recurrent classifiers with the same bits for
+any number of threads.")
 set(CPACK_COMPONENT_LIBRARIES_DESCRIPTION
-    "SIMD compute kernels and a trainer of recurrent networks, shared libraries")
+    "SIMD compute kernels and trainer of recurrent networks - shared libraries\n${about}")
 set(CPACK_DEBIAN_LIBRARIES_PACKAGE_NAME liblockstep${version})
 set(CPACK_DEBIAN_LIBRARIES_PACKAGE_SECTION libs)
 
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
-    "SIMD compute kernels and a trainer of recurrent networks, headers and static libraries")
+    "SIMD compute kernels and trainer of recurrent networks - development files\n${about}
+Headers, static libraries, and what CMake and pkg-config need to find them.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME liblockstep-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "liblockstep${version} (= ${PROJECT_VERSION})")
 if(TARGET PkgConfig::libzip)
   string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libzip-dev")
+  # find_package(lockstep COMPONENTS static) asks it for libzip.
+  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "pkg-config")
 endif()
 
-set(CPACK_COMPONENT_COMMAND_DESCRIPTION "trains recurrent networks on sequences")
+set(CPACK_COMPONENT_COMMAND_DESCRIPTION
+    "train recurrent networks on sequences from the command line\n${about}
+The command reads .ts, .tsv, .npz and .csv files, trains, evaluates and predicts.")
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME lockstep)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)
 

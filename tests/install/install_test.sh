@@ -342,6 +342,8 @@ case_packages() {
   must_say libzip4
   field lockstep
   must_say libstdc++6
+  dpkg-deb --ctrl-tarfile packages/liblockstep0.1_*.deb | tar -xO ./shlibs >output
+  must_say 'liblockstep_rnn 0.1 liblockstep0.1 (>= '
   if dpkg-deb --contents packages/lockstep_*.deb | grep -q include; then exit 1; fi
   libdir=$(dirname "$(find "$PWD/root" -name 'liblockstep_kernels.so.*' | head -n 1)")
   export PKG_CONFIG_PATH="$libdir/pkgconfig" LD_LIBRARY_PATH="$libdir"
