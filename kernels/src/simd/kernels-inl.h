@@ -240,15 +240,16 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
     const std::size_t left = g.rows - row;
     const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
-    const bool fetches =
-        g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height);
-    if (kRead == ReadB::whole && std::is_same_v<S, L> && fetches) {
-      // Each tile fetches another line of the rows to come.
-      const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
-      gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
-    } else {
-      gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
+    if constexpr (kRead == ReadB::whole && std::is_same_v<S, L> && kVecs <= S::kPanelVectors) {
+      if (g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height)) {
+        // Each tile fetches another line of the rows to come.
+        const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
+        gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
+        row += height;
+        continue;
+      }
     }
+    gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
     row += height;
   }
 }
