@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lockstep/backend.h"
+
 namespace lockstep {
 
 bool stays_in_cache(const RnnShape& shape) {
@@ -25,7 +27,8 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
 }
 
 PackedForward::PackedForward(const RnnShape& shape)
-    : recurrent(shape.features + shape.hidden, shape.hidden),
+    : has_parts(active_backend().name != "reference"),
+      recurrent(shape.features + shape.hidden, shape.hidden),
       output(shape.hidden, shape.classes),
       bias(shape.hidden),
       output_bias(shape.classes) {}
@@ -174,13 +177,14 @@ void ForwardGroup::add_inputs(const PackedForward& weights, Range timesteps, con
 }
 
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
-  for (std::size_t begin = 0; begin < schedule.steps(); begin += timesteps_together_) {
-    const std::size_t end = std::min(begin + timesteps_together_, schedule.steps());
+  const std::size_t together = weights.has_parts ? timesteps_together_ : 1;
+  for (std::size_t begin = 0; begin < schedule.steps(); begin += together) {
+    const std::size_t end = std::min(begin + together, schedule.steps());
     for (std::size_t t = begin; t < end; ++t) gather_inputs(data, t, team);
     team.barrier();
-    if (timesteps_together_ > 1) add_inputs(weights, {begin, end}, team);
+    if (together > 1) add_inputs(weights, {begin, end}, team);
     for (std::size_t t = begin; t < end; ++t) {
-      if (timesteps_together_ > 1) {
+      if (together > 1) {
         weights.step_from_inputs(timestep(t), layout, team);
       } else {
         weights.step(timestep(t), layout, team);

@@ -48,14 +48,17 @@ struct PackedForward {
   };
   // h_t = tanh(b + [x_t, h_{t-1}] [Wx; Wh]). Computes this thread's share of the columns.
   void step(const Timestep& step, const RowLayout& layout, const Team& team) const;
-  // The same, with the same bits, in two parts: b + x_t Wx to the places of h_t, of one panel of
-  // columns; and from there on.
+  // The same, with the same bits if has_parts, in two parts: b + x_t Wx to the places of h_t, of
+  // one panel of columns; and from there on.
   void add_inputs(const Timestep& step, const RowLayout& layout, std::size_t panel) const;
   void step_from_inputs(const Timestep& step, const RowLayout& layout, const Team& team) const;
   // by + h Wy of `count` states.
   void logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
               std::size_t ldl) const;
 
+  // Whether two parts have the bits of one step: not on the reference, which sums in double and
+  // rounds each part.
+  bool has_parts;
   PackedMatrix recurrent;  // Wx over Wh: (D + H) x H
   PackedMatrix output;     // Wy: H x C
   AlignedVector<float> bias;
