@@ -259,7 +259,7 @@ std::vector<Call> public_calls() {
       {"Stream",
        [=] {
          Stream stream(model, 40, kThreads);
-         stream.feed(std::vector<float>(40 * 2 * 50, 0.5f), 50);
+         stream.feed(std::vector<float>(std::size_t{40} * 2 * 50, 0.5f), 50);
          stream.feed_one(1, std::vector<float>(2));
          static_cast<void>(stream.logits());
          static_cast<void>(stream.probabilities());
@@ -329,6 +329,7 @@ TEST_CASE("threads of the caller keep the mode that each of them has") {
   const std::vector<Call> calls = public_calls();
   std::array<bool, 3> kept{};
   std::vector<std::thread> threads;
+  threads.reserve(kept.size());
   for (std::size_t i = 0; i < kept.size(); ++i) {
     threads.emplace_back([&, i] {
       const Mode own = kModes[i % kModes.size()].second;
