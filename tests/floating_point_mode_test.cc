@@ -207,7 +207,8 @@ void call_c_networks(const Dataset& from, int threads) {
   expect_ok(lockstep_model_save(model, path.c_str()));
   OwnedModel loaded;
   expect_ok(lockstep_model_load(path.c_str(), &loaded));
-  if (lockstep_model_load("/no/such", &loaded) == LOCKSTEP_OK) throw std::logic_error("it is read");
+  OwnedModel none;
+  if (lockstep_model_load("/no/such", &none) == LOCKSTEP_OK) throw std::logic_error("it is read");
 }
 
 void call_c_data(const std::string& path) {
@@ -258,7 +259,7 @@ std::vector<Call> public_calls() {
       {"Stream",
        [=] {
          Stream stream(model, 40, kThreads);
-         stream.feed(std::vector<float>(40 * 2 * 50, 0.5f), 50);
+         stream.feed(std::vector<float>(std::size_t{40} * 2 * 50, 0.5f), 50);
          stream.feed_one(1, std::vector<float>(2));
          static_cast<void>(stream.logits());
          static_cast<void>(stream.probabilities());
@@ -328,6 +329,7 @@ TEST_CASE("threads of the caller keep the mode that each of them has") {
   const std::vector<Call> calls = public_calls();
   std::array<bool, 3> kept{};
   std::vector<std::thread> threads;
+  threads.reserve(kept.size());
   for (std::size_t i = 0; i < kept.size(); ++i) {
     threads.emplace_back([&, i] {
       const Mode own = kModes[i % kModes.size()].second;

@@ -47,7 +47,7 @@ inline double ulp_error(float found, double exact) {
   const auto finite = [](double x) { return std::clamp(x, -0x1p128, 0x1p128); };
   // The exponent field of a double alone is a power of two; std::ilogb is too slow for all floats.
   constexpr std::uint64_t kExponent = 0x7FF0000000000000;
-  const double power = std::bit_cast<double>(std::bit_cast<std::uint64_t>(exact) & kExponent);
+  const auto power = std::bit_cast<double>(std::bit_cast<std::uint64_t>(exact) & kExponent);
   const double unit = std::clamp(power, 0x1p-126, 0x1p127) * 0x1p-23;
   return std::abs(finite(static_cast<double>(found)) - finite(exact)) / unit;
 }

@@ -170,8 +170,9 @@ LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const
                                              std::size_t last_row);
 
 /// T = A^T, on the calling thread; allocates nothing. A is rows x cols, T is cols x rows, both
-/// row-major. Throws std::invalid_argument for a row stride shorter than its row and a null matrix.
-/// For products with A^T of a matrix whose rows stand kilobytes apart, which are read slowly.
+/// row-major; they must not overlap. Thread-safe. Throws std::invalid_argument for a row stride
+/// shorter than its row and a null matrix that is not empty. For products with A^T of a matrix
+/// whose rows stand kilobytes apart, which are read slowly.
 LOCKSTEP_API void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t lda,
                             float* t, std::size_t ldt);
 
