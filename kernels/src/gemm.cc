@@ -24,7 +24,7 @@ constexpr std::size_t kResidentBytes = 256 * 1024;
 
 // So it is where so few rows use it that no copy pays: twice as many as a panel has columns, which
 // says how much of a row of B is read at a time (128 rows for 64 columns of AVX-512, 32 for 16 of
-// AVX2; 16x1024x1024 takes a quarter longer with B packed first, 64x1024x1024 a tenth).
+// AVX2; 64x1024x1024 takes a tenth longer on AVX-512 with B packed first).
 constexpr std::size_t kRowsInPlacePerColumn = 2;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
