@@ -12,11 +12,12 @@ namespace {
 
 constexpr std::array<Transpose, 2> kTransposes{Transpose::no, Transpose::yes};
 
-// Every way through the plan: B in place or packed beforehand; more k than a block (512), more rows
-// than a block (192), more columns than are packed together (64, 1024 for several blocks of rows);
-// one or two rows by several panels at once; one row along the rows of B, of more columns than are
-// done at once (4096).
-constexpr std::array<std::array<std::size_t, 3>, 13> kPlannedShapes{{{67, 129, 300},
+// Every way through the plan: B in place or packed beforehand; a transposed A of so long rows that
+// it is copied beforehand (530 rows of 520 steps); more k than a block (512), more rows than a
+// block (192), more columns than are packed together (64, 1024 for several blocks of rows); one or
+// two rows by several panels at once; one row along the rows of B, of more columns than are done at
+// once (4096).
+constexpr std::array<std::array<std::size_t, 3>, 14> kPlannedShapes{{{67, 129, 300},
                                                                      {101, 103, 107},
                                                                      {31, 131, 557},
                                                                      {5, 64, 2111},
@@ -28,7 +29,8 @@ constexpr std::array<std::array<std::size_t, 3>, 13> kPlannedShapes{{{67, 129, 3
                                                                      {1, 4213, 37},
                                                                      {1, 37, 1030},
                                                                      {1, 139, 58},
-                                                                     {2, 139, 600}}};
+                                                                     {2, 139, 600},
+                                                                     {530, 70, 520}}};
 
 TEST_CASE("gemm is right for every plan") {
   for (const auto& [m, n, k] : kPlannedShapes) {
@@ -50,7 +52,7 @@ TEST_CASE("gemm is right for every plan") {
 // Products of these sizes are worth eight threads: by panels of columns, and by rows.
 TEST_CASE("gemm is right for any number of threads") {
   for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
-           {41, 531, 211}, {307, 61, 257}, {7, 640, 1024}, {256, 192, 512}}) {
+           {41, 531, 211}, {307, 61, 257}, {7, 640, 1024}, {256, 192, 512}, {530, 70, 520}}) {
     const GemmValues values(m, n, k);
     const GemmOracle oracle(values, 1, 1, {k});
     for (const Transpose transpose : kTransposes) {

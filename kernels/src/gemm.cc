@@ -14,7 +14,7 @@ namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
-// Columns of B that are packed before any is used: 256 bytes of each row, for which memory and its
+// Columns of B that are copied before any is used: 256 bytes of each row, for which memory and its
 // pages are opened once. Where several row blocks use them, 2 MiB.
 constexpr std::size_t kColumnsTogether = 64;
 constexpr std::size_t kColumnsOfRowBlocks = 1024;
@@ -46,7 +46,7 @@ struct Gemm {
   float beta;
   float* c;
   std::size_t ldc;
-  bool b_is_padded = false;  // rows of B are readable for whole vectors, and nothing is allocated
+  bool b_is_padded = false;  // rows of B are readable for whole vectors
 };
 
 // Without a division where it can be spared.
@@ -59,7 +59,7 @@ bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(flo
 // Are the rows of B that these rows of A need copied into panels first?
 bool packs_b(const Gemm& g, const Backend& backend, Range rows) {
   if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return true;
-  if (!backend.exact_b && !g.b_is_padded && g.n % backend.lanes != 0) return true;
+  if (!backend.exact_b && g.n % backend.lanes != 0) return true;
   return exceeds(g, kResidentBytes) &&
          rows.end - rows.begin > kRowsInPlacePerColumn * backend.panel;
 }
@@ -70,18 +70,26 @@ bool packs_b(const Gemm& g, const Backend& backend, Range rows) {
 bool packs_a(const Gemm& g) {
   constexpr std::size_t kBytes = std::size_t{1} << 20;
   constexpr std::size_t kColumns = 64;
-  return g.transpose_a == Transpose::yes && !g.b_is_padded && g.n >= kColumns &&
+  return g.transpose_a == Transpose::yes && g.n >= kColumns &&
          std::min(g.k, kDepthBlock) * g.lda * sizeof(float) >= kBytes;
+}
+
+// What is copied before it is multiplied; for that there is memory of each thread.
+struct Copies {
+  bool a = false;
+  bool b = false;
+};
+Copies copies_of(const Gemm& g, const Backend& backend, Range rows) {
+  return {packs_a(g), packs_b(g, backend, rows)};
 }
 
 // Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
 class BlockProduct {
  public:
-  BlockProduct(const Gemm& g, const Backend& backend, bool packs, Range rows, Range panels)
+  BlockProduct(const Gemm& g, const Backend& backend, Copies copies, Range rows, Range panels)
       : g_(g),
         backend_(backend),
-        packs_(packs),
-        packs_a_(packs_a(g)),
+        copies_(copies),
         is_large_(exceeds(g, kResidentBytes)),
         rows_(rows),
         panels_(panels) {}
@@ -90,8 +98,9 @@ class BlockProduct {
   // many as the second-level TLB holds. (Panel by panel through all of k, AVX2 took one and a half
   // times as long for 64x2560x2560.)
   void run() {
-    const std::size_t columns =
-        rows_.end - rows_.begin <= kRowBlock ? kColumnsTogether : kColumnsOfRowBlocks;
+    // A is copied anew for every group of columns, so they are large where it is.
+    const bool reads_once = rows_.end - rows_.begin <= kRowBlock && !copies_.a;
+    const std::size_t columns = reads_once ? kColumnsTogether : kColumnsOfRowBlocks;
     const std::size_t together = std::max<std::size_t>(1, columns / backend_.panel);
     for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
       const std::size_t depth = std::min(kDepthBlock, g_.k - p);
@@ -139,23 +148,23 @@ class BlockProduct {
 
  private:
   void run_group(Range group, std::size_t p, std::size_t depth) {
-    const float* packed = packs_ ? pack(group, p, depth) : nullptr;
+    const float* b = copies_.b ? pack_b(group, p, depth) : nullptr;
     const std::size_t end = std::min(group.end * backend_.panel, g_.n);
     for (std::size_t row = rows_.begin; row < rows_.end; row += kRowBlock) {
       const Range rows{row, std::min(row + kRowBlock, rows_.end)};
-      const float* a = packs_a_ ? pack_a(rows, p, depth) : nullptr;
+      const float* a = copies_.a ? pack_a(rows, p, depth) : nullptr;
       const std::size_t panels =
           panels_at_once(rows.end - rows.begin, backend_.panel, backend_.lanes);
       for (std::size_t panel = group.begin; panel < group.end; panel += panels) {
         const std::size_t cols = std::min(panels * backend_.panel, end - panel * backend_.panel);
         GemmStrip s = strip(rows, panel, cols, p, depth);
-        if (packs_a_) {
+        if (copies_.a) {
           s.a = a;
           s.a_row_stride = static_cast<std::ptrdiff_t>(depth);
           s.a_k_stride = 1;
         }
-        if (packs_) {
-          s.b = packed + (panel - group.begin) * depth * backend_.panel;
+        if (copies_.b) {
+          s.b = b + (panel - group.begin) * depth * backend_.panel;
           s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
           s.b_panel_stride = static_cast<std::ptrdiff_t>(depth * backend_.panel);
           s.b_is_padded = true;
@@ -189,7 +198,7 @@ class BlockProduct {
     return memory.data();
   }
 
-  [[nodiscard]] const float* pack(Range group, std::size_t p, std::size_t depth) const {
+  [[nodiscard]] const float* pack_b(Range group, std::size_t p, std::size_t depth) const {
     thread_local AlignedVector<float> memory;
     const std::size_t size = (group.end - group.begin) * depth * backend_.panel;
     if (memory.size() < size) memory.resize(size);
@@ -202,8 +211,7 @@ class BlockProduct {
 
   const Gemm& g_;
   const Backend& backend_;
-  bool packs_;
-  bool packs_a_;
+  Copies copies_;
   bool is_large_;  // B does not stay in the second-level cache
   Range rows_;
   Range panels_;
@@ -311,7 +319,7 @@ class Plan {
   [[nodiscard]] bool is_whole() const { return way_ == Way::whole; }
   [[nodiscard]] GemmStrip whole_strip() const {
     const Range rows{0, shape_.m};
-    return BlockProduct(shape_, backend_, /*packs=*/false, rows, {0, panels_})
+    return BlockProduct(shape_, backend_, Copies{}, rows, {0, panels_})
         .strip(rows, 0, std::min(backend_.panel, shape_.n), 0, shape_.k);
   }
 
@@ -338,9 +346,9 @@ class Plan {
   }
 
   [[nodiscard]] bool stays_whole() const {
+    const Copies copies = copies_of(shape_, backend_, {0, shape_.m});
     return shape_.m <= kRowBlock && shape_.k <= kDepthBlock && !exceeds(shape_, kResidentBytes) &&
-           !packs_a(shape_) && !is_gemv(shape_, backend_) &&
-           !packs_b(shape_, backend_, {0, shape_.m});
+           !copies.a && !copies.b && !is_gemv(shape_, backend_);
   }
 
   // Threads share the panels or the rows. No element is computed by two.
@@ -354,7 +362,7 @@ class Plan {
       Range panels{0, panels_};
       (by_panels_ ? panels : rows) = share(by_panels_ ? panels_ : g.m, team.index(), team.size());
       if (is_gemv(g, backend_)) return multiply_row(g, backend_, panels);
-      BlockProduct(g, backend_, packs_b(g, backend_, rows), rows, panels).run();
+      BlockProduct(g, backend_, copies_of(g, backend_, rows), rows, panels).run();
     });
   }
 
@@ -419,7 +427,7 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
       Transpose::yes, Transpose::no, last_row, n, k, 1.0f, a, lda, b, ldb, 1.0f, c, ldc, true};
   const Range panels{0, (n + backend.panel - 1) / backend.panel};
   const Range rows{first_row, last_row};
-  BlockProduct(g, backend, /*packs=*/false, rows, panels).run();
+  BlockProduct(g, backend, Copies{}, rows, panels).run();
 }
 
 }  // namespace lockstep

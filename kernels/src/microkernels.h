@@ -127,7 +127,8 @@ struct Backend {
 
 // Panels that a strip of so few rows takes at once: a core that starts two multiply-adds per cycle
 // and ends them after four has eight on the way, so fewer chains side by side leave it waiting.
-// (More rows are enough by themselves; three on AVX2, with six, would take registers it has not.)
+// (More rows are enough by themselves, or nearly: three on AVX2 have six, and with twelve no
+// register would be left.)
 constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::size_t lanes) {
   constexpr std::size_t kChains = 8;
   if (rows > 2) return 1;
