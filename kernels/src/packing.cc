@@ -14,6 +14,8 @@ void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
   std::size_t j = 0;
   if (alpha == 1.0f) {
     for (; j + kLine <= cols; j += kLine) std::memcpy(to + j, b + j, kLine * sizeof(float));
+    std::copy(b + j, b + cols, to + j);
+    return;
   }
   for (; j < cols; ++j) to[j] = alpha * b[j];
 }
