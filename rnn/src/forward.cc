@@ -148,6 +148,10 @@ float* ForwardGroup::rows_at(std::size_t t) {
   return passing_rows_.data() + t % (timesteps_together_ + 1) * max_rows_ * layout.stride;
 }
 
+void ForwardGroup::gather_inputs(const Dataset& data, Range timesteps, const Team& team) {
+  for (std::size_t t = timesteps.begin; t < timesteps.end; ++t) gather_inputs(data, t, team);
+}
+
 void ForwardGroup::gather_inputs(const Dataset& data, std::size_t t, const Team& team) {
   const Range mine = share(schedule.active(t), team.index(), team.size());
   float* row = rows_at(t) + mine.begin * layout.stride;
@@ -176,14 +180,19 @@ void ForwardGroup::add_inputs(const PackedForward& weights, Range timesteps, con
   }
 }
 
+// Inputs are gathered during the step before those that they are for, so that one barrier per
+// timestep is enough.
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
   const std::size_t together = weights.has_parts ? timesteps_together_ : 1;
-  for (std::size_t begin = 0; begin < schedule.steps(); begin += together) {
-    const std::size_t end = std::min(begin + together, schedule.steps());
-    for (std::size_t t = begin; t < end; ++t) gather_inputs(data, t, team);
-    team.barrier();
-    if (together > 1) add_inputs(weights, {begin, end}, team);
-    for (std::size_t t = begin; t < end; ++t) {
+  const auto block_from = [&](std::size_t t) {
+    return Range{t, std::min(t + together, schedule.steps())};
+  };
+  gather_inputs(data, block_from(0), team);
+  team.barrier();
+  for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {
+    if (together > 1) add_inputs(weights, block, team);
+    for (std::size_t t = block.begin; t < block.end; ++t) {
+      if (t + 1 == block.end) gather_inputs(data, block_from(block.end), team);
       if (together > 1) {
         weights.step_from_inputs(timestep(t), layout, team);
       } else {

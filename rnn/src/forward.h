@@ -103,6 +103,7 @@ class ForwardGroup {
   const std::size_t logits_stride;
 
  private:
+  void gather_inputs(const Dataset& data, Range timesteps, const Team& team);
   void gather_inputs(const Dataset& data, std::size_t t, const Team& team);
   [[nodiscard]] PackedForward::Timestep timestep(std::size_t t);
   void add_inputs(const PackedForward& weights, Range timesteps, const Team& team);
