@@ -1,6 +1,7 @@
 // Networks and data sets for the tests that need some and do not care which.
 #pragma once
 
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ inline Dataset equal_data(const RnnShape& shape, std::size_t size, std::size_t s
     data.add(normal_floats(steps * shape.features, i), static_cast<int>(i % shape.classes));
   }
   return data;
+}
+
+inline std::vector<std::size_t> first_indices(std::size_t count) {
+  std::vector<std::size_t> indices(count);
+  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  return indices;
 }
 
 }  // namespace lockstep

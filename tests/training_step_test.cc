@@ -39,12 +39,6 @@ double largest_difference(const std::vector<float>& found, const std::vector<dou
   return worst;
 }
 
-std::vector<std::size_t> first_indices(std::size_t count) {
-  std::vector<std::size_t> indices(count);
-  std::iota(indices.begin(), indices.end(), std::size_t{0});
-  return indices;
-}
-
 MinibatchSize size_of(const Dataset& data, std::size_t window = kWholeSequences) {
   std::vector<std::size_t> all = first_indices(data.size());
   return largest_minibatch(data, data.size(), window, all);

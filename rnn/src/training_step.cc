@@ -24,8 +24,9 @@ std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
 // few enough that both factors are still in cache.
 std::size_t gradient_depth(const RnnShape& shape) { return shape.hidden <= 256 ? 128 : 512; }
-std::size_t delta_rows(const RnnShape& shape, std::size_t max_rows) {
-  return std::max(gradient_depth(shape), max_rows);
+// The most that there are of at most so many sequences and timesteps.
+std::size_t delta_rows(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps) {
+  return std::max(std::min(gradient_depth(shape), max_rows * max_steps), max_rows);
 }
 
 // Of layers that do not stay in cache both factors are copied into the order of the product.
@@ -61,18 +62,17 @@ class TrainingStep::Group {
         delta_stride_(round_up(shape.hidden)),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
-        deltas_(delta_rows(shape, max_rows) * delta_stride_),
-        packed_deltas_(packs_factors(shape)
-                           ? PackedMatrix(delta_rows(shape, max_rows), shape.hidden)
-                           : PackedMatrix()),
-        inputs_(packs_factors(shape)
-                    ? (1 + shape.features + shape.hidden) * delta_rows(shape, max_rows)
-                    : 0),
+        deltas_(delta_rows(shape, max_rows, std::min(max_steps, window)) * delta_stride_),
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
         losses_(max_rows) {
     if (max_steps > window) forward_.use_passing_rows();
+    if (packs_factors(shape)) {
+      const std::size_t rows = deltas_.size() / delta_stride_;
+      packed_deltas_ = PackedMatrix(rows, shape.hidden);
+      inputs_.resize((1 + shape.features + shape.hidden) * rows);
+    }
   }
 
   // Takes every `step`-th sequence from `first` on; Z of the window goes to `rows`. Returns its
@@ -134,14 +134,13 @@ class TrainingStep::Group {
   // What the constructor takes, and the object itself.
   [[nodiscard]] static std::size_t bytes_for(const RnnShape& shape, std::size_t max_rows,
                                              std::size_t max_steps, std::size_t window) {
-    const std::size_t block = delta_rows(shape, max_rows);
-    const std::size_t floats =
-        (2 * max_rows + block + 1 + shape.features + shape.hidden) * round_up(shape.hidden) +
-        (1 + shape.hidden) * round_up(shape.classes);
-    return sizeof(Group) +
-           (packs_factors(shape) ? PackedMatrix::bytes_for(block, shape.hidden) +
-                                       (1 + shape.features + shape.hidden) * block * sizeof(float)
-                                 : 0) +
+    const std::size_t weight_rows = 1 + shape.features + shape.hidden;
+    const std::size_t block = delta_rows(shape, max_rows, std::min(max_steps, window));
+    const std::size_t floats = (2 * max_rows + block + weight_rows) * round_up(shape.hidden) +
+                               (1 + shape.hidden) * round_up(shape.classes);
+    const std::size_t factors =
+        PackedMatrix::bytes_for(block, shape.hidden) + weight_rows * block * sizeof(float);
+    return sizeof(Group) + (packs_factors(shape) ? factors : 0) +
            ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
                                    max_steps > window) +
            floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
