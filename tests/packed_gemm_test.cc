@@ -210,11 +210,12 @@ TEST_CASE("a range of panels covers its columns only, and all ranges together ev
     }
     GuardedMatrix c(l.m, l.n, 4, 3);
     const PackedGemm g = packed_gemm(l, in, c);
-    for (std::size_t p = b.panels(); p-- > 1;) gemm_packed(g, b, p, p + 1);
+    for (std::size_t p = b.panels(); p-- > 1;)
+      gemm_packed(g, b, {.first_panel = p, .last_panel = p + 1});
     CHECK(c.at(0, 0) == 0.0f);
-    gemm_packed(g, b, 0, 0);
+    gemm_packed(g, b, {.last_panel = 0});
     CHECK(c.at(0, 0) == 0.0f);
-    gemm_packed(g, b, 0, 1);
+    gemm_packed(g, b, {.last_panel = 1});
     CHECK(c.guards_intact());
     CHECK(same_bits(c.values(), product(l, in).values()));
   }
@@ -234,16 +235,13 @@ TEST_CASE("products over parts of k, one after another, have the bits of one ove
         GuardedMatrix c(l.m, l.n, 4, 3);
         PackedGemm g = packed_gemm(l, in, c);
         g.m = rows;
-        g.last_k = cut;
         g.epilogue = Epilogue::none;
-        gemm_packed(g, b);
-        g.first_k = cut;
-        g.last_k = PackedGemm::kAllRows;
+        gemm_packed(g, b, {.last_k = cut});
         g.a = in.a.data() + cut;
         g.start = c.data();
         g.start_stride = c.stride();
         g.epilogue = Epilogue::tanh;
-        gemm_packed(g, b);
+        gemm_packed(g, b, {.first_k = cut});
         const std::vector<float> found = c.values();
         CHECK(std::equal(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(rows * l.n),
                          whole.begin()));
@@ -294,15 +292,13 @@ TEST_CASE("packed products name what does not fit") {
   g.c = x + 32;
   g.ldc = 3;
   CHECK_NOTHROW(gemm_packed(g, b));
-  CHECK_THROWS_AS(gemm_packed(g, b, 0, 2), std::invalid_argument);
-  g.last_k = 5;
-  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("rows"));
-  g.first_k = 3;
-  g.last_k = 2;
-  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("rows"));
-  g.last_k = PackedGemm::kAllRows;
-  CHECK_NOTHROW(gemm_packed(g, b));
-  g.first_k = 0;
+  CHECK_THROWS_WITH(gemm_packed(g, b, {.last_panel = 2}), ContainsSubstring("panels"));
+  CHECK_NOTHROW(gemm_packed(g, b, {.first_panel = 1}));
+  CHECK_THROWS_WITH(gemm_packed(g, b, {.first_panel = 2}), ContainsSubstring("panels"));
+  CHECK_THROWS_WITH(gemm_packed(g, b, {.last_k = 5}), ContainsSubstring("rows"));
+  CHECK_THROWS_WITH(gemm_packed(g, b, {.first_k = 3, .last_k = 2}), ContainsSubstring("rows"));
+  CHECK_THROWS_WITH(gemm_packed(g, b, {.first_k = 5}), ContainsSubstring("rows"));
+  CHECK_NOTHROW(gemm_packed(g, b, {.first_k = 3}));
   g.ldc = 2;
   CHECK_THROWS_AS(gemm_packed(g, b), std::invalid_argument);
   g.ldc = 3;

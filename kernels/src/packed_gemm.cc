@@ -13,12 +13,20 @@ namespace {
 
 constexpr std::size_t kMaxFloats = static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(float);
 
+std::size_t panels_of(const Backend& backend, std::size_t n) {
+  return n / backend.panel + (n % backend.panel != 0 ? 1 : 0);
+}
+
 std::size_t packed_floats(const Backend& backend, std::size_t k, std::size_t n) {
   const std::size_t width = backend.panel;
-  const std::size_t panels = n / width + (n % width != 0 ? 1 : 0);
+  const std::size_t panels = panels_of(backend, n);
   require(panels <= kMaxFloats / width && (k == 0 || panels * width <= kMaxFloats / k),
           "PackedMatrix", "k x n is more than the memory can hold");
   return panels * k * width;
+}
+
+std::size_t end_or(std::size_t end, std::size_t all) {
+  return end == PackedBlock::kEnd ? all : end;
 }
 
 // Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
@@ -41,22 +49,28 @@ void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
   }
 }
 
-// The product without the rows before `row`.
-PackedGemm from_row(const PackedGemm& g, std::size_t row) {
-  if (row == 0) return g;
-  PackedGemm rest = g;
-  rest.m = g.m - row;
-  rest.a = g.a + row * g.lda;
-  rest.start = g.start == nullptr ? nullptr : g.start + row * g.start_stride;
-  rest.c = g.c + row * g.ldc;
-  rest.h = g.h == nullptr ? nullptr : g.h + row * g.ldh;
-  return rest;
+// Runs `cols` columns in strips as wide as the first, which is given. The strips are one variable,
+// moved along: filling in another takes as long as a small tile.
+void run_strips(const Backend& backend, std::size_t cols, GemmStrip strip) {
+  const std::size_t width = strip.cols;
+  const std::size_t panels = width / backend.panel;
+  while (cols > width) {
+    run_in_depth_blocks(backend, strip);
+    cols -= width;
+    strip.b += static_cast<std::ptrdiff_t>(panels) * strip.b_panel_stride;
+    strip.c += width;
+    if (strip.start != nullptr) strip.start += width;
+    if (strip.h != nullptr) strip.h += width;
+  }
+  strip.cols = cols;
+  run_in_depth_blocks(backend, strip);
 }
 
 }  // namespace
 
 struct PackedMatrix::Storage {
   const Backend& backend;
+  std::size_t panel_count;
   AlignedVector<float> panels;
 };
 
@@ -68,17 +82,14 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
 PackedMatrix::PackedMatrix(std::size_t k, std::size_t n) : k_(k), n_(n) {
   const Backend& backend = dispatch();
   storage_ = std::make_unique<Storage>(
-      Storage{backend, AlignedVector<float>(packed_floats(backend, k, n))});
+      Storage{backend, panels_of(backend, n), AlignedVector<float>(packed_floats(backend, k, n))});
 }
 
 std::size_t PackedMatrix::bytes_for(std::size_t k, std::size_t n) {
   return packed_floats(dispatch(), k, n) * sizeof(float);
 }
 
-std::size_t PackedMatrix::panels() const {
-  if (storage_ == nullptr) return 0;
-  return (n_ + storage_->backend.panel - 1) / storage_->backend.panel;
-}
+std::size_t PackedMatrix::panels() const { return storage_ == nullptr ? 0 : storage_->panel_count; }
 
 std::size_t PackedMatrix::bytes() const {
   return storage_ == nullptr ? 0 : storage_->panels.size() * sizeof(float);
@@ -103,15 +114,14 @@ void PackedMatrix::pack_panels(Transpose transpose, const float* b, std::size_t 
                         storage_->panels.data() + first * k_ * width);
 }
 
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b) { gemm_packed(g, b, 0, b.panels()); }
-
-void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
-                 std::size_t last_panel) {
-  require(last_panel <= b.panels(), "gemm_packed", "there are not so many panels");
-  const std::size_t last_k = g.last_k == PackedGemm::kAllRows ? b.k() : g.last_k;
-  require(g.first_k <= last_k && last_k <= b.k(), "gemm_packed", "B has not these rows");
-  const std::size_t k = last_k - g.first_k;
-  if (g.m == 0 || first_panel >= last_panel) return;
+void gemm_packed(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& block) {
+  const std::size_t last_panel = end_or(block.last_panel, b.panels());
+  const std::size_t last_k = end_or(block.last_k, b.k());
+  require(block.first_panel <= last_panel && last_panel <= b.panels(), "gemm_packed",
+          "there are not so many panels");
+  require(block.first_k <= last_k && last_k <= b.k(), "gemm_packed", "B has not these rows");
+  const std::size_t k = last_k - block.first_k;
+  if (g.m == 0 || block.first_panel == last_panel) return;
   require(g.lda >= k && g.ldc >= b.n(), "gemm_packed", "a row stride is shorter than a row");
   require((g.a != nullptr || k == 0) && g.c != nullptr, "gemm_packed", "A or C is null");
   require(g.epilogue != Epilogue::tanh_gradient || g.h != nullptr, "gemm_packed", "h is null");
@@ -121,34 +131,33 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_p
           "start_stride is shorter than a row of start");
   const Backend& backend = b.storage_->backend;
   note_backend(backend);
-  const std::size_t end = std::min(last_panel * backend.panel, b.n());
-  const std::size_t strip = backend.panel * panels_at_once(g.m, backend.panel, backend.lanes);
-  const float* panels = b.storage_->panels.data() + g.first_k * backend.panel;
+  const std::size_t first = block.first_panel * backend.panel;
+  const std::size_t cols = std::min(last_panel * backend.panel, b.n()) - first;
+  const float* panels = b.storage_->panels.data() + first * b.k() + block.first_k * backend.panel;
+  const float* start = g.start == nullptr ? nullptr : g.start + first;
+  const float* h = g.h == nullptr ? nullptr : g.h + first;
   for (std::size_t row = 0; row < g.m; row += kRowBlock) {
-    const PackedGemm rows = from_row(g, row);
-    for (std::size_t column = first_panel * backend.panel; column < end; column += strip) {
-      run_in_depth_blocks(backend,
-                          {.rows = std::min(kRowBlock, rows.m),
-                           .cols = std::min(strip, end - column),
-                           .k = k,
-                           .a = rows.a,
-                           .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
-                           .a_k_stride = 1,
-                           .b = panels + column * b.k(),
-                           .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                           .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
-                           .b_is_padded = true,
-                           .next_b = nullptr,
-                           .next_b_k_stride = 0,
-                           .start = rows.start == nullptr ? nullptr : rows.start + column,
-                           .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
-                           .beta = 1.0f,
-                           .c = rows.c + column,
-                           .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
-                           .epilogue = g.epilogue,
-                           .h = rows.h == nullptr ? nullptr : rows.h + column,
-                           .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
-    }
+    run_strips(backend, cols,
+               {.rows = std::min(kRowBlock, g.m - row),
+                .cols = backend.panel * panels_at_once(g.m, backend.panel, backend.lanes),
+                .k = k,
+                .a = g.a + row * g.lda,
+                .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
+                .a_k_stride = 1,
+                .b = panels,
+                .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
+                .b_is_padded = true,
+                .next_b = nullptr,
+                .next_b_k_stride = 0,
+                .start = start == nullptr ? nullptr : start + row * g.start_stride,
+                .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
+                .beta = 1.0f,
+                .c = g.c + first + row * g.ldc,
+                .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
+                .epilogue = g.epilogue,
+                .h = h == nullptr ? nullptr : h + row * g.ldh,
+                .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)});
   }
 }
 

@@ -1,6 +1,7 @@
 #include "forward.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "lockstep/backend.h"
 
@@ -60,6 +61,10 @@ std::size_t timesteps_together(const RnnShape& shape, std::size_t rows) {
   return kRowsTogether / std::max<std::size_t>(1, rows);
 }
 
+// Timesteps before the window whose rows are kept: those and the next. A power of two, since
+// dividing would show in the steps of small networks.
+std::size_t passing_timesteps(std::size_t together) { return std::bit_ceil(together + 1); }
+
 PackedGemm product(const PackedForward::Timestep& step, const RowLayout& layout) {
   PackedGemm g;
   g.m = step.count;
@@ -77,27 +82,28 @@ void PackedForward::step(const Timestep& step, const RowLayout& layout, const Te
   PackedGemm g = product(step, layout);
   g.start = bias.data();
   g.epilogue = Epilogue::tanh;
-  gemm_packed(g, recurrent, panels.begin, panels.end);
+  gemm_packed(g, recurrent, {.first_panel = panels.begin, .last_panel = panels.end});
 }
 
 void PackedForward::add_inputs(const Timestep& step, const RowLayout& layout,
                                std::size_t panel) const {
   PackedGemm g = product(step, layout);
-  g.last_k = layout.features();
   g.start = bias.data();
-  gemm_packed(g, recurrent, panel, panel + 1);
+  gemm_packed(g, recurrent,
+              {.first_panel = panel, .last_panel = panel + 1, .last_k = layout.features()});
 }
 
 void PackedForward::step_from_inputs(const Timestep& step, const RowLayout& layout,
                                      const Team& team) const {
   const Range panels = share(recurrent.panels(), team.index(), team.size());
   PackedGemm g = product(step, layout);
-  g.first_k = layout.features();
   g.a = step.z + layout.state;
   g.start = step.h;
   g.start_stride = step.ldh;
   g.epilogue = Epilogue::tanh;
-  gemm_packed(g, recurrent, panels.begin, panels.end);
+  gemm_packed(
+      g, recurrent,
+      {.first_panel = panels.begin, .last_panel = panels.end, .first_k = layout.features()});
 }
 
 void PackedForward::logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
@@ -131,21 +137,23 @@ ForwardGroup::ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::siz
 }
 
 void ForwardGroup::use_passing_rows() {
-  passing_rows_ = prepare_rows(layout, (timesteps_together_ + 1) * max_rows_);
+  passing_rows_ = prepare_rows(layout, passing_timesteps(timesteps_together_) * max_rows_);
 }
 
 std::size_t ForwardGroup::bytes_for(const RnnShape& shape, std::size_t max_rows,
                                     std::size_t max_window, bool has_passing_rows) {
   const RowLayout layout(shape.features, shape.hidden);
   const RowLayout final_layout(0, shape.hidden);
-  const std::size_t passing = has_passing_rows ? timesteps_together(shape, max_rows) + 1 : 0;
+  const std::size_t passing =
+      has_passing_rows ? passing_timesteps(timesteps_together(shape, max_rows)) : 0;
   const std::size_t row = passing * layout.stride + final_layout.stride + round_up(shape.classes);
   return RowSchedule::bytes_for(max_rows, max_window) + max_rows * row * sizeof(float);
 }
 
 float* ForwardGroup::rows_at(std::size_t t) {
   if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout.stride;
-  return passing_rows_.data() + t % (timesteps_together_ + 1) * max_rows_ * layout.stride;
+  const std::size_t place = t & (passing_timesteps(timesteps_together_) - 1);
+  return passing_rows_.data() + place * max_rows_ * layout.stride;
 }
 
 void ForwardGroup::gather_inputs(const Dataset& data, Range timesteps, const Team& team) {
@@ -184,9 +192,8 @@ void ForwardGroup::add_inputs(const PackedForward& weights, Range timesteps, con
 // timestep is enough.
 void ForwardGroup::run(const Dataset& data, const PackedForward& weights, const Team& team) {
   const std::size_t together = weights.has_parts ? timesteps_together_ : 1;
-  const auto block_from = [&](std::size_t t) {
-    return Range{t, std::min(t + together, schedule.steps())};
-  };
+  const std::size_t steps = schedule.steps();
+  const auto block_from = [&](std::size_t t) { return Range{t, std::min(t + together, steps)}; };
   gather_inputs(data, block_from(0), team);
   team.barrier();
   for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {

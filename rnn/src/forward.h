@@ -77,7 +77,7 @@ class ForwardGroup {
   RowSchedule schedule;
 
   // Takes memory for the timesteps before the window, two of which are needed at a time, or as many
-  // as go through the input weights together and one more.
+  // as go through the input weights together and the next.
   void use_passing_rows();
   // Keeps the rows of the window at `rows`, in memory prepared by prepare_rows.
   void keep_window_at(float* rows) { window_ = rows; }

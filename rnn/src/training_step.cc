@@ -199,7 +199,7 @@ class TrainingStep::Group {
     g.epilogue = Epilogue::tanh_gradient;
     g.h = forward_.rows_at(t + 1) + forward_.layout.state;
     g.ldh = forward_.layout.stride;
-    gemm_packed(g, hidden_transposed, panels.begin, panels.end);
+    gemm_packed(g, hidden_transposed, {.first_panel = panels.begin, .last_panel = panels.end});
   }
 
   // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps begin .. end-1 at once.
@@ -219,12 +219,11 @@ class TrainingStep::Group {
       g.m = rows.end - rows.begin;
       g.a = own;
       g.lda = depth;
-      g.last_k = depth;
       g.c = gradient + rows.begin * delta_stride_;
       g.ldc = delta_stride_;
       g.start = g.c;
       g.start_stride = g.ldc;
-      gemm_packed(g, packed_deltas_);
+      gemm_packed(g, packed_deltas_, {.last_k = depth});
     } else {
       gemm_accumulate_transposed(shape.hidden, depth, z - rows.begin, forward_.layout.stride,
                                  deltas_.data(), delta_stride_, gradient, delta_stride_, rows.begin,

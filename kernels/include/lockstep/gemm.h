@@ -103,7 +103,7 @@ class LOCKSTEP_API PackedMatrix {
                    std::size_t last);
 
  private:
-  friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, std::size_t, std::size_t);
+  friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, const struct PackedBlock&);
   std::size_t k_ = 0;
   std::size_t n_ = 0;
   struct LOCKSTEP_HIDDEN Storage;
@@ -117,23 +117,18 @@ enum class Epilogue {
   tanh_gradient,  ///< c = c * (1 - h^2): back through a tanh whose value was h
 };
 
-/// C = epilogue(start + A * B) with rows first_k .. last_k-1 of a packed B, on the calling thread;
-/// allocates nothing. Throws std::invalid_argument for a row stride shorter than its row, a null
-/// matrix that is read or written, and rows or panels that B does not have.
+/// C = epilogue(start + A * B) with a packed B, on the calling thread; allocates nothing. Throws
+/// std::invalid_argument for a row stride shorter than its row, a null matrix that is read or
+/// written, and a block that B does not have.
 ///
-/// A is m x k, C is m x n, both row-major; k is last_k - first_k, n and the panels are those of B.
-/// Strides count floats from row to row. C may overlap neither A nor `h`. The chain of an element
-/// begins with start[i][j] (0 if `start` is null) and adds a[i][p - first_k] * b[p][j] fused in the
-/// order of p; so a product over all rows has the bits of two, over the first and, with start = c,
-/// over the others.
+/// A is m x k, C is m x n, both row-major; k is the rows of B, or of the block of it that is asked
+/// for, n and the panels are those of B. Strides count floats from row to row. C may overlap
+/// neither A nor `h`. The chain of an element begins with start[i][j] (0 if `start` is null) and
+/// adds a[i][p] * b[p][j] fused in the order of p.
 struct PackedGemm {
-  static constexpr std::size_t kAllRows = static_cast<std::size_t>(-1);  ///< those of B
-
-  std::size_t m = 0;              ///< rows of A and C
-  std::size_t first_k = 0;        ///< first row of B
-  std::size_t last_k = kAllRows;  ///< the row of B behind the last
-  const float* a = nullptr;       ///< m x k
-  std::size_t lda = 0;            ///< row stride of A, at least k
+  std::size_t m = 0;         ///< rows of A and C
+  const float* a = nullptr;  ///< m x k
+  std::size_t lda = 0;       ///< row stride of A, at least k
   /// Bias [n] if start_stride = 0, else m x n; null for 0. May be `c`, with its stride; else they
   /// must not overlap.
   const float* start = nullptr;
@@ -145,14 +140,24 @@ struct PackedGemm {
   std::size_t ldh = 0;                 ///< row stride of h, at least n
 };
 
-/// See PackedGemm. Computes the columns of panels first_panel .. last_panel-1 of B only; the
-/// default is all. Accuracy and special values as gemm; an epilogue adds the error of its function.
-/// Thread-safe where no two calls write the same columns; several may read one B.
-///@{
-LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b);
-LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b, std::size_t first_panel,
-                              std::size_t last_panel);
-///@}
+/// The panels first_panel .. last_panel-1 and rows first_k .. last_k-1 of a packed matrix; all of
+/// them unless told.
+struct PackedBlock {
+  static constexpr std::size_t kEnd = static_cast<std::size_t>(-1);  ///< however many there are
+
+  std::size_t first_panel = 0;
+  std::size_t last_panel = kEnd;
+  std::size_t first_k = 0;
+  std::size_t last_k = kEnd;
+};
+
+/// See PackedGemm. Computes the columns of the block's panels only, which are at their places in
+/// C, over its rows only, which meet the columns of A from the first; so a product over all rows
+/// has the bits of two, over the first and, with start = c, over the others. Accuracy and special
+/// values as gemm; an epilogue adds the error of its function. Thread-safe where no two calls write
+/// the same columns; several may read one B.
+LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
+                              const PackedBlock& block = {});
 
 /// Columns up to a multiple of which gemm_accumulate_transposed may read a row of B.
 inline constexpr std::size_t kAlignedColumns = 16;

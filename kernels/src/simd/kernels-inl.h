@@ -276,15 +276,24 @@ LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
   gemm_vectors<S, S, kVecs>(g, last_count);
 }
 
-template <class S, std::size_t kVecs = kMostVectors<S>>
+// For vecs from kFewest to kVecs.
+template <class S, std::size_t kVecs, std::size_t kFewest>
 LOCKSTEP_INLINE void gemm_strip_of(std::size_t vecs, const GemmStrip& g) {
-  if (vecs == kVecs) return gemm_vectors<S, kVecs>(g);
-  if constexpr (kVecs > 1) gemm_strip_of<S, kVecs - 1>(vecs, g);
+  if constexpr (kVecs > kFewest) {
+    if (vecs < kVecs) return gemm_strip_of<S, kVecs - 1, kFewest>(vecs, g);
+  }
+  gemm_vectors<S, kVecs>(g);
 }
 
 template <class S>
 void gemm_strip(const GemmStrip& g) {
-  gemm_strip_of<S>((g.cols + S::lanes() - 1) / S::lanes(), g);
+  const std::size_t vecs = (g.cols + S::lanes() - 1) / S::lanes();
+  if constexpr (kMostVectors<S> > S::kPanelVectors) {
+    if (vecs > S::kPanelVectors) {
+      return gemm_strip_of<S, kMostVectors<S>, S::kPanelVectors + 1>(vecs, g);
+    }
+  }
+  gemm_strip_of<S, S::kPanelVectors, 1>(vecs, g);
 }
 
 // One row times as many rows of b as there are `a`, along the rows as they stand in memory.
