@@ -28,7 +28,7 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
 }
 
 PackedForward::PackedForward(const RnnShape& shape)
-    : has_parts(active_backend().name != "reference"),
+    : has_parts(active_backend().fused),
       recurrent(shape.features + shape.hidden, shape.hidden),
       output(shape.hidden, shape.classes),
       bias(shape.hidden),

@@ -56,8 +56,7 @@ struct PackedForward {
   void logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
               std::size_t ldl) const;
 
-  // Whether two parts have the bits of one step: not on the reference, which sums in double and
-  // rounds each part.
+  // Whether two parts have the bits of one step: see gemm_packed.
   bool has_parts;
   PackedMatrix recurrent;  // Wx over Wh: (D + H) x H
   PackedMatrix output;     // Wy: H x C
