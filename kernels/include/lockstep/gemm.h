@@ -154,8 +154,8 @@ struct PackedBlock {
 /// See PackedGemm. Computes the columns of the block's panels only, which are at their places in
 /// C, over its rows only, which meet the columns of A from the first; so on a backend with fused
 /// multiply-add a product over all rows has the bits of two, over the first and, with start = c,
-/// over the others. Accuracy and special values as gemm; an epilogue adds the error of its function.
-/// Thread-safe where no two calls write the same columns; several may read one B.
+/// over the others. Accuracy and special values as gemm; an epilogue adds the error of its
+/// function. Thread-safe where no two calls write the same columns; several may read one B.
 LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
                               const PackedBlock& block = {});
 
