@@ -145,10 +145,10 @@ struct PackedGemm {
 struct PackedBlock {
   static constexpr std::size_t kEnd = static_cast<std::size_t>(-1);  ///< however many there are
 
-  std::size_t first_panel = 0;
-  std::size_t last_panel = kEnd;
-  std::size_t first_k = 0;
-  std::size_t last_k = kEnd;
+  std::size_t first_panel = 0;    ///< see PackedMatrix::panels
+  std::size_t last_panel = kEnd;  ///< the panel behind the last
+  std::size_t first_k = 0;        ///< first row of B
+  std::size_t last_k = kEnd;      ///< the row of B behind the last
 };
 
 /// See PackedGemm. Computes the columns of the block's panels only, which are at their places in
