@@ -128,7 +128,8 @@ class LockstepContender : public Contender {
       g.lda = o.lda;
       g.c = o.c;
       g.ldc = o.ldc;
-      return [b, g] { gemm_packed(g, *b); };
+      const PackedGemmPlan plan(g, *b);
+      return [b, plan, o] { plan.run(o.m, o.a, nullptr, o.c); };
     }
     const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f,
                                                  o.lda, o.ldb, 0.0f, o.ldc, threads);

@@ -224,14 +224,14 @@ TEST_CASE("a range of panels covers its columns only, and all ranges together ev
 TEST_CASE("products over parts of k, one after another, have the bits of one over all") {
   const Layer l{5, 139, 600, Start::bias, Epilogue::tanh};
   const Operands in(l);
-  for (const BackendInfo& backend : runnable_infos()) {
-    if (!backend.fused) continue;  // the reference rounds a sum once per product
-    const BackendScope scope(backend.name);
+  for (const std::string& name : runnable_backends()) {
+    if (name == "reference") continue;  // rounds a sum once per product
+    const BackendScope scope(name);
     const std::vector<float> whole = product(l, in).values();
     const PackedMatrix b = packed(l, in);
     for (const std::size_t rows : {1u, 2u, 5u}) {
       for (const std::size_t cut : {0u, 1u, 88u, 512u, 599u, 600u}) {
-        CAPTURE(backend.name, rows, cut);
+        CAPTURE(name, rows, cut);
         GuardedMatrix c(l.m, l.n, 4, 3);
         PackedGemm g = packed_gemm(l, in, c);
         g.m = rows;
@@ -249,6 +249,96 @@ TEST_CASE("products over parts of k, one after another, have the bits of one ove
       }
     }
   }
+}
+
+TEST_CASE("runs of a plan have the bits of gemm_packed, whatever their rows and operands") {
+  for (const Start start : {Start::none, Start::bias, Start::matrix}) {
+    for (const Epilogue epilogue : kEpilogues) {
+      Layer l{200, 131, 19, start, epilogue};  // more than a block of rows
+      const Operands in(l);
+      for (const std::string& name : runnable_backends()) {
+        CAPTURE(name, static_cast<int>(start), static_cast<int>(epilogue));
+        const BackendScope scope(name);
+        PackedMatrix made_here = packed(l, in);
+        GuardedMatrix c(l.m, l.n, 4, 3);
+        const PackedGemm g = packed_gemm(l, in, c);
+        PackedGemm strides = g;
+        strides.m = 0;
+        strides.a = strides.start = strides.h = nullptr;
+        strides.c = nullptr;
+        const PackedGemmPlan plan(strides, made_here, {.first_k = 2});
+        const PackedMatrix moved = std::move(made_here);
+        for (const std::size_t m : {200u, 5u, 2u, 1u, 0u}) {
+          plan.run(m, g.a, g.start, g.c, g.h);
+          CHECK(c.guards_intact());
+          const std::vector<float> found = c.values();
+          PackedGemm same = g;
+          same.m = m;
+          gemm_packed(same, moved, {.first_k = 2});
+          CHECK(same_bits(found, c.values()));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a plan refuses strides when it is made and null operands when it is run") {
+  PackedMatrix b(3, 8);
+  PackedGemm g;
+  g.lda = 3;
+  g.ldc = 8;
+  g.ldh = 7;
+  g.start_stride = 8;
+  std::vector<float> floats(64);
+  float* x = floats.data();
+  CHECK_NOTHROW(PackedGemmPlan(g, b).run(1, x, nullptr, x + 32));
+  CHECK_THROWS_AS(PackedGemmPlan(g, b).run(1, nullptr, nullptr, x), std::invalid_argument);
+  CHECK_THROWS_AS(PackedGemmPlan(g, b).run(1, x, nullptr, nullptr), std::invalid_argument);
+  CHECK_NOTHROW(PackedGemmPlan(g, b).run(0, nullptr, nullptr, nullptr));
+  CHECK_NOTHROW(PackedGemmPlan(g, b, {.first_panel = 1}).run(1, nullptr, nullptr, nullptr));
+  CHECK_NOTHROW(PackedGemmPlan(g, PackedMatrix()).run(1, nullptr, nullptr, nullptr));
+  CHECK_THROWS_AS(PackedGemmPlan(g, b, {.first_panel = 2}), std::invalid_argument);
+  CHECK_THROWS_AS(PackedGemmPlan(g, b, {.first_k = 2, .last_k = 1}), std::invalid_argument);
+  g.epilogue = Epilogue::tanh_gradient;
+  CHECK_THROWS_AS(PackedGemmPlan(g, b), std::invalid_argument);
+  g.ldh = 8;
+  CHECK_THROWS_AS(PackedGemmPlan(g, b).run(1, x, nullptr, x + 32), std::invalid_argument);
+  g.start_stride = 7;
+  CHECK_THROWS_AS(PackedGemmPlan(g, b), std::invalid_argument);
+  g.start_stride = 0;
+  g.ldc = 7;
+  CHECK_THROWS_AS(PackedGemmPlan(g, b), std::invalid_argument);
+  g.ldc = 8;
+  g.lda = 2;
+  CHECK_THROWS_AS(PackedGemmPlan(g, b), std::invalid_argument);
+  CHECK_NOTHROW(PackedGemmPlan(g, b, {.last_k = 2}));
+}
+
+TEST_CASE("a product over no k needs no A, however many rows it has") {
+  const std::vector<float> bias = normal_floats(8, 1);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    const PackedMatrix b(0, 8);
+    std::vector<float> c(400 * 8);
+    PackedGemm g;
+    g.m = 400;
+    g.lda = 5;
+    g.start = bias.data();
+    g.c = c.data();
+    g.ldc = 8;
+    gemm_packed(g, b);
+    for (std::size_t i = 0; i < g.m; ++i) {
+      REQUIRE(std::equal(bias.begin(), bias.end(), c.begin() + static_cast<std::ptrdiff_t>(8 * i)));
+    }
+  }
+}
+
+TEST_CASE("panels from a later to an earlier one are refused") {
+  PackedMatrix b(3, 1000);
+  const std::vector<float> x(3000);
+  CHECK_THROWS_AS(b.pack_panels(Transpose::no, x.data(), 1000, 2, 1), std::invalid_argument);
+  CHECK_NOTHROW(b.pack_panels(Transpose::no, x.data(), 1000, 1, 1));
 }
 
 TEST_CASE("a PackedMatrix stays with the backend of its making") {
@@ -311,10 +401,10 @@ TEST_CASE("packed products name what does not fit") {
   g.start_stride = 3;
   CHECK_NOTHROW(gemm_packed(g, b));
   g.epilogue = Epilogue::tanh_gradient;
-  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("h is null"));
-  g.h = x;
   CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("ldh"));
   g.ldh = 3;
+  CHECK_THROWS_WITH(gemm_packed(g, b), ContainsSubstring("h is null"));
+  g.h = x;
   CHECK_NOTHROW(gemm_packed(g, b));
 }
 

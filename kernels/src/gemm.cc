@@ -8,6 +8,7 @@
 #include "lockstep/aligned_vector.h"
 #include "lockstep/threads.h"
 #include "packing.h"
+#include "strips.h"
 
 namespace lockstep {
 namespace {
@@ -15,7 +16,8 @@ namespace {
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
 // Columns of B that are copied before any is used: 256 bytes of each row, for which memory and its
-// pages are opened once. Where several row blocks use them, 2 MiB.
+// pages are opened once. Where several row blocks use them, or where A is copied for each such
+// group of columns, 2 MiB.
 constexpr std::size_t kColumnsTogether = 64;
 constexpr std::size_t kColumnsOfRowBlocks = 1024;
 
@@ -49,11 +51,6 @@ struct Gemm {
   bool b_is_padded = false;  // rows of B are readable for whole vectors
 };
 
-// Without a division where it can be spared.
-bool fills_vectors(std::size_t cols, const Backend& backend) {
-  return cols == backend.panel || cols % backend.lanes == 0;
-}
-
 bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(float) > bytes; }
 
 // Are the rows of B that these rows of A need copied into panels first?
@@ -83,6 +80,30 @@ Copies copies_of(const Gemm& g, const Backend& backend, Range rows) {
   return {packs_a(g), packs_b(g, backend, rows)};
 }
 
+// The strips of a block of k, which is so deep. Every block but the first goes on from the partial
+// sums in C.
+StripPlan plan_strips(const Gemm& g, const Backend& backend, Copies copies, std::size_t depth,
+                      bool is_first) {
+  const auto steps = static_cast<std::ptrdiff_t>(depth);
+  const auto panel = static_cast<std::ptrdiff_t>(backend.panel);
+  const auto lda = static_cast<std::ptrdiff_t>(g.lda);
+  const auto ldc = static_cast<std::ptrdiff_t>(g.ldc);
+  const bool plain_a = g.transpose_a == Transpose::no;
+  return {.k = depth,
+          .a_row_stride = copies.a  ? steps
+                          : plain_a ? lda
+                                    : 1,
+          .a_k_stride = copies.a || plain_a ? 1 : lda,
+          .b_k_stride = copies.b ? panel : static_cast<std::ptrdiff_t>(g.ldb),
+          .b_panel_stride = copies.b ? steps * panel : panel,
+          .b_is_padded = copies.b || g.b_is_padded,
+          .start_row_stride = ldc,
+          .beta = is_first ? g.beta : 1.0f,
+          .c_row_stride = ldc,
+          .epilogue = Epilogue::none,
+          .h_row_stride = 0};
+}
+
 // Rows [rows.begin, rows.end) by the panels [panels.begin, panels.end) of C, on this thread.
 class BlockProduct {
  public:
@@ -98,84 +119,48 @@ class BlockProduct {
   // many as the second-level TLB holds. (Panel by panel through all of k, AVX2 took one and a half
   // times as long for 64x2560x2560.)
   void run() {
-    // A is copied anew for every group of columns, so they are large where it is.
-    const bool reads_once = rows_.end - rows_.begin <= kRowBlock && !copies_.a;
-    const std::size_t columns = reads_once ? kColumnsTogether : kColumnsOfRowBlocks;
+    const bool reads_b_once = rows_.end - rows_.begin <= kRowBlock && !copies_.a;
+    const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
     const std::size_t together = std::max<std::size_t>(1, columns / backend_.panel);
     for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
       const std::size_t depth = std::min(kDepthBlock, g_.k - p);
+      const StripPlan plan = plan_strips(g_, backend_, copies_, depth, p == 0);
       for (std::size_t first = panels_.begin; first < panels_.end; first += together) {
-        run_group({first, std::min(first + together, panels_.end)}, p, depth);
+        run_group(plan, {first, std::min(first + together, panels_.end)}, p);
       }
     }
-  }
-
-  // The part of the product for `rows`, `cols` columns from a panel on and k from p on; B as it
-  // stands.
-  [[nodiscard]] GemmStrip strip(Range rows, std::size_t panel, std::size_t cols, std::size_t p,
-                                std::size_t depth) const {
-    const bool plain_a = g_.transpose_a == Transpose::no;
-    const auto lda = static_cast<std::ptrdiff_t>(g_.lda);
-    const std::ptrdiff_t a_row_stride = plain_a ? lda : 1;
-    const std::ptrdiff_t a_k_stride = plain_a ? 1 : lda;
-    float* c = g_.c + rows.begin * g_.ldc + panel * backend_.panel;
-    const auto ldc = static_cast<std::ptrdiff_t>(g_.ldc);
-    // Every field is named, here and below: clearing the whole first takes longer than a small
-    // tile.
-    return {.rows = rows.end - rows.begin,
-            .cols = cols,
-            .k = depth,
-            .a = g_.a + static_cast<std::ptrdiff_t>(rows.begin) * a_row_stride +
-                 static_cast<std::ptrdiff_t>(p) * a_k_stride,
-            .a_row_stride = a_row_stride,
-            .a_k_stride = a_k_stride,
-            .b = b_at(p, panel),
-            .b_k_stride = static_cast<std::ptrdiff_t>(g_.ldb),
-            .b_panel_stride = static_cast<std::ptrdiff_t>(backend_.panel),
-            .b_is_padded = g_.b_is_padded || fills_vectors(cols, backend_),
-            .next_b = nullptr,
-            .next_b_k_stride = 0,
-            // Later blocks of k go on from the partial sums in C.
-            .start = p == 0 && g_.beta == 0.0f ? nullptr : c,
-            .start_row_stride = ldc,
-            .beta = p == 0 ? g_.beta : 1.0f,
-            .c = c,
-            .c_row_stride = ldc,
-            .epilogue = Epilogue::none,
-            .h = nullptr,
-            .h_row_stride = 0};
   }
 
  private:
-  void run_group(Range group, std::size_t p, std::size_t depth) {
-    const float* b = copies_.b ? pack_b(group, p, depth) : nullptr;
+  void run_group(const StripPlan& plan, Range group, std::size_t p) {
+    const float* b = copies_.b ? pack_b(group, p, plan.k) : b_at(p, group.begin);
     const std::size_t end = std::min(group.end * backend_.panel, g_.n);
     for (std::size_t row = rows_.begin; row < rows_.end; row += kRowBlock) {
       const Range rows{row, std::min(row + kRowBlock, rows_.end)};
-      const float* a = copies_.a ? pack_a(rows, p, depth) : nullptr;
+      const float* a = copies_.a ? pack_a(rows, p, plan.k) : a_at(row, p);
       const std::size_t panels =
           panels_at_once(rows.end - rows.begin, backend_.panel, backend_.lanes);
       for (std::size_t panel = group.begin; panel < group.end; panel += panels) {
-        const std::size_t cols = std::min(panels * backend_.panel, end - panel * backend_.panel);
-        GemmStrip s = strip(rows, panel, cols, p, depth);
-        if (copies_.a) {
-          s.a = a;
-          s.a_row_stride = static_cast<std::ptrdiff_t>(depth);
-          s.a_k_stride = 1;
-        }
-        if (copies_.b) {
-          s.b = b + (panel - group.begin) * depth * backend_.panel;
-          s.b_k_stride = static_cast<std::ptrdiff_t>(backend_.panel);
-          s.b_panel_stride = static_cast<std::ptrdiff_t>(depth * backend_.panel);
-          s.b_is_padded = true;
-        } else if (is_large_) {
-          // Panels are read on by the hardware's prefetchers, rows at a distance are not.
-          s.next_b = b_from(panel + panels, p, depth);
-          s.next_b_k_stride = s.b_k_stride;
-        }
-        backend_.gemm_strip(s);
+        const std::size_t column = panel * backend_.panel;
+        float* c = g_.c + row * g_.ldc + column;
+        const auto in_group = static_cast<std::ptrdiff_t>(panel - group.begin);
+        // Panels are read on by the hardware's prefetchers, rows at a distance are not.
+        const bool fetches = is_large_ && !copies_.b;
+        backend_.gemm_strip({.plan = plan,
+                             .rows = rows.end - rows.begin,
+                             .cols = std::min(panels * backend_.panel, end - column),
+                             .a = a,
+                             .b = b + in_group * plan.b_panel_stride,
+                             .next_b = fetches ? b_from(panel + panels, p, plan.k) : nullptr,
+                             .start = p == 0 && g_.beta == 0.0f ? nullptr : c,
+                             .c = c,
+                             .h = nullptr});
       }
     }
+  }
+
+  [[nodiscard]] const float* a_at(std::size_t row, std::size_t p) const {
+    return g_.transpose_a == Transpose::no ? g_.a + row * g_.lda + p : g_.a + p * g_.lda + row;
   }
 
   [[nodiscard]] const float* b_at(std::size_t p, std::size_t panel) const {
@@ -299,28 +284,27 @@ class Plan {
     if (threads > 1) threads_ = useful_threads(shape, panels_, threads);
     by_panels_ = threads_ > 1 && shares_panels(shape, panels_, threads_);
     way_ = threads_ == 1 && stays_whole() ? Way::whole : Way::in_blocks;
+    reads_c_ = shape.beta != 0.0f;
+    at_once_ = panels_at_once(shape.m, backend.panel, backend.lanes);
   }
 
-  // `prepared`: what whole_strip() gave, or null.
-  void run(const float* a, const float* b, float* c, const GemmStrip* prepared = nullptr) const {
+  // `prepared`: what whole_plan() gave, or null.
+  void run(const float* a, const float* b, float* c, const StripPlan* prepared = nullptr) const {
     if (way_ == Way::nothing) return;
     require(c != nullptr, "gemm", "C is null");
     if (way_ == Way::scaled) return scale(shape_.m, shape_.n, shape_.beta, c, shape_.ldc);
     require(a != nullptr && b != nullptr, "gemm", "A or B is null");
     if (way_ == Way::in_blocks) return run_in_blocks(a, b, c);
     if (prepared != nullptr) {
-      GemmStrip strip = *prepared;
-      return run_whole(strip, a, b, c);
+      run_whole(*prepared, a, b, c);
+    } else {
+      run_whole(whole_plan(), a, b, c);
     }
-    GemmStrip strip = whole_strip();
-    run_whole(strip, a, b, c);
   }
 
   [[nodiscard]] bool is_whole() const { return way_ == Way::whole; }
-  [[nodiscard]] GemmStrip whole_strip() const {
-    const Range rows{0, shape_.m};
-    return BlockProduct(shape_, backend_, Copies{}, rows, {0, panels_})
-        .strip(rows, 0, std::min(backend_.panel, shape_.n), 0, shape_.k);
+  [[nodiscard]] StripPlan whole_plan() const {
+    return plan_strips(shape_, backend_, Copies{}, shape_.k, true);
   }
 
  private:
@@ -331,18 +315,17 @@ class Plan {
     in_blocks,  // or along the rows of B
   };
 
-  void run_whole(GemmStrip& strip, const float* a, const float* b, float* c) const {
-    strip.a = a;
-    const std::size_t cols =
-        backend_.panel * panels_at_once(shape_.m, backend_.panel, backend_.lanes);
-    for (std::size_t column = 0; column < shape_.n; column += cols) {
-      strip.cols = std::min(cols, shape_.n - column);
-      strip.b = b + column;
-      strip.b_is_padded = fills_vectors(strip.cols, backend_);
-      strip.c = c + column;
-      strip.start = shape_.beta == 0.0f ? nullptr : strip.c;
-      backend_.gemm_strip(strip);
-    }
+  void run_whole(const StripPlan& plan, const float* a, const float* b, float* c) const {
+    run_strips(backend_, at_once_, shape_.n,
+               {.plan = plan,
+                .rows = shape_.m,
+                .cols = 0,
+                .a = a,
+                .b = b,
+                .next_b = nullptr,
+                .start = reads_c_ ? c : nullptr,
+                .c = c,
+                .h = nullptr});
   }
 
   [[nodiscard]] bool stays_whole() const {
@@ -370,8 +353,10 @@ class Plan {
   const Backend& backend_;
   Way way_ = Way::nothing;
   std::size_t panels_ = 0;
+  std::size_t at_once_ = 1;  // see panels_at_once
   int threads_ = 1;
   bool by_panels_ = false;
+  bool reads_c_ = false;
 };
 
 }  // namespace
@@ -388,13 +373,13 @@ void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size
 struct GemmPlan::State {
   State(const Gemm& g, const Backend& active, int threads)
       : shape(g), backend(active), plan(shape, active, threads) {
-    if (plan.is_whole()) strip = plan.whole_strip();
+    if (plan.is_whole()) strips = plan.whole_plan();
   }
 
   const Gemm shape;
   const Backend& backend;
   const Plan plan;
-  GemmStrip strip;  // if the plan is_whole
+  StripPlan strips;  // if the plan is_whole
 };
 
 GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
@@ -411,7 +396,7 @@ GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
 
 void GemmPlan::run(const float* a, const float* b, float* c) const {
   note_backend(state_->backend);
-  state_->plan.run(a, b, c, &state_->strip);
+  state_->plan.run(a, b, c, &state_->strips);
 }
 
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,

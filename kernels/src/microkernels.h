@@ -8,8 +8,25 @@
 
 namespace lockstep {
 
+// What the strips of a product have in common, apart from the strip itself so that it is written
+// once: a tile waits for what was written just before it is called, all the longer the more that
+// is, and its multiply-adds do not begin while those of the tile before end.
+struct StripPlan {
+  std::size_t k;
+  std::ptrdiff_t a_row_stride;
+  std::ptrdiff_t a_k_stride;
+  std::ptrdiff_t b_k_stride;
+  std::ptrdiff_t b_panel_stride;
+  bool b_is_padded;
+  std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
+  float beta;
+  std::ptrdiff_t c_row_stride;
+  Epilogue epilogue;
+  std::ptrdiff_t h_row_stride;
+};
+
 // One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns, or by
-// panels_at_once() of them where rows are few.
+// panels_at_once() of them where rows are few. rows, cols > 0.
 //
 //   acc[i][j] = beta * start[i][j]              (0 where start is null)
 //   acc[i][j] = fma(a[i][p], b[p][j], acc[i][j])  for p = 0 .. k-1 in this order
@@ -17,33 +34,23 @@ namespace lockstep {
 //
 // The chain above is the definition of every product here: no backend may split or reorder it, so
 // all targets with fused multiply-add give the same bits. Splitting k over several calls (start =
-// c, beta = 1) continues the same chain.
+// c, beta = 1) continues the same chain, but in the reference, which rounds a sum once per call.
 //
-// Rows of b must be readable for whole vectors, that is up to the next multiple of the vector
-// length at or after `cols` (what stands there does not matter): b_is_padded says so. Otherwise the
-// backend must say exact_b. Nothing beyond `cols` is read from start and h or written to c.
+// Where `cols` do not fill whole vectors, rows of b must be readable up to the next multiple of the
+// vector length (what stands there does not matter), which b_is_padded says; otherwise the backend
+// must say exact_b. Nothing beyond `cols` is read from start and h or written to c.
 struct GemmStrip {
+  const StripPlan& plan;
   std::size_t rows;
   std::size_t cols;
-  std::size_t k;
   const float* a;
-  std::ptrdiff_t a_row_stride;
-  std::ptrdiff_t a_k_stride;
   const float* b;
-  std::ptrdiff_t b_k_stride;
-  std::ptrdiff_t b_panel_stride;
-  bool b_is_padded;
-  const float*
-      next_b;  // rows that the next strip will read, fetched into cache by the way; or null
-  std::ptrdiff_t next_b_k_stride;
+  // Rows that the next strip will read, as far apart as those of b, fetched into cache by the way;
+  // or null.
+  const float* next_b;
   const float* start;
-  std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
-  float beta;
   float* c;
-  std::ptrdiff_t c_row_stride;
-  Epilogue epilogue;
   const float* h;
-  std::ptrdiff_t h_row_stride;
 };
 
 // One row times a matrix as it stands in memory: the chain of GemmStrip, for any number of columns.

@@ -98,12 +98,12 @@ class LOCKSTEP_API PackedMatrix {
   /// or `b` is null.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
   /// The same for panels first .. last-1 only, so that threads can share the work. Throws
-  /// std::invalid_argument for panels beyond panels() too.
+  /// std::invalid_argument for first > last and panels beyond panels() too.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
                    std::size_t last);
 
  private:
-  friend void gemm_packed(const struct PackedGemm&, const PackedMatrix&, const struct PackedBlock&);
+  friend class PackedGemmPlan;
   std::size_t k_ = 0;
   std::size_t n_ = 0;
   struct LOCKSTEP_HIDDEN Storage;
@@ -152,12 +152,33 @@ struct PackedBlock {
 };
 
 /// See PackedGemm. Computes the columns of the block's panels only, which are at their places in
-/// C, over its rows only, which meet the columns of A from the first; so on a backend with fused
-/// multiply-add a product over all rows has the bits of two, over the first and, with start = c,
-/// over the others. Accuracy and special values as gemm; an epilogue adds the error of its
-/// function. Thread-safe where no two calls write the same columns; several may read one B.
+/// C, over its rows only, which meet the columns of A from the first; so on every
+/// backend but the reference, which rounds a sum once per call, a product over all rows has the
+/// bits of two, over the first and, with start = c, over the others. Accuracy and special values as
+/// gemm; an epilogue adds the error of its function. Thread-safe where no two calls write the same
+/// columns; several may read one B.
 LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
                               const PackedBlock& block = {});
+
+/// A gemm_packed made ready for many runs with other operands of the same strides, such as the
+/// timesteps of a recurrent network: what can be is checked and decided once. Holds no memory; B
+/// must outlive it, and may be packed anew or moved meanwhile. Runs of one plan are thread-safe as
+/// those of gemm_packed.
+class LOCKSTEP_API PackedGemmPlan {
+ public:
+  /// For the strides and epilogue of `g`; its m and operands play no part. Throws as gemm_packed.
+  PackedGemmPlan(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& block = {});
+
+  /// gemm_packed with these rows and operands, of which `start` and (without tanh_gradient) `h` may
+  /// be null. Throws std::invalid_argument for another that is null.
+  void run(std::size_t m, const float* a, const float* start, float* c,
+           const float* h = nullptr) const;
+
+ private:
+  friend void gemm_packed(const PackedGemm&, const PackedMatrix&, const PackedBlock&);
+  struct LOCKSTEP_HIDDEN State;
+  alignas(8) unsigned char state_[128];
+};
 
 /// Columns up to a multiple of which gemm_accumulate_transposed may read a row of B.
 inline constexpr std::size_t kAlignedColumns = 16;

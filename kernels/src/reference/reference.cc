@@ -15,38 +15,46 @@ void gemm_strip(const GemmStrip& g) {
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
       double sum = 0;
       if (g.start != nullptr) {
-        sum =
-            static_cast<double>(g.beta) * static_cast<double>(g.start[i * g.start_row_stride + j]);
+        sum = static_cast<double>(g.plan.beta) *
+              static_cast<double>(g.start[i * g.plan.start_row_stride + j]);
       }
-      const float* a = g.a + i * g.a_row_stride;
+      const float* a = g.a + i * g.plan.a_row_stride;
       const float* b = g.b;
-      for (std::size_t p = 0; p < g.k; ++p, a += g.a_k_stride, b += g.b_k_stride) {
+      for (std::size_t p = 0; p < g.plan.k; ++p, a += g.plan.a_k_stride, b += g.plan.b_k_stride) {
         sum += static_cast<double>(*a) * static_cast<double>(b[j]);
       }
-      if (g.epilogue == Epilogue::tanh) {
+      if (g.plan.epilogue == Epilogue::tanh) {
         sum = std::tanh(sum);
-      } else if (g.epilogue == Epilogue::tanh_gradient) {
-        const double h = static_cast<double>(g.h[i * g.h_row_stride + j]);
+      } else if (g.plan.epilogue == Epilogue::tanh_gradient) {
+        const double h = static_cast<double>(g.h[i * g.plan.h_row_stride + j]);
         sum *= 1 - h * h;
       }
-      g.c[i * g.c_row_stride + j] = static_cast<float>(sum);
+      g.c[i * g.plan.c_row_stride + j] = static_cast<float>(sum);
     }
   }
 }
 
 void gemv_strip(const GemvStrip& g) {
-  GemmStrip s{};
-  s.rows = 1;
-  s.cols = g.cols;
-  s.k = g.k;
-  s.a = g.a;
-  s.a_k_stride = g.a_k_stride;
-  s.b = g.b;
-  s.b_k_stride = g.b_k_stride;
-  s.start = g.start;
-  s.beta = g.beta;
-  s.c = g.c;
-  gemm_strip(s);
+  const StripPlan plan{.k = g.k,
+                       .a_row_stride = 0,
+                       .a_k_stride = g.a_k_stride,
+                       .b_k_stride = g.b_k_stride,
+                       .b_panel_stride = 0,
+                       .b_is_padded = false,
+                       .start_row_stride = 0,
+                       .beta = g.beta,
+                       .c_row_stride = 0,
+                       .epilogue = Epilogue::none,
+                       .h_row_stride = 0};
+  gemm_strip({.plan = plan,
+              .rows = 1,
+              .cols = g.cols,
+              .a = g.a,
+              .b = g.b,
+              .next_b = nullptr,
+              .start = g.start,
+              .c = g.c,
+              .h = nullptr});
 }
 
 // Each result is computed in double and rounded once.

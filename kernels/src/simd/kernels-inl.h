@@ -60,8 +60,8 @@ LOCKSTEP_INLINE typename S::V start_value(typename S::V start, float beta) {
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                 std::index_sequence<I...>, Acc&... acc) {
-  Places<S, kVecs, const float> start(g.start, row, g.start_row_stride);
-  const float beta = g.beta;
+  Places<S, kVecs, const float> start(g.start, row, g.plan.start_row_stride);
+  const float beta = g.plan.beta;
   ((acc = start_value<InterfaceOf<S, L, kVecs, I>>(
         load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
             start.template next<I>(), last_count),
@@ -79,7 +79,7 @@ template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, 
 LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
                                             std::size_t last_count, std::index_sequence<I...>,
                                             Acc&... acc) {
-  Places<S, kVecs, const float> h(g.h, row, g.h_row_stride);
+  Places<S, kVecs, const float> h(g.h, row, g.plan.h_row_stride);
   ((acc = tanh_gradient<InterfaceOf<S, L, kVecs, I>>(
         acc, load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
                  h.template next<I>(), last_count))),
@@ -89,7 +89,7 @@ LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                   std::index_sequence<I...>, Acc... acc) {
-  Places<S, kVecs, float> c(g.c, row, g.c_row_stride);
+  Places<S, kVecs, float> c(g.c, row, g.plan.c_row_stride);
   (store_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
        acc, c.template next<I>(), last_count),
    ...);
@@ -134,7 +134,7 @@ struct Fetch {
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                  std::index_sequence<I...> each, Acc... acc) {
-  if (g.epilogue == Epilogue::tanh_gradient) {
+  if (g.plan.epilogue == Epilogue::tanh_gradient) {
     multiply_by_derivative<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
   }
   store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
@@ -150,11 +150,11 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   } else if (g.start != nullptr) {
     load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
   }
-  const std::size_t k = g.k;
-  const std::ptrdiff_t a_row_stride = g.a_row_stride;
-  const std::ptrdiff_t a_k_stride = g.a_k_stride;
-  const std::ptrdiff_t b_k_stride = g.b_k_stride;
-  const std::ptrdiff_t b_panel_stride = g.b_panel_stride;
+  const std::size_t k = g.plan.k;
+  const std::ptrdiff_t a_row_stride = g.plan.a_row_stride;
+  const std::ptrdiff_t a_k_stride = g.plan.a_k_stride;
+  const std::ptrdiff_t b_k_stride = g.plan.b_k_stride;
+  const std::ptrdiff_t b_panel_stride = g.plan.b_panel_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   for (std::size_t p = 0; p < k; ++p) {
@@ -169,7 +169,7 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
     a += a_k_stride;
     b += b_k_stride;
   }
-  if (g.epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
+  if (g.plan.epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
   } else {
@@ -193,7 +193,7 @@ LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector
 LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
   const std::size_t end = std::min(row + 2 * kTileRows, g.rows);
   for (; row < end; ++row) {
-    const float* c = row_of(g.c, row, g.c_row_stride);
+    const float* c = row_of(g.c, row, g.plan.c_row_stride);
     for (std::size_t j = 0; j < g.cols; j += kFloatsPerLine) __builtin_prefetch(c + j, 1);
   }
 }
@@ -233,8 +233,8 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
-  const bool fetches_c =
-      g.rows * static_cast<std::size_t>(g.c_row_stride) * sizeof(float) > std::size_t{256} * 1024;
+  const bool fetches_c = g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) >
+                         std::size_t{256} * 1024;
   std::size_t row = 0;
   for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
@@ -243,7 +243,7 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
     if constexpr (kRead == ReadB::whole && std::is_same_v<S, L> && kVecs <= S::kPanelVectors) {
       if (g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height)) {
         // Each tile fetches another line of the rows to come.
-        const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.next_b_k_stride};
+        const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.plan.b_k_stride};
         gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
         row += height;
         continue;
@@ -258,7 +258,7 @@ template <class S, class L, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g, std::size_t last_count) {
   const LastVector last{last_count, last_count != L::lanes()};
   if constexpr (S::kMasks) {
-    if (last.partial && !g.b_is_padded) {
+    if (last.partial && !g.plan.b_is_padded) {
       return gemm_rows<S, L, ReadB::masked, kVecs>(g, last);
     }
   }

@@ -1,0 +1,54 @@
+// From one strip of a product to many.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "microkernels.h"
+
+namespace lockstep {
+
+// Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
+// fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a
+// quarter of a forward pass at 16 rows.
+inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
+  if (whole.plan.k <= kDepthBlock) return backend.gemm_strip(whole);
+  StripPlan plan = whole.plan;
+  const float* start = whole.start;
+  for (std::size_t done = 0; done < whole.plan.k; done += plan.k) {
+    plan.k = std::min(kDepthBlock, whole.plan.k - done);
+    const bool last = done + plan.k == whole.plan.k;
+    plan.epilogue = last ? whole.plan.epilogue : Epilogue::none;
+    const auto first = static_cast<std::ptrdiff_t>(done);
+    backend.gemm_strip({.plan = plan,
+                        .rows = whole.rows,
+                        .cols = whole.cols,
+                        .a = whole.a + first * plan.a_k_stride,
+                        .b = whole.b + first * plan.b_k_stride,
+                        .next_b = nullptr,
+                        .start = start,
+                        .c = whole.c,
+                        .h = whole.h});
+    start = whole.c;
+    plan.start_row_stride = plan.c_row_stride;
+    plan.beta = 1.0f;
+  }
+}
+
+// Runs `cols` columns in strips of so many panels, of which the first is given but for its columns.
+// The strips are one variable, moved along: filling in another takes as long as a small tile.
+inline void run_strips(const Backend& backend, std::size_t panels, std::size_t cols,
+                       GemmStrip&& strip) {
+  const std::size_t width = panels * backend.panel;
+  for (strip.cols = width; cols > width; cols -= width) {
+    run_in_depth_blocks(backend, strip);
+    strip.b += static_cast<std::ptrdiff_t>(panels) * strip.plan.b_panel_stride;
+    strip.c += width;
+    if (strip.start != nullptr) strip.start += width;
+    if (strip.h != nullptr) strip.h += width;
+  }
+  strip.cols = cols;
+  run_in_depth_blocks(backend, strip);
+}
+
+}  // namespace lockstep
