@@ -13,6 +13,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "backend_scope.h"
 #include "c_handles.h"
 #include "catch.h"
 #include "floats.h"
@@ -370,6 +371,56 @@ TEST_CASE("OpenMP's threads that a call starts stay in the mode of its caller") 
   }
 }
 #endif
+
+// In a mode that flushes what is denormal among results but not among operands, a multiplication by
+// one on the way of a copy would show.
+TEST_CASE("copies move denormals as they are") {
+  constexpr std::size_t kColumns = 21;  // a line and a bit, or less
+  const std::vector<float> b(kColumns * kColumns, 1e-39f);
+  const std::vector<float> a(kColumns * kColumns, 1e30f);
+  const auto in_mode = [&](Mode given, Transpose transpose, bool is_packed, std::size_t n) {
+    std::vector<float> c(kColumns * kColumns);
+    const Mode before = mode();
+    set_mode(given);
+    if (is_packed) {
+      PackedMatrix packed(n, n);
+      packed.pack(transpose, b.data(), kColumns);
+      PackedGemm g;
+      g.m = n;
+      g.a = a.data();
+      g.lda = kColumns;
+      g.c = c.data();
+      g.ldc = kColumns;
+      gemm_packed(g, packed);
+    } else {
+      gemm(Transpose::no, transpose, n, n, n, 1, a.data(), kColumns, b.data(), kColumns, 0,
+           c.data(), kColumns, 1);
+    }
+    set_mode(before);
+    return c;
+  };
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    for (const auto& [what, given] : kModes) {
+      for (const std::size_t n : {std::size_t{7}, std::size_t{8}, std::size_t{16}, kColumns}) {
+        CAPTURE(name, what, n);
+        const std::vector<float> expected = in_mode(given, Transpose::no, false, n);
+        CHECK(same_bits(in_mode(given, Transpose::yes, false, n), expected));
+        CHECK(same_bits(in_mode(given, Transpose::no, true, n), expected));
+        CHECK(same_bits(in_mode(given, Transpose::yes, true, n), expected));
+      }
+    }
+  }
+  for (const auto& [what, given] : kModes) {
+    CAPTURE(what);
+    std::vector<float> t(b.size());
+    const Mode before = mode();
+    set_mode(given);
+    transpose(kColumns, kColumns, b.data(), kColumns, t.data(), kColumns);
+    set_mode(before);
+    CHECK(same_bits(t, b));
+  }
+}
 
 }  // namespace
 }  // namespace lockstep

@@ -66,15 +66,31 @@ Quad load(const float* p) {
 
 void store(Quad x, float* p) { std::memcpy(p, &x, sizeof x); }
 
+// A factor, and 1 as the absence of one: a multiplication could flush denormals.
+struct Factor {
+  float alpha;
+  template <class T>
+  T operator()(T x) const {
+    return x * alpha;
+  }
+};
+struct NoFactor {
+  template <class T>
+  T operator()(T x) const {
+    return x;
+  }
+};
+
 // panel[p][j] = alpha * b[j][p] for a square of four. Eight shuffles, of which cores do one or two
 // per cycle; beside them four loads, multiplications, copies of registers and stores (g++ 12,
 // x86-64).
-void transpose_quads(float alpha, const float* b, std::size_t ldb, std::size_t width,
+template <class Scale>
+void transpose_quads(Scale scaled, const float* b, std::size_t ldb, std::size_t width,
                      float* panel) {
-  const Quad r0 = load(b) * alpha;
-  const Quad r1 = load(b + ldb) * alpha;
-  const Quad r2 = load(b + 2 * ldb) * alpha;
-  const Quad r3 = load(b + 3 * ldb) * alpha;
+  const Quad r0 = scaled(load(b));
+  const Quad r1 = scaled(load(b + ldb));
+  const Quad r2 = scaled(load(b + 2 * ldb));
+  const Quad r3 = scaled(load(b + 3 * ldb));
   const Quad even01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
   const Quad even23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
   const Quad odd01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
@@ -88,7 +104,8 @@ void transpose_quads(float alpha, const float* b, std::size_t ldb, std::size_t w
 // to[p][j] = alpha * b[j][p]: k rows of `width` floats, the first `cols` of them. As many columns
 // at a time as fill a cache line, which is then written while it is at hand; and no more rows of b
 // side by side than hardware prefetchers follow.
-void transpose_block(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
+template <class Scale>
+void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float* b, std::size_t ldb,
                      std::size_t width, float* to) {
   const std::size_t whole_k = k - k % kQuad;
   const std::size_t whole_cols = cols - cols % kQuad;
@@ -96,13 +113,13 @@ void transpose_block(std::size_t k, std::size_t cols, float alpha, const float* 
     const std::size_t end = std::min(strip + kLine, whole_cols);
     for (std::size_t p = 0; p < whole_k; p += kQuad) {
       for (std::size_t j = strip; j < end; j += kQuad) {
-        transpose_quads(alpha, b + j * ldb + p, ldb, width, to + p * width + j);
+        transpose_quads(scaled, b + j * ldb + p, ldb, width, to + p * width + j);
       }
     }
   }
   for (std::size_t p = 0; p < k; ++p, to += width) {
     for (std::size_t j = p < whole_k ? whole_cols : 0; j < cols; ++j)
-      to[j] = alpha * b[j * ldb + p];
+      to[j] = scaled(b[j * ldb + p]);
   }
 }
 
@@ -111,8 +128,13 @@ void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, 
   for (std::size_t j = 0; j < cols; j += width) {
     const std::size_t count = std::min(width, cols - j);
     float* panel = panels + j * k;
-    transpose_block(k, count, alpha, b + j * ldb, ldb, width, panel);
-    for (std::size_t p = 0; count < width && p < k; ++p) {
+    if (alpha == 1.0f) {
+      transpose_block(k, count, NoFactor{}, b + j * ldb, ldb, width, panel);
+    } else {
+      transpose_block(k, count, Factor{alpha}, b + j * ldb, ldb, width, panel);
+    }
+    if (count == width) continue;
+    for (std::size_t p = 0; p < k; ++p) {
       std::fill(panel + p * width + count, panel + (p + 1) * width, 0.0f);
     }
   }
@@ -131,7 +153,7 @@ void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t l
   if (rows == 0 || cols == 0) return;
   require(lda >= cols && ldt >= rows, "transpose", "a row stride is shorter than a row");
   require(a != nullptr && t != nullptr, "transpose", "a matrix is null");
-  transpose_block(cols, rows, 1.0f, a, lda, ldt, t);
+  transpose_block(cols, rows, NoFactor{}, a, lda, ldt, t);
 }
 
 }  // namespace lockstep
