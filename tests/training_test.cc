@@ -169,9 +169,8 @@ double largest_difference(const std::vector<double>& a, const std::vector<float>
   return largest;
 }
 
-// Of large weights with many features, inputs of several timesteps go through theirs together where
-// rows are few (all timesteps of one sequence, 128 rows of some), and by themselves where not.
-TEST_CASE("inputs that go through large weights together change no bit") {
+// Weights that do not fit a cache: threads share columns, products have packed factors.
+TEST_CASE("large weights change no bit either") {
   const RnnShape shape{130, 320, 3};
   const RnnParameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 70, 17);

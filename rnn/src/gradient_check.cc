@@ -242,7 +242,7 @@ std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset&
     throw std::invalid_argument("hidden_states: there is no sequence " + std::to_string(sequence));
   }
   const std::size_t steps = data.length(sequence);
-  ForwardGroup group(shape, 1, steps);
+  ForwardGroup group(shape, 1, steps, timesteps_together(shape, 1));
   AlignedVector<float> rows = prepare_rows(group.layout, steps);
   group.keep_window_at(rows.data());
   const std::vector<std::size_t> member{sequence};

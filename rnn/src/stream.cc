@@ -29,6 +29,7 @@ struct Stream::State {
         sequences(count),
         threads(team),
         weights(shape),
+        product(weights.step(layout, layout.stride, Team())),
         rows(prepare_rows(layout, 2 * sequences)),
         logits(sequences * shape.classes),
         probabilities(logits.size()) {
@@ -72,8 +73,7 @@ struct Stream::State {
       for (std::size_t n = 0; n < count; ++n) {
         std::copy_n(x_t + n * shape.features, shape.features, z + n * layout.stride + layout.input);
       }
-      weights.step({count, z, row(1 - from, mine.begin) + layout.state, layout.stride}, layout,
-                   Team());
+      product.run({count, z, row(1 - from, mine.begin) + layout.state});
     }
   }
 
@@ -96,6 +96,7 @@ struct Stream::State {
   const std::size_t sequences;
   const int threads;
   PackedForward weights;
+  const TimestepProduct product;
   AlignedVector<float> rows;
   std::size_t half = 0;  // of `rows` that holds the states
   std::vector<float> logits;

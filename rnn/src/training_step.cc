@@ -24,7 +24,8 @@ std::size_t max_group_rows(const RnnShape& shape, std::size_t max_rows) {
 // Rows of one product [1, x, h]^T delta: enough to pay for reading and writing the gradient once,
 // few enough that both factors are still in cache.
 std::size_t gradient_depth(const RnnShape& shape) { return shape.hidden <= 256 ? 128 : 512; }
-// The most that there are of at most so many sequences and timesteps.
+
+// Rows of deltas in a block: no more than a minibatch has, no fewer than a timestep can have.
 std::size_t delta_rows(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps) {
   return std::max(std::min(gradient_depth(shape), max_rows * max_steps), max_rows);
 }
@@ -58,20 +59,20 @@ double sum_of_squares(const float* x, std::size_t n) {
 class TrainingStep::Group {
  public:
   Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, std::size_t window)
-      : forward_(shape, max_rows, std::min(max_steps, window)),
+      : forward_(shape, max_rows, std::min(max_steps, window), timesteps_together(shape, max_rows)),
         delta_stride_(round_up(shape.hidden)),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
-        deltas_(delta_rows(shape, max_rows, std::min(max_steps, window)) * delta_stride_),
+        delta_rows_(delta_rows(shape, max_rows, std::min(max_steps, window))),
+        deltas_(delta_rows_ * delta_stride_),
         recurrent_gradient_((1 + shape.features + shape.hidden) * delta_stride_),
         output_gradient_((1 + shape.hidden) * forward_.logits_stride),
         labels_(max_rows),
         losses_(max_rows) {
     if (max_steps > window) forward_.use_passing_rows();
     if (packs_factors(shape)) {
-      const std::size_t rows = deltas_.size() / delta_stride_;
-      packed_deltas_ = PackedMatrix(rows, shape.hidden);
-      inputs_.resize((1 + shape.features + shape.hidden) * rows);
+      packed_deltas_ = PackedMatrix(delta_rows_, shape.hidden);
+      inputs_.resize((1 + shape.features + shape.hidden) * delta_rows_);
     }
   }
 
@@ -102,11 +103,12 @@ class TrainingStep::Group {
   // From there back through the window. Reads what `forward` left and changes none of it.
   void backward(const TrainingStep& step, const Team& team) {
     clear(recurrent_gradient_, team);
+    const PackedGemmPlan product = delta_product(step.hidden_transposed_, team);
     const std::size_t first = forward_.schedule.window_begin();
     for (std::size_t end = forward_.schedule.steps(); end > first;) {
       const std::size_t begin = end - std::min(end - first, depth_steps_);
       for (std::size_t t = end; t-- > begin;) {
-        delta_step(step.hidden_transposed_, t, begin, end, team);
+        delta_step(product, t, begin, end, team);
         team.barrier();
       }
       accumulate_weights(begin, end, team);
@@ -142,7 +144,7 @@ class TrainingStep::Group {
         PackedMatrix::bytes_for(block, shape.hidden) + weight_rows * block * sizeof(float);
     return sizeof(Group) + (packs_factors(shape) ? factors : 0) +
            ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
-                                   max_steps > window) +
+                                   timesteps_together(shape, max_rows), max_steps > window) +
            floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
   }
 
@@ -178,10 +180,21 @@ class TrainingStep::Group {
     gemm_packed(g, output_transposed);
   }
 
-  // delta_t = (delta_{t+1} Wh^T) * (1 - h_t^2); that of the last timestep is known from the output
-  // layer.
-  void delta_step(const PackedMatrix& hidden_transposed, std::size_t t, std::size_t begin,
-                  std::size_t end, const Team& team) {
+  // (delta_{t+1} Wh^T) * (1 - h_t^2), this thread's share of the columns.
+  [[nodiscard]] PackedGemmPlan delta_product(const PackedMatrix& hidden_transposed,
+                                             const Team& team) const {
+    const Range panels = share(hidden_transposed.panels(), team.index(), team.size());
+    PackedGemm g;
+    g.lda = delta_stride_;
+    g.ldc = delta_stride_;
+    g.epilogue = Epilogue::tanh_gradient;
+    g.ldh = forward_.layout.stride;
+    return {g, hidden_transposed, {.first_panel = panels.begin, .last_panel = panels.end}};
+  }
+
+  // delta_t from delta_{t+1}; that of the last timestep is known from the output layer.
+  void delta_step(const PackedGemmPlan& product, std::size_t t, std::size_t begin, std::size_t end,
+                  const Team& team) {
     const RowSchedule& schedule = forward_.schedule;
     const std::size_t active = schedule.active(t);
     float* deltas = deltas_at(t, begin);
@@ -189,17 +202,8 @@ class TrainingStep::Group {
       if (team.index() == 0) std::copy_n(final_deltas_.data(), active * delta_stride_, deltas);
       return;
     }
-    const Range panels = share(hidden_transposed.panels(), team.index(), team.size());
-    PackedGemm g;
-    g.m = active;
-    g.a = t + 1 == end ? next_deltas_.data() : deltas_at(t + 1, begin);
-    g.lda = delta_stride_;
-    g.c = deltas;
-    g.ldc = delta_stride_;
-    g.epilogue = Epilogue::tanh_gradient;
-    g.h = forward_.rows_at(t + 1) + forward_.layout.state;
-    g.ldh = forward_.layout.stride;
-    gemm_packed(g, hidden_transposed, {.first_panel = panels.begin, .last_panel = panels.end});
+    const float* next = t + 1 == end ? next_deltas_.data() : deltas_at(t + 1, begin);
+    product.run(active, next, nullptr, deltas, forward_.rows_at(t + 1) + forward_.layout.state);
   }
 
   // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps begin .. end-1 at once.
@@ -246,7 +250,8 @@ class TrainingStep::Group {
   std::size_t depth_steps_ = 1;        // timesteps per product of weight gradients
   AlignedVector<float> final_deltas_;  // [rows][H], of the last timestep
   AlignedVector<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
-  AlignedVector<float> deltas_;        // [rows of depth_steps_ timesteps][H]
+  std::size_t delta_rows_;
+  AlignedVector<float> deltas_;  // [rows of depth_steps_ timesteps][H]
   // If packs_factors: the same, and [1, x, h] of those timesteps, transposed.
   PackedMatrix packed_deltas_;
   AlignedVector<float> inputs_;
