@@ -24,10 +24,13 @@ constexpr std::size_t kColumnsOfRowBlocks = 1024;
 // Up to this size B is read where it stands: it stays in the second-level cache by itself.
 constexpr std::size_t kResidentBytes = 256 * 1024;
 
-// So it is where so few rows use it that no copy pays: twice as many as a panel has columns, which
-// says how much of a row of B is read at a time (128 rows for 64 columns of AVX-512, 32 for 16 of
-// AVX2; 64x1024x1024 takes a tenth longer on AVX-512 with B packed first).
-constexpr std::size_t kRowsInPlacePerColumn = 2;
+// So it is where so few rows use it that no copy pays: eight times as many as a panel has columns,
+// which says how much of a row of B is read at a time (512 rows for 64 columns of AVX-512, 128 for
+// 16 of AVX2), or half of that where it is one cache line and the rows of a block of k span more
+// than 1 MiB, each in a page of its own. (Packed first, 512x1024x1024 takes 4 % longer on AVX-512
+// and 64x512x512 9 % on AVX2; in place, 128x2048x2048 takes 11 % longer on AVX2.)
+constexpr std::size_t kRowsInPlacePerColumn = 8;
+constexpr std::size_t kNearBytes = std::size_t{1} << 20;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
@@ -53,12 +56,21 @@ struct Gemm {
 
 bool exceeds(const Gemm& g, std::size_t bytes) { return g.k * g.ldb * sizeof(float) > bytes; }
 
+bool block_exceeds(const Gemm& g, std::size_t bytes) {
+  return std::min(g.k, kDepthBlock) * g.ldb * sizeof(float) > bytes;
+}
+
+std::size_t rows_in_place(const Gemm& g, const Backend& backend) {
+  constexpr std::size_t kLine = 16;  // floats
+  const bool are_far = backend.panel <= kLine && block_exceeds(g, kNearBytes);
+  return kRowsInPlacePerColumn * backend.panel / (are_far ? 2 : 1);
+}
+
 // Are the rows of B that these rows of A need copied into panels first?
 bool packs_b(const Gemm& g, const Backend& backend, Range rows) {
   if (g.transpose_b == Transpose::yes || g.alpha != 1.0f) return true;
   if (!backend.exact_b && g.n % backend.lanes != 0) return true;
-  return exceeds(g, kResidentBytes) &&
-         rows.end - rows.begin > kRowsInPlacePerColumn * backend.panel;
+  return exceeds(g, kResidentBytes) && rows.end - rows.begin > rows_in_place(g, backend);
 }
 
 // Is A, transposed, copied block by block into rows of its own? Its columns else come from as many

@@ -47,6 +47,12 @@ struct HighwayVectorOf {
   static HWY_INLINE V zero() { return hn::Zero(D()); }
   static HWY_INLINE V set(float x) { return hn::Set(D(), x); }
   static HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
+  // Four floats in each 128 bits, and one of those in all lanes.
+  static HWY_INLINE V load_four(const float* p) { return hn::LoadDup128(D(), p); }
+  template <int kIndex>
+  static HWY_INLINE V broadcast_of_four(V x) {
+    return hn::Broadcast<kIndex>(x);
+  }
   static HWY_INLINE void store(V x, float* p) { hn::StoreU(x, D(), p); }
 
 #if LOCKSTEP_MASKED_MEMORY

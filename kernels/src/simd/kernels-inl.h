@@ -114,15 +114,27 @@ LOCKSTEP_INLINE auto b_vector(const float* b, std::ptrdiff_t panel_stride, std::
       last_count);
 }
 
-// An element of a in all lanes of an accumulator. (Of half a vector too by way of a whole one,
-// which the other accumulators of the row need anyway.)
+// An element of a, which is in all lanes, for an accumulator. (Half a vector is part of the whole
+// one, which the other accumulators of the row need anyway.)
 template <class S, class Interface>
-LOCKSTEP_INLINE typename Interface::V a_vector(const float* a) {
+LOCKSTEP_INLINE typename Interface::V a_vector(typename S::V a) {
   if constexpr (std::is_same_v<S, Interface>) {
-    return S::set(*a);
+    return a;
   } else {
-    return S::lower_half(S::set(*a));
+    return S::lower_half(a);
   }
+}
+
+// Step kStep of four of a tile of one row, four of whose elements stand in each 128 bits of `a`.
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kStep, std::size_t... I,
+          class... Acc>
+LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t panel_stride,
+                              std::size_t last_count, std::index_sequence<I...>, Acc&... acc) {
+  const typename S::V a_p = S::template broadcast_of_four<kStep>(a);
+  ((acc = InterfaceOf<S, L, kVecs, I>::fma(
+        a_vector<S, InterfaceOf<S, L, kVecs, I>>(a_p),
+        b_vector<S, L, kRead, kVecs, I>(b, panel_stride, last_count), acc)),
+   ...);
 }
 
 // A column of lines that a tile brings into cache.
@@ -157,13 +169,27 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   const std::ptrdiff_t b_panel_stride = g.plan.b_panel_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
-  for (std::size_t p = 0; p < k; ++p) {
+  std::size_t p = 0;
+  if constexpr (sizeof...(I) == kVecs && kRead != ReadB::fetching) {
+    // A row is bound by loads, of which a broadcast is one; a permutation is none.
+    for (; a_k_stride == 1 && p + 4 <= k; p += 4, a += 4, b += 4 * b_k_stride) {
+      const typename S::V four = S::load_four(a);
+      row_step<S, L, kRead, kVecs, 0>(four, b, b_panel_stride, last.count, each, acc...);
+      row_step<S, L, kRead, kVecs, 1>(four, b + b_k_stride, b_panel_stride, last.count, each,
+                                      acc...);
+      row_step<S, L, kRead, kVecs, 2>(four, b + 2 * b_k_stride, b_panel_stride, last.count, each,
+                                      acc...);
+      row_step<S, L, kRead, kVecs, 3>(four, b + 3 * b_k_stride, b_panel_stride, last.count, each,
+                                      acc...);
+    }
+  }
+  for (; p < k; ++p) {
     if constexpr (kRead == ReadB::fetching) {
       __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
       fetch.line += fetch.stride;
     }
     ((acc = InterfaceOf<S, L, kVecs, I>::fma(
-          a_vector<S, InterfaceOf<S, L, kVecs, I>>(row_of(a, I / kVecs, a_row_stride)),
+          a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(*row_of(a, I / kVecs, a_row_stride))),
           b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
      ...);
     a += a_k_stride;

@@ -57,6 +57,31 @@ struct XsimdVector {
   static LOCKSTEP_INLINE V zero() { return V(0.0f); }
   static LOCKSTEP_INLINE V set(float x) { return V(x); }
   static LOCKSTEP_INLINE V load(const float* p) { return V::load_unaligned(p); }
+  // Four floats in each 128 bits, and one of those in all lanes.
+  static LOCKSTEP_INLINE V load_four(const float* p) {
+#if defined(__AVX512F__)
+    if constexpr (kLanes == 16) return _mm512_broadcast_f32x4(_mm_loadu_ps(p));
+#endif
+#if defined(__AVX2__)
+    if constexpr (kLanes == 8) return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
+#endif
+    if constexpr (kLanes == 4) return load(p);
+  }
+  template <int kIndex>
+  static LOCKSTEP_INLINE V broadcast_of_four(V x) {
+    constexpr int kAll = 0x55 * kIndex;
+#if defined(__AVX512F__)
+    if constexpr (kLanes == 16) return _mm512_permute_ps(x, kAll);
+#endif
+#if defined(__AVX2__)
+    if constexpr (kLanes == 8) return _mm256_permute_ps(x, kAll);
+#endif
+#if defined(__x86_64__)
+    if constexpr (kLanes == 4) return _mm_shuffle_ps(x, x, kAll);
+#else
+    return vdupq_laneq_f32(x, kIndex);
+#endif
+  }
   static LOCKSTEP_INLINE void store(V x, float* p) { x.store_unaligned(p); }
 
   // The first n <= lanes() elements; the others are 0, or `fill`. No masked memory access that
