@@ -98,7 +98,7 @@ LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size
 // How a tile reads b.
 enum class ReadB {
   whole,     // whole vectors
-  fetching,  // likewise, and brings a line of next_b into cache at each step of k
+  fetching,  // likewise, and brings lines of next_b into cache at each step of k
   masked,    // the last vector under its mask (on Zen 4 that costs a twentieth of a product)
 };
 
@@ -137,10 +137,11 @@ LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t pa
    ...);
 }
 
-// A column of lines that a tile brings into cache.
+// What a tile brings into cache: so many lines, one behind another, at each step of k.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
+  std::size_t lines;
 };
 
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
@@ -185,7 +186,9 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   }
   for (; p < k; ++p) {
     if constexpr (kRead == ReadB::fetching) {
-      __builtin_prefetch(fetch.line, /*rw=*/0, /*locality=*/2);
+      for (std::size_t l = 0; l < fetch.lines; ++l) {
+        __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
+      }
       fetch.line += fetch.stride;
     }
     ((acc = InterfaceOf<S, L, kVecs, I>::fma(
@@ -239,19 +242,27 @@ inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > 1                  ? kTileRows
                                                                       : 2 * kTileRows;
 
-// Tiles that fetch are there for the usual heights only.
-constexpr bool is_usual_height(std::size_t height) {
-  return height == kTileRows || height == kTileRows - 1;
+// Tiles that fetch are as wide as a panel and have at least so many rows.
+inline constexpr std::size_t kFewestFetchingRows = 3;
+
+// The fewest rows of a tile.
+constexpr std::size_t fewest_rows(ReadB read) {
+  return read == ReadB::fetching ? kFewestFetchingRows : 1;
 }
-constexpr bool has_every_height(ReadB read) { return read != ReadB::fetching; }
+
+// Lines of next_b that each tile fetches, so that all of a row come.
+LOCKSTEP_INLINE std::size_t lines_per_tile(const GemmStrip& g) {
+  const std::size_t lines = (g.cols + kFloatsPerLine - 1) / kFloatsPerLine;
+  const std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
+  return (lines + tiles - 1) / tiles;
+}
 
 // The tile of `height` rows, of which each up to kRows is an instance of its own.
-template <class S, class L, ReadB kRead, std::size_t kVecs,
-          std::size_t kRows = has_every_height(kRead) ? kMostRows<S, kVecs> : kTileRows>
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kRows = kMostRows<S, kVecs>>
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
   if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
-  if constexpr (has_every_height(kRead) ? kRows > 1 : is_usual_height(kRows - 1)) {
+  if constexpr (kRows > fewest_rows(kRead)) {
     gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
   }
 }
@@ -261,15 +272,17 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c = g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) >
                          std::size_t{256} * 1024;
+  const std::size_t lines = g.next_b == nullptr ? 0 : lines_per_tile(g);
   std::size_t row = 0;
   for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
     const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
-    if constexpr (kRead == ReadB::whole && std::is_same_v<S, L> && kVecs <= S::kPanelVectors) {
-      if (g.next_b != nullptr && tile * kFloatsPerLine < g.cols && is_usual_height(height)) {
-        // Each tile fetches another line of the rows to come.
-        const Fetch fetch{g.next_b + tile * kFloatsPerLine, g.plan.b_k_stride};
+    if constexpr (kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors) {
+      // Each tile fetches other lines of the rows to come.
+      const std::size_t first = tile * lines * kFloatsPerLine;
+      if (lines > 0 && first < g.cols && height >= kFewestFetchingRows) {
+        const Fetch fetch{g.next_b + first, g.plan.b_k_stride, lines};
         gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
         row += height;
         continue;
