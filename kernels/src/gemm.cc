@@ -30,7 +30,6 @@ constexpr std::size_t kResidentBytes = 256 * 1024;
 // than 1 MiB, each in a page of its own. (Packed first, 512x1024x1024 takes 4 % longer on AVX-512
 // and 64x512x512 9 % on AVX2; in place, 128x2048x2048 takes 11 % longer on AVX2.)
 constexpr std::size_t kRowsInPlacePerColumn = 8;
-constexpr std::size_t kNearBytes = std::size_t{1} << 20;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
@@ -328,7 +327,7 @@ class Plan {
   };
 
   void run_whole(const StripPlan& plan, const float* a, const float* b, float* c) const {
-    run_strips(backend_, at_once_, shape_.n,
+    run_strips(backend_, at_once_, shape_.n, /*fetches=*/false,
                {.plan = plan,
                 .rows = shape_.m,
                 .cols = 0,

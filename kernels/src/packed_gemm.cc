@@ -148,9 +148,12 @@ inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, cons
   require(strips.epilogue != Epilogue::tanh_gradient || h != nullptr, kName, "h is null");
   note_backend(*backend);
   const std::size_t at_once = panels_at_once(m, backend->panel, backend->lanes);
+  // Of what stays in the second-level cache nothing is far; hardware prefetchers follow a panel,
+  // but for few rows not fast enough.
+  const bool fetches = strips.k * cols * sizeof(float) > kNearBytes;
   for (std::size_t row = 0; row < m; row += kRowBlock) {
     const auto i = static_cast<std::ptrdiff_t>(row);
-    run_strips(*backend, at_once, cols,
+    run_strips(*backend, at_once, cols, fetches,
                {.plan = strips,
                 .rows = std::min(kRowBlock, m - row),
                 .cols = 0,

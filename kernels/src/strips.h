@@ -8,9 +8,10 @@
 
 namespace lockstep {
 
-// Runs a strip whose k may be large: pass by pass, the partial sums waiting in C. Panels are not
-// fetched ahead: the hardware follows them, and on Zen 4 fetching as well cost a
-// quarter of a forward pass at 16 rows.
+// As much of B is about what a second-level cache holds.
+inline constexpr std::size_t kNearBytes = std::size_t{1} << 20;
+
+// Runs a strip whose k may be large: pass by pass, the partial sums waiting in C.
 inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
   if (whole.plan.k <= kDepthBlock) return backend.gemm_strip(whole);
   StripPlan plan = whole.plan;
@@ -20,12 +21,15 @@ inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) 
     const bool last = done + plan.k == whole.plan.k;
     plan.epilogue = last ? whole.plan.epilogue : Epilogue::none;
     const auto first = static_cast<std::ptrdiff_t>(done);
+    const float* b = whole.b + first * plan.b_k_stride;
+    const float* next =
+        last ? whole.next_b : b + static_cast<std::ptrdiff_t>(plan.k) * plan.b_k_stride;
     backend.gemm_strip({.plan = plan,
                         .rows = whole.rows,
                         .cols = whole.cols,
                         .a = whole.a + first * plan.a_k_stride,
-                        .b = whole.b + first * plan.b_k_stride,
-                        .next_b = nullptr,
+                        .b = b,
+                        .next_b = whole.next_b == nullptr ? nullptr : next,
                         .start = start,
                         .c = whole.c,
                         .h = whole.h});
@@ -35,19 +39,25 @@ inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) 
   }
 }
 
-// Runs `cols` columns in strips of so many panels, of which the first is given but for its columns.
-// The strips are one variable, moved along: filling in another takes as long as a small tile.
-inline void run_strips(const Backend& backend, std::size_t panels, std::size_t cols,
+// Runs `cols` columns in strips of so many panels, of which the first is given but for its columns;
+// if `fetches`, each brings the next into cache by the way, and the last the first, which is most
+// likely to be needed next. The strips are one variable, moved along: filling in another takes as
+// long as a small tile.
+inline void run_strips(const Backend& backend, std::size_t panels, std::size_t cols, bool fetches,
                        GemmStrip&& strip) {
   const std::size_t width = panels * backend.panel;
+  const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(panels) * strip.plan.b_panel_stride;
+  const float* first = strip.b;
   for (strip.cols = width; cols > width; cols -= width) {
+    if (fetches) strip.next_b = strip.b + step;
     run_in_depth_blocks(backend, strip);
-    strip.b += static_cast<std::ptrdiff_t>(panels) * strip.plan.b_panel_stride;
+    strip.b += step;
     strip.c += width;
     if (strip.start != nullptr) strip.start += width;
     if (strip.h != nullptr) strip.h += width;
   }
   strip.cols = cols;
+  if (fetches) strip.next_b = first;
   run_in_depth_blocks(backend, strip);
 }
 
