@@ -73,12 +73,12 @@ TEST_CASE("timesteps whose inputs go together leave the bits of those that go on
 }
 
 TEST_CASE("inputs go together of large weights, many features and few rows only") {
-  const std::size_t fused = active_backend().fused ? 128 : 1;
-  CHECK(timesteps_together({1760, 1760, 10}, 1) == fused);
-  CHECK(timesteps_together({1760, 1760, 10}, 43) == (fused == 1 ? 1 : 2));
-  CHECK(timesteps_together({1760, 1760, 10}, 64) == 1);
-  CHECK(timesteps_together({64, 2560, 10}, 1) == 1);
-  CHECK(timesteps_together({1024, 1024, 10}, 1) == 1);
+  CHECK(timesteps_together({1760, 1760, 10}, 1, true) == 128);
+  CHECK(timesteps_together({1760, 1760, 10}, 43, true) == 2);
+  CHECK(timesteps_together({1760, 1760, 10}, 64, true) == 1);
+  CHECK(timesteps_together({64, 2560, 10}, 1, true) == 1);
+  CHECK(timesteps_together({1024, 1024, 10}, 1, true) == 1);
+  CHECK(timesteps_together({1760, 1760, 10}, 1, false) == 1);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ constexpr std::array<Transpose, 2> kTransposes{Transpose::no, Transpose::yes};
 // block (192), more columns than are packed together (64, 1024 for several blocks of rows); one or
 // two rows by several panels at once; one row along the rows of B, of more columns than are done at
 // once (4096).
-constexpr std::array<std::array<std::size_t, 3>, 14> kPlannedShapes{{{67, 129, 300},
+constexpr std::array<std::array<std::size_t, 3>, 16> kPlannedShapes{{{67, 129, 300},
                                                                      {101, 103, 107},
                                                                      {31, 131, 557},
                                                                      {5, 64, 2111},
@@ -25,6 +25,8 @@ constexpr std::array<std::array<std::size_t, 3>, 14> kPlannedShapes{{{67, 129, 3
                                                                      {29, 35, 4099},
                                                                      {197, 300, 600},
                                                                      {205, 1100, 70},
+                                                                     {530, 131, 520},
+                                                                     {100, 600, 500},
                                                                      {1, 131, 300},
                                                                      {1, 4213, 37},
                                                                      {1, 37, 1030},

@@ -18,8 +18,9 @@ using Shape = std::array<std::size_t, 3>;
 // m, n, k: B in place and packed, a transposed A copied, one row along B; last vectors of every
 // length.
 std::vector<Shape> shapes() {
-  std::vector<Shape> all = {{13, 77, 1030}, {29, 35, 2100},  {6, 131, 600}, {1, 131, 300},
-                            {1, 37, 1030},  {205, 130, 600}, {530, 70, 520}};
+  std::vector<Shape> all = {{13, 77, 1030}, {29, 35, 2100},  {6, 131, 600},
+                            {1, 131, 300},  {1, 37, 1030},   {205, 130, 600},
+                            {530, 70, 520}, {530, 131, 520}, {100, 600, 500}};
   for (std::size_t n = 1; n <= 66; ++n) all.push_back({7, n, 3});
   return all;
 }

@@ -251,35 +251,67 @@ TEST_CASE("products over parts of k, one after another, have the bits of one ove
   }
 }
 
+// What gemm_packed leaves of C, filled with NaN before.
+std::vector<float> left_by_product(const PackedGemm& g, const PackedMatrix& b,
+                                   const PackedBlock& block, GuardedMatrix& c) {
+  c.fill(std::vector<float>(c.values().size(), std::nanf("")));
+  gemm_packed(g, b, block);
+  return c.values();
+}
+
 TEST_CASE("runs of a plan have the bits of gemm_packed, whatever their rows and operands") {
+  const std::vector<PackedBlock> blocks{{}, {.first_k = 2}, {.last_panel = 1}, {.first_panel = 1}};
   for (const Start start : {Start::none, Start::bias, Start::matrix}) {
     for (const Epilogue epilogue : kEpilogues) {
-      Layer l{200, 131, 19, start, epilogue};  // more than a block of rows
+      const Layer l{200, 131, 19, start, epilogue};  // more than a block of rows
       const Operands in(l);
+      const GuardedMatrix other_a = normal_matrix(l.m, l.k, 77, 3, 1);
       for (const std::string& name : runnable_backends()) {
-        CAPTURE(name, static_cast<int>(start), static_cast<int>(epilogue));
         const BackendScope scope(name);
         PackedMatrix made_here = packed(l, in);
         GuardedMatrix c(l.m, l.n, 4, 3);
-        const PackedGemm g = packed_gemm(l, in, c);
+        PackedGemm g = packed_gemm(l, in, c);
         PackedGemm strides = g;
         strides.m = 0;
         strides.a = strides.start = strides.h = nullptr;
         strides.c = nullptr;
-        const PackedGemmPlan plan(strides, made_here, {.first_k = 2});
+        std::vector<PackedGemmPlan> plans;
+        for (const PackedBlock& block : blocks) plans.emplace_back(strides, made_here, block);
         const PackedMatrix moved = std::move(made_here);
-        for (const std::size_t m : {200u, 5u, 2u, 1u, 0u}) {
-          plan.run(m, g.a, g.start, g.c, g.h);
-          CHECK(c.guards_intact());
-          const std::vector<float> found = c.values();
-          PackedGemm same = g;
-          same.m = m;
-          gemm_packed(same, moved, {.first_k = 2});
-          CHECK(same_bits(found, c.values()));
+        for (std::size_t i = 0; i < blocks.size(); ++i) {
+          const PackedGemmPlan copy = plans[i];
+          for (const std::size_t m : {200u, 5u, 2u, 1u, 0u}) {
+            for (const GuardedMatrix* a : {&in.a, &other_a}) {
+              CAPTURE(name, static_cast<int>(start), static_cast<int>(epilogue), i, m);
+              g.m = m;
+              g.a = a->data();
+              const std::vector<float> expected = left_by_product(g, moved, blocks[i], c);
+              c.fill(std::vector<float>(expected.size(), std::nanf("")));
+              copy.run(m, g.a, g.start, g.c, g.h);
+              CHECK(same_bits(c.values(), expected));
+              CHECK(c.guards_intact());
+            }
+          }
         }
       }
     }
   }
+}
+
+TEST_CASE("start_stride plays no part without start") {
+  const PackedMatrix b(3, 8);
+  const std::vector<float> a(3);
+  std::vector<float> c(8);
+  PackedGemm g;
+  g.m = 1;
+  g.a = a.data();
+  g.lda = 3;
+  g.start_stride = 5;
+  g.c = c.data();
+  g.ldc = 8;
+  CHECK_NOTHROW(gemm_packed(g, b));
+  g.start = c.data();
+  CHECK_THROWS_AS(gemm_packed(g, b), std::invalid_argument);
 }
 
 TEST_CASE("a plan refuses strides when it is made and null operands when it is run") {

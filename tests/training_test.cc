@@ -187,6 +187,23 @@ TEST_CASE("large weights change no bit either") {
                            truncated.recurrent) < 1e-5);
 }
 
+// Weights of more than 16 MiB: see forward_test for more than the first steps.
+TEST_CASE(
+    "inputs that go through large weights together change no bit of predictions and gradients") {
+  const RnnShape shape{130, 2048, 2};
+  const RnnParameters parameters = random_network(shape);
+  const Dataset data = equal_data(shape, 2, 3);
+  const std::vector<float> together = predict_proba(parameters, data, 1);
+  CHECK(same_bits(predict_proba(parameters, data, 3), together));
+  for (const std::size_t i : {0u, 1u}) {
+    const std::span<const float> row(together.data() + i * shape.classes, shape.classes);
+    CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
+  }
+  const RnnParameters serial = fast_gradients(parameters, data, 1);
+  CHECK(fast_gradients(parameters, data, 3) == serial);
+  CHECK(fast_gradients(parameters, data, 2, 3) == serial);
+}
+
 TEST_CASE("parameters that were moved from are refused by name") {
   const RnnShape shape{2, 3, 4};
   const Dataset data = equal_data(shape, 5, 3);

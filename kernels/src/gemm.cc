@@ -27,9 +27,10 @@ constexpr std::size_t kResidentBytes = 256 * 1024;
 // So it is where so few rows use it that no copy pays: eight times as many as a panel has columns,
 // which says how much of a row of B is read at a time (512 rows for 64 columns of AVX-512, 128 for
 // 16 of AVX2), or half of that where it is one cache line and the rows of a block of k span more
-// than 1 MiB, each in a page of its own. (Packed first, 512x1024x1024 takes 4 % longer on AVX-512
-// and 64x512x512 9 % on AVX2; in place, 128x2048x2048 takes 11 % longer on AVX2.)
+// than 1 MiB, so that most stand in a page of their own. (Packed first, 512x1024x1024 takes 4 %
+// longer on AVX-512 and 64x512x512 9 % on AVX2; in place, 128x2048x2048 takes 11 % longer on AVX2.)
 constexpr std::size_t kRowsInPlacePerColumn = 8;
+constexpr std::size_t kFarBytes = std::size_t{1} << 20;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
@@ -60,8 +61,7 @@ bool block_exceeds(const Gemm& g, std::size_t bytes) {
 }
 
 std::size_t rows_in_place(const Gemm& g, const Backend& backend) {
-  constexpr std::size_t kLine = 16;  // floats
-  const bool are_far = backend.panel <= kLine && block_exceeds(g, kNearBytes);
+  const bool are_far = backend.panel <= kFloatsPerLine && block_exceeds(g, kFarBytes);
   return kRowsInPlacePerColumn * backend.panel / (are_far ? 2 : 1);
 }
 
@@ -133,8 +133,9 @@ class BlockProduct {
     const bool reads_b_once = rows_.end - rows_.begin <= kRowBlock && !copies_.a;
     const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
     const std::size_t together = std::max<std::size_t>(1, columns / backend_.panel);
-    for (std::size_t p = 0; p < g_.k; p += kDepthBlock) {
-      const std::size_t depth = std::min(kDepthBlock, g_.k - p);
+    const std::size_t full_depth = block_depth(g_.k);
+    for (std::size_t p = 0; p < g_.k; p += full_depth) {
+      const std::size_t depth = std::min(full_depth, g_.k - p);
       const StripPlan plan = plan_strips(g_, backend_, copies_, depth, p == 0);
       for (std::size_t first = panels_.begin; first < panels_.end; first += together) {
         run_group(plan, {first, std::min(first + together, panels_.end)}, p);
@@ -155,7 +156,7 @@ class BlockProduct {
         const std::size_t column = panel * backend_.panel;
         float* c = g_.c + row * g_.ldc + column;
         const auto in_group = static_cast<std::ptrdiff_t>(panel - group.begin);
-        // Panels are read on by the hardware's prefetchers, rows at a distance are not.
+        // Panels were packed just now and are near; rows at a distance no hardware follows.
         const bool fetches = is_large_ && !copies_.b;
         backend_.gemm_strip({.plan = plan,
                              .rows = rows.end - rows.begin,
@@ -327,10 +328,10 @@ class Plan {
   };
 
   void run_whole(const StripPlan& plan, const float* a, const float* b, float* c) const {
-    run_strips(backend_, at_once_, shape_.n, /*fetches=*/false,
+    run_strips(backend_, at_once_, /*fetches=*/false,
                {.plan = plan,
                 .rows = shape_.m,
-                .cols = 0,
+                .cols = shape_.n,
                 .a = a,
                 .b = b,
                 .next_b = nullptr,

@@ -89,6 +89,8 @@ struct SoftmaxRows {
 
 inline constexpr std::size_t kVirtualLanes = 16;
 
+inline constexpr std::size_t kFloatsPerLine = 16;  // of the caches
+
 // Half a mebibyte, which second-level caches hold, so that a longer row is read from memory twice
 // and not three times.
 inline constexpr std::size_t kSoftmaxBlock = 131072;
@@ -109,6 +111,14 @@ constexpr std::size_t tile_height(std::size_t rows) {
 // while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
 // number nor those of gemm.cc ever show in a result.
 inline constexpr std::size_t kDepthBlock = 512;
+
+// The depth of the blocks that k is cut into: nearly equal, so that each has the steps to fetch all
+// rows of the next.
+constexpr std::size_t block_depth(std::size_t k) {
+  if (k <= kDepthBlock) return k;  // spares a division where it would show
+  const std::size_t blocks = (k + kDepthBlock - 1) / kDepthBlock;
+  return (k + blocks - 1) / blocks;
+}
 
 // Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
 // a panel while all panels pass over them. A multiple of the tile's rows.

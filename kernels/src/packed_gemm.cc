@@ -43,7 +43,7 @@ Range rows_in(const PackedBlock& block, const PackedMatrix& b) {
   return {block.first_k, last};
 }
 
-// Nothing is at a distance from null, not even null.
+// What is null stays null.
 template <class Offset>
 const float* at(const float* p, Offset offset) {
   return p == nullptr ? nullptr : p + offset;
@@ -106,11 +106,13 @@ struct PackedGemmPlan::State {
   std::size_t first_column;
   std::size_t cols;  // 0: nothing to do
 
-  static State of(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& block);
+  static State of(const PackedGemm& g, bool has_start, const PackedMatrix& b,
+                  const PackedBlock& block);
   void run(std::size_t m, const float* a, const float* start, float* c, const float* h) const;
 };
 
-inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, const PackedMatrix& b,
+inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, bool has_start,
+                                                       const PackedMatrix& b,
                                                        const PackedBlock& block) {
   const Range panels = panels_in(block, b);
   const Range rows = rows_in(block, b);
@@ -119,25 +121,27 @@ inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, cons
           "a row stride is shorter than a row");
   require(g.epilogue != Epilogue::tanh_gradient || g.ldh >= b.n(), kName,
           "ldh is shorter than a row of h");
-  require(g.start_stride == 0 || g.start_stride >= b.n(), kName,
+  require(!has_start || g.start_stride == 0 || g.start_stride >= b.n(), kName,
           "start_stride is shorter than a row of start");
   const Backend& backend = b.storage_->backend;
   const std::size_t first = panels.begin * backend.panel;
-  return {.strips = {.k = rows.end - rows.begin,
-                     .a_row_stride = static_cast<std::ptrdiff_t>(g.lda),
-                     .a_k_stride = 1,
-                     .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
-                     .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
-                     .b_is_padded = true,
-                     .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
-                     .beta = 1.0f,
-                     .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
-                     .epilogue = g.epilogue,
-                     .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)},
-          .backend = &backend,
-          .panels = b.storage_->floats.data() + first * b.k() + rows.begin * backend.panel,
-          .first_column = first,
-          .cols = std::min(panels.end * backend.panel, b.n()) - first};
+  return {
+      .strips = {.k = rows.end - rows.begin,
+                 // (A may be null if k is 0, and stays so.)
+                 .a_row_stride = rows.begin == rows.end ? 0 : static_cast<std::ptrdiff_t>(g.lda),
+                 .a_k_stride = 1,
+                 .b_k_stride = static_cast<std::ptrdiff_t>(backend.panel),
+                 .b_panel_stride = static_cast<std::ptrdiff_t>(b.k() * backend.panel),
+                 .b_is_padded = true,
+                 .start_row_stride = static_cast<std::ptrdiff_t>(g.start_stride),
+                 .beta = 1.0f,
+                 .c_row_stride = static_cast<std::ptrdiff_t>(g.ldc),
+                 .epilogue = g.epilogue,
+                 .h_row_stride = static_cast<std::ptrdiff_t>(g.ldh)},
+      .backend = &backend,
+      .panels = b.storage_->floats.data() + first * b.k() + rows.begin * backend.panel,
+      .first_column = first,
+      .cols = std::min(panels.end * backend.panel, b.n()) - first};
 }
 
 [[gnu::always_inline]] inline void PackedGemmPlan::State::run(std::size_t m, const float* a,
@@ -150,14 +154,15 @@ inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, cons
   const std::size_t at_once = panels_at_once(m, backend->panel, backend->lanes);
   // Of what stays in the second-level cache nothing is far; hardware prefetchers follow a panel,
   // but for few rows not fast enough.
+  constexpr std::size_t kNearBytes = std::size_t{1} << 20;
   const bool fetches = strips.k * cols * sizeof(float) > kNearBytes;
   for (std::size_t row = 0; row < m; row += kRowBlock) {
     const auto i = static_cast<std::ptrdiff_t>(row);
-    run_strips(*backend, at_once, cols, fetches,
+    run_strips(*backend, at_once, fetches,
                {.plan = strips,
                 .rows = std::min(kRowBlock, m - row),
-                .cols = 0,
-                .a = at(a, i * strips.a_row_stride),
+                .cols = cols,
+                .a = a + i * strips.a_row_stride,
                 .b = panels,
                 .next_b = nullptr,
                 .start = at(at(start, i * strips.start_row_stride), first_column),
@@ -168,8 +173,9 @@ inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, cons
 
 PackedGemmPlan::PackedGemmPlan(const PackedGemm& g, const PackedMatrix& b,
                                const PackedBlock& block) {
-  static_assert(sizeof(State) <= sizeof(state_) && std::is_trivially_destructible_v<State>);
-  new (state_) State(State::of(g, b, block));
+  static_assert(sizeof(State) <= sizeof(state_) && alignof(State) <= alignof(PackedGemmPlan));
+  static_assert(std::is_trivially_copyable_v<State>);  // a copied plan copies bytes
+  new (state_) State(State::of(g, true, b, block));
 }
 
 void PackedGemmPlan::run(std::size_t m, const float* a, const float* start, float* c,
@@ -183,7 +189,7 @@ void gemm_packed(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& 
     (void)rows_in(block, b);
     return;
   }
-  const PackedGemmPlan::State plan = PackedGemmPlan::State::of(g, b, block);
+  const PackedGemmPlan::State plan = PackedGemmPlan::State::of(g, g.start != nullptr, b, block);
   plan.run(g.m, g.a, g.start, g.c, g.h);
 }
 

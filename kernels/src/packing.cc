@@ -4,18 +4,17 @@
 #include <cstring>
 
 #include "argument_check.h"
+#include "microkernels.h"
 
 namespace lockstep {
 namespace {
-
-constexpr std::size_t kLine = 16;  // floats
 
 // A line here and now, more by the C library, which has wider vectors than this file.
 void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
   if (alpha != 1.0f) {
     for (std::size_t j = 0; j < cols; ++j) to[j] = alpha * b[j];
-  } else if (cols == kLine) {
-    std::memcpy(to, b, kLine * sizeof(float));
+  } else if (cols == kFloatsPerLine) {
+    std::memcpy(to, b, kFloatsPerLine * sizeof(float));
   } else {
     std::copy_n(b, cols, to);
   }
@@ -35,7 +34,8 @@ void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, st
       k * ldb * sizeof(float) > kFetchedBytes ? k - std::min(k, kFetchAhead) : 0;
   for (std::size_t p = 0; p < k; ++p, b += ldb, panels += width) {
     if (p < fetched) {
-      for (std::size_t j = 0; j < cols; j += kLine) __builtin_prefetch(b + kFetchAhead * ldb + j);
+      for (std::size_t j = 0; j < cols; j += kFloatsPerLine)
+        __builtin_prefetch(b + kFetchAhead * ldb + j);
     }
     for (std::size_t j = 0; j < cols; j += width) {
       float* to = panels + j * k;
@@ -81,9 +81,9 @@ struct NoFactor {
   }
 };
 
-// panel[p][j] = alpha * b[j][p] for a square of four. Eight shuffles, of which cores do one or two
-// per cycle; beside them four loads, multiplications, copies of registers and stores (g++ 12,
-// x86-64).
+// panel[p][j] = scaled(b[j][p]) for a square of four. Eight shuffles, of which cores do one or two
+// per cycle; beside them four loads, copies of registers and stores, and multiplications if there
+// is a factor (g++ 12, x86-64).
 template <class Scale>
 void transpose_quads(Scale scaled, const float* b, std::size_t ldb, std::size_t width,
                      float* panel) {
@@ -101,7 +101,7 @@ void transpose_quads(Scale scaled, const float* b, std::size_t ldb, std::size_t 
   store(__builtin_shufflevector(odd01, odd23, 2, 3, 6, 7), panel + 3 * width);
 }
 
-// to[p][j] = alpha * b[j][p]: k rows of `width` floats, the first `cols` of them. As many columns
+// to[p][j] = scaled(b[j][p]): k rows of `width` floats, the first `cols` of them. As many columns
 // at a time as fill a cache line, which is then written while it is at hand; and no more rows of b
 // side by side than hardware prefetchers follow.
 template <class Scale>
@@ -109,8 +109,8 @@ void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float*
                      std::size_t width, float* to) {
   const std::size_t whole_k = k - k % kQuad;
   const std::size_t whole_cols = cols - cols % kQuad;
-  for (std::size_t strip = 0; strip < whole_cols; strip += kLine) {
-    const std::size_t end = std::min(strip + kLine, whole_cols);
+  for (std::size_t strip = 0; strip < whole_cols; strip += kFloatsPerLine) {
+    const std::size_t end = std::min(strip + kFloatsPerLine, whole_cols);
     for (std::size_t p = 0; p < whole_k; p += kQuad) {
       for (std::size_t j = strip; j < end; j += kQuad) {
         transpose_quads(scaled, b + j * ldb + p, ldb, width, to + p * width + j);

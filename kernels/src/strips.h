@@ -8,28 +8,27 @@
 
 namespace lockstep {
 
-// As much of B is about what a second-level cache holds.
-inline constexpr std::size_t kNearBytes = std::size_t{1} << 20;
-
-// Runs a strip whose k may be large: pass by pass, the partial sums waiting in C.
+// Runs a strip whose k may be large: block by block, the partial sums waiting in C.
 inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) {
   if (whole.plan.k <= kDepthBlock) return backend.gemm_strip(whole);
   StripPlan plan = whole.plan;
   const float* start = whole.start;
-  for (std::size_t done = 0; done < whole.plan.k; done += plan.k) {
-    plan.k = std::min(kDepthBlock, whole.plan.k - done);
-    const bool last = done + plan.k == whole.plan.k;
+  const std::size_t depth = block_depth(whole.plan.k);
+  for (std::size_t done = 0; done < whole.plan.k; done += depth) {
+    const bool last = whole.plan.k - done <= depth;
+    plan.k = last ? whole.plan.k - done : depth;
     plan.epilogue = last ? whole.plan.epilogue : Epilogue::none;
     const auto first = static_cast<std::ptrdiff_t>(done);
     const float* b = whole.b + first * plan.b_k_stride;
-    const float* next =
-        last ? whole.next_b : b + static_cast<std::ptrdiff_t>(plan.k) * plan.b_k_stride;
+    const float* next_b = whole.next_b;
+    if (next_b != nullptr && !last)
+      next_b = b + static_cast<std::ptrdiff_t>(depth) * plan.b_k_stride;
     backend.gemm_strip({.plan = plan,
                         .rows = whole.rows,
                         .cols = whole.cols,
                         .a = whole.a + first * plan.a_k_stride,
                         .b = b,
-                        .next_b = whole.next_b == nullptr ? nullptr : next,
+                        .next_b = next_b,
                         .start = start,
                         .c = whole.c,
                         .h = whole.h});
@@ -39,15 +38,15 @@ inline void run_in_depth_blocks(const Backend& backend, const GemmStrip& whole) 
   }
 }
 
-// Runs `cols` columns in strips of so many panels, of which the first is given but for its columns;
-// if `fetches`, each brings the next into cache by the way, and the last the first, which is most
-// likely to be needed next. The strips are one variable, moved along: filling in another takes as
-// long as a small tile.
-inline void run_strips(const Backend& backend, std::size_t panels, std::size_t cols, bool fetches,
-                       GemmStrip&& strip) {
+// Runs the columns of a strip of any number of them, so many panels at a time. If `fetches`, each
+// strip brings the next into cache by the way (if it is as wide as a panel), and the last the
+// first, which is most likely to be needed next. The strips are one variable, moved along: filling
+// in another takes as long as a small tile.
+inline void run_strips(const Backend& backend, std::size_t panels, bool fetches, GemmStrip strip) {
   const std::size_t width = panels * backend.panel;
   const std::ptrdiff_t step = static_cast<std::ptrdiff_t>(panels) * strip.plan.b_panel_stride;
   const float* first = strip.b;
+  std::size_t cols = strip.cols;
   for (strip.cols = width; cols > width; cols -= width) {
     if (fetches) strip.next_b = strip.b + step;
     run_in_depth_blocks(backend, strip);

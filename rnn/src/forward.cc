@@ -35,7 +35,8 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
 }
 
 PackedForward::PackedForward(const RnnShape& shape)
-    : recurrent(shape.features + shape.hidden, shape.hidden),
+    : fused(active_backend().fused),
+      recurrent(shape.features + shape.hidden, shape.hidden),
       output(shape.hidden, shape.classes),
       bias(shape.hidden),
       output_bias(shape.classes) {}
@@ -57,14 +58,15 @@ void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
 // Where weights press on the last cache and rows are few, reading them is what a timestep waits
 // for; of the input weights, which wait for no state, a panel is then read for several timesteps at
 // once. Measured on Zen 4 with 32 MiB of that cache: at 25 MB of weights 1.2 to 1.4 times as fast,
-// at 8 MB level on AVX-512 and 0.8 to 0.95 on AVX2. (The reference would round once more.)
-std::size_t timesteps_together(const RnnShape& shape, std::size_t rows) {
+// at 8 MB level on AVX-512 and 0.8 to 0.95 on AVX2. Without fused multiply-add, two products are
+// slower (SSE) or round once more (the reference).
+std::size_t timesteps_together(const RnnShape& shape, std::size_t rows, bool fused) {
   constexpr std::size_t kLargeWeights = std::size_t{16} << 20;  // bytes
   constexpr std::size_t kFewestFeatures = 128;  // fewer are not worth the second product
   constexpr std::size_t kEnoughRows = 64;
   constexpr std::size_t kRowsTogether = 2 * kEnoughRows;
   if (weight_bytes(shape) < kLargeWeights || shape.features < kFewestFeatures) return 1;
-  if (rows >= kEnoughRows || !active_backend().fused) return 1;
+  if (rows >= kEnoughRows || !fused) return 1;
   return kRowsTogether / std::max<std::size_t>(1, rows);
 }
 

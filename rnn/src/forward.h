@@ -27,8 +27,8 @@ inline constexpr std::size_t kUsefulRows = 8;
                                  int threads);
 
 // Timesteps whose inputs go through the input weights before any of them goes through the others,
-// in groups of so many rows. Changes no bit.
-[[nodiscard]] std::size_t timesteps_together(const RnnShape& shape, std::size_t rows);
+// in groups of so many rows, on a backend that has fused multiply-add or not. Changes no bit.
+[[nodiscard]] std::size_t timesteps_together(const RnnShape& shape, std::size_t rows, bool fused);
 
 // Packs this thread's share of the panels of a matrix.
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
@@ -80,6 +80,7 @@ struct PackedForward {
   void logits(std::size_t count, const float* h, std::size_t ldh, float* logits,
               std::size_t ldl) const;
 
+  bool fused;              // the backend of these matrices has fused multiply-add
   PackedMatrix recurrent;  // Wx over Wh: (D + H) x H
   PackedMatrix output;     // Wy: H x C
   AlignedVector<float> bias;

@@ -242,13 +242,13 @@ std::vector<float> hidden_states(const RnnParameters& parameters, const Dataset&
     throw std::invalid_argument("hidden_states: there is no sequence " + std::to_string(sequence));
   }
   const std::size_t steps = data.length(sequence);
-  ForwardGroup group(shape, 1, steps, timesteps_together(shape, 1));
+  PackedForward weights(shape);
+  weights.pack(parameters, Team());
+  ForwardGroup group(shape, 1, steps, timesteps_together(shape, 1, weights.fused));
   AlignedVector<float> rows = prepare_rows(group.layout, steps);
   group.keep_window_at(rows.data());
   const std::vector<std::size_t> member{sequence};
   group.schedule.assign(data, member, 0, 1, steps);
-  PackedForward weights(shape);
-  weights.pack(parameters, Team());
   const FlushDenormals flush;
   group.run(data, weights, Team());
   std::vector<float> states(steps * shape.hidden);

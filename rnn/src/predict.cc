@@ -82,7 +82,7 @@ class Prediction {
 
  private:
   [[nodiscard]] ForwardGroup make_group(const RnnShape& shape) const {
-    ForwardGroup group(shape, plan_.rows, 0, timesteps_together(shape, plan_.rows));
+    ForwardGroup group(shape, plan_.rows, 0, timesteps_together(shape, plan_.rows, weights_.fused));
     group.use_passing_rows();
     return group;
   }

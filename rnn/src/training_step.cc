@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lockstep/backend.h"
 #include "lockstep/softmax.h"
 
 namespace lockstep {
@@ -58,8 +59,10 @@ double sum_of_squares(const float* x, std::size_t n) {
 // The sequences of one group: their states, deltas and gradients.
 class TrainingStep::Group {
  public:
-  Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, std::size_t window)
-      : forward_(shape, max_rows, std::min(max_steps, window), timesteps_together(shape, max_rows)),
+  Group(const RnnShape& shape, std::size_t max_rows, std::size_t max_steps, std::size_t window,
+        bool fused)
+      : forward_(shape, max_rows, std::min(max_steps, window),
+                 timesteps_together(shape, max_rows, fused)),
         delta_stride_(round_up(shape.hidden)),
         final_deltas_(max_rows * delta_stride_),
         next_deltas_(max_rows * delta_stride_),
@@ -144,7 +147,8 @@ class TrainingStep::Group {
         PackedMatrix::bytes_for(block, shape.hidden) + weight_rows * block * sizeof(float);
     return sizeof(Group) + (packs_factors(shape) ? factors : 0) +
            ForwardGroup::bytes_for(shape, max_rows, std::min(max_steps, window),
-                                   timesteps_together(shape, max_rows), max_steps > window) +
+                                   timesteps_together(shape, max_rows, active_backend().fused),
+                                   max_steps > window) +
            floats * sizeof(float) + max_rows * (sizeof(int) + sizeof(double));
   }
 
@@ -276,7 +280,8 @@ TrainingStep::TrainingStep(const RnnShape& shape, const MinibatchSize& largest, 
   const std::size_t count = group_count(shape, largest.rows);
   groups_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    groups_.emplace_back(shape, max_group_rows(shape, largest.rows), largest.steps, window);
+    groups_.emplace_back(shape, max_group_rows(shape, largest.rows), largest.steps, window,
+                         forward_.fused);
   }
 }
 

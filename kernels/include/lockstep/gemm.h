@@ -161,16 +161,17 @@ LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
                               const PackedBlock& block = {});
 
 /// A gemm_packed made ready for many runs with other operands of the same strides, such as the
-/// timesteps of a recurrent network: what can be is checked and decided once. Holds no memory; B
-/// must outlive it, and may be packed anew or moved meanwhile. Runs of one plan are thread-safe as
-/// those of gemm_packed.
+/// timesteps of a recurrent network: what can be is checked and decided once. Owns no memory; may be
+/// copied. Refers to the panels of B, which must live as long: B may be moved, and packed anew
+/// between runs, but neither destroyed nor assigned to. Runs on the backend of B and the calling
+/// thread, and is thread-safe as gemm_packed.
 class LOCKSTEP_API PackedGemmPlan {
  public:
   /// For the strides and epilogue of `g`; its m and operands play no part. Throws as gemm_packed.
   PackedGemmPlan(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& block = {});
 
   /// gemm_packed with these rows and operands, of which `start` and (without tanh_gradient) `h` may
-  /// be null. Throws std::invalid_argument for another that is null.
+  /// be null. Throws std::invalid_argument for another that is null though read or written.
   void run(std::size_t m, const float* a, const float* start, float* c,
            const float* h = nullptr) const;
 

@@ -47,7 +47,8 @@ struct HighwayVectorOf {
   static HWY_INLINE V zero() { return hn::Zero(D()); }
   static HWY_INLINE V set(float x) { return hn::Set(D(), x); }
   static HWY_INLINE V load(const float* p) { return hn::LoadU(D(), p); }
-  // Four floats in each 128 bits, and one of those in all lanes.
+  // Four floats in each 128 bits, and one of those in all lanes; whether that is two instructions.
+  static constexpr bool kBroadcastsFour = !LOCKSTEP_SVE;
   static HWY_INLINE V load_four(const float* p) { return hn::LoadDup128(D(), p); }
   template <int kIndex>
   static HWY_INLINE V broadcast_of_four(V x) {

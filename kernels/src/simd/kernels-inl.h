@@ -102,8 +102,6 @@ enum class ReadB {
   masked,    // the last vector under its mask (on Zen 4 that costs a twentieth of a product)
 };
 
-inline constexpr std::size_t kFloatsPerLine = 16;
-
 // The vector of a row of b that accumulator kIndex takes.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kIndex>
 LOCKSTEP_INLINE auto b_vector(const float* b, std::ptrdiff_t panel_stride, std::size_t last_count) {
@@ -171,8 +169,8 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   std::size_t p = 0;
-  if constexpr (sizeof...(I) == kVecs && kRead != ReadB::fetching) {
-    // A row is bound by loads, of which a broadcast is one; a permutation is none.
+  if constexpr (S::kBroadcastsFour && sizeof...(I) == kVecs && kRead != ReadB::fetching) {
+    // On x86 a row is bound by loads, of which a broadcast is one; a permutation is none.
     for (; a_k_stride == 1 && p + 4 <= k; p += 4, a += 4, b += 4 * b_k_stride) {
       const typename S::V four = S::load_four(a);
       row_step<S, L, kRead, kVecs, 0>(four, b, b_panel_stride, last.count, each, acc...);
@@ -250,11 +248,11 @@ constexpr std::size_t fewest_rows(ReadB read) {
   return read == ReadB::fetching ? kFewestFetchingRows : 1;
 }
 
-// Lines of next_b that each tile fetches, so that all of a row come.
-LOCKSTEP_INLINE std::size_t lines_per_tile(const GemmStrip& g) {
-  const std::size_t lines = (g.cols + kFloatsPerLine - 1) / kFloatsPerLine;
-  const std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
-  return (lines + tiles - 1) / tiles;
+// Lines that a row of next_b is in: one more where rows do not begin with a line.
+LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
+  const bool begins_line = g.plan.b_k_stride % static_cast<std::ptrdiff_t>(kFloatsPerLine) == 0 &&
+                           reinterpret_cast<std::uintptr_t>(g.next_b) % 64 == 0;
+  return (g.cols + (begins_line ? 1 : 2) * (kFloatsPerLine - 1)) / kFloatsPerLine;
 }
 
 // The tile of `height` rows, of which each up to kRows is an instance of its own.
@@ -272,17 +270,22 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c = g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) >
                          std::size_t{256} * 1024;
-  const std::size_t lines = g.next_b == nullptr ? 0 : lines_per_tile(g);
+  // Every line of next_b that a step of k has is fetched by one of the tiles.
+  constexpr bool kCanFetch =
+      kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors;
+  const std::size_t lines = kCanFetch && g.next_b != nullptr ? lines_of_row(g) : 0;
+  const std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
+  const std::size_t lines_per_tile = lines == 0 ? 0 : (lines + tiles - 1) / tiles;
   std::size_t row = 0;
   for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
     const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
-    if constexpr (kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors) {
-      // Each tile fetches other lines of the rows to come.
-      const std::size_t first = tile * lines * kFloatsPerLine;
-      if (lines > 0 && first < g.cols && height >= kFewestFetchingRows) {
-        const Fetch fetch{g.next_b + first, g.plan.b_k_stride, lines};
+    if constexpr (kCanFetch) {
+      const std::size_t line = tile * lines_per_tile;
+      if (line < lines && height >= kFewestFetchingRows) {
+        const Fetch fetch{g.next_b + line * kFloatsPerLine, g.plan.b_k_stride,
+                          std::min(lines_per_tile, lines - line)};
         gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
         row += height;
         continue;

@@ -58,26 +58,26 @@ struct XsimdVector {
   static LOCKSTEP_INLINE V set(float x) { return V(x); }
   static LOCKSTEP_INLINE V load(const float* p) { return V::load_unaligned(p); }
   // Four floats in each 128 bits, and one of those in all lanes.
+  static constexpr bool kBroadcastsFour = true;
   static LOCKSTEP_INLINE V load_four(const float* p) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return _mm512_broadcast_f32x4(_mm_loadu_ps(p));
 #endif
 #if defined(__AVX2__)
     if constexpr (kLanes == 8) return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
+#else
+    return load(p);
 #endif
-    if constexpr (kLanes == 4) return load(p);
   }
   template <int kIndex>
   static LOCKSTEP_INLINE V broadcast_of_four(V x) {
-    constexpr int kAll = 0x55 * kIndex;
 #if defined(__AVX512F__)
-    if constexpr (kLanes == 16) return _mm512_permute_ps(x, kAll);
+    if constexpr (kLanes == 16) return _mm512_permute_ps(x, 0x55 * kIndex);
 #endif
 #if defined(__AVX2__)
-    if constexpr (kLanes == 8) return _mm256_permute_ps(x, kAll);
-#endif
-#if defined(__x86_64__)
-    if constexpr (kLanes == 4) return _mm_shuffle_ps(x, x, kAll);
+    if constexpr (kLanes == 8) return _mm256_permute_ps(x, 0x55 * kIndex);
+#elif defined(__x86_64__)
+    return _mm_shuffle_ps(x, x, 0x55 * kIndex);
 #else
     return vdupq_laneq_f32(x, kIndex);
 #endif
