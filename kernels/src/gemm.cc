@@ -32,6 +32,11 @@ constexpr std::size_t kResidentBytes = 256 * 1024;
 constexpr std::size_t kRowsInPlacePerColumn = 8;
 constexpr std::size_t kFarBytes = std::size_t{1} << 20;
 
+// Steps of k per pass where A is transposed and read in place: each tile takes a line of A and one
+// or four of B at each step, and the next tiles the same lines, which the first-level cache should
+// still hold (AVX2 gains 7 % beside 512 steps, AVX-512 loses one to gains six).
+constexpr std::size_t kJumpingDepth = 192;
+
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
 constexpr std::size_t kGemvBytes = 32 * 1024;
 // Columns of such a product at a time: 16 KiB of C, which stay in the first-level cache.
@@ -133,7 +138,8 @@ class BlockProduct {
     const bool reads_b_once = rows_.end - rows_.begin <= kRowBlock && !copies_.a;
     const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
     const std::size_t together = std::max<std::size_t>(1, columns / backend_.panel);
-    const std::size_t full_depth = block_depth(g_.k);
+    const bool jumps_in_a = g_.transpose_a == Transpose::yes && !copies_.a;
+    const std::size_t full_depth = block_depth(g_.k, jumps_in_a ? kJumpingDepth : kDepthBlock);
     for (std::size_t p = 0; p < g_.k; p += full_depth) {
       const std::size_t depth = std::min(full_depth, g_.k - p);
       const StripPlan plan = plan_strips(g_, backend_, copies_, depth, p == 0);

@@ -112,11 +112,11 @@ constexpr std::size_t tile_height(std::size_t rows) {
 // number nor those of gemm.cc ever show in a result.
 inline constexpr std::size_t kDepthBlock = 512;
 
-// The depth of the blocks that k is cut into: nearly equal, so that each has the steps to fetch all
-// rows of the next.
-constexpr std::size_t block_depth(std::size_t k) {
-  if (k <= kDepthBlock) return k;  // spares a division where it would show
-  const std::size_t blocks = (k + kDepthBlock - 1) / kDepthBlock;
+// The depth of the blocks of at most `most` steps that k is cut into: nearly equal, so that each
+// has the steps to fetch all rows of the next.
+constexpr std::size_t block_depth(std::size_t k, std::size_t most = kDepthBlock) {
+  if (k <= most) return k;  // spares a division where it would show
+  const std::size_t blocks = (k + most - 1) / most;
   return (k + blocks - 1) / blocks;
 }
 
