@@ -61,10 +61,10 @@ struct XsimdVector {
   static constexpr bool kBroadcastsFour = true;
   static LOCKSTEP_INLINE V load_four(const float* p) {
 #if defined(__AVX512F__)
-    if constexpr (kLanes == 16) return _mm512_broadcast_f32x4(_mm_loadu_ps(p));
+    if constexpr (kLanes == 16) return V(_mm512_broadcast_f32x4(_mm_loadu_ps(p)));
 #endif
 #if defined(__AVX2__)
-    if constexpr (kLanes == 8) return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
+    if constexpr (kLanes == 8) return V(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p)));
 #else
     return load(p);
 #endif
@@ -72,14 +72,14 @@ struct XsimdVector {
   template <int kIndex>
   static LOCKSTEP_INLINE V broadcast_of_four(V x) {
 #if defined(__AVX512F__)
-    if constexpr (kLanes == 16) return _mm512_permute_ps(x, 0x55 * kIndex);
+    if constexpr (kLanes == 16) return V(_mm512_permute_ps(x, 0x55 * kIndex));
 #endif
 #if defined(__AVX2__)
-    if constexpr (kLanes == 8) return _mm256_permute_ps(x, 0x55 * kIndex);
+    if constexpr (kLanes == 8) return V(_mm256_permute_ps(x, 0x55 * kIndex));
 #elif defined(__x86_64__)
-    return _mm_shuffle_ps(x, x, 0x55 * kIndex);
+    return V(_mm_shuffle_ps(x, x, 0x55 * kIndex));
 #else
-    return vdupq_laneq_f32(x, kIndex);
+    return V(vdupq_laneq_f32(x, kIndex));
 #endif
   }
   static LOCKSTEP_INLINE void store(V x, float* p) { x.store_unaligned(p); }
