@@ -276,6 +276,7 @@ TEST_CASE("runs of a plan have the bits of gemm_packed, whatever their rows and 
         strides.a = strides.start = strides.h = nullptr;
         strides.c = nullptr;
         std::vector<PackedGemmPlan> plans;
+        plans.reserve(blocks.size());
         for (const PackedBlock& block : blocks) plans.emplace_back(strides, made_here, block);
         const PackedMatrix moved = std::move(made_here);
         for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -315,7 +316,7 @@ TEST_CASE("start_stride plays no part without start") {
 }
 
 TEST_CASE("a plan refuses strides when it is made and null operands when it is run") {
-  PackedMatrix b(3, 8);
+  const PackedMatrix b(3, 8);
   PackedGemm g;
   g.lda = 3;
   g.ldc = 8;
@@ -352,7 +353,7 @@ TEST_CASE("a product over no k needs no A, however many rows it has") {
     CAPTURE(name);
     const BackendScope scope(name);
     const PackedMatrix b(0, 8);
-    std::vector<float> c(400 * 8);
+    std::vector<float> c(std::size_t{400} * 8);
     PackedGemm g;
     g.m = 400;
     g.lda = 5;

@@ -22,7 +22,7 @@ constexpr std::size_t kColumnsTogether = 64;
 constexpr std::size_t kColumnsOfRowBlocks = 1024;
 
 // Up to this size B is read where it stands: it stays in the second-level cache by itself.
-constexpr std::size_t kResidentBytes = 256 * 1024;
+constexpr std::size_t kResidentBytes = std::size_t{256} * 1024;
 
 // So it is where so few rows use it that no copy pays: eight times as many as a panel has columns,
 // which says how much of a row of B is read at a time (512 rows for 64 columns of AVX-512, 128 for
@@ -38,7 +38,7 @@ constexpr std::size_t kFarBytes = std::size_t{1} << 20;
 constexpr std::size_t kJumpingDepth = 192;
 
 // One row times a matrix of more than this is bound by reading it, so it is read in its own order.
-constexpr std::size_t kGemvBytes = 32 * 1024;
+constexpr std::size_t kGemvBytes = std::size_t{32} * 1024;
 // Columns of such a product at a time: 16 KiB of C, which stay in the first-level cache.
 constexpr std::size_t kGemvColumns = 4096;
 

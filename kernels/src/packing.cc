@@ -26,7 +26,7 @@ constexpr std::size_t kStrip = 64;
 // Rows that are fetched ahead where they may come from beyond the second-level cache: they stand
 // kilobytes apart, which no hardware prefetcher follows. (In cache it costs a tenth of the time.)
 constexpr std::size_t kFetchAhead = 16;
-constexpr std::size_t kFetchedBytes = 256 * 1024;
+constexpr std::size_t kFetchedBytes = std::size_t{256} * 1024;
 
 void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                 std::size_t width, float* panels) {

@@ -15,7 +15,7 @@ std::size_t weight_bytes(const RnnShape& shape) {
 }  // namespace
 
 bool stays_in_cache(const RnnShape& shape) {
-  constexpr std::size_t kResidentWeights = 512 * 1024;
+  constexpr std::size_t kResidentWeights = std::size_t{512} * 1024;
   return weight_bytes(shape) <= kResidentWeights;
 }
 

@@ -95,7 +95,7 @@ class ForwardGroup {
  public:
   // For groups of up to max_rows sequences and windows of up to max_window timesteps, the inputs of
   // `together` timesteps at once.
-  ForwardGroup(const RnnShape& shape, std::size_t max_rows, std::size_t max_window,
+  ForwardGroup(const RnnShape& sizes, std::size_t max_rows, std::size_t max_window,
                std::size_t together);
 
   RowSchedule schedule;

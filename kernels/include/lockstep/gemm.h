@@ -161,8 +161,8 @@ LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
                               const PackedBlock& block = {});
 
 /// A gemm_packed made ready for many runs with other operands of the same strides, such as the
-/// timesteps of a recurrent network: what can be is checked and decided once. Owns no memory; may be
-/// copied. Refers to the panels of B, which must live as long: B may be moved, and packed anew
+/// timesteps of a recurrent network: what can be is checked and decided once. Owns no memory; may
+/// be copied. Refers to the panels of B, which must live as long: B may be moved, and packed anew
 /// between runs, but neither destroyed nor assigned to. Runs on the backend of B and the calling
 /// thread, and is thread-safe as gemm_packed.
 class LOCKSTEP_API PackedGemmPlan {
