@@ -58,7 +58,7 @@ void PackedForward::pack(const RnnParameters& parameters, const Team& team) {
 // Where weights press on the last cache and rows are few, reading them is what a timestep waits
 // for; of the input weights, which wait for no state, a panel is then read for several timesteps at
 // once. Inference on Zen 4 with 32 MiB of that cache: at 25 MB of weights one row goes 1.4 times as
-// fast (AVX-512), sixteen 1.1 times on AVX2 and 0.96 to 0.99 on AVX-512, now that panels are
+// fast (AVX-512), sixteen 1.1 times on AVX2 and 0.96 to 1.04 on AVX-512, now that panels are
 // fetched ahead; at 8 MB, before that, level on AVX-512 and 0.8 to 0.95 on AVX2. Without fused
 // multiply-add, two products are slower (SSE) or round once more (the reference).
 std::size_t timesteps_together(const RnnShape& shape, std::size_t rows, bool fused) {
