@@ -10,7 +10,6 @@ namespace lockstep {
 
 class Random;
 
-
 /// Sizes of a recurrent classifier.
 struct LOCKSTEP_API RnnShape {
   std::size_t features = 0;  ///< D, values per timestep
