@@ -18,7 +18,7 @@ void run(const char* model_file) {
   lockstep::RnnClassifier model;
   model.class_names = train.class_names();
   model.normalization =
-      lockstep::Normalization::fit(lockstep::NormalizationKind::per_channel, train);
+      lockstep::Normalization::fit(lockstep::NormalizationKind::channel, train);
   model.normalization.apply(train);
   model.normalization.apply(test);
   model.parameters = lockstep::RnnParameters(

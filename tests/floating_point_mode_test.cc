@@ -229,8 +229,8 @@ std::vector<Call> public_calls() {
   const Dataset data = ragged_data();
   const auto train = [=](std::size_t truncation, const auto& on_batch) {
     RnnParameters parameters = model;
-    TrainOptions options{.epochs = 1, .batch_size = 34, .momentum = 0.9, .clip_norm = 0.1};
-    options.truncation = truncation;
+    Options options{.epochs = 1, .batch_size = 34, .momentum = 0.9, .clip_norm = 0.1};
+    options.truncate = truncation;
     options.threads = kThreads;
     Trainer(parameters, options).run_epoch(data, on_batch);
   };
@@ -277,8 +277,8 @@ std::vector<Call> public_calls() {
       {"Normalization",
        [=] {
          Dataset own = data;
-         Normalization::fit(NormalizationKind::per_series, own).apply(own);
-         const auto fitted = Normalization::fit(NormalizationKind::per_channel, own);
+         Normalization::fit(NormalizationKind::series, own).apply(own);
+         const auto fitted = Normalization::fit(NormalizationKind::channel, own);
          fitted.apply(own);
          fitted.apply(own.sequence(0));
          expect_invalid([&] { fitted.apply(own.sequence(0).first(1)); });

@@ -8,6 +8,7 @@
 #include "catch.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/trainer.h"
+#include "networks.h"
 
 namespace lockstep {
 namespace {
@@ -154,7 +155,7 @@ TEST_CASE("every backend reproduces the golden training run") {
     const Dataset data = data_of(golden);
     const std::vector<double> history = numbers(trained["loss_history"]);
     const double largest = *std::max_element(history.begin(), history.end());
-    TrainOptions options;
+    Options options = gradient_descent();
     options.epochs = golden["hyper"]["epochs"];
     options.batch_size = golden["hyper"]["batch_size"];
     options.learning_rate = golden["hyper"]["learning_rate"];

@@ -73,9 +73,8 @@ RnnClassifier small_model() {
   model.parameters.bias()[0] = -0.0f;
   model.parameters.bias()[1] = std::numeric_limits<float>::denorm_min();
   model.class_names = {"walk", "Lauf \"schnell\" \xc3\xa4"};
-  model.normalization = {.kind = NormalizationKind::per_channel,
-                         .mean = {0.1f, -3e30f},
-                         .scale = {1.0f, 1.1754944e-38f}};
+  model.normalization = {
+      .kind = NormalizationKind::channel, .mean = {0.1f, -3e30f}, .scale = {1.0f, 1.1754944e-38f}};
   return model;
 }
 
@@ -157,10 +156,10 @@ TEST_CASE("a saved model is read back bit for bit") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "model.safetensors";
   RnnClassifier model = small_model();
-  const auto kind = GENERATE(NormalizationKind::none, NormalizationKind::per_channel,
-                             NormalizationKind::per_series);
+  const auto kind =
+      GENERATE(NormalizationKind::none, NormalizationKind::channel, NormalizationKind::series);
   model.normalization.kind = kind;
-  if (kind != NormalizationKind::per_channel) {
+  if (kind != NormalizationKind::channel) {
     model.normalization.mean.clear();
     model.normalization.scale.clear();
   }
@@ -401,13 +400,15 @@ TEST_CASE("metadata that does not fit the model is refused") {
                  "version is \"2\", expected 1"));
   CHECK(contains(reason(start + names + R"(,\"normalization\":{\"kind\":\"log\"}})"),
                  "kind of normalization is unknown"));
-  const std::string per_channel = start + names + R"(,\"normalization\":{\"kind\":\"per_channel\")";
-  CHECK(contains(reason(per_channel + "}}"), "wrong type"));
-  CHECK(contains(reason(per_channel + R"(,\"mean\":[0,0],\"scale\":[1,1]}})"),
+  const std::string channel = start + names + R"(,\"normalization\":{\"kind\":\"channel\")";
+  CHECK(contains(reason(channel + "}}"), "wrong type"));
+  CHECK(contains(reason(channel + R"(,\"mean\":[0,0],\"scale\":[1,1]}})"),
                  "one mean and one scale for each of 1 channels"));
-  CHECK(contains(reason(per_channel + R"(,\"mean\":[0],\"scale\":[1e39]}})"),
+  CHECK(contains(reason(channel + R"(,\"mean\":[0],\"scale\":[1e39]}})"),
                  "scale of its normalization holds NaN or infinity"));
-  CHECK(reason(per_channel + R"(,\"mean\":[0],\"scale\":[1]}})") == "");
+  CHECK(reason(channel + R"(,\"mean\":[0],\"scale\":[1]}})") == "");
+  // As version 0.1 wrote it.
+  CHECK(reason(start + names + R"(,\"normalization\":{\"kind\":\"per_series\"}})") == "");
 }
 
 TEST_CASE("a model that could not be read again is not saved") {

@@ -8,9 +8,19 @@
 #include "floats.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/rnn/random.h"
 
 namespace lockstep {
+
+// Plain gradient descent: constant learning rate, no momentum, no clipping.
+inline Options gradient_descent() {
+  Options options;
+  options.schedule = LearningRateSchedule::constant;
+  options.momentum = 0;
+  options.clip_norm = 0;
+  return options;
+}
 
 inline RnnParameters random_network(const RnnShape& shape) {
   RnnParameters parameters(shape);

@@ -26,9 +26,9 @@ TEST_CASE("Without normalization the data stays as it is") {
   CHECK(none == Normalization{});
 }
 
-TEST_CASE("per_channel standardizes with the deviation of the whole set") {
+TEST_CASE("channel standardizes with the deviation of the whole set") {
   Dataset data = two_channels();
-  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  const auto fitted = Normalization::fit(NormalizationKind::channel, data);
   CHECK(fitted.mean == std::vector<float>{4.0F, 0.1F});
   CHECK(fitted.scale == std::vector<float>{static_cast<float>(1 / std::sqrt(5.0)), 1.0F});
   fitted.apply(data);
@@ -37,8 +37,8 @@ TEST_CASE("per_channel standardizes with the deviation of the whole set") {
   CHECK(data.sequence(1)[1] == 0.0F);
 }
 
-TEST_CASE("per_channel uses the numbers of its fit on other data") {
-  const auto fitted = Normalization::fit(NormalizationKind::per_channel, two_channels());
+TEST_CASE("channel uses the numbers of its fit on other data") {
+  const auto fitted = Normalization::fit(NormalizationKind::channel, two_channels());
   Dataset other(2);
   other.add(std::array{4.0F, 2.1F}, kNoLabel);
   fitted.apply(other);
@@ -46,9 +46,9 @@ TEST_CASE("per_channel uses the numbers of its fit on other data") {
   CHECK(other.sequence(0)[1] == 2.1F - 0.1F);
 }
 
-TEST_CASE("per_series standardizes every sequence on its own") {
+TEST_CASE("series standardizes every sequence on its own") {
   Dataset data = two_channels();
-  const auto fitted = Normalization::fit(NormalizationKind::per_series, data);
+  const auto fitted = Normalization::fit(NormalizationKind::series, data);
   CHECK(fitted.mean.empty());
   fitted.apply(data);
   for (std::size_t i = 0; i < data.size(); ++i) {
@@ -60,7 +60,7 @@ TEST_CASE("per_series standardizes every sequence on its own") {
 TEST_CASE("A large offset does not spoil the deviation") {
   Dataset data(1);
   data.add(std::array{16777212.0F, 16777214.0F, 16777216.0F}, kNoLabel);
-  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  const auto fitted = Normalization::fit(NormalizationKind::channel, data);
   CHECK(fitted.mean[0] == 16777214.0F);
   CHECK(fitted.scale[0] == static_cast<float>(std::sqrt(3.0 / 8.0)));
 }
@@ -68,12 +68,12 @@ TEST_CASE("A large offset does not spoil the deviation") {
 TEST_CASE("A channel that hardly varies is treated as constant") {
   Dataset data(1);
   data.add(std::array{0.0F, 1e-44F}, kNoLabel);
-  CHECK(Normalization::fit(NormalizationKind::per_channel, data).scale[0] == 1.0F);
+  CHECK(Normalization::fit(NormalizationKind::channel, data).scale[0] == 1.0F);
 }
 
-TEST_CASE("per_channel gives timesteps alone the numbers that their sequence would have") {
+TEST_CASE("channel gives timesteps alone the numbers that their sequence would have") {
   Dataset data = two_channels();
-  const auto fitted = Normalization::fit(NormalizationKind::per_channel, data);
+  const auto fitted = Normalization::fit(NormalizationKind::channel, data);
   const auto values = data.sequence(1);
   std::vector<float> chunks(values.begin(), values.end());
   fitted.apply(std::span(chunks).first(2));
@@ -84,14 +84,14 @@ TEST_CASE("per_channel gives timesteps alone the numbers that their sequence wou
   Normalization{}.apply(std::span(chunks).first(1));
   CHECK(chunks == std::vector<float>(values.begin(), values.end()));
   CHECK_THROWS_AS(fitted.apply(std::span(chunks).first(3)), std::invalid_argument);
-  const auto per_series = Normalization::fit(NormalizationKind::per_series, data);
-  CHECK_THROWS_WITH(per_series.apply(std::span(chunks)), ContainsSubstring("whole sequences"));
+  const auto series = Normalization::fit(NormalizationKind::series, data);
+  CHECK_THROWS_WITH(series.apply(std::span(chunks)), ContainsSubstring("whole sequences"));
 }
 
 TEST_CASE("Normalization refuses data that does not fit") {
-  CHECK_THROWS_AS(Normalization::fit(NormalizationKind::per_channel, Dataset(1)),
+  CHECK_THROWS_AS(Normalization::fit(NormalizationKind::channel, Dataset(1)),
                   std::invalid_argument);
-  const auto fitted = Normalization::fit(NormalizationKind::per_channel, two_channels());
+  const auto fitted = Normalization::fit(NormalizationKind::channel, two_channels());
   Dataset other(3);
   other.add(std::array{1.0F, 2.0F, 3.0F}, kNoLabel);
   CHECK_THROWS_WITH(fitted.apply(other), ContainsSubstring("3 channels, expected 2"));

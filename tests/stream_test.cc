@@ -208,7 +208,7 @@ TEST_CASE("timesteps normalized as they come give what the normalized sequence g
   const RnnParameters parameters = random_model(shape);
   Dataset data = equal_data(shape, 1, kSteps);
   const std::vector<float> raw(data.sequence(0).begin(), data.sequence(0).end());
-  const auto normalization = Normalization::fit(NormalizationKind::per_channel, data);
+  const auto normalization = Normalization::fit(NormalizationKind::channel, data);
   normalization.apply(data);
   Stream stream(parameters);
   for (std::size_t t = 0; t < kSteps; ++t) {

@@ -77,9 +77,9 @@ def predict_with_lockstep(lockstep, model, data):
 
 
 def normalized(sequence, normalization):
-    if normalization["kind"] == "per_channel":
+    if normalization["kind"] == "channel":
         return (sequence - torch.tensor(normalization["mean"])) * torch.tensor(normalization["scale"])
-    if normalization["kind"] == "per_series":
+    if normalization["kind"] == "series":
         deviation = sequence.std(dim=0, unbiased=False)
         return (sequence - sequence.mean(dim=0)) / torch.where(deviation > 0, deviation, 1.0)
     return sequence
@@ -137,7 +137,7 @@ def main():
     lockstep = pathlib.Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as name, torch.no_grad():
         folder = pathlib.Path(name)
-        for kind in ["none", "per_channel", "per_series"]:
+        for kind in ["none", "channel", "series"]:
             lockstep_to_torch(lockstep, folder, kind)
         for dtype in [torch.float32, torch.float64, torch.float16, torch.bfloat16]:
             torch_to_lockstep(lockstep, folder, dtype)

@@ -27,15 +27,15 @@ Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest
   return data;
 }
 
-RnnParameters trained(const RnnShape& shape, const Dataset& data, const TrainOptions& options) {
+RnnParameters trained(const RnnShape& shape, const Dataset& data, const Options& options) {
   RnnParameters parameters = random_network(shape);
   Trainer(parameters, options).fit(data);
   return parameters;
 }
 
 // Everything that could depend on an order is switched on; the last minibatch is partial.
-TrainOptions all_features() {
-  TrainOptions options;
+Options all_features() {
+  Options options = gradient_descent();
   options.epochs = 3;
   options.batch_size = 34;
   options.momentum = 0.9;
@@ -56,7 +56,7 @@ const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12}, {{2, 384, 3}, 40, 5}, {{5, 13
 TEST_CASE("training gives the same weights for any number of threads, on every fused backend") {
   for (const Run& run : kRuns) {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
-    TrainOptions options = all_features();
+    Options options = all_features();
     options.threads = 1;
     std::uint64_t expected = 0;
     for (const std::string& name : fused_backends()) {
@@ -83,12 +83,12 @@ TEST_CASE("training gives the same weights for any number of threads, on every f
 TEST_CASE("truncated training gives the same weights on any number of threads and fused backend") {
   for (const Run& run : kRuns) {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
-    TrainOptions options = all_features();
+    Options options = all_features();
     options.threads = 1;
     const RnnParameters whole = trained(run.shape, data, options);
-    options.truncation = run.longest;
+    options.truncate = run.longest;
     CHECK(trained(run.shape, data, options) == whole);
-    options.truncation = 2;
+    options.truncate = 2;
     const RnnParameters serial = trained(run.shape, data, options);
     CHECK_FALSE(serial == whole);
     for (const int threads : {2, 8}) {
@@ -273,7 +273,7 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
 TEST_CASE("fit goes on where it stopped") {
   const Run& run = kRuns.front();
   const Dataset data = ragged_data(run.shape, run.size, run.longest);
-  TrainOptions options = all_features();
+  Options options = all_features();
   options.schedule = LearningRateSchedule::step;
   options.decay_epochs = 2;
   RnnParameters twice = random_network(run.shape);
@@ -297,7 +297,7 @@ TEST_CASE("a trainer takes a later data set with longer sequences and more rows"
   CHECK(trainer.workspace_bytes() > bytes);
 }
 
-std::size_t bytes_after_an_epoch(const RnnShape& shape, const TrainOptions& options,
+std::size_t bytes_after_an_epoch(const RnnShape& shape, const Options& options,
                                  const Dataset& data) {
   RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
@@ -309,8 +309,8 @@ TEST_CASE("the work memory of a training is told beforehand") {
   for (const Run& run : kRuns) {
     for (const std::size_t truncation : {0u, 3u}) {
       CAPTURE(run.shape.hidden, truncation);
-      TrainOptions options = all_features();
-      options.truncation = truncation;
+      Options options = all_features();
+      options.truncate = truncation;
       const auto told = [&](std::size_t sequences) {
         return training_workspace_bytes(run.shape, options, sequences, run.longest);
       };
@@ -323,7 +323,7 @@ TEST_CASE("the work memory of a training is told beforehand") {
     }
   }
   const auto bytes = [](const RnnShape& shape, std::size_t batch_size, std::size_t max_length) {
-    TrainOptions options;
+    Options options = gradient_descent();
     options.batch_size = batch_size;
     return training_workspace_bytes(shape, options, kMaxUnits, max_length);
   };
@@ -336,7 +336,7 @@ TEST_CASE("the work memory of a training is told beforehand") {
 TEST_CASE("an epoch reports each minibatch, the last of them partial") {
   const RnnShape shape{2, 5, 3};
   const Dataset data = ragged_data(shape, 11, 4);
-  TrainOptions options;
+  Options options = gradient_descent();
   options.batch_size = 4;
   RnnParameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
@@ -355,7 +355,7 @@ TEST_CASE("an epoch reports each minibatch, the last of them partial") {
 TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") {
   const RnnShape shape{2, 5, 3};
   const Dataset data = ragged_data(shape, 11, 4);
-  TrainOptions options;
+  Options options = gradient_descent();
   options.batch_size = 4;
   options.shuffle = false;
   RnnParameters stopped = random_network(shape);
@@ -372,7 +372,7 @@ TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") 
 TEST_CASE("without shuffling minibatches follow the order of the data") {
   const RnnShape shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 10, 6);
-  TrainOptions options;
+  Options options = gradient_descent();
   options.batch_size = 5;
   options.epochs = 1;
   options.shuffle = false;
@@ -388,7 +388,7 @@ TEST_CASE("without shuffling minibatches follow the order of the data") {
 TEST_CASE("the seed decides the order, and nothing else does") {
   const RnnShape shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 30, 6);
-  TrainOptions options = all_features();
+  Options options = all_features();
   options.batch_size = 7;
   const RnnParameters first = trained(shape, data, options);
   CHECK(trained(shape, data, options) == first);
@@ -407,7 +407,7 @@ TEST_CASE("one update is that of the formulas: mean gradient, clipping, momentum
   for (const float g : gradient.output) squares += static_cast<double>(g) * static_cast<double>(g);
   const double mean_norm = std::sqrt(squares) / 6;
   for (const double clip : {0.0, mean_norm / 2, mean_norm * 2}) {
-    TrainOptions options;
+    Options options = gradient_descent();
     options.momentum = 0.5;  // shows from the second step on
     options.clip_norm = clip;
     options.shuffle = false;
@@ -439,7 +439,7 @@ TEST_CASE("a single class is certain and learns nothing") {
   const RnnShape shape{2, 5, 1};
   const Dataset data = ragged_data(shape, 4, 3);
   RnnParameters parameters = random_network(shape);
-  TrainOptions options;
+  Options options = gradient_descent();
   options.epochs = 1;
   const EpochResult result = Trainer(parameters, options).fit(data)[0];
   CHECK(result.loss == 0);
@@ -449,7 +449,7 @@ TEST_CASE("a single class is certain and learns nothing") {
 }
 
 TEST_CASE("learning rates follow their schedule") {
-  TrainOptions options;
+  Options options = gradient_descent();
   options.learning_rate = 0.8;
   options.epochs = 4;
   CHECK(scheduled_rate(options, 1000) == 0.8);
@@ -473,7 +473,7 @@ TEST_CASE("learning rates follow their schedule") {
 TEST_CASE("a trainer names the option that is out of range") {
   const double nan = std::nan("");
   const auto construct = [](auto change) {
-    TrainOptions options;
+    Options options = gradient_descent();
     options.schedule = LearningRateSchedule::step;
     change(options);
     RnnParameters parameters({1, 1, 1});
@@ -483,22 +483,22 @@ TEST_CASE("a trainer names the option that is out of range") {
     CHECK_THROWS_AS(construct(change), std::invalid_argument);
     CHECK_THROWS_WITH(construct(change), ContainsSubstring(name));
   };
-  CHECK_NOTHROW(construct([](TrainOptions&) {}));
-  check("batch_size", [](TrainOptions& o) { o.batch_size = 0; });
-  check("learning_rate", [](TrainOptions& o) { o.learning_rate = 0; });
-  check("learning_rate", [=](TrainOptions& o) { o.learning_rate = nan; });
-  check("momentum", [](TrainOptions& o) { o.momentum = 1; });
-  check("momentum", [=](TrainOptions& o) { o.momentum = nan; });
-  check("clip_norm", [](TrainOptions& o) { o.clip_norm = -1; });
-  check("decay_epochs", [](TrainOptions& o) { o.decay_epochs = 0; });
-  check("decay", [](TrainOptions& o) { o.decay = -1; });
-  check("threads", [](TrainOptions& o) { o.threads = -1; });
+  CHECK_NOTHROW(construct([](Options&) {}));
+  check("batch_size", [](Options& o) { o.batch_size = 0; });
+  check("learning_rate", [](Options& o) { o.learning_rate = 0; });
+  check("learning_rate", [=](Options& o) { o.learning_rate = nan; });
+  check("momentum", [](Options& o) { o.momentum = 1; });
+  check("momentum", [=](Options& o) { o.momentum = nan; });
+  check("clip_norm", [](Options& o) { o.clip_norm = -1; });
+  check("decay_epochs", [](Options& o) { o.decay_epochs = 0; });
+  check("decay", [](Options& o) { o.decay = -1; });
+  check("threads", [](Options& o) { o.threads = -1; });
 }
 
 TEST_CASE("data that does not fit the model is an error") {
   const RnnShape shape{2, 3, 2};
   RnnParameters parameters = random_network(shape);
-  Trainer trainer(parameters, TrainOptions{});
+  Trainer trainer(parameters, Options{});
   CHECK_THROWS_WITH(trainer.run_epoch(Dataset(2)), ContainsSubstring("no sequence"));
   CHECK_THROWS_WITH(trainer.run_epoch(ragged_data({3, 3, 2}, 2, 2)),
                     ContainsSubstring("3 channels"));
@@ -522,9 +522,9 @@ TEST_CASE("a training step allocates nothing") {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const int threads : {1, 2}) {
       for (const std::size_t truncation : {0u, 3u}) {
-        TrainOptions options = all_features();
+        Options options = all_features();
         options.batch_size = 9;
-        options.truncation = truncation;
+        options.truncate = truncation;
         options.threads = threads;
         RnnParameters parameters = random_network(run.shape);
         Trainer trainer(parameters, options);

@@ -79,15 +79,15 @@ double FitResult::timesteps_per_second() const {
 FitResult fit(RnnParameters& parameters, const Dataset& train, const Dataset& validation,
               const TrainCommand& command, const FitObserver& observer,
               const InterruptHandler& interrupt) {
-  Trainer trainer(parameters, command.training);
-  EarlyStopping stopping(command.patience);
+  Trainer trainer(parameters, command.options);
+  EarlyStopping stopping(command.options.patience);
   FitResult result;
   result.threads = trainer.threads();
   const auto on_batch = [&](const BatchProgress& progress) {
     if (observer.on_batch) observer.on_batch(progress);
     return interrupt.signal() == 0;
   };
-  while (result.history.size() < command.training.epochs && !stopping.is_over() &&
+  while (result.history.size() < command.options.epochs && !stopping.is_over() &&
          interrupt.signal() == 0) {
     EpochResult epoch = trainer.run_epoch(train, on_batch);
     require_finite(epoch, parameters);

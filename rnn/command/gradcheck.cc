@@ -54,7 +54,7 @@ Dataset real_data(const GradcheckCommand& command) {
   std::vector<std::size_t> first(std::min(command.sequences, all.size()));
   std::iota(first.begin(), first.end(), std::size_t{0});
   Dataset data = all.subset(first);
-  Normalization::fit(NormalizationKind::per_channel, data).apply(data);
+  Normalization::fit(NormalizationKind::channel, data).apply(data);
   return data;
 }
 

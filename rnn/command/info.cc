@@ -71,7 +71,7 @@ std::string system_text() {
 ordered_json model_json(const RnnClassifier& model) {
   const RnnParameters& parameters = model.parameters;
   ordered_json normalization = {{"kind", choice_name(kNormalizations, model.normalization.kind)}};
-  if (model.normalization.kind == NormalizationKind::per_channel) {
+  if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
   }

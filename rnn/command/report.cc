@@ -201,20 +201,20 @@ std::string data_text(const TrainingRun& run) {
   return text;
 }
 
-std::string learning_rate_text(const TrainOptions& t) {
+std::string learning_rate_text(const Options& t) {
   std::string text = format("%g, ", t.learning_rate) + choice_name(kSchedules, t.schedule);
   if (t.schedule != LearningRateSchedule::step) return text;
   return text + format(" by %g every %zu epochs", t.decay, t.decay_epochs);
 }
 
-std::string gradients_text(const TrainOptions& t) {
-  if (t.truncation == 0) return "back over whole sequences";
-  return "back over the last " + counted(t.truncation, "timestep", "timesteps");
+std::string gradients_text(const Options& t) {
+  if (t.truncate == 0) return "back over whole sequences";
+  return "back over the last " + counted(t.truncate, "timestep", "timesteps");
 }
 
 std::string settings(const TrainingRun& run) {
   const TrainCommand& c = run.command;
-  const TrainOptions& t = c.training;
+  const Options& t = c.options;
   const RnnShape& shape = run.model.parameters.shape;
   return section(
       "Settings",
@@ -222,8 +222,8 @@ std::string settings(const TrainingRun& run) {
             {{"Data", data_text(run)},
              {"Network", counted(shape.features, "feature", "features") +
                              format(", %zu hidden, %zu classes", shape.hidden, shape.classes)},
-             {"Normalization", choice_name(kNormalizations, c.normalization)},
-             {"Initial weights", choice_name(kInitializers, c.initializer)},
+             {"Normalization", choice_name(kNormalizations, t.normalize)},
+             {"Initial weights", choice_name(kInitializers, t.init)},
              {"Learning rate", learning_rate_text(t)},
              {"Momentum", format("%g", t.momentum)},
              {"Clip norm", t.clip_norm > 0 ? format("%g", t.clip_norm) : "off"},

@@ -72,13 +72,13 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
   auto [train, test] = load_train_and_test(command);
   require_trainable(train, command.source.name());
   model.class_names = train.class_names();
-  model.parameters = RnnParameters({train.channels(), command.hidden, train.classes()});
-  Random random(command.training.seed);
-  initialize(model.parameters, command.initializer, command.sigma, random);
+  model.parameters = RnnParameters({train.channels(), command.options.hidden, train.classes()});
+  Random random(command.options.seed);
+  initialize(model.parameters, command.options.init, command.options.sigma, random);
   TrainingData data{std::move(train), Dataset(model.parameters.shape.features, model.class_names),
                     Dataset(model.parameters.shape.features)};
-  if (command.validation > 0) split_validation(data, command.validation, random);
-  model.normalization = Normalization::fit(command.normalization, data.train);
+  if (command.options.validation > 0) split_validation(data, command.options.validation, random);
+  model.normalization = Normalization::fit(command.options.normalize, data.train);
   model.normalization.apply(data.train);
   model.normalization.apply(data.validation);
   if (has_test(command)) data.test = prepare_labelled(model, test, test_name(command));
@@ -88,7 +88,7 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
 FitResult fit_and_show(TrainingRun& run, const TrainingData& data,
                        const InterruptHandler& interrupt) {
   const TrainCommand& command = run.command;
-  Progress progress(command.training.epochs, run.timesteps, command.quiet);
+  Progress progress(command.options.epochs, run.timesteps, command.quiet);
   FitObserver observer;
   observer.on_batch = [&](const BatchProgress& batch) { progress.on_batch(batch); };
   observer.on_epoch = [&](const EpochResult& epoch) {

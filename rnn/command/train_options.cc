@@ -10,12 +10,12 @@ void add_data_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
       ->excludes("--dataset");
   app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
-  add_choice(app, "--normalize", c.normalization, kNormalizations,
+  add_choice(app, "--normalize", c.options.normalize, kNormalizations,
              "Standardise inputs: each channel over the training set, or each series on its own");
-  auto* validation = app.add_option("--validation", c.validation,
+  auto* validation = app.add_option("--validation", c.options.validation,
                                     "Fraction of the training data to hold out, drawn by --seed");
   validation->check(between(0, 1));
-  add_count(app, "--patience", c.patience, 1, kUnlimitedCount,
+  add_count(app, "--patience", c.options.patience, 1, kUnlimitedCount,
             "Stop when the validation loss has not improved for so many epochs, and keep the best "
             "weights")
       ->needs(validation)
@@ -23,14 +23,14 @@ void add_data_options(CLI::App& app, TrainCommand& c) {
 }
 
 void add_model_options(CLI::App& app, TrainCommand& c) {
-  add_count(app, "--hidden", c.hidden, 1, kMostHidden, "Recurrent units");
-  add_choice(app, "--init", c.initializer, kInitializers, "Initial weights");
-  app.add_option("--sigma", c.sigma, "Standard deviation for --init gaussian")
+  add_count(app, "--hidden", c.options.hidden, 1, kMostHidden, "Recurrent units");
+  add_choice(app, "--init", c.options.init, kInitializers, "Initial weights");
+  app.add_option("--sigma", c.options.sigma, "Standard deviation for --init gaussian")
       ->check(positive())
       ->capture_default_str();
 }
 
-void add_optimizer_options(CLI::App& app, TrainOptions& t) {
+void add_optimizer_options(CLI::App& app, Options& t) {
   add_count(app, "--epochs", t.epochs, 1, kUnlimitedCount, "Passes over the training set");
   add_count(app, "--batch-size", t.batch_size, 1, kUnlimitedCount, "Sequences per minibatch");
   app.add_option("--learning-rate", t.learning_rate, "Step along the minibatch's mean gradient")
@@ -48,7 +48,7 @@ void add_optimizer_options(CLI::App& app, TrainOptions& t) {
   app.add_option("--clip-norm", t.clip_norm, "Largest L2 norm of the mean gradient; 0: no limit")
       ->check(in_range(0, kUnlimited))
       ->capture_default_str();
-  add_count(app, "--truncate", t.truncation, 0, kUnlimitedCount,
+  add_count(app, "--truncate", t.truncate, 0, kUnlimitedCount,
             "Go back over so many last timesteps of each sequence only; 0: over all");
   app.add_flag("!--no-shuffle", t.shuffle, "Keep the order of the data in every epoch");
   add_count(app, "--seed", t.seed, 0, kUnlimitedCount,
@@ -74,12 +74,13 @@ void require_effect(const CLI::App& app, const std::string& flag, bool has_effec
 void add_train_options(CLI::App& app, TrainCommand& command) {
   add_data_options(app, command);
   add_model_options(app, command);
-  add_optimizer_options(app, command.training);
+  add_optimizer_options(app, command.options);
   add_backend_option(app, command.backend);
   add_output_options(app, command);
   app.parse_complete_callback([&app, &command] {
-    const bool steps = command.training.schedule == LearningRateSchedule::step;
-    require_effect(app, "--sigma", command.initializer == Initializer::gaussian, "--init gaussian");
+    const bool steps = command.options.schedule == LearningRateSchedule::step;
+    require_effect(app, "--sigma", command.options.init == Initializer::gaussian,
+                   "--init gaussian");
     require_effect(app, "--decay", steps, "--schedule step");
     require_effect(app, "--decay-epochs", steps, "--schedule step");
   });

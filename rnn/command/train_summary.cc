@@ -60,7 +60,7 @@ ordered_json summary_json(const TrainingRun& run) {
           {"timesteps_per_second", run.fit.timesteps_per_second()},
           {"threads", run.fit.threads},
           {"backend", run.backend},
-          {"seed", run.command.training.seed},
+          {"seed", run.command.options.seed},
           {"weights_hash", hash_text(weights_hash(run.model.parameters))}};
 }
 

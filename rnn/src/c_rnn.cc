@@ -50,9 +50,8 @@ static_assert(static_cast<int>(Initializer::gaussian) == LOCKSTEP_INITIALIZER_GA
               static_cast<int>(Initializer::xavier) == LOCKSTEP_INITIALIZER_XAVIER &&
               static_cast<int>(Initializer::orthogonal) == LOCKSTEP_INITIALIZER_ORTHOGONAL);
 static_assert(static_cast<int>(NormalizationKind::none) == LOCKSTEP_NORMALIZATION_NONE &&
-              static_cast<int>(NormalizationKind::per_channel) ==
-                  LOCKSTEP_NORMALIZATION_PER_CHANNEL &&
-              static_cast<int>(NormalizationKind::per_series) == LOCKSTEP_NORMALIZATION_PER_SERIES);
+              static_cast<int>(NormalizationKind::channel) == LOCKSTEP_NORMALIZATION_CHANNEL &&
+              static_cast<int>(NormalizationKind::series) == LOCKSTEP_NORMALIZATION_SERIES);
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
 
 lockstep_train_options or_default(const lockstep_train_options* options) {
@@ -61,8 +60,12 @@ lockstep_train_options or_default(const lockstep_train_options* options) {
   return options == nullptr ? result : *options;
 }
 
-TrainOptions train_options(const lockstep_train_options& o) {
-  TrainOptions result;
+Options options_of(const lockstep_train_options& o) {
+  Options result;
+  result.hidden = o.hidden;
+  result.init = enumerator(o.initializer, Initializer::orthogonal, "initializer");
+  result.sigma = o.sigma;
+  result.normalize = enumerator(o.normalization, NormalizationKind::series, "normalization");
   result.epochs = o.epochs;
   result.batch_size = o.batch_size;
   result.learning_rate = o.learning_rate;
@@ -71,23 +74,21 @@ TrainOptions train_options(const lockstep_train_options& o) {
   result.decay_epochs = o.decay_epochs;
   result.momentum = o.momentum;
   result.clip_norm = o.clip_norm;
-  result.truncation = o.truncation;
+  result.truncate = o.truncation;
   result.shuffle = o.shuffle != 0;
   result.seed = o.seed;
   result.threads = o.threads;
   return result;
 }
 
-RnnClassifier make_model(const Dataset& data, const lockstep_train_options& o) {
+RnnClassifier make_model(const Dataset& data, const Options& o) {
   require(!data.empty() && data.classes() >= 2, "lockstep_model_create",
           "the data must have a sequence and two classes at least");
-  const auto initializer = enumerator(o.initializer, Initializer::orthogonal, "initializer");
-  const auto kind = enumerator(o.normalization, NormalizationKind::per_series, "normalization");
   RnnClassifier model;
   model.parameters = RnnParameters({data.channels(), o.hidden, data.classes()});
   Random random(o.seed);
-  initialize(model.parameters, initializer, o.sigma, random);
-  model.normalization = Normalization::fit(kind, data);
+  initialize(model.parameters, o.init, o.sigma, random);
+  model.normalization = Normalization::fit(o.normalize, data);
   model.class_names = data.class_names();
   return model;
 }
@@ -146,7 +147,7 @@ bool is_ended_by(lockstep_epoch_callback callback, const lockstep_epoch& epoch, 
   }
 }
 
-void train(RnnClassifier& model, const Dataset& data, const TrainOptions& options,
+void train(RnnClassifier& model, const Dataset& data, const Options& options,
            lockstep_epoch_callback callback, void* context) {
   Trainer trainer(model.parameters, options);
   for (std::size_t i = 0; i < options.epochs; ++i) {
@@ -233,22 +234,23 @@ void lockstep_dataset_free(lockstep_dataset* dataset) { delete dataset; }
 
 void lockstep_train_options_init(lockstep_train_options* options) {
   if (options == nullptr) return;
-  *options = {.hidden = 100,
-              .initializer = LOCKSTEP_INITIALIZER_ORTHOGONAL,
-              .sigma = 0.01,
-              .normalization = LOCKSTEP_NORMALIZATION_PER_CHANNEL,
-              .epochs = 300,
-              .batch_size = 20,
-              .learning_rate = 0.05,
-              .schedule = LOCKSTEP_SCHEDULE_COSINE,
-              .decay = 0.5,
-              .decay_epochs = 50,
-              .momentum = 0.9,
-              .clip_norm = 0.25,
-              .truncation = 0,
-              .shuffle = 1,
-              .seed = 1,
-              .threads = 0};
+  const lockstep::Options o;
+  *options = {.hidden = o.hidden,
+              .initializer = static_cast<int>(o.init),
+              .sigma = o.sigma,
+              .normalization = static_cast<int>(o.normalize),
+              .epochs = o.epochs,
+              .batch_size = o.batch_size,
+              .learning_rate = o.learning_rate,
+              .schedule = static_cast<int>(o.schedule),
+              .decay = o.decay,
+              .decay_epochs = o.decay_epochs,
+              .momentum = o.momentum,
+              .clip_norm = o.clip_norm,
+              .truncation = o.truncate,
+              .shuffle = o.shuffle ? 1 : 0,
+              .seed = o.seed,
+              .threads = o.threads};
 }
 
 lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
@@ -258,7 +260,8 @@ lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
     require_pointers("lockstep_model_create", model);
     *model = nullptr;
     require_pointers("lockstep_model_create", dataset);
-    *model = new lockstep_model{lockstep::make_model(dataset->data, lockstep::or_default(options))};
+    *model = new lockstep_model{
+        lockstep::make_model(dataset->data, lockstep::options_of(lockstep::or_default(options)))};
   });
 }
 
@@ -269,7 +272,7 @@ lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_datas
     require_pointers("lockstep_model_train", model, dataset);
     lockstep::train(model->classifier,
                     lockstep::prepared_labelled(model->classifier, dataset->data),
-                    lockstep::train_options(lockstep::or_default(options)), callback, context);
+                    lockstep::options_of(lockstep::or_default(options)), callback, context);
   });
 }
 

@@ -16,10 +16,13 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 
-constexpr std::array<std::pair<NormalizationKind, const char*>, 3> kNormalizationNames = {{
+// The first name of a kind is written; the last two are read from files of version 0.1.
+constexpr std::array<std::pair<NormalizationKind, const char*>, 5> kNormalizationNames = {{
     {NormalizationKind::none, "none"},
-    {NormalizationKind::per_channel, "per_channel"},
-    {NormalizationKind::per_series, "per_series"},
+    {NormalizationKind::channel, "channel"},
+    {NormalizationKind::series, "series"},
+    {NormalizationKind::channel, "per_channel"},
+    {NormalizationKind::series, "per_series"},
 }};
 
 void check_fit(const RnnClassifier& model) {
@@ -33,7 +36,7 @@ void check_fit(const RnnClassifier& model) {
   const auto twice = std::ranges::adjacent_find(names);
   if (twice != names.end()) throw std::runtime_error("it has two classes " + quote(*twice));
   const auto& [kind, mean, scale] = model.normalization;
-  const std::size_t expected = kind == NormalizationKind::per_channel ? features : 0;
+  const std::size_t expected = kind == NormalizationKind::channel ? features : 0;
   if (mean.size() != expected || scale.size() != expected) {
     throw std::runtime_error("its normalization does not have one mean and one scale for each of " +
                              std::to_string(expected) + " channels");
@@ -48,7 +51,7 @@ Normalization parse_normalization(const json& text) {
   if (kind == kNormalizationNames.end())
     throw std::runtime_error("its kind of normalization is unknown");
   Normalization normalization{.kind = kind->first, .mean = {}, .scale = {}};
-  if (normalization.kind == NormalizationKind::per_channel) {
+  if (normalization.kind == NormalizationKind::channel) {
     normalization.mean = text.at("mean").get<std::vector<float>>();
     normalization.scale = text.at("scale").get<std::vector<float>>();
   }
@@ -68,7 +71,7 @@ std::string encode_metadata(const RnnClassifier& model) {
   const auto* kind = std::ranges::find(kNormalizationNames, model.normalization.kind,
                                        &std::pair<NormalizationKind, const char*>::first);
   json normalization = {{"kind", kind->second}};
-  if (model.normalization.kind == NormalizationKind::per_channel) {
+  if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
   }

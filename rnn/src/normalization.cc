@@ -71,7 +71,7 @@ void standardize_on_its_own(Dataset& data, std::size_t sequence) {
 Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
   Normalization result;
   result.kind = kind;
-  if (kind != NormalizationKind::per_channel) return result;
+  if (kind != NormalizationKind::channel) return result;
   if (data.empty()) throw std::invalid_argument("Normalization::fit: the data set is empty");
   for (std::size_t channel = 0; channel < data.channels(); ++channel) {
     const Standard standard = standard_of(data, {0, data.size()}, channel);
@@ -83,13 +83,13 @@ Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
 
 void Normalization::apply(Dataset& data) const {
   if (kind == NormalizationKind::none) return;
-  if (kind == NormalizationKind::per_channel && mean.size() != data.channels()) {
+  if (kind == NormalizationKind::channel && mean.size() != data.channels()) {
     throw std::invalid_argument("Normalization::apply: the data has " +
                                 std::to_string(data.channels()) + " channels, expected " +
                                 std::to_string(mean.size()) + " as in the fit");
   }
   for (std::size_t i = 0; i < data.size(); ++i) {
-    if (kind == NormalizationKind::per_channel) {
+    if (kind == NormalizationKind::channel) {
       apply(data.sequence(i));
     } else {
       standardize_on_its_own(data, i);
@@ -99,9 +99,9 @@ void Normalization::apply(Dataset& data) const {
 
 void Normalization::apply(std::span<float> timesteps) const {
   if (kind == NormalizationKind::none) return;
-  if (kind == NormalizationKind::per_series) {
+  if (kind == NormalizationKind::series) {
     throw std::invalid_argument(
-        "Normalization::apply: per_series needs whole sequences, not some of their timesteps");
+        "Normalization::apply: series needs whole sequences, not some of their timesteps");
   }
   require_agreement(mean, scale);
   const std::size_t channels = mean.size();

@@ -41,7 +41,7 @@ double gradient_scale(double summed_norm, std::size_t samples, double clip_norm)
   return clip_norm > 0 && norm > clip_norm ? mean * (clip_norm / norm) : mean;
 }
 
-double scheduled_rate(const TrainOptions& options, std::size_t epoch) {
+double scheduled_rate(const Options& options, std::size_t epoch) {
   constexpr double kPi = 3.141592653589793;
   double rate = options.learning_rate;
   switch (options.schedule) {

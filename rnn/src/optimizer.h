@@ -28,6 +28,6 @@ class Optimizer {
 double gradient_scale(double summed_norm, std::size_t samples, double clip_norm);
 
 // Learning rate of an epoch counted from 0.
-double scheduled_rate(const TrainOptions& options, std::size_t epoch);
+double scheduled_rate(const Options& options, std::size_t epoch);
 
 }  // namespace lockstep

@@ -23,7 +23,7 @@ void require_option(bool holds, const char* message) {
   if (!holds) throw std::invalid_argument(message);
 }
 
-void require_options(const TrainOptions& o) {
+void require_options(const Options& o) {
   require_option(o.batch_size > 0, "batch_size: 0 is not a minibatch; give at least 1");
   require_option(std::isfinite(o.learning_rate) && o.learning_rate > 0,
                  "learning_rate: must be a positive number");
@@ -66,7 +66,7 @@ struct Epoch {
 };
 
 struct Trainer::State {
-  State(RnnParameters& p, const TrainOptions& o)
+  State(RnnParameters& p, const Options& o)
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
@@ -81,7 +81,7 @@ struct Trainer::State {
   void train_minibatches(Epoch& epoch, const Team& team) noexcept;
 
   RnnParameters& parameters;
-  TrainOptions options;
+  Options options;
   int threads;
   Random random;
   Optimizer optimizer;
@@ -95,7 +95,7 @@ struct Trainer::State {
 void Trainer::State::prepare(const Dataset& data) {
   order.resize(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const std::size_t window = window_of(options.truncation);
+  const std::size_t window = window_of(options.truncate);
   const MinibatchSize needed = largest_minibatch(data, options.batch_size, window, order);
   if (step != nullptr && largest.holds(needed)) return;
   step.reset();  // if memory runs out below, there is no step that looks large enough
@@ -142,7 +142,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
   }
 }
 
-Trainer::Trainer(RnnParameters& parameters, const TrainOptions& options) {
+Trainer::Trainer(RnnParameters& parameters, const Options& options) {
   require_options(options);
   state_ = std::make_unique<State>(parameters, options);
 }
@@ -189,11 +189,11 @@ std::size_t Trainer::workspace_bytes() const {
   return state_->step == nullptr ? 0 : state_->step->bytes();
 }
 
-std::size_t training_workspace_bytes(const RnnShape& shape, const TrainOptions& options,
+std::size_t training_workspace_bytes(const RnnShape& shape, const Options& options,
                                      std::size_t sequences, std::size_t max_length) {
   require_options(options);
   shape.require_valid();
-  const std::size_t window = window_of(options.truncation);
+  const std::size_t window = window_of(options.truncate);
   const std::size_t rows = std::min(options.batch_size, sequences);
   const std::size_t kept = std::min(window, max_length);
   // Of a sequence: its window of Z, and more than all else that grows with the minibatch.

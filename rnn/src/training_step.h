@@ -13,7 +13,7 @@ namespace lockstep {
 
 // A window that no sequence is longer than: no truncation.
 inline constexpr std::size_t kWholeSequences = static_cast<std::size_t>(-1);
-// The window of TrainOptions::truncation.
+// The window of Options::truncate.
 constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }

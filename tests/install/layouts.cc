@@ -11,6 +11,7 @@
 #include <lockstep/rnn/metrics.h>
 #include <lockstep/rnn/model.h>
 #include <lockstep/rnn/model_file.h>
+#include <lockstep/rnn/options.h>
 #include <lockstep/rnn/random.h>
 #include <lockstep/rnn/stream.h>
 #include <lockstep/rnn/trainer.h>
@@ -53,7 +54,7 @@ int main() {
   PRINT(ModelFileError);
   PRINT(Random);
   PRINT(Stream);
-  PRINT(TrainOptions);
+  PRINT(Options);
   PRINT(EpochResult);
   PRINT(BatchProgress);
   PRINT(Trainer);

@@ -98,8 +98,8 @@ enum {
 /** Values of lockstep_train_options.normalization; lockstep/rnn/model.h. */
 enum {
   LOCKSTEP_NORMALIZATION_NONE = 0,
-  LOCKSTEP_NORMALIZATION_PER_CHANNEL = 1,
-  LOCKSTEP_NORMALIZATION_PER_SERIES = 2
+  LOCKSTEP_NORMALIZATION_CHANNEL = 1,
+  LOCKSTEP_NORMALIZATION_SERIES = 2
 };
 
 /**

@@ -19,8 +19,8 @@ struct ReferenceGradients {
   std::vector<double> output;     ///< as RnnParameters::output
 };
 
-/// `truncation` as in TrainOptions. Throws std::invalid_argument if the parameters are not whole or
-/// channels or labels do not fit them. Of no sequences all is zero.
+/// `truncation` as Options::truncate. Throws std::invalid_argument if the parameters are not whole
+/// or channels or labels do not fit them. Of no sequences all is zero.
 [[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const RnnParameters& parameters,
                                                                   const Dataset& data,
                                                                   std::size_t truncation = 0);

@@ -20,8 +20,8 @@ class LOCKSTEP_API ModelFileError : public std::runtime_error {
 ///   head.weight [C][H]       head.bias [C]
 /// Class names and normalization stand as JSON text in the metadata, key `lockstep`:
 ///   {"version": 1, "class_names": [...],
-///    "normalization": {"kind": "none" | "per_series" | "per_channel", "mean": [D], "scale": [D]}}
-/// with mean and scale for per_channel only. The file is written under a temporary name beside
+///    "normalization": {"kind": "none" | "series" | "channel", "mean": [D], "scale": [D]}}
+/// with mean and scale for `channel` only. The file is written under a temporary name beside
 /// `path`, flushed to disk and renamed: `path` holds the old model or the whole new one, never a
 /// part. Throws ModelFileError, also for what could not be read again: a weight that is NaN or
 /// infinite (training diverged), a class name that is not UTF-8, sizes that do not agree.

@@ -11,28 +11,28 @@ class Dataset;
 
 /// How inputs are standardised.
 enum class NormalizationKind {
-  none,         ///< not at all
-  per_channel,  ///< subtract each channel's mean, divide by its deviation, over the training set
-  per_series,   ///< the same for each channel of each sequence on its own
+  none,     ///< not at all
+  channel,  ///< subtract each channel's mean, divide by its deviation, over the training set
+  series,   ///< the same for each channel of each sequence on its own
 };
 
 /// How inputs are standardised before they reach the network. It belongs to the model: prediction
 /// must see the same numbers as training.
 struct LOCKSTEP_API Normalization {
   NormalizationKind kind = NormalizationKind::none;  ///< which of the three
-  std::vector<float> mean;                           ///< [D], per_channel only
+  std::vector<float> mean;                           ///< [D], `channel` only
   std::vector<float>
-      scale;  ///< [D], per_channel only: 1 / standard deviation, 1 for a constant channel
+      scale;  ///< [D], `channel` only: 1 / standard deviation, 1 for a constant channel
 
   /// The normalization of the given kind, fitted to `data` (population standard deviation).
-  /// Throws std::invalid_argument for per_channel and an empty set.
+  /// Throws std::invalid_argument for `channel` and an empty set.
   static Normalization fit(NormalizationKind kind, const Dataset& data);
   /// Applies it to every sequence of `data` in place. Throws std::invalid_argument if the number of
   /// channels differs from that of the fit, or that of `mean` from that of `scale`.
   void apply(Dataset& data) const;
   /// Applies it to timesteps [steps][D] in place, any part of a sequence: the numbers that the
   /// sequence as a whole would have. Throws std::invalid_argument if that is impossible, as it is
-  /// for per_series, and if there are no whole timesteps, or `mean` and `scale` differ in number.
+  /// for `series`, and if there are no whole timesteps, or `mean` and `scale` differ in number.
   void apply(std::span<float> timesteps) const;
 
   /// Whether kind and all numbers are equal.

@@ -8,45 +8,10 @@
 
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/options.h"
+#include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
-
-/// How the learning rate changes from epoch to epoch.
-enum class LearningRateSchedule {
-  constant,  ///< not at all
-  step,      ///< times `decay` every `decay_epochs` epochs
-  cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
-};
-
-/// How to train.
-struct TrainOptions {
-  std::size_t epochs = 100;     ///< passes of `fit`, and the length of the cosine
-  std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
-  double learning_rate = 0.05;  ///< > 0, of the gradient of the minibatch's mean loss
-  LearningRateSchedule schedule = LearningRateSchedule::constant;  ///< of learning_rate
-  double decay = 0.5;                                              ///< > 0, of the step schedule
-  std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
-  /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
-  double momentum = 0.0;
-  double clip_norm = 0.0;  ///< 0: off; else the mean gradient's L2 norm is scaled down to this
-  /// Timesteps that the gradient goes back over, at the end of each sequence; 0: all.
-  ///
-  /// Truncated backpropagation through time, the BPTT(h) of Williams and Peng (Neural Computation
-  /// 2, 1990) with h = truncation, where a loss stands at the end of a sequence only. The forward
-  /// pass runs over the whole sequence and carries its state from the first timestep to the last;
-  /// loss and label are those of the whole sequence. The gradient takes the state before the last
-  /// `truncation` timesteps for a constant: dLoss/dw is summed over the uses of a weight w in these
-  /// timesteps alone, and nothing is learnt from what came before. (To cut a sequence into windows
-  /// of h timesteps, counted from its end, and go back through each comes to the same here: only
-  /// the last has a loss.) Sequences of up to `truncation` timesteps give the same bits as without.
-  /// States are kept of these timesteps only, so memory does not grow with the length of the
-  /// sequences.
-  std::size_t truncation = 0;
-  bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
-  std::uint64_t seed = 1;  ///< of the orders
-  int threads = 0;         ///< 0: default_threads(); the results do not depend on it
-};
 
 /// What one pass over the training set gave.
 struct EpochResult {
@@ -78,7 +43,7 @@ class LOCKSTEP_API Trainer {
  public:
   /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
   /// Throws std::invalid_argument with the name of an option that is out of its range.
-  Trainer(RnnParameters& parameters, const TrainOptions& options);
+  Trainer(RnnParameters& parameters, const Options& options);
   ~Trainer();
   /// A trainer that was moved from can only be assigned to or destroyed.
   ///@{
@@ -98,7 +63,7 @@ class LOCKSTEP_API Trainer {
   /// `epochs` passes. Returns the loss history, one entry per pass.
   std::vector<EpochResult> fit(const Dataset& data);
 
-  /// TrainOptions::threads as resolve_threads understood it.
+  /// Options::threads as resolve_threads understood it.
   [[nodiscard]] int threads() const;
   /// Bytes of work memory held for a training step; 0 before there was data. Momentum (as much as
   /// the parameters) and the order of the data (8 bytes per sequence) are not counted.
@@ -113,7 +78,7 @@ class LOCKSTEP_API Trainer {
 /// `sequences` sequences: exactly if `max_length` is the length of each, else at most this. Throws
 /// std::invalid_argument as Trainer and RnnParameters, and if it is more than the address space.
 [[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const RnnShape& shape,
-                                                                const TrainOptions& options,
+                                                                const Options& options,
                                                                 std::size_t sequences,
                                                                 std::size_t max_length);
 

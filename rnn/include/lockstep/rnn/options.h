@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "lockstep/export.h"
+#include "lockstep/rnn/normalization.h"
+#include "lockstep/rnn/parameters.h"
+
+namespace lockstep {
+
+/// How the learning rate changes from epoch to epoch.
+enum class LearningRateSchedule {
+  constant,  ///< not at all
+  step,      ///< times `decay` every `decay_epochs` epochs
+  cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
+};
+
+/// How to make and train a model. Members are called as the flags of `lockstep train`, and these
+/// are its defaults.
+struct Options {
+  std::string cell = "tanh";                                 ///< of the recurrent layer
+  std::size_t hidden = 100;                                  ///< recurrent units
+  Initializer init = Initializer::orthogonal;                ///< of the first weights
+  double sigma = 0.01;                                       ///< of Initializer::gaussian, > 0
+  NormalizationKind normalize = NormalizationKind::channel;  ///< of the inputs
+
+  std::size_t epochs = 300;     ///< passes over the data, and the length of the cosine
+  std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
+  double learning_rate = 0.05;  ///< > 0, of the gradient of the minibatch's mean loss
+  LearningRateSchedule schedule = LearningRateSchedule::cosine;  ///< of learning_rate
+  double decay = 0.5;                                            ///< > 0, of the step schedule
+  std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
+  /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
+  double momentum = 0.9;
+  double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
+  /// Timesteps that the gradient goes back over, at the end of each sequence; 0: all.
+  ///
+  /// Truncated backpropagation through time, the BPTT(h) of Williams and Peng (Neural Computation
+  /// 2, 1990) with h = truncate, where a loss stands at the end of a sequence only. The forward
+  /// pass runs over the whole sequence and carries its state from the first timestep to the last;
+  /// loss and label are those of the whole sequence. The gradient takes the state before the last
+  /// `truncate` timesteps for a constant: dLoss/dw is summed over the uses of a weight w in these
+  /// timesteps alone, and nothing is learnt from what came before. (To cut a sequence into windows
+  /// of h timesteps, counted from its end, and go back through each comes to the same here: only
+  /// the last has a loss.) Sequences of up to `truncate` timesteps give the same bits as without.
+  /// States are kept of these timesteps only, so memory does not grow with the length of the
+  /// sequences.
+  std::size_t truncate = 0;
+  bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
+  std::uint64_t seed = 1;  ///< of first weights, orders and the validation split
+  int threads = 0;         ///< 0: default_threads(); the results do not depend on it
+
+  double validation = 0;     ///< share of the training data that is held out, in [0, 1)
+  std::size_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
+};
+
+}  // namespace lockstep
