@@ -5,13 +5,14 @@
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/builtin_data.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
 #include "problems.h"
-#include "training_step.h"
+#include "train/training_step.h"
 
 namespace lockstep::bench {
 namespace {
@@ -19,9 +20,10 @@ namespace {
 // A minibatch that has gone forward and goes back again and again.
 struct BackwardPass {
   BackwardPass(const RnnProblem& p, int threads)
-      : step(p.parameters.shape, {.rows = p.data.size(),
-                                  .steps = p.data.max_length(),
-                                  .window_timesteps = p.timesteps}) {
+      : shape(p.shape),
+        step(p.parameters.network(), {.rows = p.data.size(),
+                                      .steps = p.data.max_length(),
+                                      .window_timesteps = p.timesteps}) {
     std::vector<std::size_t> all(p.data.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
     step.begin(p.data, all);
@@ -38,6 +40,7 @@ struct BackwardPass {
     });
   }
 
+  RnnBenchShape shape;
   TrainingStep step;
   int team_size = 1;
 };
@@ -45,7 +48,8 @@ struct BackwardPass {
 // Trains parameters of its own on the minibatch of the problem.
 struct Training {
   Training(const RnnProblem& p, int threads)
-      : data(p.data),
+      : shape(p.shape),
+        data(p.data),
         parameters(p.parameters),
         trainer(parameters, {.batch_size = p.shape.n,
                              .learning_rate = p.learning_rate,
@@ -53,8 +57,9 @@ struct Training {
                              .shuffle = false,
                              .threads = threads}) {}
 
+  RnnBenchShape shape;
   const Dataset& data;
-  RnnParameters parameters;
+  Parameters parameters;
   Trainer trainer;
 };
 
@@ -75,7 +80,7 @@ RnnTask backward_task(const RnnProblem& p, int threads) {
   return {[pass] { pass->run(); },
           [pass] {
             RnnResults results;
-            results.gradient = pass->step.gradient().recurrent;
+            results.gradient = layer_of(pass->step.gradient(), pass->shape);
             return results;
           }};
 }
@@ -85,7 +90,7 @@ RnnTask training_task(const RnnProblem& p, int threads) {
   return {[training] { training->trainer.run_epoch(training->data); },
           [training] {
             RnnResults results;
-            results.updated = training->parameters.recurrent;
+            results.updated = layer_of(training->parameters.values(), training->shape);
             return results;
           }};
 }
@@ -188,16 +193,17 @@ class LockstepContender : public Contender {
   FitTask fit(const Dataset& data, int threads) override {
     set_backend(backend_.name);
     const auto loss = std::make_shared<double>();
-    return {[&data, threads, loss] {
-              RnnParameters parameters({data.channels(), 32, data.classes()});
-              Random random(1);
-              initialize(parameters, Initializer::orthogonal, 0, random);
-              Trainer trainer(
-                  parameters,
-                  {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = threads});
-              *loss = trainer.fit(data).back().loss;
-            },
-            [loss] { return *loss; }};
+    return {
+        [&data, threads, loss] {
+          Parameters parameters(
+              {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
+          Random random(1);
+          initialize(parameters, Initializer::orthogonal, 0, random);
+          Trainer trainer(parameters,
+                          {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = threads});
+          *loss = trainer.fit(data).back().loss;
+        },
+        [loss] { return *loss; }};
   }
 
  private:

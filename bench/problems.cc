@@ -10,6 +10,7 @@
 #include "lockstep/backend.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/rnn/trainer.h"
 
@@ -145,10 +146,11 @@ float largest_size(std::span<const float> values) {
 }
 
 // dLoss/dh of the last timestep: (p - onehot) Wy^T.
-void output_deltas(const RnnParameters& parameters, const float* probabilities, int label,
+void output_deltas(const Parameters& parameters, const float* probabilities, int label,
                    float* deltas) {
-  for (std::size_t j = 0; j < parameters.shape.hidden; ++j) {
-    const float* weights = parameters.output_weights() + j * kClasses;
+  const std::span<const float> wy = parameters["head.weight"];
+  for (std::size_t j = 0; j < wy.size() / kClasses; ++j) {
+    const float* weights = wy.data() + j * kClasses;
     double sum = 0;
     for (std::size_t c = 0; c < kClasses; ++c) {
       const double one = static_cast<int>(c) == label ? 1.0 : 0.0;
@@ -162,9 +164,7 @@ void output_deltas(const RnnParameters& parameters, const float* probabilities, 
 class ReferenceRun {
  public:
   explicit ReferenceRun(RnnProblem& problem)
-      : p_(problem),
-        recurrent_(problem.parameters.recurrent.size()),
-        output_(problem.parameters.output.size()) {}
+      : p_(problem), gradient_(problem.parameters.values().size()) {}
 
   void add(std::size_t i, std::size_t different) {
     const std::size_t h = p_.shape.h;
@@ -183,40 +183,38 @@ class ReferenceRun {
       std::copy(deltas.begin(), deltas.end(), p_.final_deltas.data() + row * h);
     }
     const ReferenceGradients g = reference_gradients(p_.parameters, one);
-    for (std::size_t j = 0; j < recurrent_.size(); ++j) recurrent_[j] += times * g.recurrent[j];
-    for (std::size_t j = 0; j < output_.size(); ++j) output_[j] += times * g.output[j];
+    for (std::size_t j = 0; j < gradient_.size(); ++j) gradient_[j] += times * g.values[j];
   }
 
   // Step width and clipping are chosen such that the norm is clipped and the largest weight moves
   // by a hundredth of itself, so that an update can be checked in float32.
   void finish() {
-    p_.gradient.assign(recurrent_.begin(), recurrent_.end());
+    const std::vector<float> weights = layer_of(p_.parameters.values(), p_.shape);
+    const auto end = gradient_.begin() + static_cast<std::ptrdiff_t>(weights.size());
+    p_.gradient.assign(gradient_.begin(), end);
     const auto n = static_cast<double>(p_.shape.n);
     double squares = 0;
-    for (const double g : recurrent_) squares += g * g;
-    for (const double g : output_) squares += g * g;
+    for (const double g : gradient_) squares += g * g;
     p_.clip_norm = 0.5 * std::sqrt(squares) / n;
-    const std::vector<float>& weights = p_.parameters.recurrent;
     const auto largest = static_cast<double>(largest_size(p_.gradient));
     p_.learning_rate = 0.01 * static_cast<double>(largest_size(weights)) / (0.5 * largest / n);
     p_.updated.resize(weights.size());
     for (std::size_t j = 0; j < weights.size(); ++j) {
       p_.updated[j] = static_cast<float>(static_cast<double>(weights[j]) -
-                                         p_.learning_rate * 0.5 * recurrent_[j] / n);
+                                         p_.learning_rate * 0.5 * gradient_[j] / n);
     }
   }
 
  private:
   RnnProblem& p_;
-  std::vector<double> recurrent_;
-  std::vector<double> output_;
+  std::vector<double> gradient_;
 };
 
 }  // namespace
 
 RnnProblem::RnnProblem(const RnnBenchShape& s)
     : shape(s),
-      parameters({s.d, s.h, kClasses}),
+      parameters({.features = s.d, .layers = {{.hidden = s.h}}, .outputs = kClasses}),
       data(s.d),
       final_deltas(s.n * s.h),
       final_states(s.n * s.h),
@@ -232,6 +230,11 @@ RnnProblem::RnnProblem(const RnnBenchShape& s)
   ReferenceRun run(*this);
   for (std::size_t i = 0; i < different; ++i) run.add(i, different);
   run.finish();
+}
+
+std::vector<float> layer_of(std::span<const float> values, const RnnBenchShape& s) {
+  const std::span<const float> layer = values.first((1 + s.d + s.h) * s.h);
+  return {layer.begin(), layer.end()};
 }
 
 const RnnProblem& rnn_problem(const RnnBenchShape& s) {

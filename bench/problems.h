@@ -8,7 +8,7 @@
 
 #include "lockstep/aligned_vector.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/parameters.h"
 #include "shapes.h"
 
 namespace lockstep::bench {
@@ -58,7 +58,7 @@ struct RnnProblem {
 
   RnnBenchShape shape;
   std::size_t timesteps = 0;  // of all sequences
-  RnnParameters parameters;
+  Parameters parameters;
   Dataset data;
   std::vector<float> final_deltas;  // [N][H] dLoss/dh of the last timestep of each sequence
   // One training step: plain gradient descent with the mean gradient, its norm clipped.
@@ -70,6 +70,9 @@ struct RnnProblem {
   std::vector<float> gradient;       // of the recurrent layer, summed over the sequences
   std::vector<float> updated;        // the recurrent layer after one training step
 };
+
+// The part b, Wx, Wh of values that are laid out as the parameters of a problem.
+std::vector<float> layer_of(std::span<const float> values, const RnnBenchShape& shape);
 
 // The problem of a shape, made when first asked for.
 const RnnProblem& rnn_problem(const RnnBenchShape& shape);

@@ -3,6 +3,7 @@
 #include <lockstep/rnn/builtin_data.h>
 #include <lockstep/rnn/metrics.h>
 #include <lockstep/rnn/model_file.h>
+#include <lockstep/rnn/predict.h>
 #include <lockstep/rnn/random.h>
 #include <lockstep/rnn/trainer.h>
 
@@ -17,12 +18,11 @@ void run(const char* model_file) {
 
   lockstep::RnnClassifier model;
   model.class_names = train.class_names();
-  model.normalization =
-      lockstep::Normalization::fit(lockstep::NormalizationKind::channel, train);
+  model.normalization = lockstep::Normalization::fit(lockstep::NormalizationKind::channel, train);
   model.normalization.apply(train);
   model.normalization.apply(test);
-  model.parameters = lockstep::RnnParameters(
-      {.features = train.channels(), .hidden = 50, .classes = train.classes()});
+  model.parameters = lockstep::Parameters(
+      {.features = train.channels(), .layers = {{.hidden = 50}}, .outputs = train.classes()});
   lockstep::Random random(1);
   lockstep::initialize(model.parameters, lockstep::Initializer::orthogonal, 0, random);
 

@@ -13,6 +13,7 @@
 #include "catch.h"
 #include "harness.h"
 #include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep_contender.h"
 #include "machine.h"
@@ -106,7 +107,8 @@ class ForgetfulContender : public Contender {
               if (pass == Kernel::rnn_forward) {
                 results->probabilities = predict_proba(p.parameters, halves, 1);
               } else {
-                results->gradient = fast_gradients(p.parameters, halves, 1).recurrent;
+                const Parameters g = fast_gradients(p.parameters, halves, 1);
+                results->gradient = layer_of(g.values(), p.shape);
               }
             },
             [results] { return *results; }};
@@ -234,7 +236,7 @@ TEST_CASE("a large minibatch repeats few sequences, each with its own results") 
   CHECK(!std::ranges::equal(p.data.sequence(0), p.data.sequence(23)));
   CHECK(std::equal(p.probabilities.begin(), p.probabilities.begin() + kClasses,
                    p.probabilities.begin() + 22 * kClasses));
-  CHECK(p.updated != p.parameters.recurrent);
+  CHECK(p.updated != layer_of(p.parameters.values(), p.shape));
   CHECK(&rnn_problem(shape) == &p);
 }
 
@@ -250,7 +252,7 @@ TEST_CASE("denormal inputs make denormal states, and the same problem otherwise"
   CHECK(std::ranges::all_of(p.final_states, is_tiny));
   CHECK(std::ranges::all_of(inner, is_tiny));
   CHECK(std::ranges::any_of(inner, [](float v) { return v != 0; }));
-  CHECK(p.updated != p.parameters.recurrent);
+  CHECK(p.updated != layer_of(p.parameters.values(), p.shape));
   CHECK(difference(std::vector<float>{0}, std::vector<float>{1e-39f}, kOfEach).empty());
   CHECK(&p != &rnn_problem({20, 20, 3, 17, kEqual, Run::full}));
 }

@@ -19,6 +19,7 @@
 #include "lockstep/lockstep.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"

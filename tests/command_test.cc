@@ -356,10 +356,10 @@ TEST_CASE("command: probabilities that overflow are an error, not output", "[com
   const TemporaryDirectory directory;
   const std::string path = directory / "model.safetensors";
   RnnClassifier model;
-  model.parameters = RnnParameters({1, 2, 2});
+  model.parameters = Parameters({.features = 1, .layers = {{.hidden = 2}}, .outputs = 2});
   model.class_names = {"a", "b"};
-  std::fill_n(model.parameters.input_weights(), 2, 1.0F);
-  std::fill_n(model.parameters.output_weights(), 4, std::numeric_limits<float>::max());
+  std::ranges::fill(model.parameters["rnn.weight_ih_l0"], 1.0F);
+  std::ranges::fill(model.parameters["head.weight"], std::numeric_limits<float>::max());
   save_model(model, path);
   const std::string data = directory.write("a.csv", "sample,step,x\n0,0,0\n1,0,9\n");
   require_failure(1, "overflows on sequence 1", {"predict", path, data});

@@ -80,7 +80,7 @@ bool keeps(Mode given, const std::function<void()>& work) {
   return kept;
 }
 
-constexpr RnnShape kShape{2, 40, 3};
+constexpr Sizes kShape{2, 40, 3};
 
 Dataset ragged_data() {
   Dataset data(kShape.features, {"a", "b", "c"});
@@ -228,7 +228,7 @@ std::vector<Call> public_calls() {
   const auto model = random_network(kShape);
   const Dataset data = ragged_data();
   const auto train = [=](std::size_t truncation, const auto& on_batch) {
-    RnnParameters parameters = model;
+    Parameters parameters = model;
     Options options{.epochs = 1, .batch_size = 34, .momentum = 0.9, .clip_norm = 0.1};
     options.truncate = truncation;
     options.threads = kThreads;
@@ -250,7 +250,7 @@ std::vector<Call> public_calls() {
       {"run_epoch, whose callback throws", [=] { expect_invalid([&] { train(0, fail); }); }},
       {"fit",
        [=] {
-         RnnParameters parameters = model;
+         Parameters parameters = model;
          Trainer(parameters, {.epochs = 2, .threads = kThreads}).fit(data);
        }},
       {"predict_proba", [=] { static_cast<void>(predict_proba(model, data, kThreads)); }},

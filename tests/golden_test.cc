@@ -48,33 +48,33 @@ double relative_error(const Found& found, const std::vector<double>& expected) {
   return difference / largest;
 }
 
-// b, Wx, Wh in the order of RnnParameters::recurrent; by, Wy in that of output.
-std::vector<double> recurrent_of(const json& tensors) {
+// b, Wx, Wh of the recurrent layer; by, Wy of the head.
+std::vector<double> layer_of(const json& tensors) {
   return numbers(json::array({tensors["B"], tensors["Wx"], tensors["Wh"]}));
 }
-std::vector<double> output_of(const json& tensors) {
+std::vector<double> head_of(const json& tensors) {
   return numbers(json::array({tensors["By"], tensors["Wy"]}));
 }
 
-RnnShape shape_of(const json& golden) {
+Sizes shape_of(const json& golden) {
   const json& s = golden["shape"];
   return {s["features"], s["nodes"], s["classes"]};
 }
 
-RnnParameters parameters_of(const json& golden) {
-  RnnParameters p(shape_of(golden));
-  const auto copy = [](const std::vector<double>& from, std::vector<float>& to) {
+Parameters parameters_of(const json& golden) {
+  Parameters p(shape_of(golden));
+  const auto copy = [](const std::vector<double>& from, std::span<float> to) {
     REQUIRE(from.size() == to.size());
     std::transform(from.begin(), from.end(), to.begin(),
                    [](double x) { return static_cast<float>(x); });
   };
-  copy(recurrent_of(golden["initial"]), p.recurrent);
-  copy(output_of(golden["initial"]), p.output);
+  copy(layer_of(golden["initial"]), layer_of(p));
+  copy(head_of(golden["initial"]), head_of(p));
   return p;
 }
 
 Dataset data_of(const json& golden) {
-  const RnnShape shape = shape_of(golden);
+  const Sizes shape = shape_of(golden);
   std::vector<std::string> names;
   for (std::size_t c = 0; c < shape.classes; ++c) names.push_back(std::to_string(c));
   Dataset data(shape.features, names);
@@ -88,12 +88,13 @@ Dataset data_of(const json& golden) {
 const std::vector<std::string> kGoldenFiles{"numpy_rnn_a.json", "numpy_rnn_b.json"};
 
 TEST_CASE("every backend meets the published check") {
-  RnnParameters p({2, 4, 2});
-  std::fill_n(p.bias(), 4, 1.0f);
+  Parameters p(Sizes{2, 4, 2});
+  std::ranges::fill(p["rnn.bias_ih_l0"], 1.0f);
   const float wx[] = {1, 3, 5, 7, 3, 5, 7, 8};
   const float wh[] = {1, 3, 5, 7, 2, 4, 6, 8, 3, 5, 7, 8, 4, 6, 8, 10};
-  std::transform(std::begin(wx), std::end(wx), p.input_weights(), [](float w) { return w / 100; });
-  std::transform(std::begin(wh), std::end(wh), p.hidden_weights(), [](float w) { return w / 100; });
+  const auto hundredth = [](float w) { return w / 100; };
+  std::ranges::transform(wx, p["rnn.weight_ih_l0"].begin(), hundredth);
+  std::ranges::transform(wh, p["rnn.weight_hh_l0"].begin(), hundredth);
   Dataset data(2, {"a", "b"});
   data.add(std::vector<float>{0.01f, 0.02f, 0.02f, 0.03f, 0.03f, 0.04f}, 0);
   for (const std::string& name : runnable_backends()) {
@@ -108,22 +109,23 @@ TEST_CASE("every backend meets the published check") {
 TEST_CASE("every backend reproduces the golden forward pass and gradients") {
   for (const std::string& file : kGoldenFiles) {
     const json golden = read_golden(file);
-    const RnnParameters p = parameters_of(golden);
+    const Parameters p = parameters_of(golden);
     const Dataset data = data_of(golden);
     for (const std::string& name : runnable_backends()) {
       CAPTURE(file, name);
       const BackendScope scope(name);
       for (std::size_t i = 0; i < data.size(); ++i) {
         std::vector<double> states = numbers(golden["forward"]["hidden_states"][i]);
-        states.erase(states.begin(), states.begin() + static_cast<std::ptrdiff_t>(p.shape.hidden));
+        states.erase(states.begin(),
+                     states.begin() + static_cast<std::ptrdiff_t>(shape_of(golden).hidden));
         CHECK(relative_error(hidden_states(p, data, i), states) < 1e-6);
       }
       CHECK(relative_error(predict_proba(p, data), numbers(golden["forward"]["probabilities"])) <
             1e-6);
-      const RnnParameters g = fast_gradients(p, data);
+      Parameters g = fast_gradients(p, data);
       const json& expected = golden["gradients_sum_over_batch"];
-      CHECK(relative_error(g.recurrent, recurrent_of(expected)) < 1e-6);
-      CHECK(relative_error(g.output, output_of(expected)) < 1e-6);
+      CHECK(relative_error(layer_of(g), layer_of(expected)) < 1e-6);
+      CHECK(relative_error(head_of(g), head_of(expected)) < 1e-6);
     }
   }
 }
@@ -134,8 +136,10 @@ TEST_CASE("the double reference reproduces the golden gradients") {
     const json golden = read_golden(file);
     const ReferenceGradients g = reference_gradients(parameters_of(golden), data_of(golden));
     const json& expected = golden["gradients_sum_over_batch"];
-    CHECK(relative_error(g.recurrent, recurrent_of(expected)) < 1e-6);
-    CHECK(relative_error(g.output, output_of(expected)) < 1e-6);
+    std::vector<double> both = layer_of(expected);
+    const std::vector<double> head = head_of(expected);
+    both.insert(both.end(), head.begin(), head.end());
+    CHECK(relative_error(g.values, both) < 1e-6);
     const double mean = g.loss / static_cast<double>(golden["X"].size());
     CHECK(mean == Approx(golden["forward"]["loss"].get<double>()).epsilon(1e-6));
   }
@@ -162,7 +166,7 @@ TEST_CASE("every backend reproduces the golden training run") {
     options.shuffle = false;
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
-      RnnParameters p = parameters_of(golden);
+      Parameters p = parameters_of(golden);
       Trainer trainer(p, options);
       const std::vector<EpochResult> epochs = trainer.fit(data);
       REQUIRE(epochs.size() == history.size());
@@ -171,8 +175,8 @@ TEST_CASE("every backend reproduces the golden training run") {
         CHECK(std::abs(epochs[i].loss - history[i]) <= largest * history_tolerance(file, i));
       }
       CAPTURE(file, name);
-      CHECK(relative_error(p.recurrent, recurrent_of(trained)) < 5e-4);
-      CHECK(relative_error(p.output, output_of(trained)) < 5e-4);
+      CHECK(relative_error(layer_of(p), layer_of(trained)) < 5e-4);
+      CHECK(relative_error(head_of(p), head_of(trained)) < 5e-4);
       CHECK(relative_error(predict_proba(p, data), numbers(trained["probabilities"])) < 5e-4);
       CHECK(predict(p, data) == trained["labels"].get<std::vector<int>>());
     }

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "catch.h"
+#include "networks.h"
 #include "temporary_directory.h"
 
 namespace lockstep {
@@ -65,13 +66,11 @@ bool contains(const std::string& text, const std::string& part) {
 
 RnnClassifier small_model() {
   RnnClassifier model;
-  model.parameters = RnnParameters({.features = 2, .hidden = 3, .classes = 2});
+  model.parameters = Parameters(Sizes{2, 3, 2});
   float value = -1.7f;
-  for (auto* weights : {&model.parameters.recurrent, &model.parameters.output}) {
-    for (float& weight : *weights) weight = value += 0.1f;
-  }
-  model.parameters.bias()[0] = -0.0f;
-  model.parameters.bias()[1] = std::numeric_limits<float>::denorm_min();
+  for (float& weight : model.parameters.values()) weight = value += 0.1f;
+  model.parameters["rnn.bias_ih_l0"][0] = -0.0f;
+  model.parameters["rnn.bias_ih_l0"][1] = std::numeric_limits<float>::denorm_min();
   model.class_names = {"walk", "Lauf \"schnell\" \xc3\xa4"};
   model.normalization = {
       .kind = NormalizationKind::channel, .mean = {0.1f, -3e30f}, .scale = {1.0f, 1.1754944e-38f}};
@@ -125,8 +124,7 @@ std::vector<RawTensor> foreign_tensors(const std::string& rnn = "rnn.",
           {head + "bias", "F32", "[2]", f32({11, 12})}};
 }
 
-const std::vector<float> kForeignRecurrent = {0.75, 0, 1, 2, 3, 5, 4, 6};
-const std::vector<float> kForeignOutput = {11, 12, 7, 9, 8, 10};
+const std::vector<float> kForeignValues = {0.75, 0, 1, 2, 3, 5, 4, 6, 11, 12, 7, 9, 8, 10};
 
 std::string with_metadata(const std::string& escaped_text) {
   return container(foreign_tensors(), R"("__metadata__":{"lockstep":")" + escaped_text + "\"}");
@@ -165,7 +163,7 @@ TEST_CASE("a saved model is read back bit for bit") {
   }
   save_model(model, path);
   const RnnClassifier loaded = load_model(path);
-  CHECK(loaded.parameters.shape == model.parameters.shape);
+  CHECK(loaded.parameters.network() == model.parameters.network());
   CHECK(weights_hash(loaded.parameters) == weights_hash(model.parameters));
   CHECK(loaded.normalization == model.normalization);
   CHECK(loaded.class_names == model.class_names);
@@ -189,9 +187,8 @@ TEST_CASE("a file in PyTorch's layout is read under every documented prefix") {
   const std::string head = GENERATE("head.", "fc.", "linear.", "");
   write_file(path, container(foreign_tensors(rnn, head)));
   const RnnClassifier model = load_model(path);
-  CHECK(model.parameters.shape == RnnShape{.features = 1, .hidden = 2, .classes = 2});
-  CHECK(model.parameters.recurrent == kForeignRecurrent);
-  CHECK(model.parameters.output == kForeignOutput);
+  CHECK(model.parameters.network() == Network(Sizes{1, 2, 2}));
+  CHECK(std::ranges::equal(model.parameters.values(), kForeignValues));
   CHECK(model.class_names == std::vector<std::string>{"0", "1"});
   CHECK(model.normalization == Normalization{});
 }
@@ -205,8 +202,9 @@ TEST_CASE("other floating-point types are converted") {
   // Hidden weights are transposed: tensor elements 0, 2, 1, 3.
   const auto hidden_weights = [&] {
     write_file(path, container(tensors));
-    const RnnParameters parameters = load_model(path).parameters;
-    return std::vector<float>(parameters.hidden_weights(), parameters.hidden_weights() + 4);
+    const Parameters parameters = load_model(path).parameters;
+    const std::span<const float> weights = parameters["rnn.weight_hh_l0"];
+    return std::vector<float>(weights.begin(), weights.end());
   };
 
   SECTION("float64") {
@@ -396,8 +394,13 @@ TEST_CASE("metadata that does not fit the model is refused") {
                  "it has two classes \"a\""));
   CHECK(contains(reason(start + R"(\"class_names\":[\"a\"],)" + none + "}"),
                  "1 class names for 2 classes"));
-  CHECK(contains(reason(R"({\"version\":2,)" + names + "," + none + "}"),
-                 "version is \"2\", expected 1"));
+  CHECK(contains(reason(R"({\"version\":3,)" + names + "," + none + "}"),
+                 "version is \"3\", expected up to 2"));
+  const std::string second = R"({\"version\":2,)" + names + "," + none;
+  CHECK(reason(second + R"(,\"cell\":\"relu\"})") == "");
+  CHECK(contains(reason(second + "}"), "metadata lacks"));
+  CHECK(contains(reason(second + R"(,\"cell\":1})"), "metadata lacks"));
+  CHECK(contains(reason(second + R"(,\"cell\":\"sine\"})"), "its cell \"sine\" is unknown"));
   CHECK(contains(reason(start + names + R"(,\"normalization\":{\"kind\":\"log\"}})"),
                  "kind of normalization is unknown"));
   const std::string channel = start + names + R"(,\"normalization\":{\"kind\":\"channel\")";
@@ -417,16 +420,12 @@ TEST_CASE("a model that could not be read again is not saved") {
   RnnClassifier model = small_model();
 
   SECTION("diverged weights") {
-    model.parameters.hidden_weights()[4] = std::numeric_limits<float>::quiet_NaN();
+    model.parameters["rnn.weight_hh_l0"][4] = std::numeric_limits<float>::quiet_NaN();
     CHECK(contains(save_complaint(model, path), "\"rnn.weight_hh_l0\" holds NaN"));
   }
   SECTION("no weights") {
-    model.parameters = RnnParameters();
+    model.parameters = Parameters();
     CHECK(contains(save_complaint(model, path), "it is empty"));
-  }
-  SECTION("weights of another shape") {
-    model.parameters.shape.hidden = 4;
-    CHECK(contains(save_complaint(model, path), "do not have the sizes of its shape"));
   }
   SECTION("too few class names") {
     model.class_names.pop_back();
@@ -457,7 +456,7 @@ TEST_CASE("a failed save leaves the old model and nothing else") {
   save_model(small_model(), path);
   const std::string before = read_file(path);
   RnnClassifier other = small_model();
-  other.parameters.output[0] = 42;
+  other.parameters["head.bias"][0] = 42;
 
   SECTION("no room") {
     const FileSizeLimit limit(100);

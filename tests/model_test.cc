@@ -8,15 +8,15 @@
 
 #include "catch.h"
 #include "lockstep/rnn/random.h"
+#include "networks.h"
 
 namespace lockstep {
 namespace {
 
-RnnParameters initialized(const RnnShape& shape, Initializer initializer, std::uint64_t seed,
-                          double sigma = 0.1) {
-  RnnParameters parameters(shape);
-  std::ranges::fill(parameters.recurrent, 7.0f);
-  std::ranges::fill(parameters.output, 7.0f);
+Parameters initialized(const Sizes& shape, Initializer initializer, std::uint64_t seed,
+                       double sigma = 0.1) {
+  Parameters parameters(shape);
+  std::ranges::fill(parameters.values(), 7.0f);
   Random random(seed);
   initialize(parameters, initializer, sigma, random);
   return parameters;
@@ -26,11 +26,8 @@ struct Weights {
   std::span<const float> input, hidden, output;
 };
 
-Weights weights_of(const RnnParameters& p) {
-  const auto [features, hidden, classes] = p.shape;
-  return {{p.input_weights(), features * hidden},
-          {p.hidden_weights(), hidden * hidden},
-          {p.output_weights(), hidden * classes}};
+Weights weights_of(const Parameters& p) {
+  return {p["rnn.weight_ih_l0"], p["rnn.weight_hh_l0"], p["head.weight"]};
 }
 
 // The mean of value^power.
@@ -61,28 +58,48 @@ double orthogonality_error(std::span<const float> w, std::size_t size) {
   return worst;
 }
 
-TEST_CASE("parameters start at zero and their parts lie where the layout says") {
-  const RnnParameters p({.features = 3, .hidden = 4, .classes = 5});
-  CHECK(p.recurrent == std::vector<float>((1 + 3 + 4) * 4));
-  CHECK(p.output == std::vector<float>((1 + 4) * 5));
-  CHECK(p.input_weights() == p.bias() + 4);
-  CHECK(p.hidden_weights() == p.input_weights() + 3 * 4);
-  CHECK(p.output_weights() == p.output_bias() + 5);
+TEST_CASE("parameters start at zero and their tensors follow one another") {
+  const Parameters p(Sizes{.features = 3, .hidden = 4, .classes = 5});
+  CHECK(std::ranges::count(p.values(), 0.0f) == (1 + 3 + 4) * 4 + (1 + 4) * 5);
+  std::vector<std::string> names;
+  std::size_t offset = 0;
+  for (const Tensor& tensor : p.tensors()) {
+    names.push_back(tensor.name);
+    CHECK(tensor.offset == offset);
+    CHECK(p[tensor.name].data() == p.values().data() + offset);
+    CHECK(p[tensor.name].size() == tensor.size());
+    offset += tensor.size();
+  }
+  CHECK(offset == p.values().size());
+  CHECK(names == std::vector<std::string>{"rnn.bias_ih_l0", "rnn.weight_ih_l0", "rnn.weight_hh_l0",
+                                          "head.bias", "head.weight"});
+  CHECK_THROWS_WITH(p["rnn.weight_ih_l1"], ContainsSubstring("no tensor 'rnn.weight_ih_l1'"));
 }
 
-TEST_CASE("a model without features, hidden units or classes is refused") {
-  CHECK_THROWS_AS(RnnParameters({.features = 0, .hidden = 1, .classes = 1}), std::invalid_argument);
-  CHECK_THROWS_AS(RnnParameters({.features = 1, .hidden = 0, .classes = 1}), std::invalid_argument);
-  CHECK_THROWS_AS(RnnParameters({.features = 1, .hidden = 1, .classes = 0}), std::invalid_argument);
+TEST_CASE("networks that cannot be are refused") {
+  const auto refuses = [](const Network& network, const char* words) {
+    CHECK_THROWS_WITH(Parameters(network), ContainsSubstring(words));
+  };
+  refuses(Sizes{0, 1, 1}, "not 0");
+  refuses(Sizes{1, 0, 1}, "not 0");
+  refuses(Sizes{1, 1, 0}, "not 0");
+  refuses(Sizes{1, kMaxUnits + 1, 1}, "16777216");
+  refuses(Sizes{1, 1, 1, "sine"}, "unknown cell 'sine', expected one of tanh, relu");
+  Network network = Sizes{1, 1, 1};
+  network.head = "tail";
+  refuses(network, "unknown head 'tail', expected one of classify");
+  network = Sizes{1, 1, 1};
+  network.layers.push_back(network.layers[0]);
+  refuses(network, "one recurrent layer, not 2");
 }
 
 TEST_CASE("no weights are drawn for parameters that are empty or were moved from") {
   Random random(1);
-  const auto draw = [&](RnnParameters& p) { initialize(p, Initializer::xavier, 0, random); };
-  RnnParameters empty;
+  const auto draw = [&](Parameters& p) { initialize(p, Initializer::xavier, 0, random); };
+  Parameters empty;
   CHECK_THROWS_WITH(draw(empty), ContainsSubstring("initialize"));
-  RnnParameters gone({.features = 1, .hidden = 2, .classes = 3});
-  const RnnParameters taken = std::move(gone);
+  Parameters gone(Sizes{.features = 1, .hidden = 2, .classes = 3});
+  const Parameters taken = std::move(gone);
   CHECK_THROWS_WITH(draw(gone),
                     ContainsSubstring("initialize"));  // NOLINT(bugprone-use-after-move)
 }
@@ -90,9 +107,9 @@ TEST_CASE("no weights are drawn for parameters that are empty or were moved from
 TEST_CASE("every initializer clears the biases and sets every weight") {
   const auto initializer =
       GENERATE(Initializer::gaussian, Initializer::xavier, Initializer::orthogonal);
-  const RnnParameters p = initialized({.features = 3, .hidden = 5, .classes = 2}, initializer, 1);
-  CHECK(largest({p.bias(), 5}) == 0);
-  CHECK(largest({p.output_bias(), 2}) == 0);
+  const Parameters p = initialized({.features = 3, .hidden = 5, .classes = 2}, initializer, 1);
+  CHECK(largest(p["rnn.bias_ih_l0"]) == 0);
+  CHECK(largest(p["head.bias"]) == 0);
   const auto [wx, wh, wy] = weights_of(p);
   for (const auto weights : {wx, wh, wy}) {
     CHECK(std::ranges::count(weights, 7.0f) == 0);
@@ -101,7 +118,7 @@ TEST_CASE("every initializer clears the biases and sets every weight") {
 }
 
 TEST_CASE("gaussian weights have mean 0, deviation sigma and the kurtosis of a normal") {
-  const RnnParameters p =
+  const Parameters p =
       initialized({.features = 200, .hidden = 200, .classes = 200}, Initializer::gaussian, 3, 0.5);
   const auto [wx, wh, wy] = weights_of(p);
   for (const auto weights : {wx, wh, wy}) {
@@ -113,7 +130,7 @@ TEST_CASE("gaussian weights have mean 0, deviation sigma and the kurtosis of a n
 }
 
 TEST_CASE("xavier weights are uniform up to the limit of each matrix") {
-  const RnnParameters p =
+  const Parameters p =
       initialized({.features = 50, .hidden = 100, .classes = 200}, Initializer::xavier, 3);
   const auto check = [](std::span<const float> weights, double fan_in, double fan_out) {
     const double limit = std::sqrt(6 / (fan_in + fan_out));
@@ -131,7 +148,7 @@ TEST_CASE("xavier weights are uniform up to the limit of each matrix") {
 
 TEST_CASE("orthogonal recurrent weights are orthogonal to float32 precision") {
   const std::size_t hidden = GENERATE(as<std::size_t>{}, 1, 2, 7, 8, 50, 129);
-  const RnnParameters p =
+  const Parameters p =
       initialized({.features = 2, .hidden = hidden, .classes = 3}, Initializer::orthogonal, 11);
   const auto wh = weights_of(p).hidden;
   // A row has norm 1, each element rounded by at most 2^-24 of itself, in both factors.
@@ -139,16 +156,16 @@ TEST_CASE("orthogonal recurrent weights are orthogonal to float32 precision") {
 }
 
 TEST_CASE("orthogonal input and output weights are drawn as xavier's") {
-  const RnnShape shape{.features = 6, .hidden = 4, .classes = 3};
-  const RnnParameters orthogonal = initialized(shape, Initializer::orthogonal, 5);
-  const RnnParameters xavier = initialized(shape, Initializer::xavier, 5);
+  const Sizes shape{.features = 6, .hidden = 4, .classes = 3};
+  const Parameters orthogonal = initialized(shape, Initializer::orthogonal, 5);
+  const Parameters xavier = initialized(shape, Initializer::xavier, 5);
   CHECK(std::ranges::equal(weights_of(orthogonal).input, weights_of(xavier).input));
   CHECK(largest(weights_of(orthogonal).output) <= static_cast<float>(std::sqrt(6.0 / 7)));
 }
 
 // The same on every machine, compiler and instruction set.
 TEST_CASE("a seed fixes every bit of the weights") {
-  const RnnShape shape{.features = 3, .hidden = 20, .classes = 4};
+  const Sizes shape{.features = 3, .hidden = 20, .classes = 4};
   const auto hash = [&](Initializer initializer, std::uint64_t seed) {
     return weights_hash(initialized(shape, initializer, seed));
   };
@@ -159,19 +176,18 @@ TEST_CASE("a seed fixes every bit of the weights") {
 }
 
 TEST_CASE("the hash of the weights is FNV-1a over their bytes") {
-  CHECK(weights_hash(RnnParameters()) == 0xcbf29ce484222325);
-  RnnParameters p;
-  p.recurrent = {1.0f, -2.5f};
-  p.output = {3.0f};
-  CHECK(weights_hash(p) == 0x1cce969efed6cf8);
-  std::swap(p.recurrent[0], p.recurrent[1]);
-  CHECK(weights_hash(p) != 0x1cce969efed6cf8);
+  CHECK(weights_hash(Parameters()) == 0xcbf29ce484222325);
+  Parameters p(Sizes{1, 1, 1});
+  std::ranges::copy(std::vector<float>{1.0f, -2.5f, 3.0f}, p.values().begin());
+  CHECK(weights_hash(p) == 0xfd6697a4faa2bbf8);
+  std::swap(p.values()[0], p.values()[1]);
+  CHECK(weights_hash(p) != 0xfd6697a4faa2bbf8);
 }
 
 TEST_CASE("the hash tells 0 from -0") {
-  RnnParameters p({.features = 1, .hidden = 1, .classes = 1});
+  Parameters p(Sizes{.features = 1, .hidden = 1, .classes = 1});
   const std::uint64_t before = weights_hash(p);
-  p.output[0] = -0.0f;
+  p["head.bias"][0] = -0.0f;
   CHECK(weights_hash(p) != before);
 }
 

@@ -1,7 +1,9 @@
 // Networks and data sets for the tests that need some and do not care which.
 #pragma once
 
+#include <cstddef>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/options.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 
 namespace lockstep {
@@ -22,15 +25,32 @@ inline Options gradient_descent() {
   return options;
 }
 
-inline RnnParameters random_network(const RnnShape& shape) {
-  RnnParameters parameters(shape);
+// Sizes of a classifier with one recurrent layer.
+struct Sizes {
+  std::size_t features;
+  std::size_t hidden;
+  std::size_t classes;
+  const char* cell = "tanh";
+
+  // NOLINTNEXTLINE(google-explicit-constructor): it is what the tests mean by a network.
+  operator Network() const {
+    return {.features = features, .layers = {{.cell = cell, .hidden = hidden}}, .outputs = classes};
+  }
+};
+
+// b, Wx, Wh of the recurrent layer; by, Wy of the head.
+inline std::span<float> layer_of(Parameters& p) { return p.values().first(p.tensors()[3].offset); }
+inline std::span<float> head_of(Parameters& p) { return p.values().subspan(p.tensors()[3].offset); }
+
+inline Parameters random_network(const Sizes& shape) {
+  Parameters parameters(shape);
   Random random(5);
   initialize(parameters, Initializer::xavier, 0, random);
   return parameters;
 }
 
 // `size` sequences of `steps` timesteps, labelled in turn.
-inline Dataset equal_data(const RnnShape& shape, std::size_t size, std::size_t steps) {
+inline Dataset equal_data(const Sizes& shape, std::size_t size, std::size_t steps) {
   Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
   for (std::size_t i = 0; i < size; ++i) {
     data.add(normal_floats(steps * shape.features, i), static_cast<int>(i % shape.classes));

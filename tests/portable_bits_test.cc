@@ -9,6 +9,7 @@
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
+#include "networks.h"
 
 namespace lockstep {
 namespace {
@@ -109,10 +110,14 @@ TEST_CASE("cross-entropy has the same bits on every machine") {
 TEST_CASE("a training is the same number on every machine") {
   const Dataset data = make_builtin_dataset("parity", /*seed=*/1).train;
   check_on_every_fused_backend(0x41014fa45269941e, [&] {
-    RnnParameters model({.features = 1, .hidden = 33, .classes = data.classes()});
+    Parameters model({.features = 1, .layers = {{.hidden = 33}}, .outputs = data.classes()});
     Random random(1);
     initialize(model, Initializer::orthogonal, 0, random);
-    Trainer(model, {.epochs = 2, .batch_size = 70, .momentum = 0.9}).fit(data);
+    Options options = gradient_descent();
+    options.epochs = 2;
+    options.batch_size = 70;
+    options.momentum = 0.9;
+    Trainer(model, options).fit(data);
     return weights_hash(model);
   });
 }

@@ -11,14 +11,15 @@
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/threads.h"
 #include "networks.h"
-#include "optimizer.h"
+#include "optimizers/optimizer.h"
+#include "train/schedule.h"
 
 namespace lockstep {
 namespace {
 
 // Sequences of unequal length, the longest first, with several of some lengths. (11 divides no
 // `longest` here.)
-Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest) {
+Dataset ragged_data(const Sizes& shape, std::size_t size, std::size_t longest) {
   Dataset data(shape.features, std::vector<std::string>(shape.classes, "class"));
   for (std::size_t i = 0; i < size; ++i) {
     const std::size_t length = longest - i * 11 % longest;
@@ -27,8 +28,8 @@ Dataset ragged_data(const RnnShape& shape, std::size_t size, std::size_t longest
   return data;
 }
 
-RnnParameters trained(const RnnShape& shape, const Dataset& data, const Options& options) {
-  RnnParameters parameters = random_network(shape);
+Parameters trained(const Sizes& shape, const Dataset& data, const Options& options) {
+  Parameters parameters = random_network(shape);
   Trainer(parameters, options).fit(data);
   return parameters;
 }
@@ -45,7 +46,7 @@ Options all_features() {
 }
 
 struct Run {
-  RnnShape shape;
+  Sizes shape;
   std::size_t size;
   std::size_t longest;
 };
@@ -69,7 +70,7 @@ TEST_CASE("training gives the same weights for any number of threads, on every f
     for (const std::string& name : {runnable_backends().front(), std::string("reference")}) {
       const BackendScope scope(name);
       options.threads = 1;
-      const RnnParameters serial = trained(run.shape, data, options);
+      const Parameters serial = trained(run.shape, data, options);
       CHECK(weights_hash(serial) != weights_hash(random_network(run.shape)));
       for (const int threads : {2, 3, 8}) {
         CAPTURE(name, run.shape.hidden, threads);
@@ -85,11 +86,11 @@ TEST_CASE("truncated training gives the same weights on any number of threads an
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     Options options = all_features();
     options.threads = 1;
-    const RnnParameters whole = trained(run.shape, data, options);
+    const Parameters whole = trained(run.shape, data, options);
     options.truncate = run.longest;
     CHECK(trained(run.shape, data, options) == whole);
     options.truncate = 2;
-    const RnnParameters serial = trained(run.shape, data, options);
+    const Parameters serial = trained(run.shape, data, options);
     CHECK_FALSE(serial == whole);
     for (const int threads : {2, 8}) {
       CAPTURE(run.shape.hidden, threads);
@@ -108,10 +109,10 @@ TEST_CASE("truncated training gives the same weights on any number of threads an
 // Goes around the trainer, which may find that a small minibatch is not worth so many threads.
 TEST_CASE("gradients have the same bits for any number of threads") {
   for (const Run& run : kRuns) {
-    const RnnParameters parameters = random_network(run.shape);
+    const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
-    const RnnParameters serial = fast_gradients(parameters, data, 1);
-    const RnnParameters truncated = fast_gradients(parameters, data, 1, 3);
+    const Parameters serial = fast_gradients(parameters, data, 1);
+    const Parameters truncated = fast_gradients(parameters, data, 1, 3);
     for (const int threads : {2, 3, 8}) {
       CAPTURE(run.shape.hidden, threads);
       CHECK(fast_gradients(parameters, data, threads) == serial);
@@ -122,7 +123,7 @@ TEST_CASE("gradients have the same bits for any number of threads") {
 
 TEST_CASE("predictions have the same bits for any number of threads and on every fused backend") {
   for (const Run& run : kRuns) {
-    const RnnParameters parameters = random_network(run.shape);
+    const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     const std::vector<float> expected = predict_proba(parameters, data, 1);
     for (const int threads : {2, 3, 8}) {
@@ -141,13 +142,13 @@ Dataset one_sequence(const Dataset& data, std::size_t i) {
   return data.subset(std::vector<std::size_t>{i});
 }
 
-void check_alone(const RnnParameters& parameters, const Dataset& data,
+void check_alone(const Parameters& parameters, const Dataset& data,
                  const std::vector<std::size_t>& sequences) {
   for (const std::string& name : runnable_backends()) {
     CAPTURE(name);
     const BackendScope scope(name);
     const std::vector<float> together = predict_proba(parameters, data);
-    const std::size_t classes = parameters.shape.classes;
+    const std::size_t classes = parameters.network().outputs;
     for (const std::size_t i : sequences) {
       const std::span<const float> row(together.data() + i * classes, classes);
       CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
@@ -156,12 +157,12 @@ void check_alone(const RnnParameters& parameters, const Dataset& data,
 }
 
 TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
-  const RnnShape shape{3, 21, 4};
+  const Sizes shape{3, 21, 4};
   const Dataset data = ragged_data(shape, 75, 17);
   check_alone(random_network(shape), data, first_indices(data.size()));
 }
 
-double largest_difference(const std::vector<double>& a, const std::vector<float>& b) {
+double largest_difference(const std::vector<double>& a, std::span<const float> b) {
   double largest = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     largest = std::max(largest, std::abs(a[i] - static_cast<double>(b[i])));
@@ -171,27 +172,26 @@ double largest_difference(const std::vector<double>& a, const std::vector<float>
 
 // Weights that do not fit a cache: threads share columns, products have packed factors.
 TEST_CASE("large weights change no bit either") {
-  const RnnShape shape{130, 320, 3};
-  const RnnParameters parameters = random_network(shape);
+  const Sizes shape{130, 320, 3};
+  const Parameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 70, 17);
   check_alone(parameters, data, {0, 5, 69});
   const Dataset some = data.subset(std::vector<std::size_t>{1, 20, 33, 44, 69});
-  const RnnParameters serial = fast_gradients(parameters, some, 1);
+  const Parameters serial = fast_gradients(parameters, some, 1);
   CHECK(fast_gradients(parameters, some, 3) == serial);
   CHECK(fast_gradients(parameters, some, 1, some.max_length()) == serial);
-  const RnnParameters truncated = fast_gradients(parameters, some, 1, 3);
+  const Parameters truncated = fast_gradients(parameters, some, 1, 3);
   CHECK(fast_gradients(parameters, some, 2, 3) == truncated);
-  CHECK(largest_difference(reference_gradients(parameters, some).recurrent, serial.recurrent) <
+  CHECK(largest_difference(reference_gradients(parameters, some).values, serial.values()) < 1e-5);
+  CHECK(largest_difference(reference_gradients(parameters, some, 3).values, truncated.values()) <
         1e-5);
-  CHECK(largest_difference(reference_gradients(parameters, some, 3).recurrent,
-                           truncated.recurrent) < 1e-5);
 }
 
 // Weights of more than 16 MiB: see forward_test for more than the first steps.
 TEST_CASE(
     "inputs that go through large weights together change no bit of predictions and gradients") {
-  const RnnShape shape{130, 2048, 2};
-  const RnnParameters parameters = random_network(shape);
+  const Sizes shape{130, 2048, 2};
+  const Parameters parameters = random_network(shape);
   const Dataset data = equal_data(shape, 2, 3);
   const std::vector<float> together = predict_proba(parameters, data, 1);
   CHECK(same_bits(predict_proba(parameters, data, 3), together));
@@ -199,52 +199,48 @@ TEST_CASE(
     const std::span<const float> row(together.data() + i * shape.classes, shape.classes);
     CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
   }
-  const RnnParameters serial = fast_gradients(parameters, data, 1);
+  const Parameters serial = fast_gradients(parameters, data, 1);
   CHECK(fast_gradients(parameters, data, 3) == serial);
   CHECK(fast_gradients(parameters, data, 2, 3) == serial);
 }
 
 TEST_CASE("parameters that were moved from are refused by name") {
-  const RnnShape shape{2, 3, 4};
+  const Sizes shape{2, 3, 4};
   const Dataset data = equal_data(shape, 5, 3);
-  RnnParameters gone = random_network(shape);
-  const RnnParameters taken = std::move(gone);
-  const auto refuses = ContainsSubstring("do not have the sizes of their shape");
+  Parameters gone = random_network(shape);
+  const Parameters taken = std::move(gone);
+  const auto refuses = ContainsSubstring("there are no parameters");
   CHECK_THROWS_WITH(predict_proba(gone, data), refuses);
   CHECK_THROWS_WITH(Trainer(gone, {}).run_epoch(data), refuses);
   CHECK_THROWS_WITH(hidden_states(gone, data, 0), refuses);
   CHECK_THROWS_WITH(fast_gradients(gone, data, 1, 0), refuses);
-  CHECK_THROWS_WITH(predict_proba(RnnParameters(), data), refuses);
+  CHECK_THROWS_WITH(predict_proba(Parameters(), data), refuses);
 }
 
 TEST_CASE("predict takes the first of the largest probabilities") {
   const Dataset data = ragged_data({2, 3, 4}, 5, 3);
-  CHECK(predict(RnnParameters({2, 3, 4}), data) == std::vector<int>(5, 0));
-  CHECK(predict(RnnParameters({2, 3, 4}), Dataset(2)).empty());
+  CHECK(predict(Parameters(Sizes{2, 3, 4}), data) == std::vector<int>(5, 0));
+  CHECK(predict(Parameters(Sizes{2, 3, 4}), Dataset(2)).empty());
 }
 
-void add(std::vector<double>& sum, const std::vector<float>& part) {
+void add(std::vector<double>& sum, std::span<const float> part) {
   std::ranges::transform(sum, part, sum.begin(),
                          [](double a, float b) { return a + static_cast<double>(b); });
 }
 
 TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
-  const RnnShape shape{3, 21, 4};
-  const RnnParameters parameters = random_network(shape);
+  const Sizes shape{3, 21, 4};
+  const Parameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 37, 13);
   for (const std::string& name : runnable_backends()) {
     CAPTURE(name);
     const BackendScope scope(name);
-    std::vector<double> recurrent(parameters.recurrent.size());
-    std::vector<double> output(parameters.output.size());
+    std::vector<double> sum(parameters.values().size());
     for (std::size_t i = 0; i < data.size(); ++i) {
-      const RnnParameters alone = fast_gradients(parameters, one_sequence(data, i), 1);
-      add(recurrent, alone.recurrent);
-      add(output, alone.output);
+      add(sum, fast_gradients(parameters, one_sequence(data, i), 1).values());
     }
-    const RnnParameters together = fast_gradients(parameters, data);
-    CHECK(largest_difference(recurrent, together.recurrent) < 2e-5);
-    CHECK(largest_difference(output, together.output) < 2e-5);
+    const Parameters together = fast_gradients(parameters, data);
+    CHECK(largest_difference(sum, together.values()) < 2e-5);
   }
 }
 
@@ -253,7 +249,7 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
                               {{3, 13, 5}, 1, 1},  {{3, 13, 5}, 1, 9},  {{2, 7, 3}, 40, 1},
                               {{5, 31, 7}, 35, 8}, {{2, 16, 3}, 2, 140}};
   for (const Run& run : runs) {
-    const RnnParameters parameters = random_network(run.shape);
+    const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
@@ -276,7 +272,7 @@ TEST_CASE("fit goes on where it stopped") {
   Options options = all_features();
   options.schedule = LearningRateSchedule::step;
   options.decay_epochs = 2;
-  RnnParameters twice = random_network(run.shape);
+  Parameters twice = random_network(run.shape);
   Trainer trainer(twice, options);
   trainer.fit(data);
   CHECK(trainer.fit(data).front().epoch == 4);
@@ -285,8 +281,8 @@ TEST_CASE("fit goes on where it stopped") {
 }
 
 TEST_CASE("a trainer takes a later data set with longer sequences and more rows") {
-  const RnnShape shape{3, 21, 4};
-  RnnParameters parameters = random_network(shape);
+  const Sizes shape{3, 21, 4};
+  Parameters parameters = random_network(shape);
   Trainer trainer(parameters, all_features());
   CHECK(trainer.workspace_bytes() == 0);
   trainer.run_epoch(ragged_data(shape, 5, 3));
@@ -297,9 +293,8 @@ TEST_CASE("a trainer takes a later data set with longer sequences and more rows"
   CHECK(trainer.workspace_bytes() > bytes);
 }
 
-std::size_t bytes_after_an_epoch(const RnnShape& shape, const Options& options,
-                                 const Dataset& data) {
-  RnnParameters parameters = random_network(shape);
+std::size_t bytes_after_an_epoch(const Sizes& shape, const Options& options, const Dataset& data) {
+  Parameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
   trainer.run_epoch(data);
   return trainer.workspace_bytes();
@@ -322,7 +317,7 @@ TEST_CASE("the work memory of a training is told beforehand") {
       CHECK(told(run.size) >= held(ragged_data(run.shape, run.size, run.longest)));
     }
   }
-  const auto bytes = [](const RnnShape& shape, std::size_t batch_size, std::size_t max_length) {
+  const auto bytes = [](const Sizes& shape, std::size_t batch_size, std::size_t max_length) {
     Options options = gradient_descent();
     options.batch_size = batch_size;
     return training_workspace_bytes(shape, options, kMaxUnits, max_length);
@@ -334,11 +329,11 @@ TEST_CASE("the work memory of a training is told beforehand") {
 }
 
 TEST_CASE("an epoch reports each minibatch, the last of them partial") {
-  const RnnShape shape{2, 5, 3};
+  const Sizes shape{2, 5, 3};
   const Dataset data = ragged_data(shape, 11, 4);
   Options options = gradient_descent();
   options.batch_size = 4;
-  RnnParameters parameters = random_network(shape);
+  Parameters parameters = random_network(shape);
   Trainer trainer(parameters, options);
   std::vector<std::size_t> done;
   const EpochResult result = trainer.run_epoch(data, [&](const BatchProgress& progress) {
@@ -353,15 +348,15 @@ TEST_CASE("an epoch reports each minibatch, the last of them partial") {
 }
 
 TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") {
-  const RnnShape shape{2, 5, 3};
+  const Sizes shape{2, 5, 3};
   const Dataset data = ragged_data(shape, 11, 4);
   Options options = gradient_descent();
   options.batch_size = 4;
   options.shuffle = false;
-  RnnParameters stopped = random_network(shape);
+  Parameters stopped = random_network(shape);
   const EpochResult result =
       Trainer(stopped, options).run_epoch(data, [](const BatchProgress&) { return false; });
-  RnnParameters first_batch = random_network(shape);
+  Parameters first_batch = random_network(shape);
   const Dataset head = data.subset(std::vector<std::size_t>{0, 1, 2, 3});
   const EpochResult expected = Trainer(first_batch, options).run_epoch(head);
   CHECK(stopped == first_batch);
@@ -370,13 +365,13 @@ TEST_CASE("an epoch stops after the minibatch at which on_batch returns false") 
 }
 
 TEST_CASE("without shuffling minibatches follow the order of the data") {
-  const RnnShape shape{2, 9, 3};
+  const Sizes shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 10, 6);
   Options options = gradient_descent();
   options.batch_size = 5;
   options.epochs = 1;
   options.shuffle = false;
-  RnnParameters in_parts = random_network(shape);
+  Parameters in_parts = random_network(shape);
   Trainer trainer(in_parts, options);
   trainer.run_epoch(data.subset(std::vector<std::size_t>{0, 1, 2, 3, 4}));
   trainer.run_epoch(data.subset(std::vector<std::size_t>{5, 6, 7, 8, 9}));
@@ -386,59 +381,64 @@ TEST_CASE("without shuffling minibatches follow the order of the data") {
 }
 
 TEST_CASE("the seed decides the order, and nothing else does") {
-  const RnnShape shape{2, 9, 3};
+  const Sizes shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 30, 6);
   Options options = all_features();
   options.batch_size = 7;
-  const RnnParameters first = trained(shape, data, options);
+  const Parameters first = trained(shape, data, options);
   CHECK(trained(shape, data, options) == first);
   options.seed = 2;
   CHECK_FALSE(trained(shape, data, options) == first);
 }
 
 TEST_CASE("one update is that of the formulas: mean gradient, clipping, momentum") {
-  const RnnShape shape{3, 8, 2};
+  const Sizes shape{3, 8, 2};
   const Dataset data = ragged_data(shape, 6, 5);
-  const RnnParameters before = random_network(shape);
-  const RnnParameters gradient = fast_gradients(before, data);
+  const Parameters before = random_network(shape);
+  const Parameters gradient = fast_gradients(before, data);
   double squares = 0;
-  for (const float g : gradient.recurrent)
+  for (const float g : gradient.values()) {
     squares += static_cast<double>(g) * static_cast<double>(g);
-  for (const float g : gradient.output) squares += static_cast<double>(g) * static_cast<double>(g);
+  }
   const double mean_norm = std::sqrt(squares) / 6;
   for (const double clip : {0.0, mean_norm / 2, mean_norm * 2}) {
     Options options = gradient_descent();
     options.momentum = 0.5;  // shows from the second step on
     options.clip_norm = clip;
     options.shuffle = false;
-    RnnParameters after = before;
+    Parameters after = before;
     Trainer(after, options).run_epoch(data);
     const double factor = clip == mean_norm / 2 ? 0.5 : 1.0;
-    for (std::size_t i = 0; i < after.recurrent.size(); ++i) {
+    for (std::size_t i = 0; i < after.values().size(); ++i) {
       const double step =
-          options.learning_rate * factor * static_cast<double>(gradient.recurrent[i]) / 6;
-      CHECK(static_cast<double>(after.recurrent[i]) ==
-            Approx(static_cast<double>(before.recurrent[i]) - step).margin(1e-7));
+          options.learning_rate * factor * static_cast<double>(gradient.values()[i]) / 6;
+      CHECK(static_cast<double>(after.values()[i]) ==
+            Approx(static_cast<double>(before.values()[i]) - step).margin(1e-7));
     }
   }
 }
 
 TEST_CASE("momentum carries the last step on") {
-  const RnnShape shape{1, 1, 1};
-  RnnParameters weights(shape);
-  RnnParameters gradient(shape);
-  gradient.recurrent[0] = 4;
-  Optimizer optimizer(shape, 0.5);
-  optimizer.update(weights, gradient, 0.25, 0.1, Team());  // v = 1
-  CHECK(weights.recurrent[0] == Approx(-0.1));
-  optimizer.update(weights, gradient, 0.25, 0.1, Team());  // v = 1.5
-  CHECK(weights.recurrent[0] == Approx(-0.25));
+  const Sizes shape{1, 1, 1};
+  Parameters weights(shape);
+  Parameters gradient(shape);
+  gradient.values()[0] = 4;
+  Options options = gradient_descent();
+  options.momentum = 0.5;
+  Optimizer optimizer(optimizer_named("sgd"), weights.values().size(), options);
+  const auto update = [&] {
+    optimizer.update(weights.values(), gradient.values(), 0.25, 0.1, Team());
+  };
+  update();  // v = 1
+  CHECK(weights.values()[0] == Approx(-0.1));
+  update();  // v = 1.5
+  CHECK(weights.values()[0] == Approx(-0.25));
 }
 
 TEST_CASE("a single class is certain and learns nothing") {
-  const RnnShape shape{2, 5, 1};
+  const Sizes shape{2, 5, 1};
   const Dataset data = ragged_data(shape, 4, 3);
-  RnnParameters parameters = random_network(shape);
+  Parameters parameters = random_network(shape);
   Options options = gradient_descent();
   options.epochs = 1;
   const EpochResult result = Trainer(parameters, options).fit(data)[0];
@@ -476,7 +476,7 @@ TEST_CASE("a trainer names the option that is out of range") {
     Options options = gradient_descent();
     options.schedule = LearningRateSchedule::step;
     change(options);
-    RnnParameters parameters({1, 1, 1});
+    Parameters parameters(Sizes{1, 1, 1});
     Trainer(parameters, options);
   };
   const auto check = [&](const char* name, auto change) {
@@ -496,8 +496,8 @@ TEST_CASE("a trainer names the option that is out of range") {
 }
 
 TEST_CASE("data that does not fit the model is an error") {
-  const RnnShape shape{2, 3, 2};
-  RnnParameters parameters = random_network(shape);
+  const Sizes shape{2, 3, 2};
+  Parameters parameters = random_network(shape);
   Trainer trainer(parameters, Options{});
   CHECK_THROWS_WITH(trainer.run_epoch(Dataset(2)), ContainsSubstring("no sequence"));
   CHECK_THROWS_WITH(trainer.run_epoch(ragged_data({3, 3, 2}, 2, 2)),
@@ -526,7 +526,7 @@ TEST_CASE("a training step allocates nothing") {
         options.batch_size = 9;
         options.truncate = truncation;
         options.threads = threads;
-        RnnParameters parameters = random_network(run.shape);
+        Parameters parameters = random_network(run.shape);
         Trainer trainer(parameters, options);
         std::vector<std::size_t> counts;
         counts.reserve(100);
@@ -557,9 +557,9 @@ bool flushes_denormals() {
 }
 
 TEST_CASE("training and prediction leave the caller's floating-point mode alone") {
-  const RnnShape shape{2, 9, 3};
+  const Sizes shape{2, 9, 3};
   const Dataset data = ragged_data(shape, 20, 4);
-  RnnParameters parameters = random_network(shape);
+  Parameters parameters = random_network(shape);
   Trainer trainer(parameters, all_features());
   trainer.run_epoch(data, [](const BatchProgress&) {
     CHECK_FALSE(flushes_denormals());

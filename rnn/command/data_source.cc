@@ -70,7 +70,7 @@ Dataset match_classes(const Dataset& data, const std::vector<std::string>& class
 
 Dataset prepare_labelled(const RnnClassifier& model, const Dataset& data, const std::string& name) {
   require_labels(data, name);
-  require_channels(data, model.parameters.shape.features, name);
+  require_channels(data, model.parameters.network().features, name);
   Dataset result = match_classes(data, model.class_names, name);
   model.normalization.apply(result);
   return result;

@@ -13,7 +13,7 @@ class EarlyStopping {
  public:
   explicit EarlyStopping(std::size_t patience) : patience_(patience) {}
 
-  void note(const EpochResult& epoch, const RnnParameters& parameters) {
+  void note(const EpochResult& epoch, const Parameters& parameters) {
     last_epoch_ = epoch.epoch;
     if (patience_ == 0) return;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -27,7 +27,7 @@ class EarlyStopping {
     return patience_ > 0 && last_epoch_ - best_epoch_ >= patience_;
   }
   // Puts the weights to keep into `parameters` and returns the epoch they are from.
-  [[nodiscard]] std::size_t restore(RnnParameters& parameters) const {
+  [[nodiscard]] std::size_t restore(Parameters& parameters) const {
     if (best_epoch_ == 0) return last_epoch_;
     parameters = best_;
     return best_epoch_;
@@ -38,23 +38,18 @@ class EarlyStopping {
   std::size_t last_epoch_ = 0;
   std::size_t best_epoch_ = 0;
   double best_loss_ = 0;
-  RnnParameters best_;
+  Parameters best_;
 };
 
-void require_finite(const EpochResult& epoch, const RnnParameters& parameters) {
-  const auto all_finite = [](const std::vector<float>& values) {
-    return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-  };
-  if (std::isfinite(epoch.loss) && all_finite(parameters.recurrent) &&
-      all_finite(parameters.output)) {
-    return;
-  }
+void require_finite(const EpochResult& epoch, const Parameters& parameters) {
+  const auto is_finite = [](float v) { return std::isfinite(v); };
+  if (std::isfinite(epoch.loss) && std::ranges::all_of(parameters.values(), is_finite)) return;
   throw std::runtime_error("training diverged in epoch " + std::to_string(epoch.epoch) +
                            ": the loss or a weight is no longer a finite number; lower "
                            "--learning-rate or set --clip-norm (no model was written)");
 }
 
-void add_validation(EpochResult& epoch, const RnnParameters& parameters, const Dataset& validation,
+void add_validation(EpochResult& epoch, const Parameters& parameters, const Dataset& validation,
                     int threads) {
   if (validation.empty()) return;
   const Evaluation evaluation = evaluate_on(parameters, validation, threads);
@@ -76,7 +71,7 @@ double FitResult::timesteps_per_second() const {
   return sum / seconds();
 }
 
-FitResult fit(RnnParameters& parameters, const Dataset& train, const Dataset& validation,
+FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
               const TrainCommand& command, const FitObserver& observer,
               const InterruptHandler& interrupt) {
   Trainer trainer(parameters, command.options);
@@ -101,7 +96,7 @@ FitResult fit(RnnParameters& parameters, const Dataset& train, const Dataset& va
   return result;
 }
 
-Evaluation evaluate_on(const RnnParameters& parameters, const Dataset& data, int threads) {
+Evaluation evaluate_on(const Parameters& parameters, const Dataset& data, int threads) {
   return evaluate(predict_proba(parameters, data, threads), data.labels(), data.classes());
 }
 

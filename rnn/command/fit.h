@@ -6,6 +6,7 @@
 #include "interrupt.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/metrics.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/trainer.h"
 #include "train_options.h"
 
@@ -30,12 +31,12 @@ struct FitResult {
 /// Trains until the epochs are done, the validation loss stops to improve (`validation` may be
 /// empty), or `interrupt` has noted a signal. Both sets are normalized and labelled. Throws
 /// std::runtime_error if the loss or a weight becomes NaN or infinite.
-[[nodiscard]] FitResult fit(RnnParameters& parameters, const Dataset& train,
-                            const Dataset& validation, const TrainCommand& command,
-                            const FitObserver& observer, const InterruptHandler& interrupt);
+[[nodiscard]] FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
+                            const TrainCommand& command, const FitObserver& observer,
+                            const InterruptHandler& interrupt);
 
 /// Evaluates normalized and labelled data.
-[[nodiscard]] Evaluation evaluate_on(const RnnParameters& parameters, const Dataset& data,
+[[nodiscard]] Evaluation evaluate_on(const Parameters& parameters, const Dataset& data,
                                      int threads);
 
 }  // namespace lockstep::command

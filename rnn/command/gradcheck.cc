@@ -20,6 +20,7 @@ using nlohmann::ordered_json;
 
 struct GradcheckCommand {
   DataSource source;
+  std::string cell = "tanh";
   std::size_t hidden = 17;
   std::size_t features = 3;
   std::size_t classes = 4;
@@ -77,18 +78,18 @@ ordered_json gradcheck_json(const std::vector<GradientError>& errors) {
           {"tensors", tensors}};
 }
 
-std::string gradcheck_text(const std::vector<GradientError>& errors, const RnnShape& shape) {
-  std::string text = format("%zu features, %zu hidden, %zu classes, backend ", shape.features,
-                            shape.hidden, shape.classes) +
+std::string gradcheck_text(const std::vector<GradientError>& errors, const Network& network) {
+  std::string text = format("%zu features, %zu hidden, %zu classes, backend ", network.features,
+                            network.layers[0].hidden, network.outputs) +
                      std::string(active_backend().name) +
-                     "\n\ntensor          largest gradient  analytic error  fast error\n";
+                     "\n\ntensor            largest gradient  analytic error  fast error\n";
   for (const GradientError& e : errors) {
     text +=
-        pad(e.tensor, 14) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
+        pad(e.tensor, 16) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
                                    e.analytic_error, e.fast_error, is_sound(e) ? "ok" : "WRONG");
   }
-  return text + format("bound                               %14.2e  %10.2e\n", kAnalyticErrorBound,
-                       kFastErrorBound);
+  return text + format("bound                                 %14.2e  %10.2e\n",
+                       kAnalyticErrorBound, kFastErrorBound);
 }
 
 int run_gradcheck(const GradcheckCommand& command) {
@@ -96,12 +97,14 @@ int run_gradcheck(const GradcheckCommand& command) {
   Random random(command.seed);
   const bool is_random = command.source.file.empty() && command.source.dataset.empty();
   const Dataset data = is_random ? random_data(command, random) : real_data(command);
-  RnnParameters parameters({data.channels(), command.hidden, data.classes()});
+  Parameters parameters({.features = data.channels(),
+                         .layers = {{.cell = command.cell, .hidden = command.hidden}},
+                         .outputs = data.classes()});
   initialize(parameters, Initializer::xavier, 0, random);
   const std::vector<GradientError> errors = check_gradients(
       parameters, data, command.epsilon, command.entries, command.seed, command.truncation);
   print(command.json ? json_line(gradcheck_json(errors))
-                     : gradcheck_text(errors, parameters.shape));
+                     : gradcheck_text(errors, parameters.network()));
   return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
 }
 
@@ -116,6 +119,9 @@ Verb add_gradcheck(CLI::App& command) {
     add_count(*app, flag, size, least, kMost, help);
   };
   add_data_source(*app, options->source);
+  app->add_option("--cell", options->cell, "Cell of the recurrent layer")
+      ->check(one_of(cell_names()))
+      ->capture_default_str();
   add_size("--hidden", options->hidden, "Recurrent units");
   add_size("--features", options->features, "Channels of the random problem");
   add_size("--classes", options->classes, "Classes of the random problem", 2);

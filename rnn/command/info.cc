@@ -69,29 +69,33 @@ std::string system_text() {
 }
 
 ordered_json model_json(const RnnClassifier& model) {
-  const RnnParameters& parameters = model.parameters;
+  const Parameters& parameters = model.parameters;
+  const Network& network = parameters.network();
   ordered_json normalization = {{"kind", choice_name(kNormalizations, model.normalization.kind)}};
   if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
   }
-  return {{"features", parameters.shape.features},
-          {"hidden", parameters.shape.hidden},
-          {"classes", parameters.shape.classes},
-          {"parameters", parameters.recurrent.size() + parameters.output.size()},
+  return {{"cell", network.layers[0].cell},
+          {"features", network.features},
+          {"hidden", network.layers[0].hidden},
+          {"classes", network.outputs},
+          {"parameters", parameters.values().size()},
           {"class_names", model.class_names},
           {"normalization", normalization},
           {"weights_hash", hash_text(weights_hash(parameters))}};
 }
 
 std::string model_text(const RnnClassifier& model) {
-  const RnnParameters& parameters = model.parameters;
-  return format("features       %zu\nhidden         %zu\nclasses        %zu: ",
-                parameters.shape.features, parameters.shape.hidden, parameters.shape.classes) +
+  const Parameters& parameters = model.parameters;
+  const Network& network = parameters.network();
+  return "cell           " + network.layers[0].cell +
+         format("\nfeatures       %zu\nhidden         %zu\nclasses        %zu: ", network.features,
+                network.layers[0].hidden, network.outputs) +
          printable(join(model.class_names, ", ")) +
-         format("\nparameters     %zu\n", parameters.recurrent.size() + parameters.output.size()) +
-         "normalization  " + choice_name(kNormalizations, model.normalization.kind) +
-         "\nweights        " + hash_text(weights_hash(parameters)) + "\n";
+         format("\nparameters     %zu\n", parameters.values().size()) + "normalization  " +
+         choice_name(kNormalizations, model.normalization.kind) + "\nweights        " +
+         hash_text(weights_hash(parameters)) + "\n";
 }
 
 int run_info(const InfoCommand& command) {

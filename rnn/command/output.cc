@@ -6,7 +6,7 @@
 #include <string>
 #include <system_error>
 
-#include "atomic_file.h"
+#include "files/atomic_file.h"
 
 namespace lockstep::command {
 namespace {

@@ -1,3 +1,5 @@
+#include "lockstep/rnn/predict.h"
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -6,7 +8,6 @@
 #include "data_source.h"
 #include "evaluation_output.h"
 #include "lockstep/rnn/model_file.h"
-#include "lockstep/rnn/trainer.h"
 #include "output.h"
 #include "text.h"
 #include "verbs.h"
@@ -74,7 +75,7 @@ int run_predict(const PredictCommand& command) {
   select_backend(command.backend);
   const RnnClassifier model = load_model(command.model_file);
   Dataset data = load_data(command.source);
-  require_channels(data, model.parameters.shape.features, command.source.name());
+  require_channels(data, model.parameters.network().features, command.source.name());
   model.normalization.apply(data);
   const std::vector<float> all = predict_proba(model.parameters, data, command.threads);
   const std::size_t classes = model.class_names.size();

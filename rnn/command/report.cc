@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "atomic_file.h"
 #include "chart.h"
 #include "evaluation_output.h"
+#include "files/atomic_file.h"
 #include "lockstep/version.h"
 #include "text.h"
 
@@ -215,13 +215,14 @@ std::string gradients_text(const Options& t) {
 std::string settings(const TrainingRun& run) {
   const TrainCommand& c = run.command;
   const Options& t = c.options;
-  const RnnShape& shape = run.model.parameters.shape;
+  const Network& network = run.model.parameters.network();
   return section(
       "Settings",
       table({},
             {{"Data", data_text(run)},
-             {"Network", counted(shape.features, "feature", "features") +
-                             format(", %zu hidden, %zu classes", shape.hidden, shape.classes)},
+             {"Network",
+              counted(network.features, "feature", "features") + ", " + network.layers[0].cell +
+                  format(", %zu hidden, %zu classes", network.layers[0].hidden, network.outputs)},
              {"Normalization", choice_name(kNormalizations, t.normalize)},
              {"Initial weights", choice_name(kInitializers, t.init)},
              {"Learning rate", learning_rate_text(t)},

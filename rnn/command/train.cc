@@ -8,12 +8,12 @@
 
 #include "data_source.h"
 #include "evaluation_output.h"
+#include "files/model_metadata.h"
 #include "fit.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/model_file.h"
 #include "lockstep/rnn/random.h"
-#include "model_metadata.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -72,11 +72,15 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
   auto [train, test] = load_train_and_test(command);
   require_trainable(train, command.source.name());
   model.class_names = train.class_names();
-  model.parameters = RnnParameters({train.channels(), command.options.hidden, train.classes()});
+  model.parameters =
+      Parameters({.features = train.channels(),
+                  .layers = {{.cell = command.options.cell, .hidden = command.options.hidden}},
+                  .outputs = train.classes()});
   Random random(command.options.seed);
   initialize(model.parameters, command.options.init, command.options.sigma, random);
-  TrainingData data{std::move(train), Dataset(model.parameters.shape.features, model.class_names),
-                    Dataset(model.parameters.shape.features)};
+  TrainingData data{std::move(train),
+                    Dataset(model.parameters.network().features, model.class_names),
+                    Dataset(model.parameters.network().features)};
   if (command.options.validation > 0) split_validation(data, command.options.validation, random);
   model.normalization = Normalization::fit(command.options.normalize, data.train);
   model.normalization.apply(data.train);

@@ -23,6 +23,9 @@ void add_data_options(CLI::App& app, TrainCommand& c) {
 }
 
 void add_model_options(CLI::App& app, TrainCommand& c) {
+  app.add_option("--cell", c.options.cell, "Cell of the recurrent layer")
+      ->check(one_of(cell_names()))
+      ->capture_default_str();
   add_count(app, "--hidden", c.options.hidden, 1, kMostHidden, "Recurrent units");
   add_choice(app, "--init", c.options.init, kInitializers, "Initial weights");
   app.add_option("--sigma", c.options.sigma, "Standard deviation for --init gaussian")

@@ -15,6 +15,7 @@
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/rnn/trainer.h"
 
@@ -85,7 +86,8 @@ RnnClassifier make_model(const Dataset& data, const Options& o) {
   require(!data.empty() && data.classes() >= 2, "lockstep_model_create",
           "the data must have a sequence and two classes at least");
   RnnClassifier model;
-  model.parameters = RnnParameters({data.channels(), o.hidden, data.classes()});
+  model.parameters = Parameters(
+      {.features = data.channels(), .layers = {{.hidden = o.hidden}}, .outputs = data.classes()});
   Random random(o.seed);
   initialize(model.parameters, o.init, o.sigma, random);
   model.normalization = Normalization::fit(o.normalize, data);
@@ -295,8 +297,9 @@ lockstep_status lockstep_model_save(const lockstep_model* model, const char* pat
 lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_model_info* info) {
   return c_call([&] {
     require_pointers("lockstep_model_get_info", model, info);
-    const lockstep::RnnParameters& p = model->classifier.parameters;
-    *info = {p.shape.features, p.shape.hidden, p.shape.classes, lockstep::weights_hash(p)};
+    const lockstep::Parameters& p = model->classifier.parameters;
+    const lockstep::Network& n = p.network();
+    *info = {n.features, n.layers[0].hidden, n.outputs, lockstep::weights_hash(p)};
   });
 }
 

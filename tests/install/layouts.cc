@@ -47,8 +47,10 @@ int main() {
   PRINT(ReferenceGradients);
   PRINT(GradientError);
   PRINT(Evaluation);
-  PRINT(RnnShape);
-  PRINT(RnnParameters);
+  PRINT(Layer);
+  PRINT(Network);
+  PRINT(Tensor);
+  PRINT(Parameters);
   PRINT(Normalization);
   PRINT(RnnClassifier);
   PRINT(ModelFileError);

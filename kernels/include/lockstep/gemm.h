@@ -87,6 +87,8 @@ class LOCKSTEP_API PackedMatrix {
   [[nodiscard]] std::size_t n() const { return n_; }  ///< columns
   /// Into how many panels its columns are cut.
   [[nodiscard]] std::size_t panels() const;
+  /// Columns of a panel; the last one can have fewer. 0 if there are none.
+  [[nodiscard]] std::size_t panel_columns() const;
   /// Bytes of its panels, the last of which is filled up with zeros.
   [[nodiscard]] std::size_t bytes() const;
   /// What bytes() of a k x n matrix will be, on the active backend. Throws as the constructor, but

@@ -7,40 +7,39 @@
 
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
 
 /// Loss and gradients of the summed cross-entropy of a data set, by plain loops in double
 /// precision: the definition that the fast path is measured against.
 struct ReferenceGradients {
-  double loss = 0;                ///< sum over the sequences, natural logarithm
-  std::vector<double> recurrent;  ///< as RnnParameters::recurrent
-  std::vector<double> output;     ///< as RnnParameters::output
+  double loss = 0;             ///< sum over the sequences, natural logarithm
+  std::vector<double> values;  ///< as Parameters::values
 };
 
-/// `truncation` as Options::truncate. Throws std::invalid_argument if the parameters are not whole
-/// or channels or labels do not fit them. Of no sequences all is zero.
-[[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const RnnParameters& parameters,
+/// `truncation` as Options::truncate. Throws std::invalid_argument if there are no parameters or
+/// channels or labels do not fit them. Of no sequences all is zero.
+[[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const Parameters& parameters,
                                                                   const Dataset& data,
                                                                   std::size_t truncation = 0);
 
 /// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
 /// Throws as reference_gradients.
-[[nodiscard]] LOCKSTEP_API RnnParameters fast_gradients(const RnnParameters& parameters,
+[[nodiscard]] LOCKSTEP_API Parameters fast_gradients(const Parameters& parameters,
                                                         const Dataset& data, int threads = 0,
                                                         std::size_t truncation = 0);
 
 /// Hidden states of sequence number `sequence` by the fast path on the active backend:
 /// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
 /// no such sequence.
-[[nodiscard]] LOCKSTEP_API std::vector<float> hidden_states(const RnnParameters& parameters,
+[[nodiscard]] LOCKSTEP_API std::vector<float> hidden_states(const Parameters& parameters,
                                                             const Dataset& data,
                                                             std::size_t sequence);
 
 /// One tensor's part in a gradient check.
 struct GradientError {
-  std::string tensor;           ///< "bias", "input_weights", ...
+  std::string tensor;           ///< its name, "rnn.bias_ih_l0", ...
   double largest_gradient = 0;  ///< by reference backpropagation
   double analytic_error = 0;    ///< reference backpropagation against finite differences
   double fast_error = 0;        ///< fast path against reference backpropagation
@@ -59,7 +58,7 @@ inline constexpr double kFastErrorBound = 1e-5;
 /// `truncation` the differences are those of a loss in which the state before the last timesteps
 /// stays as it is. Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API std::vector<GradientError> check_gradients(
-    const RnnParameters& parameters, const Dataset& data, double epsilon = 1e-5,
+    const Parameters& parameters, const Dataset& data, double epsilon = 1e-5,
     std::size_t max_entries = 200, std::uint64_t seed = 1, std::size_t truncation = 0);
 
 }  // namespace lockstep

@@ -11,7 +11,7 @@ namespace lockstep {
 
 /// Everything needed to classify a raw sequence: the file of a model holds exactly this.
 struct RnnClassifier {
-  RnnParameters parameters;              ///< the network
+  Parameters parameters;              ///< the network
   Normalization normalization;           ///< of its inputs
   std::vector<std::string> class_names;  ///< [C]
 };

@@ -2,100 +2,100 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/rnn/network.h"
 
 namespace lockstep {
 
 class Random;
 
-/// Sizes of a recurrent classifier.
-struct LOCKSTEP_API RnnShape {
-  std::size_t features = 0;  ///< D, values per timestep
-  std::size_t hidden = 0;    ///< H, recurrent units
-  std::size_t classes = 0;   ///< C
-
-  /// Throws std::invalid_argument if a size is 0 or above kMaxUnits.
-  void require_valid() const;
-
-  /// Whether all sizes are equal.
-  bool operator==(const RnnShape&) const = default;
+/// What a tensor is for: how it is drawn, and whether weights decay.
+enum class TensorRole {
+  bias,             ///< [1][n], added to sums
+  input_weights,    ///< [D][H], from the inputs of a layer to its units
+  hidden_weights,   ///< [H][H], from the units of a layer to themselves
+  output_weights,   ///< [H][C], from the last layer to the outputs
 };
 
-/// Most features, hidden units or classes of a model: no product of two such sizes overflows.
-inline constexpr std::size_t kMaxUnits = std::size_t{1} << 24;
+/// A matrix among the parameters of a network: rows x cols, row-major without gaps.
+struct LOCKSTEP_API Tensor {
+  std::string name;        ///< that of PyTorch's module, such as "rnn.weight_ih_l0"
+  std::size_t rows = 0;    ///< of a bias 1, else the inputs of the weights
+  std::size_t cols = 0;    ///< units or outputs
+  std::size_t offset = 0;  ///< of its first number in Parameters::values
+  TensorRole role = TensorRole::bias;  ///< what it is for
 
-/// The trainable numbers of a vanilla tanh RNN classifier, or their gradients.
+  /// rows x cols
+  [[nodiscard]] std::size_t size() const { return rows * cols; }
+};
+
+/// The trainable numbers of a network, or their gradients: one flat array, cut into tensors.
 ///
-///     h_t = tanh(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
-///     logits = by + h_last Wy
+///     h_t = cell(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
+///     outputs = by + h_last Wy
 ///
-/// Biases stand as the first row of their matrix, so each layer is one matrix:
-///   recurrent  [1 + D + H][H] row-major: b, Wx, Wh
-///   output     [1 + H][C]     row-major: by, Wy
-struct LOCKSTEP_API RnnParameters {
-  RnnShape shape;                ///< D, H and C
-  std::vector<float> recurrent;  ///< b, Wx, Wh
-  std::vector<float> output;     ///< by, Wy
+/// A bias is followed by the matrices whose products are added to it, so that a layer is one matrix
+/// [1 + D + H][H] row-major, and the head another, [1 + H][C]:
+///   rnn.bias_ih_l0 (b)  rnn.weight_ih_l0 (Wx)  rnn.weight_hh_l0 (Wh)  head.bias (by)  head.weight
+///   (Wy)
+/// PyTorch stores its matrices transposed and has a second bias, rnn.bias_hh_l0, which is part of b
+/// here.
+class LOCKSTEP_API Parameters {
+ public:
+  /// Of no network, empty: to be assigned to.
+  Parameters() = default;
+  /// All zeros. Throws std::invalid_argument as Network::require_valid.
+  explicit Parameters(const Network& network);
 
-  /// Empty, of a shape that is not valid: to be assigned to.
-  RnnParameters() = default;
-  /// All zeros. Throws std::invalid_argument as RnnShape::require_valid.
-  explicit RnnParameters(const RnnShape& shape);
-
-  /// Whether no size is 0 and both matrices have the sizes of the shape: false for
-  /// RnnParameters() and for what was moved from.
-  [[nodiscard]] bool is_whole() const;
-
-  /// b [H]
+  /// Whether there are none: those of Parameters(), or moved from.
+  [[nodiscard]] bool empty() const { return values_.empty(); }
+  /// The network that they belong to.
+  [[nodiscard]] const Network& network() const { return network_; }
+  /// All numbers, tensor after tensor.
   ///@{
-  [[nodiscard]] float* bias() { return recurrent.data(); }
-  [[nodiscard]] const float* bias() const { return recurrent.data(); }
+  [[nodiscard]] std::span<float> values() { return values_; }
+  [[nodiscard]] std::span<const float> values() const { return values_; }
   ///@}
-  /// Wx [D][H]
+  /// The tensors, in the order of their numbers.
+  [[nodiscard]] std::span<const Tensor> tensors() const { return tensors_; }
+  /// The numbers of a tensor. Throws std::invalid_argument if there is none of that name.
   ///@{
-  [[nodiscard]] float* input_weights() { return recurrent.data() + shape.hidden; }
-  [[nodiscard]] const float* input_weights() const { return recurrent.data() + shape.hidden; }
+  [[nodiscard]] std::span<float> operator[](std::string_view name);
+  [[nodiscard]] std::span<const float> operator[](std::string_view name) const;
   ///@}
-  /// Wh [H][H]
-  ///@{
-  [[nodiscard]] float* hidden_weights() {
-    return recurrent.data() + (1 + shape.features) * shape.hidden;
+
+  /// Whether networks and all numbers are equal.
+  bool operator==(const Parameters& other) const {
+    return network_ == other.network_ && values_ == other.values_;
   }
-  [[nodiscard]] const float* hidden_weights() const {
-    return recurrent.data() + (1 + shape.features) * shape.hidden;
-  }
-  ///@}
-  /// by [C]
-  ///@{
-  [[nodiscard]] float* output_bias() { return output.data(); }
-  [[nodiscard]] const float* output_bias() const { return output.data(); }
-  ///@}
-  /// Wy [H][C]
-  ///@{
-  [[nodiscard]] float* output_weights() { return output.data() + shape.classes; }
-  [[nodiscard]] const float* output_weights() const { return output.data() + shape.classes; }
-  ///@}
 
-  /// Whether shape and all numbers are equal.
-  bool operator==(const RnnParameters&) const = default;
+ private:
+  Network network_;
+  std::vector<Tensor> tensors_;
+  std::vector<float> values_;
 };
 
 /// How first weights are drawn.
 enum class Initializer {
   gaussian,    ///< every weight normal with standard deviation sigma (the original program)
   xavier,      ///< uniform on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010)
-  orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), Wx and Wy as xavier
+  orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), the others as xavier
 };
 
 /// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only. Throws
-/// std::invalid_argument if the parameters are not whole.
-LOCKSTEP_API void initialize(RnnParameters& parameters, Initializer initializer, double sigma,
+/// std::invalid_argument if there are no parameters.
+///
+/// Bits: a tensor depends on its name, its sizes and the seed alone.
+LOCKSTEP_API void initialize(Parameters& parameters, Initializer initializer, double sigma,
                              Random& random);
 
-/// FNV-1a 64 over the bits of all parameters (recurrent, then output, little-endian float32): equal
-/// numbers give an equal hash on every machine.
-[[nodiscard]] LOCKSTEP_API std::uint64_t weights_hash(const RnnParameters& parameters);
+/// FNV-1a 64 over the bits of all values (little-endian float32): equal numbers give an equal hash
+/// on every machine.
+[[nodiscard]] LOCKSTEP_API std::uint64_t weights_hash(const Parameters& parameters);
 
 }  // namespace lockstep

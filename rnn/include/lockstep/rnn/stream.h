@@ -5,7 +5,7 @@
 #include <span>
 
 #include "lockstep/export.h"
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
 
@@ -31,8 +31,8 @@ class LOCKSTEP_API Stream {
  public:
   /// `sequences`: 1 to kMaxUnits. `threads`: as resolve_threads; a call that has too little to do
   /// for several, as one sequence always has, stays on the calling thread. Throws
-  /// std::invalid_argument for parameters that are empty or do not have the sizes of their shape.
-  explicit Stream(const RnnParameters& parameters, std::size_t sequences = 1, int threads = 0);
+  /// std::invalid_argument for no parameters.
+  explicit Stream(const Parameters& parameters, std::size_t sequences = 1, int threads = 0);
   ~Stream();
   /// A stream that was moved from can only be assigned to or destroyed.
   ///@{
@@ -40,8 +40,8 @@ class LOCKSTEP_API Stream {
   Stream& operator=(Stream&&) noexcept;
   ///@}
 
-  /// D, H and C of the model.
-  [[nodiscard]] const RnnShape& shape() const;
+  /// The network of the model.
+  [[nodiscard]] const Network& network() const;
   /// How many it takes forward side by side.
   [[nodiscard]] std::size_t sequences() const;
 

@@ -43,7 +43,7 @@ class LOCKSTEP_API Trainer {
  public:
   /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
   /// Throws std::invalid_argument with the name of an option that is out of its range.
-  Trainer(RnnParameters& parameters, const Options& options);
+  Trainer(Parameters& parameters, const Options& options);
   ~Trainer();
   /// A trainer that was moved from can only be assigned to or destroyed.
   ///@{
@@ -54,7 +54,7 @@ class LOCKSTEP_API Trainer {
   /// One more pass over `data` (already normalized, every sequence labelled); calling it again
   /// continues. `on_batch`, called on the calling thread, may return false to stop after the
   /// current minibatch: the result then covers what was done. What it throws stops likewise and
-  /// passes on. Throws std::invalid_argument if the parameters are not whole, shapes or labels do
+  /// passes on. Throws std::invalid_argument if there are no parameters, sizes or labels do
   /// not fit, or there is no sequence; std::bad_alloc if there is no work memory. Then no weight
   /// has changed.
   EpochResult run_epoch(const Dataset& data,
@@ -76,21 +76,11 @@ class LOCKSTEP_API Trainer {
 
 /// What workspace_bytes of such a trainer will tell, on the active backend, after a data set of
 /// `sequences` sequences: exactly if `max_length` is the length of each, else at most this. Throws
-/// std::invalid_argument as Trainer and RnnParameters, and if it is more than the address space.
-[[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const RnnShape& shape,
+/// std::invalid_argument as Trainer and Network::require_valid, and if it is more than the address
+/// space.
+[[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const Network& network,
                                                                 const Options& options,
                                                                 std::size_t sequences,
                                                                 std::size_t max_length);
-
-/// Probabilities [size][classes] row-major of `data` (already normalized; labels are ignored), on
-/// the active backend. `threads` as resolve_threads. The results depend neither on it nor on the
-/// other sequences of the set. Thread-safe. Throws std::invalid_argument if the parameters are not
-/// whole or have another number of features than the data channels.
-[[nodiscard]] LOCKSTEP_API std::vector<float> predict_proba(const RnnParameters& parameters,
-                                                            const Dataset& data, int threads = 0);
-
-/// Index of the largest probability per sequence (the first of equals); the rest as predict_proba.
-[[nodiscard]] LOCKSTEP_API std::vector<int> predict(const RnnParameters& parameters,
-                                                    const Dataset& data, int threads = 0);
 
 }  // namespace lockstep

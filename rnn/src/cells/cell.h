@@ -1,0 +1,44 @@
+// THE table of cells: what a recurrent layer does with the sums of its products.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "lockstep/gemm.h"
+
+namespace lockstep {
+
+// A block of a row-major matrix.
+struct Block {
+  float* values;
+  std::size_t rows;
+  std::size_t cols;
+  std::size_t stride;
+};
+
+// A cell with one sum per unit: h = f(a), a = b + x Wx + h' Wh.
+struct Cell {
+  std::string_view name;  // of Layer::cell
+
+  // f and its derivative in the registers of the products, where the kernels have them.
+  Epilogue fused = Epilogue::none;
+  Epilogue fused_gradient = Epilogue::none;
+  // The same as passes over what the products left, null where they are fused: sums become states,
+  // gradients of the states h become gradients of the sums.
+  void (*forward)(const Block& sums) = nullptr;
+  void (*backward)(const Block& gradients, const float* h, std::size_t ldh) = nullptr;
+
+  // f and, from a state h = f(a), its derivative: what the gradient check compares with.
+  double (*define)(double a) = nullptr;
+  double (*define_slope)(double h) = nullptr;
+};
+
+[[nodiscard]] std::span<const Cell* const> cells();
+// Throws std::invalid_argument, with the names that there are.
+[[nodiscard]] const Cell& cell_named(std::string_view name);
+
+extern const Cell kTanhCell;
+extern const Cell kReluCell;
+
+}  // namespace lockstep

@@ -1,0 +1,198 @@
+#include "lockstep/rnn/data_file.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <tuple>
+#include <utility>
+
+#include "data/data_file_formats.h"
+
+namespace lockstep {
+namespace {
+
+struct Format {
+  std::string_view extension;
+  Dataset (*read)(const std::filesystem::path& path);
+};
+
+constexpr std::array kFormats = {
+    Format{".ts", data_file::read_ts},   Format{".tsv", data_file::read_tsv},
+    Format{".txt", data_file::read_tsv}, Format{".npz", data_file::read_npz},
+    Format{".csv", data_file::read_csv},
+};
+
+void check_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) {
+    throw DataError(path.string() + ": the file does not exist or is out of reach");
+  }
+  if (!std::filesystem::is_regular_file(status)) {
+    throw DataError(path.string() + ": not a regular file, expected a data file");
+  }
+  if (std::filesystem::file_size(path, error) == 0) {
+    throw DataError(path.string() + ": the file is empty");
+  }
+}
+
+}  // namespace
+
+Dataset read_dataset(const std::filesystem::path& path) {
+  check_file(path);
+  const std::string extension = data_file::lower(path.extension().string());
+  std::string known;
+  for (const Format& format : kFormats) {
+    if (format.extension == extension) return format.read(path);
+    known += (known.empty() ? "" : ", ") + std::string(format.extension);
+  }
+  throw DataError(path.string() + ": unknown extension '" + extension + "', expected one of " +
+                  known);
+}
+
+namespace data_file {
+
+void fail(const Place& place, const std::string& message) {
+  throw DataError(place.file + ":" + std::to_string(place.line) + ": " + message);
+}
+
+void fail_value(const Place& place, const std::string& what, std::string_view text) {
+  if (is_missing(text)) {
+    fail(place, what + " is missing (" + in_quotes(text) + "), expected a number in every place");
+  }
+  fail(place, what + " is " + in_quotes(text) + ", expected a finite float32 number");
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kMaxShown = 40;
+  std::string shown(text.substr(0, kMaxShown));
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  std::replace_if(shown.begin(), shown.end(), is_control, '?');
+  return "'" + shown + (text.size() > kMaxShown ? "...'" : "'");
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kSpaces);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpaces) - first + 1);
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  std::size_t start = 0;
+  for (std::size_t end; (end = text.find(separator, start)) != std::string_view::npos;
+       start = end + 1) {
+    parts.push_back(text.substr(start, end - start));
+  }
+  parts.push_back(text.substr(start));
+  return parts;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  text = trim(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const std::optional<double> value = from_text<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
+}
+
+std::optional<float> parse_value(std::string_view text) {
+  const std::optional<double> number = parse_number(text);
+  if (!number || std::abs(*number) > std::numeric_limits<float>::max()) return std::nullopt;
+  return static_cast<float>(*number);
+}
+
+bool is_missing(std::string_view text) {
+  const std::string word = lower(trim(text));
+  return word.empty() || word == "?" || word == "nan" || word == "-nan";
+}
+
+std::optional<std::string_view> present_label(std::string_view field) {
+  return is_missing(field) ? std::nullopt : std::optional(trim(field));
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  if (error || !file) throw DataError(path.string() + ": the file cannot be opened for reading");
+  std::string text(size, '\0');
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
+    throw DataError(path.string() + ": the file cannot be read to its end");
+  }
+  if (text.find('\0') != std::string::npos) {
+    throw DataError(path.string() + ": the file holds NUL bytes, expected text (UTF-8)");
+  }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  return text;
+}
+
+LineReader::LineReader(const std::filesystem::path& path)
+    : text_(read_text(path)), place_{path.string()} {}
+
+bool LineReader::next() {
+  while (position_ < text_.size()) {
+    const std::size_t end = std::min(text_.find('\n', position_), text_.size());
+    line_ = std::string_view(text_).substr(position_, end - position_);
+    if (line_.ends_with('\r')) line_.remove_suffix(1);
+    position_ = end + 1;
+    ++place_.line;
+    if (!trim(line_).empty()) return true;
+  }
+  return false;
+}
+
+DatasetBuilder::DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared)
+    : sequences_(channels), declared_(!declared.empty()) {
+  for (const std::string& name : declared) class_of(name);
+}
+
+int DatasetBuilder::class_of(std::string_view label) {
+  const auto [entry, is_new] = ids_.emplace(label, static_cast<int>(names_.size()));
+  if (is_new) names_.emplace_back(label);
+  return entry->second;
+}
+
+bool DatasetBuilder::accepts(std::string_view label) const {
+  return !declared_ || ids_.contains(std::string(label));
+}
+
+void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
+  sequences_.add(values, kNoLabel);
+  labels_.push_back(label ? class_of(*label) : kNoLabel);
+}
+
+namespace {
+
+std::vector<std::string> sorted(std::vector<std::string> names) {
+  const bool numeric = std::all_of(names.begin(), names.end(),
+                                   [](const std::string& name) { return parse_number(name); });
+  const auto key = [numeric](const std::string& name) {
+    return std::tuple(numeric ? *parse_number(name) : 0.0, std::string_view(name));
+  };
+  std::sort(names.begin(), names.end(),
+            [&](const std::string& a, const std::string& b) { return key(a) < key(b); });
+  return names;
+}
+
+}  // namespace
+
+Dataset DatasetBuilder::build() const {
+  Dataset result(sequences_.channels(), names_);
+  for (std::size_t i = 0; i < labels_.size(); ++i) result.add(sequences_.sequence(i), labels_[i]);
+  return declared_ ? result : result.with_classes(sorted(names_));
+}
+
+}  // namespace data_file
+}  // namespace lockstep

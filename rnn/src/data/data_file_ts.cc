@@ -1,0 +1,170 @@
+// The .ts format of the UEA/UCR archives. Specification:
+// https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/data_file_formats.h"
+
+namespace lockstep::data_file {
+namespace {
+
+struct Header {
+  std::optional<std::size_t> channels;
+  bool equal_length = false;
+  std::optional<std::size_t> length;
+  std::optional<bool> labelled;
+  std::vector<std::string> class_names;
+};
+
+// The next line that is neither blank nor a comment.
+bool next_line(LineReader& lines) {
+  while (lines.next()) {
+    if (!trim(lines.line()).starts_with('#')) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> words_of(std::string_view line) {
+  std::string spaced(line);
+  std::replace(spaced.begin(), spaced.end(), '\t', ' ');
+  std::vector<std::string> words;
+  for (const std::string_view word : split(spaced, ' ')) {
+    if (!trim(word).empty()) words.emplace_back(trim(word));
+  }
+  return words;
+}
+
+bool parse_bool(const std::vector<std::string>& words, const Place& place) {
+  const std::string value = words.size() < 2 ? "" : lower(words[1]);
+  if (value != "true" && value != "false") {
+    fail(place, words[0] + " is " + in_quotes(value) + ", expected true or false");
+  }
+  return value == "true";
+}
+
+std::size_t parse_count(const std::vector<std::string>& words, const Place& place) {
+  constexpr double kLargest = 1e9;
+  const std::string text = words.size() < 2 ? "" : words[1];
+  const double value = parse_number(text).value_or(0);
+  if (value < 1 || value > kLargest || value != std::floor(value)) {
+    fail(place, words[0] + " is " + in_quotes(text) + ", expected a whole number of at least 1");
+  }
+  return static_cast<std::size_t>(value);
+}
+
+void parse_class_label(const std::vector<std::string>& words, const Place& place, Header& header) {
+  header.labelled = parse_bool(words, place);
+  header.class_names.clear();
+  if (*header.labelled) header.class_names.assign(words.begin() + 2, words.end());
+  std::vector<std::string> names = header.class_names;
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) fail(place, "@classLabel declares " + in_quotes(*twice) + " twice");
+}
+
+// One line "@keyword value..."; keywords without a meaning here are passed over.
+void parse_header_line(const LineReader& lines, Header& header) {
+  const std::vector<std::string> words = words_of(lines.line());
+  const std::string keyword = lower(words[0]);
+  if (!keyword.starts_with('@')) {
+    fail(lines.place(),
+         "found " + in_quotes(lines.line()) + " before @data, expected a line with @");
+  }
+  if (keyword == "@timestamps" && parse_bool(words, lines.place())) {
+    fail(lines.place(), "@timeStamps is true, expected values without time stamps");
+  }
+  if (keyword == "@targetlabel" && parse_bool(words, lines.place())) {
+    fail(lines.place(), "@targetLabel is true (regression), expected a set with class labels");
+  }
+  if (keyword == "@univariate" && parse_bool(words, lines.place())) header.channels = 1;
+  if (keyword == "@dimensions" || keyword == "@dimension") {
+    header.channels = parse_count(words, lines.place());
+  }
+  if (keyword == "@equallength") header.equal_length = parse_bool(words, lines.place());
+  if (keyword == "@serieslength") header.length = parse_count(words, lines.place());
+  if (keyword == "@classlabel") parse_class_label(words, lines.place(), header);
+}
+
+Header parse_header(LineReader& lines) {
+  Header header;
+  while (next_line(lines)) {
+    if (lower(trim(lines.line())) == "@data") return header;
+    parse_header_line(lines, header);
+  }
+  throw DataError(lines.place().file + ": the file has no @data line, expected a .ts header");
+}
+
+// One series per channel, written one after another, becomes [length][channels].
+void parse_series(std::span<const std::string_view> series, const Place& place,
+                  std::vector<float>& values) {
+  values.clear();
+  for (std::size_t channel = 0; channel < series.size(); ++channel) {
+    const std::vector<std::string_view> fields = split(series[channel], ',');
+    if (channel == 0) values.resize(fields.size() * series.size());
+    if (fields.size() * series.size() != values.size()) {
+      fail(place, "dimension " + std::to_string(channel + 1) + " has " +
+                      std::to_string(fields.size()) + " values, expected " +
+                      std::to_string(values.size() / series.size()) + " as in dimension 1");
+    }
+    for (std::size_t step = 0; step < fields.size(); ++step) {
+      const std::optional<float> value = parse_value(fields[step]);
+      if (!value) {
+        fail_value(
+            place,
+            "dimension " + std::to_string(channel + 1) + ", step " + std::to_string(step + 1),
+            fields[step]);
+      }
+      values[step * series.size() + channel] = *value;
+    }
+  }
+}
+
+void check_length(const Header& header, std::size_t length, const Place& place) {
+  if (!header.equal_length || length == header.length.value_or(length)) return;
+  fail(place, "the line has " + std::to_string(length) + " values per dimension, expected " +
+                  std::to_string(*header.length) + " as in @seriesLength");
+}
+
+// Takes the label off the end of the parts of a line; none in an unlabelled set, or if missing.
+std::optional<std::string_view> take_label(std::vector<std::string_view>& parts, bool labelled,
+                                           const Place& place) {
+  if (!labelled) return std::nullopt;
+  const std::string_view label = trim(parts.back());
+  parts.pop_back();
+  if (parts.empty()) fail(place, "the line has no ':', expected values and then ':label'");
+  return present_label(label);
+}
+
+}  // namespace
+
+Dataset read_ts(const std::filesystem::path& path) {
+  LineReader lines(path);
+  const Header header = parse_header(lines);
+  if (!header.labelled) {
+    throw DataError(path.string() + ": the header has no @classLabel line, expected true or false");
+  }
+  std::optional<DatasetBuilder> builder;
+  std::size_t channels = header.channels.value_or(0);
+  std::vector<float> values;
+  while (next_line(lines)) {
+    std::vector<std::string_view> parts = split(lines.line(), ':');
+    const auto label = take_label(parts, *header.labelled, lines.place());
+    if (channels == 0) channels = parts.size();
+    if (parts.size() != channels) {
+      fail(lines.place(), "the line has " + std::to_string(parts.size()) +
+                              " dimensions, expected " + std::to_string(channels));
+    }
+    if (!builder) builder.emplace(channels, header.class_names);
+    parse_series(parts, lines.place(), values);
+    check_length(header, values.size() / channels, lines.place());
+    if (label && !builder->accepts(*label)) {
+      fail(lines.place(), "label " + in_quotes(*label) + " is not among those of @classLabel");
+    }
+    builder->add(values, label);
+  }
+  if (!builder) throw DataError(path.string() + ": no sequences stand after @data");
+  return builder->build();
+}
+
+}  // namespace lockstep::data_file

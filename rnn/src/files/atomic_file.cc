@@ -1,0 +1,122 @@
+#include "files/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+namespace lockstep {
+namespace {
+
+[[noreturn]] void throw_errno(const std::string& action) {
+  throw std::system_error(errno, std::generic_category(), action);
+}
+
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
+
+// A file that disappears again unless it is renamed.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::filesystem::path& directory);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  void set_permissions(std::filesystem::perms permissions) {
+    std::filesystem::permissions(path_, permissions);
+  }
+  void write(std::string_view bytes);
+  void flush_and_close();
+  void rename_to(const std::filesystem::path& path);
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+TemporaryFile::TemporaryFile(const std::filesystem::path& directory) {
+  static std::atomic<unsigned> counter{0};
+  do {
+    path_ = directory / (".lockstep-" + std::to_string(::getpid()) + "-" +
+                         std::to_string(counter.fetch_add(1)) + ".tmp");
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) {
+    throw_errno("cannot create a file in directory '" + directory.string() + "'");
+  }
+}
+
+TemporaryFile::~TemporaryFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void TemporaryFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      throw_errno("cannot write");
+    }
+  }
+}
+
+void TemporaryFile::flush_and_close() {
+  if (::fsync(descriptor_) != 0) throw_errno("cannot flush to disk");
+  const int descriptor = descriptor_;
+  descriptor_ = -1;
+  if (::close(descriptor) != 0) throw_errno("cannot close");
+}
+
+void TemporaryFile::rename_to(const std::filesystem::path& path) {
+  if (std::rename(path_.c_str(), path.c_str()) != 0) throw_errno("cannot rename into place");
+  path_.clear();
+}
+
+// The file is whole with or without this; only whether the rename outlives a power cut is at stake,
+// and some file systems cannot flush a directory. So a failure is no error.
+void flush_directory(const std::filesystem::path& directory) {
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+// What is at `path`: a regular file or nothing. A rename would replace a device such as /dev/null.
+std::filesystem::file_status replaceable_status(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::status_known(status)) throw std::system_error(error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw std::runtime_error("there is something other than a regular file");
+  }
+  return status;
+}
+
+}  // namespace
+
+void require_replaceable(const std::filesystem::path& path) {
+  replaceable_status(path);
+  const TemporaryFile probe(directory_of(path));
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
+  const auto replaced = replaceable_status(path);
+  const std::filesystem::path directory = directory_of(path);
+  TemporaryFile file(directory);
+  if (std::filesystem::exists(replaced)) file.set_permissions(replaced.permissions());
+  file.write(bytes);
+  file.flush_and_close();
+  file.rename_to(path);
+  flush_directory(directory);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,195 @@
+#include "lockstep/rnn/model_file.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "files/atomic_file.h"
+#include "files/model_metadata.h"
+#include "files/safetensors.h"
+#include "files/strict_json.h"
+#include "lockstep/gemm.h"
+#include "network/tensors.h"
+
+namespace lockstep {
+namespace {
+
+using safetensors::Shape;
+
+constexpr const char* kMetadataKey = "lockstep";
+
+// What a tensor of a network is called in a file, and the second bias that PyTorch adds to the
+// first of a recurrent layer.
+struct FileNames {
+  std::string rnn = "rnn.";
+  std::string head = "head.";
+
+  [[nodiscard]] std::string of(const std::string& tensor) const {
+    const bool is_head = tensor.starts_with("head.");
+    return (is_head ? head : rnn) + tensor.substr(tensor.find('.') + 1);
+  }
+  [[nodiscard]] std::string second_bias() const { return rnn + "bias_hh_l0"; }
+};
+
+bool has_second_bias(const Tensor& tensor) {
+  return tensor.role == TensorRole::bias && tensor.name.starts_with("rnn.");
+}
+
+// PyTorch's matrices are [units][inputs].
+Shape file_shape(const Tensor& tensor) {
+  if (tensor.role == TensorRole::bias) return {tensor.cols};
+  return {tensor.cols, tensor.rows};
+}
+
+std::vector<safetensors::Tensor> encode_tensors(const Parameters& p) {
+  const FileNames names;
+  std::vector<safetensors::Tensor> tensors;
+  for (const Tensor& t : p.tensors()) {
+    const std::span<const float> values = p[t.name];
+    tensors.push_back({names.of(t.name), file_shape(t), std::vector<float>(t.size())});
+    transpose(t.rows, t.cols, values.data(), t.cols, tensors.back().values.data(), t.rows);
+    require_finite(values, "tensor " + quote(tensors.back().name));
+    if (!has_second_bias(t)) continue;
+    // x + -0 is x for every x, so a model that is read again has the same bits; +0 would change -0.
+    tensors.push_back({names.second_bias(), {t.cols}, std::vector<float>(t.cols, -0.0f)});
+  }
+  return tensors;
+}
+
+// A file that Lockstep did not write says nothing of classes and inputs.
+void assume_metadata(RnnClassifier& model) {
+  for (std::size_t label = 0; label < model.parameters.network().outputs; ++label) {
+    model.class_names.push_back(std::to_string(label));
+  }
+}
+
+// The first of `prefixes` with which the file has a tensor called `name`.
+std::string find_prefix(const safetensors::Reader& file, std::span<const std::string_view> prefixes,
+                        const std::string& name) {
+  for (const std::string_view prefix : prefixes) {
+    if (file.tensors().contains(std::string(prefix) + name)) return std::string(prefix);
+  }
+  throw std::runtime_error("it has no tensor " + quote(std::string(prefixes.front()) + name));
+}
+
+FileNames find_names(const safetensors::Reader& file) {
+  static constexpr std::string_view kRnnPrefixes[] = {"rnn.", ""};
+  static constexpr std::string_view kHeadPrefixes[] = {"head.", "fc.", "linear.", ""};
+  return {.rnn = find_prefix(file, kRnnPrefixes, "weight_hh_l0"),
+          .head = find_prefix(file, kHeadPrefixes, "weight")};
+}
+
+const Shape& matrix_shape(const safetensors::Reader& file, const std::string& name) {
+  const Shape& shape = file.tensors().at(name).shape;
+  if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
+    throw std::runtime_error("tensor " + quote(name) + " has shape " +
+                             safetensors::to_string(shape) + ", expected a matrix");
+  }
+  return shape;
+}
+
+Network find_network(const safetensors::Reader& file, const FileNames& names, std::string cell) {
+  const auto sizes = [&](const char* tensor) { return matrix_shape(file, names.of(tensor)); };
+  return {.features = sizes("rnn.weight_ih_l0")[1],
+          .layers = {{.cell = std::move(cell), .hidden = sizes("rnn.weight_hh_l0")[1]}},
+          .outputs = sizes("head.weight")[0]};
+}
+
+// Every tensor of the network is in the file, and no other.
+void require_tensors(const safetensors::Reader& file, const FileNames& names,
+                     const std::vector<Tensor>& tensors) {
+  std::set<std::string> needed;
+  for (const Tensor& t : tensors) {
+    needed.insert(names.of(t.name));
+    if (has_second_bias(t)) needed.insert(names.second_bias());
+  }
+  for (const std::string& name : needed) {
+    if (!file.tensors().contains(name)) throw std::runtime_error("it has no tensor " + quote(name));
+  }
+  for (const auto& [name, info] : file.tensors()) {
+    if (needed.contains(name)) continue;
+    throw std::runtime_error("tensor " + quote(name) +
+                             " has no place in a model of one recurrent layer, one direction and "
+                             "one linear head");
+  }
+}
+
+std::vector<float> read_tensor(safetensors::Reader& file, const std::string& name,
+                               const Shape& expected) {
+  const Shape& shape = file.tensors().at(name).shape;
+  if (shape != expected) {
+    throw std::runtime_error("tensor " + quote(name) + " has shape " +
+                             safetensors::to_string(shape) + ", expected " +
+                             safetensors::to_string(expected) + " as in a plain RNN");
+  }
+  std::vector<float> values = file.read_float32(name);
+  require_finite(values, "tensor " + quote(name));
+  return values;
+}
+
+Parameters read_parameters(safetensors::Reader& file, const std::string& cell) {
+  const FileNames names = find_names(file);
+  for (const char* needed : {"rnn.weight_ih_l0", "head.weight"}) {
+    const std::string name = names.of(needed);
+    if (!file.tensors().contains(name)) throw std::runtime_error("it has no tensor " + quote(name));
+  }
+  const Network network = find_network(file, names, cell);
+  require_tensors(file, names, tensors_of(network));
+  Parameters p(network);
+  for (const Tensor& t : p.tensors()) {
+    const std::vector<float> values = read_tensor(file, names.of(t.name), file_shape(t));
+    const std::span<float> to = p[t.name];
+    transpose(t.cols, t.rows, values.data(), t.rows, to.data(), t.cols);
+    if (!has_second_bias(t)) continue;
+    const std::vector<float> second = read_tensor(file, names.second_bias(), {t.cols});
+    std::ranges::transform(to, second, to.begin(), std::plus<>());
+    require_finite(to, "the sum of its two biases");
+  }
+  return p;
+}
+
+std::string encode_model(const RnnClassifier& model) {
+  if (model.parameters.empty()) throw std::runtime_error("it is empty");
+  return safetensors::encode(encode_tensors(model.parameters),
+                             {{kMetadataKey, encode_metadata(model)}});
+}
+
+RnnClassifier read_model(const std::filesystem::path& path) {
+  safetensors::Reader file(path);
+  const auto metadata = file.metadata().find(kMetadataKey);
+  RnnClassifier model;
+  if (metadata == file.metadata().end()) {
+    model.parameters = read_parameters(file, "tanh");
+    assume_metadata(model);
+  } else {
+    model.parameters = read_parameters(file, cell_in_metadata(metadata->second));
+    decode_metadata(metadata->second, model);
+  }
+  return model;
+}
+
+}  // namespace
+
+void save_model(const RnnClassifier& model, const std::filesystem::path& path) {
+  try {
+    write_file_atomically(path, encode_model(model));
+  } catch (const std::runtime_error& error) {
+    throw ModelFileError("cannot save model '" + path.string() + "': " + error.what());
+  }
+}
+
+RnnClassifier load_model(const std::filesystem::path& path) {
+  try {
+    return read_model(path);
+  } catch (const std::runtime_error& error) {
+    throw ModelFileError("cannot load model '" + path.string() + "': " + error.what());
+  }
+}
+
+}  // namespace lockstep

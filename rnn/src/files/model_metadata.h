@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "lockstep/rnn/model.h"
+
+namespace lockstep {
+
+/// What stands in a model file beside its tensors: class names and normalization, as JSON text.
+/// model_file.h shows it. Errors are std::runtime_error whose what() is a reason, to follow the
+/// name of the file.
+
+/// The text for a model whose class names and normalization fit its shape; else an error.
+[[nodiscard]] std::string encode_metadata(const RnnClassifier& model);
+
+/// The name of the cell, of a model that this knows.
+[[nodiscard]] std::string cell_in_metadata(const std::string& text);
+
+/// Sets class names and normalization of `model`, whose shape is known, from such a text.
+void decode_metadata(const std::string& text, RnnClassifier& model);
+
+/// Fails with the name `what` unless all `values` are finite.
+void require_finite(std::span<const float> values, const std::string& what);
+
+}  // namespace lockstep

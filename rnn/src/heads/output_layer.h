@@ -1,0 +1,75 @@
+// The linear layer from the last states to the outputs, forward and back.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "heads/head.h"
+#include "layers/recurrent_layer.h"
+#include "layers/workspace.h"
+#include "lockstep/gemm.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/network.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+
+// A copy of the weights of the head in the order in which the products read them.
+class PackedOutput {
+ public:
+  PackedOutput(Workspace& workspace, const Network& network, bool has_way_back);
+  // Packs this thread's share of by, Wy [1 + H][C]; the caller puts a barrier behind it.
+  void pack(std::span<const float> weights, const Team& team);
+
+  // y = by + h Wy of `count` states.
+  void run(std::size_t count, const float* h, std::size_t ldh, float* y, std::size_t ldy) const;
+  // (d Wy^T), the gradients of `count` states from those of their outputs.
+  void run_back(std::size_t count, const float* d, std::size_t ldd,
+                const StateGradients& states) const;
+
+  [[nodiscard]] const Head& head() const { return *head_; }
+
+ private:
+  const Head* head_;
+  PackedMatrix weights_;     // Wy: H x C
+  PackedMatrix transposed_;  // on the way back
+  std::span<float> bias_;
+};
+
+// The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of the
+// weights.
+class OutputLayer {
+ public:
+  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
+              bool has_way_back);
+
+  // Outputs of all sequences from their last states; the threads of `team` share the sequences.
+  void forward(const RowSchedule& schedule, const RecurrentLayer& layer,
+               const PackedOutput& weights, const Team& team);
+  [[nodiscard]] Outputs outputs(std::size_t rows) const {
+    return {outputs_.data(), rows, cols_, stride_};
+  }
+
+  // Losses, the gradient of the weights, and the gradients of the last states, which go to `layer`.
+  // By one thread.
+  void backward(const Dataset& data, const RowSchedule& schedule, const RecurrentLayer& layer,
+                const PackedOutput& weights);
+  // Gradient of by, Wy: rows gradient_stride() apart.
+  [[nodiscard]] float* gradient() const { return gradient_.data(); }
+  [[nodiscard]] std::size_t gradient_stride() const { return stride_; }
+  // What the last `backward` found: the sum of the losses, and the number of right outputs.
+  [[nodiscard]] double loss(std::size_t rows) const;
+  [[nodiscard]] std::size_t correct() const { return correct_; }
+
+ private:
+  RowLayout states_;
+  std::size_t cols_;
+  std::size_t stride_;
+  std::span<float> outputs_;
+  std::span<float> gradient_;
+  std::span<int> labels_;
+  std::span<double> losses_;
+  std::size_t correct_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,143 @@
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "infer/forward_pass.h"
+#include "lockstep/rnn/predict.h"
+#include "network/tensors.h"
+#include "tuning.h"
+
+namespace lockstep {
+namespace {
+
+std::size_t divide_up(std::size_t n, std::size_t parts) { return (n + parts - 1) / parts; }
+
+// How the sequences are shared out. Threads take chunks of them where the weights stay in a core's
+// cache, else columns of every product, all threads for one chunk after another.
+struct Plan {
+  bool shares_columns;
+  int team_size;
+  std::size_t rows;  // of a chunk
+  std::size_t chunks;
+};
+
+Plan make_plan(const PackedLayer& weights, const Dataset& data, int threads) {
+  const LayerSize& size = weights.size();
+  threads =
+      useful_threads(size, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
+  const auto team_size = static_cast<std::size_t>(threads);
+  if (size.weight_bytes() > kResidentWeights) {
+    const std::size_t rows = std::min(data.size(), kMostRowsOfLargeWeights);
+    return {true, static_cast<int>(std::min(team_size, weights.panels())), rows,
+            divide_up(data.size(), rows)};
+  }
+  const std::size_t rows =
+      std::min(data.size(), std::clamp(divide_up(data.size(), team_size), kUsefulRows, kMostRows));
+  const std::size_t chunks = divide_up(data.size(), rows);
+  return {false, static_cast<int>(std::min(team_size, chunks)), rows, chunks};
+}
+
+class Prediction {
+ public:
+  Prediction(const Network& network, const Dataset& data, int threads)
+      : network_(network),
+        data_(data),
+        weights_(network),
+        plan_(make_plan(weights_->layer, data, threads)),
+        ordered_(data.size()),
+        probabilities_(data.size() * network.outputs) {
+    std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
+    order_by_length(data, ordered_);
+  }
+
+  std::vector<float> run(const Parameters& parameters) {
+    std::optional<WithMemory<ForwardPass>> shared;
+    if (plan_.shares_columns) shared.emplace(network_, limits());
+    parallel(plan_.team_size, [&](const Team& team) {
+      const FlushDenormals flush;
+      weights_->pack(parameters, team);
+      team.barrier();
+      if (plan_.shares_columns) {
+        for (std::size_t c = 0; c < plan_.chunks; ++c) classify(c, **shared, team);
+        return;
+      }
+      WithMemory<ForwardPass> own(network_, limits());
+      // Every team.size()-th chunk: the long sequences are first and must not fall to one thread.
+      for (auto c = static_cast<std::size_t>(team.index()); c < plan_.chunks;
+           c += static_cast<std::size_t>(team.size())) {
+        classify(c, *own, Team());
+      }
+    });
+    return std::move(probabilities_);
+  }
+
+ private:
+  [[nodiscard]] RecurrentLayer::Limits limits() const {
+    const PackedLayer& layer = weights_->layer;
+    return {.rows = plan_.rows,
+            .window = 0,
+            .has_passing = true,
+            .together = timesteps_together(layer.size(), plan_.rows, layer.fused()),
+            .has_way_back = false};
+  }
+
+  // Chunk `c` by all threads of the team.
+  void classify(std::size_t c, ForwardPass& pass, const Team& team) {
+    const std::size_t first = c * plan_.rows;
+    const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
+    if (team.index() == 0) {
+      pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, 0);
+    }
+    team.barrier();
+    pass.run(data_, *weights_, team);
+    team.barrier();
+    if (team.index() == 0) write_probabilities(pass);
+  }
+
+  void write_probabilities(const ForwardPass& pass) {
+    const Outputs all = pass.output.outputs(pass.schedule.rows());
+    for (std::size_t n = 0; n < all.rows; ++n) {
+      weights_->output.head().predict(
+          {all.values + n * all.stride, 1, all.cols, all.stride},
+          probabilities_.data() + pass.schedule.member(n) * all.cols, all.cols);
+    }
+  }
+
+  const Network& network_;
+  const Dataset& data_;
+  WithMemory<PackedNetwork> weights_;
+  Plan plan_;
+  std::vector<std::size_t> ordered_;
+  std::vector<float> probabilities_;
+};
+
+}  // namespace
+
+std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {
+  require_parameters(parameters, "predict");
+  const Network& network = parameters.network();
+  if (data.channels() != network.features) {
+    throw std::invalid_argument("predict: the data has " + std::to_string(data.channels()) +
+                                " channels, but the model takes " +
+                                std::to_string(network.features));
+  }
+  if (data.empty()) return {};
+  return Prediction(network, data, resolve_threads(threads)).run(parameters);
+}
+
+std::vector<int> predict(const Parameters& parameters, const Dataset& data, int threads) {
+  const std::vector<float> probabilities = predict_proba(parameters, data, threads);
+  const auto classes = static_cast<std::ptrdiff_t>(parameters.network().outputs);
+  std::vector<int> predicted(data.size());
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto row = probabilities.begin() + static_cast<std::ptrdiff_t>(i) * classes;
+    predicted[i] = static_cast<int>(std::max_element(row, row + classes) - row);
+  }
+  return predicted;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,203 @@
+#include "lockstep/rnn/stream.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include "infer/forward_pass.h"
+#include "lockstep/threads.h"
+#include "network/tensors.h"
+#include "tuning.h"
+
+namespace lockstep {
+namespace {
+
+void require_size(const char* what, std::size_t size, std::size_t expected) {
+  if (size == expected) return;
+  throw std::invalid_argument("Stream: " + std::string(what) + " has " + std::to_string(size) +
+                              " values, expected " + std::to_string(expected));
+}
+
+}  // namespace
+
+// Rows of Z as in RecurrentLayer, two for each sequence: one half of `rows` holds all states, and a
+// timestep leaves the next ones in the other half.
+struct Stream::State {
+  struct Memory {
+    Memory(Workspace& workspace, const Network& network, std::size_t sequences)
+        : weights(workspace, network),
+          rows(take_rows(workspace, weights.layer.size().layout(), 2 * sequences)),
+          logits(workspace.take<float>(sequences * network.outputs)),
+          probabilities(workspace.take<float>(sequences * network.outputs)) {}
+
+    PackedNetwork weights;
+    std::span<float> rows;
+    std::span<float> logits;
+    std::span<float> probabilities;
+  };
+
+  State(const Parameters& parameters, std::size_t count, int team)
+      : network(parameters.network()),
+        size(network),
+        layout(size.layout()),
+        sequences(count),
+        threads(team),
+        memory(network, sequences),
+        product(memory->weights.layer.step(layout.stride, Team())) {
+    memory->weights.pack(parameters, Team());
+  }
+
+  [[nodiscard]] float* row(std::size_t which, std::size_t sequence) {
+    return memory->rows.data() + (which * sequences + sequence) * layout.stride;
+  }
+  [[nodiscard]] float* h(std::size_t sequence) { return row(half, sequence) + layout.state; }
+
+  void require_sequence(std::size_t sequence) const {
+    if (sequence < sequences) return;
+    throw std::invalid_argument("Stream: there is no sequence " + std::to_string(sequence) +
+                                ", as it was made for " + std::to_string(sequences));
+  }
+
+  void require_steps(std::span<const float> x, std::size_t steps, std::size_t rows_per_step) const {
+    const std::size_t per_step = rows_per_step * size.inputs;
+    // Divided, as a product could overflow.
+    if (x.size() % per_step == 0 && x.size() / per_step == steps) return;
+    throw std::invalid_argument("Stream: " + std::to_string(x.size()) + " values are not " +
+                                std::to_string(steps) + " timesteps of " +
+                                std::to_string(rows_per_step) + " sequences of " +
+                                std::to_string(size.inputs) + " features");
+  }
+
+  [[nodiscard]] int team_size(std::size_t steps) const {
+    const std::size_t shares = std::max<std::size_t>(1, sequences / kUsefulRows);
+    return useful_threads(size, steps * sequences, shares, threads);
+  }
+
+  // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
+  // timesteps are `x_stride` floats apart. Leaves their states in the half that is due then.
+  void advance(Range mine, const float* x, std::size_t x_stride, std::size_t steps) {
+    const std::size_t count = mine.end - mine.begin;
+    for (std::size_t t = 0; t < steps; ++t) {
+      const std::size_t from = (half + t) % 2;
+      const float* x_t = x + t * x_stride;
+      float* z = row(from, mine.begin);
+      for (std::size_t n = 0; n < count; ++n) {
+        std::copy_n(x_t + n * size.inputs, size.inputs, z + n * layout.stride + layout.input);
+      }
+      product.run({count, z, row(1 - from, mine.begin) + layout.state});
+    }
+  }
+
+  [[nodiscard]] Outputs logits(Range some) {
+    return {memory->logits.data() + some.begin * network.outputs, some.end - some.begin,
+            network.outputs, network.outputs};
+  }
+
+  void read_logits(Range some) {
+    const FlushDenormals flush;
+    const Outputs y = logits(some);
+    memory->weights.output.run(y.rows, h(some.begin), layout.stride, y.values, y.stride);
+  }
+
+  void read_probabilities(Range some) {
+    read_logits(some);
+    const FlushDenormals flush;
+    memory->weights.output.head().predict(
+        logits(some), memory->probabilities.data() + some.begin * network.outputs, network.outputs);
+  }
+
+  const Network network;
+  const LayerSize size;
+  const RowLayout layout;
+  const std::size_t sequences;
+  const int threads;
+  WithMemory<Memory> memory;
+  const TimestepProduct product;
+  std::size_t half = 0;  // of `rows` that holds the states
+};
+
+Stream::Stream(const Parameters& parameters, std::size_t sequences, int threads) {
+  require_parameters(parameters, "Stream");
+  if (sequences == 0 || sequences > kMaxUnits) {
+    throw std::invalid_argument("Stream: " + std::to_string(sequences) +
+                                " sequences; it takes 1 to " + std::to_string(kMaxUnits));
+  }
+  state_ = std::make_unique<State>(parameters, sequences, resolve_threads(threads));
+}
+
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+Stream& Stream::operator=(Stream&&) noexcept = default;
+
+const Network& Stream::network() const { return state_->network; }
+std::size_t Stream::sequences() const { return state_->sequences; }
+
+void Stream::feed(std::span<const float> x, std::size_t steps) {
+  State& s = *state_;
+  s.require_steps(x, steps, s.sequences);
+  // Each thread takes all timesteps of its own sequences and need not meet the others.
+  parallel(s.team_size(steps), [&](const Team& team) {
+    const FlushDenormals flush;
+    const Range mine = share(s.sequences, team.index(), team.size());
+    s.advance(mine, x.data() + mine.begin * s.size.inputs, s.sequences * s.size.inputs, steps);
+  });
+  s.half = (s.half + steps) % 2;
+}
+
+void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.require_steps(x, steps, 1);
+  const FlushDenormals flush;
+  s.advance({sequence, sequence + 1}, x.data(), s.size.inputs, steps);
+  // The others are where they were.
+  if (steps % 2 == 1) {
+    std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.size.hidden, s.h(sequence));
+  }
+}
+
+std::span<const float> Stream::logits() {
+  state_->read_logits({0, state_->sequences});
+  return state_->memory->logits;
+}
+
+std::span<const float> Stream::logits(std::size_t sequence) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.read_logits({sequence, sequence + 1});
+  return s.memory->logits.subspan(sequence * s.network.outputs, s.network.outputs);
+}
+
+std::span<const float> Stream::probabilities() {
+  state_->read_probabilities({0, state_->sequences});
+  return state_->memory->probabilities;
+}
+
+std::span<const float> Stream::probabilities(std::size_t sequence) {
+  State& s = *state_;
+  s.require_sequence(sequence);
+  s.read_probabilities({sequence, sequence + 1});
+  return s.memory->probabilities.subspan(sequence * s.network.outputs, s.network.outputs);
+}
+
+std::span<const float> Stream::state(std::size_t sequence) const {
+  state_->require_sequence(sequence);
+  return {state_->h(sequence), state_->size.hidden};
+}
+
+void Stream::set_state(std::size_t sequence, std::span<const float> h) {
+  state_->require_sequence(sequence);
+  require_size("a state", h.size(), state_->size.hidden);
+  std::ranges::copy(h, state_->h(sequence));
+}
+
+void Stream::reset() {
+  for (std::size_t i = 0; i < state_->sequences; ++i) reset(i);
+}
+
+void Stream::reset(std::size_t sequence) {
+  state_->require_sequence(sequence);
+  std::fill_n(state_->h(sequence), state_->size.hidden, 0.0f);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,325 @@
+#include "layers/recurrent_layer.h"
+
+#include <algorithm>
+
+#include "definition.h"
+#include "lockstep/backend.h"
+#include "tuning.h"
+
+namespace lockstep {
+namespace {
+
+// Rows of deltas in a block: no more than a leaf has, no fewer than a timestep can have.
+std::size_t delta_rows(const LayerSize& size, const RecurrentLayer::Limits& limits) {
+  return std::max(std::min(gradient_depth(size.hidden), limits.rows * limits.window), limits.rows);
+}
+
+bool packs_factors(const LayerSize& size) { return size.weight_bytes() > kPackedFactors; }
+
+Range panels_of(const Team& team, const PackedMatrix& weights) {
+  return share(weights.panels(), team.index(), team.size());
+}
+
+PackedBlock block_of(Range panels) {
+  return {.first_panel = panels.begin, .last_panel = panels.end};
+}
+
+Range columns_of(Range panels, const PackedMatrix& weights) {
+  const std::size_t width = weights.panel_columns();
+  return {std::min(panels.begin * width, weights.n()), std::min(panels.end * width, weights.n())};
+}
+
+}  // namespace
+
+LayerSize::LayerSize(const Network& network)
+    : inputs(network.features),
+      hidden(network.layers.front().hidden),
+      cell(&cell_named(network.layers.front().cell)) {}
+
+int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares, int threads) {
+  const double work = static_cast<double>(timesteps) *
+                      static_cast<double>((size.inputs + size.hidden) * size.hidden);
+  const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
+  return std::min(threads, static_cast<int>(useful));
+}
+
+// Where weights press on the last cache and rows are few, a timestep waits for reading them. The
+// input weights wait for no state, so a panel of them is read for several timesteps at once. Without
+// fused multiply-add, two products are slower (SSE) or round once more (the reference).
+std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fused) {
+  if (size.weight_bytes() < kLargeWeights || size.inputs < kFewestFeatures) return 1;
+  if (rows >= kEnoughRows || !fused) return 1;
+  return kRowsTogether / std::max<std::size_t>(1, rows);
+}
+
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team) {
+  const Range mine = panels_of(team, packed);
+  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
+}
+
+std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::size_t count) {
+  const std::span<float> rows = workspace.take<float>(count * layout.stride);
+  for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
+  return rows;
+}
+
+PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, bool has_way_back)
+    : size_(size),
+      layout_(size.layout()),
+      fused_(active_backend().fused),
+      recurrent_(workspace.take_packed(size.inputs + size.hidden, size.hidden)),
+      bias_(workspace.take<float>(size.hidden)) {
+  if (has_way_back) hidden_transposed_ = workspace.take_packed(size.hidden, size.hidden);
+}
+
+void PackedLayer::pack(std::span<const float> weights, const Team& team) {
+  const std::size_t hidden = size_.hidden;
+  const float* wx = weights.data() + hidden;
+  pack_share(recurrent_, Transpose::no, wx, hidden, team);
+  if (hidden_transposed_.panels() > 0) {
+    pack_share(hidden_transposed_, Transpose::yes, wx + size_.inputs * hidden, hidden, team);
+  }
+  if (team.index() == 0) std::copy_n(weights.begin(), hidden, bias_.begin());
+}
+
+TimestepProduct PackedLayer::step(std::size_t ldh, const Team& team) const {
+  const Range panels = panels_of(team, recurrent_);
+  const PackedGemm g{.lda = layout_.stride, .ldc = ldh, .epilogue = size_.cell->fused};
+  return {PackedGemmPlan(g, recurrent_, block_of(panels)),
+          layout_.input,
+          bias_.data(),
+          *size_.cell,
+          columns_of(panels, recurrent_),
+          ldh};
+}
+
+void PackedLayer::add_inputs(const Timestep& t, std::size_t ldh, std::size_t panel) const {
+  const PackedGemm g{.m = t.count,
+                     .a = t.z + layout_.input,
+                     .lda = layout_.stride,
+                     .start = bias_.data(),
+                     .c = t.h,
+                     .ldc = ldh};
+  gemm_packed(g, recurrent_,
+              {.first_panel = panel, .last_panel = panel + 1, .last_k = size_.inputs});
+}
+
+TimestepProduct PackedLayer::step_from_inputs(std::size_t ldh, const Team& team) const {
+  const Range panels = panels_of(team, recurrent_);
+  const PackedGemm g{
+      .lda = layout_.stride, .start_stride = ldh, .ldc = ldh, .epilogue = size_.cell->fused};
+  PackedBlock block = block_of(panels);
+  block.first_k = size_.inputs;
+  return {PackedGemmPlan(g, recurrent_, block),
+          layout_.state,
+          nullptr,
+          *size_.cell,
+          columns_of(panels, recurrent_),
+          ldh};
+}
+
+PackedGemmPlan PackedLayer::step_back(std::size_t stride, const Team& team) const {
+  const PackedGemm g{.lda = stride,
+                     .ldc = stride,
+                     .epilogue = size_.cell->fused_gradient,
+                     .ldh = layout_.stride};
+  return {g, hidden_transposed_, block_of(panels_of(team, hidden_transposed_))};
+}
+
+Range PackedLayer::columns_back(const Team& team) const {
+  return columns_of(panels_of(team, hidden_transposed_), hidden_transposed_);
+}
+
+RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits)
+    : size_(size),
+      layout_(size.layout()),
+      final_layout_(size.final_layout()),
+      max_rows_(limits.rows),
+      together_(limits.together),
+      finals_(take_rows(workspace, final_layout_, limits.rows)),
+      delta_stride_(round_up(size.hidden)) {
+  if (limits.has_passing) {
+    passing_rows_ = take_rows(workspace, layout_, (together_ + 1) * limits.rows);
+  }
+  if (!limits.has_way_back) return;
+  const std::size_t rows = delta_rows(size, limits);
+  final_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
+  next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
+  deltas_ = workspace.take<float>(rows * delta_stride_);
+  gradient_ = workspace.take<float>(size.rows() * delta_stride_);
+  if (!packs_factors(size)) return;
+  packed_deltas_ = workspace.take_packed(rows, size.hidden);
+  inputs_ = workspace.take<float>(size.rows() * rows);
+}
+
+float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
+  if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout_.stride;
+  // A ring. (Dividing would show in the steps of small networks.)
+  const std::size_t place = together_ == 1 ? t % 2 : t % (together_ + 1);
+  return passing_rows_.data() + place * max_rows_ * layout_.stride;
+}
+
+// Threads share the rows of each timestep, or the timesteps if there are fewer rows than threads.
+void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule,
+                                   Range timesteps, const Team& team) {
+  const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
+  const Range mine = by_rows ? Range{0, timesteps.end - timesteps.begin}
+                             : share(timesteps.end - timesteps.begin, team.index(), team.size());
+  for (std::size_t i = mine.begin; i < mine.end; ++i) {
+    gather_inputs(data, schedule, timesteps.begin + i, by_rows ? team : Team());
+  }
+}
+
+void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule, std::size_t t,
+                                   const Team& team) {
+  const Range mine = share(schedule.active(t), team.index(), team.size());
+  float* row = rows_at(schedule, t) + mine.begin * layout_.stride;
+  for (std::size_t n = mine.begin; n < mine.end; ++n, row += layout_.stride) {
+    const std::size_t own_t = t - schedule.start(n);
+    const float* x = data.sequence(schedule.member(n)).data() + own_t * size_.inputs;
+    std::copy_n(x, size_.inputs, row + layout_.input);
+    if (own_t == 0) std::fill_n(row + layout_.state, size_.hidden, 0.0f);
+  }
+}
+
+// States become part of the next rows, the last ones are the final ones of all sequences.
+Timestep RecurrentLayer::timestep(const RowSchedule& schedule, std::size_t t) const {
+  const bool is_last = t + 1 == schedule.steps();
+  return {schedule.active(t), rows_at(schedule, t),
+          is_last ? finals() + final_layout_.state : rows_at(schedule, t + 1) + layout_.state};
+}
+
+std::size_t RecurrentLayer::ldh(const RowSchedule& schedule, std::size_t t) const {
+  return t + 1 == schedule.steps() ? final_layout_.stride : layout_.stride;
+}
+
+void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& weights,
+                                Range timesteps, const Team& team) {
+  const Range panels = share(weights.panels(), team.index(), team.size());
+  for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
+    for (std::size_t t = timesteps.begin; t < timesteps.end; ++t) {
+      weights.add_inputs(timestep(schedule, t), ldh(schedule, t), panel);
+    }
+  }
+}
+
+// Inputs are gathered during the step before those that they are for, so that one barrier per
+// timestep is enough.
+void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
+                             const PackedLayer& weights, const Team& team) {
+  const std::size_t steps = schedule.steps();
+  const auto block_from = [&](std::size_t t) { return Range{t, std::min(t + together_, steps)}; };
+  const auto product = [&](std::size_t ldh) {
+    return together_ > 1 ? weights.step_from_inputs(ldh, team) : weights.step(ldh, team);
+  };
+  const TimestepProduct step = product(layout_.stride);
+  const TimestepProduct last_step = product(final_layout_.stride);
+  gather_inputs(data, schedule, block_from(0), team);
+  team.barrier();
+  for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {
+    if (together_ > 1) add_inputs(schedule, weights, block, team);
+    for (std::size_t t = block.begin; t < block.end; ++t) {
+      if (t + 1 == block.end) gather_inputs(data, schedule, block_from(block.end), team);
+      (t + 1 < steps ? step : last_step).run(timestep(schedule, t));
+      team.barrier();
+    }
+  }
+}
+
+StateGradients RecurrentLayer::final_gradients() const {
+  return {final_deltas_.data(), delta_stride_, size_.cell->fused_gradient,
+          finals() + final_layout_.state, final_layout_.stride};
+}
+
+void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& weights,
+                              const Team& team) {
+  const Range cleared = share(gradient_.size(), team.index(), team.size());
+  std::fill(gradient_.begin() + static_cast<std::ptrdiff_t>(cleared.begin),
+            gradient_.begin() + static_cast<std::ptrdiff_t>(cleared.end), 0.0f);
+  const PackedGemmPlan product = weights.step_back(delta_stride_, team);
+  const Range columns = weights.columns_back(team);
+  const std::size_t first = schedule.window_begin();
+  const std::size_t depth =
+      std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
+  for (std::size_t end = schedule.steps(); end > first;) {
+    const Steps block{end - std::min(end - first, depth), end};
+    for (std::size_t t = end; t-- > block.begin;) {
+      if (t + 1 == schedule.steps()) {
+        take_last_deltas(schedule, deltas_at(schedule, t, block), team);
+      } else {
+        delta_step(schedule, product, columns, t, block);
+      }
+      team.barrier();
+    }
+    accumulate_weights(schedule, block, team);
+    keep_first_deltas(schedule, block, team);
+    team.barrier();
+    end = block.begin;
+  }
+}
+
+// From the gradients of the last states, unless an epilogue has made them deltas.
+void RecurrentLayer::take_last_deltas(const RowSchedule& schedule, float* deltas,
+                                      const Team& team) {
+  if (team.index() != 0) return;
+  const std::size_t rows = schedule.rows();
+  std::copy_n(final_deltas_.data(), rows * delta_stride_, deltas);
+  if (size_.cell->backward == nullptr) return;
+  size_.cell->backward({deltas, rows, size_.hidden, delta_stride_}, finals() + final_layout_.state,
+                       final_layout_.stride);
+}
+
+// delta_t = (delta_{t+1} Wh^T) * f'(h_t), a thread's share of the columns.
+void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedGemmPlan& product,
+                                Range columns, std::size_t t, Steps block) {
+  const std::size_t active = schedule.active(t);
+  float* deltas = deltas_at(schedule, t, block);
+  const float* next =
+      t + 1 == block.end ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
+  const float* h = rows_at(schedule, t + 1) + layout_.state;
+  product.run(active, next, nullptr, deltas, h);
+  if (size_.cell->backward == nullptr) return;
+  size_.cell->backward(
+      {deltas + columns.begin, active, columns.end - columns.begin, delta_stride_},
+      h + columns.begin, layout_.stride);
+}
+
+// [db; dWx; dWh] += [1, x, h]^T delta over the timesteps of a block at once.
+void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Steps block,
+                                        const Team& team) {
+  const Range rows = share(size_.rows(), team.index(), team.size());
+  const std::size_t depth = schedule.offset(block.end) - schedule.offset(block.begin);
+  const float* z = rows_at(schedule, block.begin) + layout_.one;
+  if (!packs_factors(size_)) {
+    gemm_accumulate_transposed(size_.hidden, depth, z, layout_.stride, deltas_.data(),
+                               delta_stride_, gradient_.data(), delta_stride_, rows.begin,
+                               rows.end);
+    return;
+  }
+  pack_share(packed_deltas_, Transpose::no, deltas_.data(), delta_stride_, team);
+  float* own = inputs_.data() + rows.begin * depth;
+  transpose(depth, rows.end - rows.begin, z + rows.begin, layout_.stride, own, depth);
+  team.barrier();
+  float* gradient = gradient_.data() + rows.begin * delta_stride_;
+  const PackedGemm g{.m = rows.end - rows.begin,
+                     .a = own,
+                     .lda = depth,
+                     .start = gradient,
+                     .start_stride = delta_stride_,
+                     .c = gradient,
+                     .ldc = delta_stride_};
+  gemm_packed(g, packed_deltas_, {.last_k = depth});
+}
+
+void RecurrentLayer::keep_first_deltas(const RowSchedule& schedule, Steps block,
+                                       const Team& team) {
+  const std::size_t count = schedule.active(block.begin) * delta_stride_;
+  if (team.index() == 0) std::copy_n(deltas_.data(), count, next_deltas_.data());
+}
+
+float* RecurrentLayer::deltas_at(const RowSchedule& schedule, std::size_t t, Steps block) const {
+  return deltas_.data() + (schedule.offset(t) - schedule.offset(block.begin)) * delta_stride_;
+}
+
+}  // namespace lockstep

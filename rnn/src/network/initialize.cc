@@ -1,0 +1,91 @@
+// The first weights of a network.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "definition.h"
+#include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/random.h"
+#include "network/tensors.h"
+
+namespace lockstep {
+namespace {
+
+void fill_gaussian(std::span<float> weights, double sigma, Random& random) {
+  std::ranges::generate(weights, [&] { return static_cast<float>(sigma * random.normal()); });
+}
+
+void fill_xavier(std::span<float> weights, std::size_t fan_in, std::size_t fan_out,
+                 Random& random) {
+  const double limit = std::sqrt(6.0 / static_cast<double>(fan_in + fan_out));
+  std::ranges::generate(weights, [&] { return static_cast<float>(random.uniform(-limit, limit)); });
+}
+
+// A fixed number of running sums: vector instructions can carry them, and the order of additions,
+// hence the result, is the same on every machine.
+double dot(std::span<const double> a, std::span<const double> b) {
+  std::array<double, kOrthogonalSums> sums{};
+  std::size_t i = 0;
+  for (; i + kOrthogonalSums <= a.size(); i += kOrthogonalSums) {
+    for (std::size_t lane = 0; lane < kOrthogonalSums; ++lane) {
+      sums[lane] += a[i + lane] * b[i + lane];
+    }
+  }
+  for (std::size_t lane = 0; i < a.size(); ++i, ++lane) {
+    sums[lane] += a[i] * b[i];
+  }
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+// Subtracts from `v` its projection on each row of `basis`, one after another (modified
+// Gram-Schmidt).
+void remove_projections(std::span<double> v, std::span<const double> basis) {
+  for (std::size_t start = 0; start < basis.size(); start += v.size()) {
+    const std::span<const double> row = basis.subspan(start, v.size());
+    const double length = dot(row, v);
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      v[i] -= length * row[i];
+    }
+  }
+}
+
+// Orthonormal rows from Gaussian ones: uniformly distributed over all orthogonal matrices (Mezzadri
+// 2007), as Gram-Schmidt keeps the diagonal of R positive. One pass suffices: it errs by about
+// 2^-53 times the condition number, of the order of `size` for such a matrix, and float32 rounds at
+// 2^-24.
+void fill_orthogonal(std::span<float> weights, std::size_t size, Random& random) {
+  std::vector<double> rows(size * size);
+  std::ranges::generate(rows, [&] { return random.normal(); });
+  for (std::size_t start = 0; start < rows.size(); start += size) {
+    const std::span<double> row(rows.data() + start, size);
+    remove_projections(row, {rows.data(), start});
+    const double norm = std::sqrt(dot(row, row));
+    std::ranges::transform(row, row.begin(), [norm](double value) { return value / norm; });
+  }
+  std::ranges::transform(rows, weights.begin(),
+                         [](double value) { return static_cast<float>(value); });
+}
+
+}  // namespace
+
+void initialize(Parameters& parameters, Initializer initializer, double sigma, Random& random) {
+  require_parameters(parameters, "initialize");
+  for (const Tensor& tensor : parameters.tensors()) {
+    const std::span<float> values = parameters[tensor.name];
+    if (tensor.role == TensorRole::bias) {
+      std::ranges::fill(values, 0.0f);
+    } else if (initializer == Initializer::gaussian) {
+      fill_gaussian(values, sigma, random);
+    } else if (initializer == Initializer::orthogonal &&
+               tensor.role == TensorRole::hidden_weights) {
+      fill_orthogonal(values, tensor.cols, random);
+    } else {
+      fill_xavier(values, tensor.rows, tensor.cols, random);
+    }
+  }
+}
+
+}  // namespace lockstep

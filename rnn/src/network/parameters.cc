@@ -1,0 +1,84 @@
+#include "lockstep/rnn/parameters.h"
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+#include <utility>
+
+#include "cells/cell.h"
+#include "heads/head.h"
+#include "network/tensors.h"
+
+namespace lockstep {
+
+void Network::require_valid() const {
+  if (layers.size() != 1) {
+    throw std::invalid_argument("a network has one recurrent layer, not " +
+                                std::to_string(layers.size()));
+  }
+  for (const std::size_t size : {features, layers[0].hidden, outputs}) {
+    if (size > 0 && size <= kMaxUnits) continue;
+    throw std::invalid_argument("a network has 1 to " + std::to_string(kMaxUnits) +
+                                " features, hidden units and outputs, not " +
+                                std::to_string(size));
+  }
+  static_cast<void>(cell_named(layers[0].cell));
+  static_cast<void>(head_named(head));
+}
+
+std::vector<Tensor> tensors_of(const Network& network) {
+  const std::size_t hidden = network.layers[0].hidden;
+  std::vector<Tensor> tensors;
+  const auto add = [&](const char* name, std::size_t rows, std::size_t cols, TensorRole role) {
+    const std::size_t offset =
+        tensors.empty() ? 0 : tensors.back().offset + tensors.back().size();
+    tensors.push_back({name, rows, cols, offset, role});
+  };
+  add("rnn.bias_ih_l0", 1, hidden, TensorRole::bias);
+  add("rnn.weight_ih_l0", network.features, hidden, TensorRole::input_weights);
+  add("rnn.weight_hh_l0", hidden, hidden, TensorRole::hidden_weights);
+  add("head.bias", 1, network.outputs, TensorRole::bias);
+  add("head.weight", hidden, network.outputs, TensorRole::output_weights);
+  return tensors;
+}
+
+std::size_t parameter_count(const Network& network) {
+  const std::vector<Tensor> tensors = tensors_of(network);
+  return tensors.back().offset + tensors.back().size();
+}
+
+void require_parameters(const Parameters& parameters, const char* function) {
+  if (!parameters.empty()) return;
+  throw std::invalid_argument(std::string(function) + ": there are no parameters");
+}
+
+Parameters::Parameters(const Network& network) : network_(network) {
+  network_.require_valid();
+  tensors_ = tensors_of(network_);
+  values_.resize(tensors_.back().offset + tensors_.back().size());
+}
+
+std::span<const float> Parameters::operator[](std::string_view name) const {
+  const auto tensor = std::ranges::find(tensors_, name, &Tensor::name);
+  if (tensor == tensors_.end()) {
+    throw std::invalid_argument("there is no tensor '" + std::string(name) + "'");
+  }
+  return values().subspan(tensor->offset, tensor->size());
+}
+
+std::span<float> Parameters::operator[](std::string_view name) {
+  const std::span<const float> found = std::as_const(*this)[name];
+  return values().subspan(static_cast<std::size_t>(found.data() - values_.data()), found.size());
+}
+
+std::uint64_t weights_hash(const Parameters& parameters) {
+  constexpr std::uint64_t kPrime = 0x100000001b3;
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const float value : parameters.values()) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((bits >> shift) & 0xff)) * kPrime;
+  }
+  return hash;
+}
+
+}  // namespace lockstep

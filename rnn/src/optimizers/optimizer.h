@@ -1,0 +1,58 @@
+// THE table of optimizers: how weights follow their gradient.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/trainer.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+
+// A span of weights, the gradient of their summed loss, and of each slot the numbers that belong to
+// them.
+struct Update {
+  std::span<float> weights;
+  std::span<const float> gradient;
+  std::span<float* const> slots;
+  double scale;  // of the gradient; see gradient_scale
+  double rate;
+  const Options& options;
+};
+
+struct OptimizerRule {
+  std::string_view name;
+  // Numbers kept per weight, zeros at first.
+  std::size_t (*slots)(const Options& options);
+  void (*update)(const Update& update);
+};
+
+[[nodiscard]] std::span<const OptimizerRule* const> optimizers();
+// Throws std::invalid_argument, with the names that there are.
+[[nodiscard]] const OptimizerRule& optimizer_named(std::string_view name);
+
+extern const OptimizerRule kSgd;
+
+// A rule with its slots.
+class Optimizer {
+ public:
+  Optimizer(const OptimizerRule& rule, std::size_t weights, const Options& options);
+
+  // Updates this thread's share of the weights.
+  void update(std::span<float> weights, std::span<const float> gradient, double scale, double rate,
+              const Team& team);
+
+ private:
+  const OptimizerRule* rule_;
+  Options options_;
+  std::vector<std::vector<float>> slots_;
+};
+
+// The factor that turns the gradient of a summed loss over `samples` into that of the mean, scaled
+// down where its norm would exceed clip_norm (0: never).
+double gradient_scale(double summed_norm, std::size_t samples, double clip_norm);
+
+}  // namespace lockstep

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+#include "lockstep/rnn/trainer.h"
+
+namespace lockstep {
+
+// Learning rate of an epoch counted from 0.
+[[nodiscard]] double scheduled_rate(const Options& options, std::size_t epoch);
+
+}  // namespace lockstep

@@ -1,0 +1,211 @@
+#include "lockstep/rnn/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "lockstep/rnn/random.h"
+#include "lockstep/threads.h"
+#include "network/tensors.h"
+#include "optimizers/optimizer.h"
+#include "train/schedule.h"
+#include "train/training_step.h"
+
+namespace lockstep {
+namespace {
+
+void require_option(bool holds, const char* message) {
+  if (!holds) throw std::invalid_argument(message);
+}
+
+void require_options(const Options& o) {
+  require_option(o.batch_size > 0, "batch_size: 0 is not a minibatch; give at least 1");
+  require_option(std::isfinite(o.learning_rate) && o.learning_rate > 0,
+                 "learning_rate: must be a positive number");
+  require_option(o.momentum >= 0 && o.momentum < 1, "momentum: must be in [0, 1)");
+  require_option(std::isfinite(o.clip_norm) && o.clip_norm >= 0,
+                 "clip_norm: must be positive, or 0 for none");
+  require_option(o.schedule != LearningRateSchedule::step || o.decay_epochs > 0,
+                 "decay_epochs: must be at least 1");
+  require_option(std::isfinite(o.decay) && o.decay > 0, "decay: must be a positive number");
+}
+
+void require_data(const Dataset& data, const Network& network) {
+  require_option(!data.empty(), "training data: there is no sequence in it");
+  if (data.channels() != network.features) {
+    throw std::invalid_argument("training data: " + std::to_string(data.channels()) +
+                                " channels, but the model takes " +
+                                std::to_string(network.features));
+  }
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const int label = data.label(i);
+    if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
+    throw std::invalid_argument("training data: label " + std::to_string(label) + " of sequence " +
+                                std::to_string(i) + " is not in [0, " +
+                                std::to_string(network.outputs) + ")");
+  }
+}
+
+}  // namespace
+
+// One pass over the data, as all threads see it. Thread 0 writes, between barriers.
+struct Epoch {
+  const Dataset& data;
+  const std::function<bool(const BatchProgress&)>& on_batch;
+  EpochResult result{};
+  std::size_t done = 0;
+  std::size_t correct = 0;
+  bool goes_on = true;
+  std::exception_ptr failure{};  // of on_batch
+
+  void count(const TrainingStep::Totals& totals, std::size_t samples);
+};
+
+struct Trainer::State {
+  State(Parameters& p, const Options& o)
+      : parameters(p),
+        options(o),
+        threads(resolve_threads(o.threads)),
+        random(o.seed),
+        optimizer(kSgd, p.values().size(), o) {}
+
+  void prepare(const Dataset& data);
+  void start_epoch();
+  [[nodiscard]] std::span<const std::size_t> minibatch_at(std::size_t first) const {
+    return std::span(order).subspan(first, std::min(options.batch_size, order.size() - first));
+  }
+  void train_minibatches(Epoch& epoch, const Team& team) noexcept;
+
+  Parameters& parameters;
+  Options options;
+  int threads;
+  Random random;
+  Optimizer optimizer;
+  std::unique_ptr<TrainingStep> step;
+  MinibatchSize largest;  // that the step has memory for
+  std::vector<std::size_t> order;
+  std::size_t epochs_done = 0;
+};
+
+// Takes the memory for minibatches of this data set, unless it is there already.
+void Trainer::State::prepare(const Dataset& data) {
+  order.resize(data.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const std::size_t window = window_of(options.truncate);
+  const MinibatchSize needed = largest_minibatch(data, options.batch_size, window, order);
+  if (step != nullptr && largest.holds(needed)) return;
+  step.reset();  // if memory runs out below, there is no step that looks large enough
+  largest = largest.joined(needed);
+  step = std::make_unique<TrainingStep>(parameters.network(), largest, window);
+}
+
+void Trainer::State::start_epoch() {
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (options.shuffle) random.shuffle(order);
+}
+
+void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {
+  result.loss += totals.loss;
+  result.timesteps += totals.timesteps;
+  correct += totals.correct;
+  done += samples;
+  goes_on = done < data.size();
+  if (!on_batch) return;
+  try {
+    goes_on = on_batch({result.epoch, done, data.size()}) && goes_on;
+  } catch (...) {
+    failure = std::current_exception();
+    goes_on = false;
+  }
+}
+
+// What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
+void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
+  while (epoch.goes_on) {
+    const auto minibatch = minibatch_at(epoch.done);
+    if (team.index() == 0) step->begin(epoch.data, minibatch);
+    team.barrier();
+    {
+      const FlushDenormals flush;
+      step->run(parameters, epoch.data, team);
+      const double norm = step->gradient_norm();
+      const double scale = gradient_scale(norm, minibatch.size(), options.clip_norm);
+      optimizer.update(parameters.values(), step->gradient(), scale, epoch.result.learning_rate,
+                       team);
+    }
+    team.barrier();
+    if (team.index() == 0) epoch.count(step->totals(), minibatch.size());
+    team.barrier();
+  }
+}
+
+Trainer::Trainer(Parameters& parameters, const Options& options) {
+  require_options(options);
+  state_ = std::make_unique<State>(parameters, options);
+}
+
+Trainer::~Trainer() = default;
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer& Trainer::operator=(Trainer&&) noexcept = default;
+
+EpochResult Trainer::run_epoch(const Dataset& data,
+                               const std::function<bool(const BatchProgress&)>& on_batch) {
+  State& s = *state_;
+  require_parameters(s.parameters, "Trainer");
+  require_data(data, s.parameters.network());
+  const auto start = std::chrono::steady_clock::now();
+  s.prepare(data);
+  s.start_epoch();
+  Epoch epoch{data, on_batch};
+  EpochResult& result = epoch.result;
+  result.learning_rate = scheduled_rate(s.options, s.epochs_done);
+  result.epoch = ++s.epochs_done;
+  result.validation_loss = std::numeric_limits<double>::quiet_NaN();
+  result.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
+  s.step->begin(data, s.minibatch_at(0));
+  // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
+  parallel(s.step->team_size(s.threads),
+           [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
+  if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
+  const auto samples = static_cast<double>(epoch.done);
+  result.loss /= samples;
+  result.accuracy = static_cast<double>(epoch.correct) / samples;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+std::vector<EpochResult> Trainer::fit(const Dataset& data) {
+  std::vector<EpochResult> history;
+  for (std::size_t i = 0; i < state_->options.epochs; ++i) history.push_back(run_epoch(data));
+  return history;
+}
+
+int Trainer::threads() const { return state_->threads; }
+
+std::size_t Trainer::workspace_bytes() const {
+  return state_->step == nullptr ? 0 : state_->step->bytes();
+}
+
+std::size_t training_workspace_bytes(const Network& network, const Options& options,
+                                     std::size_t sequences, std::size_t max_length) {
+  require_options(options);
+  network.require_valid();
+  const std::size_t window = window_of(options.truncate);
+  const std::size_t rows = std::min(options.batch_size, sequences);
+  const std::size_t kept = std::min(window, max_length);
+  // Of a sequence: its window of Z, and more than all else that grows with the minibatch.
+  const std::size_t row_bytes = LayerSize(network).layout().stride * sizeof(float);
+  const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
+  require_option(static_cast<double>(rows) * each < 0x1p62,
+                 "training_workspace_bytes: the minibatch is larger than the address space");
+  return TrainingStep::bytes_for(
+      network, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,116 @@
+// One training step: follow a minibatch from data to gradients. The passes through time are in
+// layers/recurrent_layer.cc, the update of the weights is in optimizers/.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "heads/output_layer.h"
+#include "layers/recurrent_layer.h"
+#include "layers/row_schedule.h"
+#include "layers/workspace.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/parameters.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+
+// A window that no sequence is longer than: no truncation.
+inline constexpr std::size_t kWholeSequences = static_cast<std::size_t>(-1);
+// The window of Options::truncate.
+constexpr std::size_t window_of(std::size_t truncation) {
+  return truncation == 0 ? kWholeSequences : truncation;
+}
+
+// Loss and gradients of one minibatch, by backpropagation through time: over whole sequences, or
+// over the last `window` timesteps of each.
+//
+// The minibatch is dealt into leaves, as many as its shape says. Each leaf sums gradients of its
+// own, which are then added along a tree over the leaves, so every number is the same for any team.
+// With several leaves a thread takes whole leaves, all timesteps, without meeting the others. A
+// single leaf of large weights is shared by the team, each thread with columns of every timestep; one
+// of small weights is left to one thread.
+class TrainingStep {
+ public:
+  struct Totals {
+    double loss = 0;  // sum over the minibatch
+    std::size_t correct = 0;
+    std::size_t timesteps = 0;         // gone forward through
+    std::size_t window_timesteps = 0;  // gone back through
+  };
+
+  // Takes all memory for minibatches that `largest` holds.
+  TrainingStep(const Network& network, const MinibatchSize& largest,
+               std::size_t window = kWholeSequences);
+  // Bytes that the constructor takes, on the active backend.
+  [[nodiscard]] static std::size_t bytes_for(const Network& network, const MinibatchSize& largest,
+                                             std::size_t window = kWholeSequences);
+
+  // Deals the minibatch into leaves; one thread, before the team starts. Every index must be that
+  // of a labelled sequence of `data`.
+  void begin(const Dataset& data, std::span<const std::size_t> minibatch);
+
+  // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
+  [[nodiscard]] int team_size(int threads) const;
+
+  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
+  // Throws nothing: a thread that left would keep the others waiting.
+  void run(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
+
+  // The two halves of `run`. The same team calls both; `backward` may be repeated.
+  void forward(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
+  void backward(const Team& team) noexcept;
+
+  // As Parameters::values.
+  [[nodiscard]] std::span<const float> gradient() const { return m_->gradient; }
+  // L2 norm of all gradients; the same sum on every thread.
+  [[nodiscard]] double gradient_norm() const;
+  [[nodiscard]] Totals totals() const;
+  [[nodiscard]] std::size_t bytes() const { return m_.bytes(); }
+
+ private:
+  // The sequences of a leaf on their way.
+  struct Leaf {
+    Leaf(Workspace& workspace, const Network& network, const MinibatchSize& largest,
+         std::size_t window, bool fused);
+
+    void forward(const TrainingStep& step, const Dataset& data, const Team& team);
+    void backward(const TrainingStep& step, const Team& team);
+
+    RowSchedule schedule;
+    RecurrentLayer layer;
+    OutputLayer output;
+  };
+
+  // Everything that takes memory.
+  struct Memory {
+    Memory(Workspace& workspace, const Network& network, const MinibatchSize& largest,
+           std::size_t window);
+
+    PackedLayer layer;
+    PackedOutput output;
+    std::span<float> rows;  // Z of the windows of all leaves, one after another
+    std::span<std::size_t> ordered;
+    std::span<float> gradient;
+    std::span<double> row_squares;  // sum of squares of each row of the gradients
+    std::vector<Leaf> leaves;
+  };
+
+  template <class Work>
+  void for_my_leaves(const Team& team, const Work& work);
+  void pack(const Parameters& parameters, const Team& team);
+  void add_leaves(const Team& team);
+  double add_row(std::size_t row, float* sum) const;
+  [[nodiscard]] float* row_of(const Leaf& leaf, std::size_t row) const;
+  [[nodiscard]] std::size_t layer_floats() const { return layer_rows_ * hidden_; }
+
+  std::size_t hidden_;
+  std::size_t layer_rows_;
+  std::size_t outputs_;
+  std::size_t window_;
+  WithMemory<Memory> m_;
+  std::size_t leaves_in_use_ = 0;
+};
+
+}  // namespace lockstep

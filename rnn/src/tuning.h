@@ -1,0 +1,32 @@
+// What makes speed. No number here shows in a result: the second value of each is another legal
+// one, with which the same bits must come out. Each has a row in docs/measurements.md.
+#pragma once
+
+#include <cstddef>
+
+#include "lockstep/detail/tuned.h"
+
+namespace lockstep {
+
+// Multiply-adds that pay for one more thread.
+inline constexpr double kWorkPerThread = tuned(400e3, 1e3);
+// Rows that a thread needs to make good use of the register tiles.
+inline constexpr std::size_t kUsefulRows = tuned<std::size_t>(8, 3);
+
+// Beyond this size of the weights the factors of their gradient are packed.
+inline constexpr std::size_t kPackedFactors = tuned<std::size_t>(512, 8) * 1024;
+
+// Prediction: sequences taken together where the weights stay in a core's cache, and where they do
+// not, beyond kResidentWeights bytes; there all threads share the columns of every product.
+inline constexpr std::size_t kResidentWeights = tuned<std::size_t>(512, 8) * 1024;
+inline constexpr std::size_t kMostRows = tuned<std::size_t>(32, 5);
+inline constexpr std::size_t kMostRowsOfLargeWeights = tuned<std::size_t>(128, 7);
+
+// From this size of the weights and this number of features on, fewer than kEnoughRows rows read
+// the input weights for several timesteps at once, up to kRowsTogether rows.
+inline constexpr std::size_t kLargeWeights = tuned<std::size_t>(16384, 4) * 1024;
+inline constexpr std::size_t kFewestFeatures = tuned<std::size_t>(128, 2);
+inline constexpr std::size_t kEnoughRows = tuned<std::size_t>(64, 40);
+inline constexpr std::size_t kRowsTogether = tuned<std::size_t>(128, 90);
+
+}  // namespace lockstep

@@ -1,0 +1,98 @@
+// The forward pass of a group, whose inputs go through their weights by several timesteps together
+// where weights are large: here of small ones, for any number of timesteps.
+#include "layers/recurrent_layer.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "backend_scope.h"
+#include "catch.h"
+#include "infer/forward_pass.h"
+#include "lockstep/aligned_vector.h"
+#include "lockstep/threads.h"
+#include "networks.h"
+
+namespace lockstep {
+namespace {
+
+constexpr Sizes kShape{3, 70, 4};
+
+Dataset ragged_data(std::size_t size, std::size_t longest) {
+  Dataset data(kShape.features, std::vector<std::string>(kShape.classes, "class"));
+  for (std::size_t i = 0; i < size; ++i) {
+    data.add(normal_floats((longest - i * 11 % longest) * kShape.features, i), 0);
+  }
+  return data;
+}
+
+// Everything that a pass leaves: the rows of the window, the last states, the logits.
+std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& data,
+                                std::size_t together, std::size_t window, int threads) {
+  std::vector<std::size_t> ordered = first_indices(data.size());
+  order_by_length(data, ordered);
+  const Network network = kShape;
+  const RowLayout layout = LayerSize(network).layout();
+  WithMemory<ForwardPass> pass(network, RecurrentLayer::Limits{.rows = data.size(),
+                                                               .window = data.max_length(),
+                                                               .has_passing = true,
+                                                               .together = together,
+                                                               .has_way_back = false});
+  pass->schedule.assign(data, ordered, 0, 1, window);
+  AlignedVector<float> rows(pass->schedule.window_rows() * layout.stride);
+  for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
+  pass->layer.keep_window_at(rows.data());
+  WithMemory<PackedNetwork> weights(network);
+  weights->pack(parameters, Team());
+  parallel(threads, [&](const Team& team) { pass->run(data, *weights, team); });
+  std::vector<float> all(rows.begin(), rows.end());
+  const RowLayout finals = LayerSize(network).final_layout();
+  const Outputs outputs = pass->output.outputs(data.size());
+  for (std::size_t n = 0; n < data.size(); ++n) {
+    const float* state = pass->layer.finals() + n * finals.stride + finals.state;
+    all.insert(all.end(), state, state + kShape.hidden);
+    const float* logits = outputs.values + n * outputs.stride;
+    all.insert(all.end(), logits, logits + outputs.cols);
+  }
+  return all;
+}
+
+TEST_CASE("timesteps whose inputs go together leave the bits of those that go one by one") {
+  const Parameters parameters = random_network(kShape);
+  struct Case {
+    std::size_t rows, longest;
+  };
+  // The last of several blocks is partial, or the only one is; one row, fewer and more than
+  // threads.
+  for (const Case& c : {Case{1, 23}, Case{2, 20}, Case{20, 23}}) {
+    const Dataset data = ragged_data(c.rows, c.longest);
+    for (const std::string& name : runnable_backends()) {
+      if (name == "reference") continue;  // rounds a sum once per product
+      const BackendScope scope(name);
+      for (const std::size_t window : {std::size_t{0}, std::size_t{4}, c.longest}) {
+        const std::vector<float> expected = left_by_pass(parameters, data, 1, window, 1);
+        for (const std::size_t together : {2u, 3u, 6u, 22u, 128u}) {
+          for (const int threads : {1, 3}) {
+            CAPTURE(name, c.rows, window, together, threads);
+            CHECK(same_bits(left_by_pass(parameters, data, together, window, threads), expected));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("inputs go together of large weights, many features and few rows only") {
+  const auto together = [](const Sizes& sizes, std::size_t rows, bool fused) {
+    return timesteps_together(LayerSize(sizes), rows, fused);
+  };
+  CHECK(together({1760, 1760, 10}, 1, true) == 128);
+  CHECK(together({1760, 1760, 10}, 43, true) == 2);
+  CHECK(together({1760, 1760, 10}, 64, true) == 1);
+  CHECK(together({64, 2560, 10}, 1, true) == 1);
+  CHECK(together({1024, 1024, 10}, 1, true) == 1);
+  CHECK(together({1760, 1760, 10}, 1, false) == 1);
+}
+
+}  // namespace
+}  // namespace lockstep
