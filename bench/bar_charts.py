@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 from typing import Callable, Iterator, Optional, Sequence
 
-from charts import Chart, family_of, label_of, number, put_legend, ratio_axis, rows_figure
+from charts import Chart, family_of, number, put_legend, ratio_axis, rows_figure
 from comparison import Index, Row
 from gb_results import Samples
-from sections import Report, Section
+from sections import Report, Section, label_of
 from svg import CARD, INK, MARKERS, SERIES, tip, to_svg
 from tables import Column, time_figure
 

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Sequence
 
-from comparison import Row
 from svg import plt
 from tables import Column, significant
 
@@ -64,10 +63,6 @@ def ratio_axis(axes: object, axis: object, values: Sequence[float]) -> None:
     ticks = [2.0 ** power for power in range(low, high + 1, step)]
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_ticks([], minor=True)
-
-
-def label_of(row: Row) -> str:
-    return row.name.shape + (" cold" if row.name.cold else "")
 
 
 # Benchmarks of other projects, whose names say nothing to us.

@@ -17,46 +17,10 @@ from gb_results import Pool
 from programs import Unusable
 from roofline import roofline
 from sections import Report, Section
-from svg import css_variables, standing_alone
+from svg import standing_alone
 from tables import Column
+from theme import CSS
 from trends import history, scaling
-
-STYLE = """
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 24px 16px 48px; }
-h1 { font-size: 24px; line-height: 1.25; margin: 0 0 12px; overflow-wrap: anywhere; }
-h2 { font-size: 16px; margin: 0 0 8px; overflow-wrap: anywhere; }
-p, ul { margin: 0 0 12px; color: var(--soft); overflow-wrap: anywhere; }
-ul { padding-left: 18px; }
-a { color: var(--c0); }
-nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 16px; }
-section { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: 16px; margin-bottom: 16px; min-width: 0; scroll-margin-top: 8px; }
-.scroll { overflow-x: auto; }
-.scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--c0);
-  outline-offset: 2px; }
-svg { display: block; width: 100%; min-width: 420px; max-width: 660px; height: auto;
-  margin: 0 auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin-top: 8px; }
-th, td { padding: 5px 8px; text-align: right; border-bottom: 1px solid var(--rule);
-  white-space: nowrap; }
-.left { text-align: left; }
-thead th { color: var(--soft); font-weight: 600; white-space: normal; }
-tbody th { font-weight: 400; white-space: normal; overflow-wrap: anywhere; min-width: 10em;
-  max-width: 28em; }
-summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
-.skip { position: absolute; left: -9999px; }
-.skip:focus { left: 8px; top: 8px; background: var(--card); padding: 8px; }
-@media (max-width: 480px) {
-  main { padding: 16px 10px 32px; }
-  section { padding: 12px; }
-  table { font-size: 14px; }
-  th, td { padding: 5px 6px; }
-}
-@media print { details:not([open]) > * { display: block; } nav { display: none; } }
-"""
 
 
 def table(columns: Sequence[Column], label: str) -> str:
@@ -171,7 +135,7 @@ def page(title: str, pool: Pool, report: Report, older: Sequence[Pool]) -> str:
     return ('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n'
-            f"<style>\n{css_variables()}{STYLE}</style>\n</head>\n<body>\n"
+            f"<style>\n{CSS}</style>\n</head>\n<body>\n"
             '<a class="skip" href="#content">To the results</a>\n<main>\n'
             f'<h1>{escape(title)}</h1>\n{about}{sections.navigation()}'
             f'<div id="content">\n{"".join(sections.html)}</div>\n'

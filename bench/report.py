@@ -3,6 +3,10 @@
 
     report.py FILE.json [FILE.json ...] [--markdown FILE] [--html FILE] [--svg FILE]
               [--history OLDER.json ...] [--kernel REGEX] [--all-backends] [--title TEXT]
+    report.py [--results FOLDER] [--markdown FILE] [--chart FILE] [--readme FILE]
+
+Without a FILE.json: makes bench/RESULTS.md, docs/training-speed.svg and the README's sentence about
+speed from the kept results, or what is asked for of these.
 
 Prints text tables, or writes what was asked for; - as a FILE is the standard output. Repetitions
 are pooled by name over all files: several rounds, or the Python peers' own file; each file after
@@ -26,8 +30,14 @@ sys.dont_write_bytecode = True  # The modules beside this one stand among the so
 
 from gb_results import Pool, add_file  # noqa: E402
 from programs import Unusable, need_module  # noqa: E402
+from results import FOLDER, read_days  # noqa: E402
+from results_page import results_page  # noqa: E402
 from sections import Report, Section, build_report, is_ours, wanted  # noqa: E402
+from speed_chart import chart, training_speeds, with_claim  # noqa: E402
 from tables import markdown_table, text_table  # noqa: E402
+
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 # Text and Markdown.
@@ -75,13 +85,18 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev bench report", allow_abbrev=False,
         description="Reports from Google Benchmark's JSON, ours beside the best peer. Without an "
-                    "output, text tables on the standard output.")
-    parser.add_argument("files", nargs="+", metavar="FILE.json")
+                    "output, text tables on the standard output. Without a file, the pages made "
+                    "of bench/results: RESULTS.md, the README's chart and its sentence on speed.")
+    parser.add_argument("files", nargs="*", metavar="FILE.json")
     parser.add_argument("--markdown", metavar="FILE", help="GitHub's Markdown; -: standard output")
     parser.add_argument("--html", metavar="FILE", help="a page that needs nothing else")
     parser.add_argument("--svg", metavar="FILE", help="one chart of all kernels")
     parser.add_argument("--history", nargs="+", default=[], metavar="OLDER.json",
                         help="earlier results, each file a point of time on the page")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", default=FOLDER,
+                        help="kept results; for --chart, --readme and, without a file, --markdown")
+    parser.add_argument("--chart", metavar="FILE", help="training speed from the kept results, SVG")
+    parser.add_argument("--readme", metavar="FILE", help="renews the sentence on speed in this file")
     parser.add_argument("--title", default="Benchmarks", help="of the page")
     parser.add_argument("--kernel", type=regular_expression, default=re.compile(""),
                         metavar="REGEX", help="only kernels in whose name this is found")
@@ -131,9 +146,30 @@ def outputs(options: argparse.Namespace, pool: Pool, report: Report,
         yield "-", lambda: as_text(report, markdown=False)
 
 
+def write_kept(options: argparse.Namespace) -> None:
+    """The pages of the kept results: those that are asked for, else all."""
+    if options.html or options.svg:
+        raise Unusable("--html and --svg need a FILE.json")
+    if not (options.markdown or options.chart or options.readme):
+        options.markdown = str(ROOT / "bench" / "RESULTS.md")
+        options.chart = str(ROOT / "docs" / "training-speed.svg")
+        options.readme = str(ROOT / "README.md")
+    days = read_days(options.results)
+    if options.markdown:
+        write(options.markdown, results_page(days))
+    if options.chart:
+        write(options.chart, chart(training_speeds(days)))
+    if options.readme:
+        text = Path(options.readme).read_text(encoding="utf-8")
+        write(options.readme, with_claim(text, days).rstrip("\n"))
+
+
 def main(arguments: Sequence[str]) -> int:
     options = parse_arguments(arguments)
     try:
+        if not options.files:
+            write_kept(options)
+            return 0
         pool = pool_of(options.files)
         report = build_report(pool, options.kernel, options.all_backends)
         for path, text in outputs(options, pool, report):

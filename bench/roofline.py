@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from charts import WIDTH, Chart, family_of, label_of, number, put_legend, shortened
+from charts import WIDTH, Chart, family_of, number, put_legend, shortened
 from comparison import kernel_rank
 from gb_results import Pool, Samples
-from sections import Report, working_set
+from sections import Report, label_of, working_set
 from svg import INK, MARKERS, SERIES, SOFT, plt, tip, to_svg
 from tables import Column, plural
 

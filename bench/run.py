@@ -2,7 +2,7 @@
 """Runs the benchmarks in rounds, the Python peers after ours in each, and prints the table.
 
     run.py --build BUILD_FOLDER [--rounds N] [--isa best|avx2] [--full] [--no-peers]
-           [--markdown FILE] [arguments of lockstep_bench ...]
+           [--markdown FILE] [--save MACHINE] [arguments of lockstep_bench ...]
 
 Leaves Google Benchmark JSON in BUILD_FOLDER/results, one file per round and program, instead of
 what an earlier run with the same --isa left. Whatever fails, the table shows what was measured.
@@ -15,15 +15,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
 
+from footprint import footprint  # noqa: E402
+from gb_results import Pool, add_file  # noqa: E402
 from programs import Unusable, ending, python_with, run_program, say  # noqa: E402
+from results import FOLDER, run_of, save  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
@@ -55,6 +60,9 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--no-peers", action="store_true", help="measure Lockstep alone")
     parser.add_argument("--markdown", type=Path, metavar="FILE",
                         help="write the table to FILE as Markdown too")
+    parser.add_argument("--save", metavar="MACHINE",
+                        help="keep the results in bench/results, under this name of the machine")
+    parser.add_argument("--results", type=Path, default=FOLDER, help=argparse.SUPPRESS)
     return parser.parse_known_args()
 
 
@@ -234,6 +242,39 @@ def report_on(files: list[Path], markdown: Path | None) -> int:
     return max(status, written)
 
 
+# What is kept.
+
+def commit() -> Optional[str]:
+    """Of the sources beside this one, marked where they differ from it."""
+    found = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty", "--exclude=*"],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                           check=False)
+    return found.stdout.strip() or None
+
+
+def command_line() -> str:
+    """As the user gave it, without the folders of this machine."""
+    kept: list[str] = []
+    arguments = iter(sys.argv[1:])
+    for argument in arguments:
+        flag, _, value = argument.partition("=")
+        if flag not in ("--build", "--markdown", "--results"):
+            kept.append(argument)
+        elif not value:
+            next(arguments, None)
+    return shlex.join(["./dev", "bench", *kept])
+
+
+def keep(files: list[Path], options: argparse.Namespace) -> None:
+    pool = Pool()
+    for path in files:
+        add_file(pool, str(path))
+    run = run_of(pool, commit(), command_line())
+    run.rows += footprint(options.build, pool.default_backend or "-")
+    path = save(run, options.save, options.results)
+    say(f"saved {path}; ./dev bench report makes the pages of it")
+
+
 def main() -> int:
     # Takes the program along that is being run, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -243,7 +284,10 @@ def main() -> int:
             return run_program(command_of_ours(options, rest))
         bench = prepare(options, rest)
         status = bench.measure(options.rounds)
-        return max(status, report_on(bench.files, options.markdown))
+        status = max(status, report_on(bench.files, options.markdown))
+        if options.save and status < 2:
+            keep(bench.files, options)
+        return status
     except Unusable as problem:
         say(str(problem))
         return 2

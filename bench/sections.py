@@ -45,17 +45,22 @@ ABOUT_PYTHON = (
 # Cells.
 
 
-def figure(name: Name, samples: Optional[Samples]) -> tuple[str, str]:
+def figure_value(name: Name, samples: Samples) -> tuple[float, str]:
     """The number and its unit that say most about this kernel."""
-    if samples is None:
-        return "-", ""
     if name.kernel in PER_ELEMENT and name.elements:
-        return significant(samples.median * 1e9 / name.elements), "ns/element"
+        return samples.median * 1e9 / name.elements, "ns/element"
     for counter, unit in [("flops_per_second", "GFLOP/s"), ("bytes_per_second", "GB/s")]:
         rate = samples.counter(counter)
         if rate is not None:
-            return significant(rate / 1e9), unit
-    return time_figure(samples.median)
+            return rate / 1e9, unit
+    return samples.median * 1e3, "ms"
+
+
+def figure(name: Name, samples: Optional[Samples]) -> tuple[str, str]:
+    if samples is None:
+        return "-", ""
+    value, unit = figure_value(name, samples)
+    return time_figure(samples.median) if unit == "ms" else (significant(value), unit)
 
 
 def our_figure(row: Row) -> tuple[str, str]:
@@ -81,9 +86,12 @@ def timesteps_cell(row: Row) -> str:
     return "-" if rate is None else significant(rate / 1e6)
 
 
+def label_of(row: Row) -> str:
+    return row.name.shape + (" cold" if row.name.cold else "")
+
+
 def columns_of(rows: list[Row], threads: int) -> list[Column]:
-    shapes = [row.name.shape + (" cold" if row.name.cold else "") for row in rows]
-    columns = [Column("shape", shapes, right=False),
+    columns = [Column("shape", [label_of(row) for row in rows], right=False),
                Column("backend", [row.backend for row in rows], right=False),
                figure_column("ours", [our_figure(row) for row in rows])]
     timesteps = [timesteps_cell(row) for row in rows]
@@ -142,7 +150,7 @@ def dates(pool: Pool) -> str:
     return " to ".join(dict.fromkeys([found[0], found[-1]])) if found else ""
 
 
-def header(pool: Pool) -> Iterator[str]:
+def header_lines(pool: Pool) -> dict[str, str]:
     lines = {
         "date": dates(pool),
         "machine": sentence(pool, [("cpu", "cpu"), ("CPUs", "num_cpus"), ("isa", "isa"),
@@ -156,7 +164,7 @@ def header(pool: Pool) -> Iterator[str]:
             ("numpy", "numpy_version"), ("torch", "torch_version"),
             ("CPU capability", "torch_cpu_capability"), ("Python", "python_version"),
             ("BLAS", "blas"), ("kernels", "openblas_core")])}
-    yield from (f"{title}: {line}" for title, line in lines.items() if line)
+    return {title: line for title, line in lines.items() if line}
 
 
 def summary(kernel: str, rows: Sequence[Row]) -> Optional[str]:
@@ -265,7 +273,7 @@ def build_report(pool: Pool, pattern: re.Pattern[str], all_backends: bool) -> Re
     rows = [row for section in sections for row in section.rows]
     foreign = foreign_runs(pool, pattern)
     return Report(
-        header=list(header(pool)),
+        header=[f"{title}: {line}" for title, line in header_lines(pool).items()],
         warnings=[f"warning: {text}" for text in [*pool.warnings, *context_warnings(pool)]],
         sections=sections,
         legend=list(legend(rows)) if rows else [],

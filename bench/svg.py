@@ -19,15 +19,9 @@ matplotlib.use("svg")
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-# Role: light, dark. Blue and orange are those of the training report; each has a contrast of at
-# least 4.5 to the card that it stands on.
-THEME = {
-    "page": ("#f6f7f9", "#12161c"), "card": ("#ffffff", "#1b2129"),
-    "ink": ("#1c2430", "#e8ecf1"), "soft": ("#5b6675", "#a3aebb"), "rule": ("#dfe3e8", "#323b47"),
-    "c0": ("#1f5fa8", "#6cb0f2"), "c1": ("#b8500b", "#f0a35e"), "c2": ("#23744a", "#6fcf97"),
-    "c3": ("#7a4fa3", "#c3a0ea"), "c4": ("#0b7380", "#5cc9d3"), "c5": ("#ad3673", "#f293c3"),
-    "c6": ("#6b6259", "#b9b0a6"), "c7": ("#6b660c", "#cfc75a")}
-STAND_INS = {role: f"#0102{i:02x}" for i, role in enumerate(THEME)}
+from theme import COLOURS, ROLES  # noqa: E402
+
+STAND_INS = {role: f"#0102{i:02x}" for i, role in enumerate(ROLES)}
 SERIES = [STAND_INS[f"c{i}"] for i in range(8)]
 MARKERS = ["o", "D", "s", "^", "v", "P", "X"]
 CARD, INK, SOFT, RULE = (STAND_INS[role] for role in ["card", "ink", "soft", "rule"])
@@ -45,14 +39,6 @@ plt.rcParams.update({
 
 _prefixes = itertools.count()
 _tips: dict[str, str] = {}
-
-
-def css_variables() -> str:
-    def block(which: int) -> str:
-        return " ".join(f"--{role}: {colours[which]};" for role, colours in THEME.items())
-
-    return (f":root {{ color-scheme: light dark; {block(0)} }}\n"
-            f"@media (prefers-color-scheme: dark) {{ :root {{ {block(1)} }} }}\n")
 
 
 def tip(artist: object, text: str) -> None:
@@ -94,5 +80,5 @@ def to_svg(figure: Figure, label: str) -> str:
 def standing_alone(svg: str) -> str:
     """A file of its own, for a README."""
     at = svg.index(">", svg.index("<svg")) + 1
-    style = f"<style>{css_variables()} svg {{ background: var(--card); }}</style>"
+    style = f"<style>{COLOURS} svg {{ background: var(--card); }}</style>"
     return ('<?xml version="1.0" encoding="utf-8"?>\n' + svg[:at] + style + svg[at:])

@@ -7,10 +7,10 @@ import re
 from statistics import geometric_mean
 from typing import Optional, Sequence
 
-from charts import WIDTH, Chart, family_of, label_of, put_legend, ratio_axis, shortened
+from charts import WIDTH, Chart, family_of, put_legend, ratio_axis, shortened
 from comparison import kernel_rank
 from gb_results import Name, Pool, context_warnings
-from sections import Report
+from sections import Report, label_of
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
 from tables import Column, plural, time_figure
 

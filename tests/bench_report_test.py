@@ -308,7 +308,7 @@ class Files(ReportTest):
         self.assertEqual(complaint.count("\n"), 1)
 
     def test_bad_arguments(self) -> None:
-        self.run_report(status=2)
+        self.assertIn("need a FILE.json", self.run_report("--html=a.html", status=2))
         self.assertIn("not a regular expression",
                       self.run_report(self.write([]), "--kernel", "(", status=2))
 

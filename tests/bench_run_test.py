@@ -45,7 +45,7 @@ def act(plan, path, name):
         sys.exit(1)
     runs = [dict(name=name, run_type="iteration", real_time=float(i), time_unit="ms")
             for i in (1, 2, 3)]
-    open(path, "w").write(json.dumps(dict(context=dict(isa="best"), benchmarks=runs)))
+    open(path, "w").write(json.dumps(dict(context=dict(isa="best", date="2026-01-02"), benchmarks=runs)))
     sys.exit(what)
 '''
 FAKE_OURS = FAKE + '''
@@ -134,6 +134,24 @@ class Rounds(RunTest):
             path.write_text("{}")
         self.run_bench("--no-peers")
         self.assertEqual([path.exists() for path in [*stale, other]], [False, False, True])
+
+
+class Saving(RunTest):
+    def saved(self, *arguments: str, status: int = 0, **acts: object) -> list[Path]:
+        kept = self.build / "kept"
+        self.run_bench("--save", "A machine", "--results", str(kept), *arguments, status=status,
+                       **acts)
+        return list(kept.glob("*.json"))
+
+    def test_keeps_rows_commit_and_command(self) -> None:
+        path, = self.saved("--markdown", str(self.markdown), "--threads=1")
+        self.assertRegex(path.name, r"^a-machine-\d{4}-\d\d-\d\d\.json$")
+        run = json.loads(path.read_text())["runs"][0]
+        self.assertEqual(run["command"], "./dev bench --save 'A machine' --threads=1")
+        self.assertEqual(run["rows"][0]["shape"], "1x2x3x4")
+
+    def test_keeps_nothing_of_a_run_that_failed(self) -> None:
+        self.assertEqual(self.saved(ours={1: "broken"}, status=2), [])
 
 
 class Failures(RunTest):
