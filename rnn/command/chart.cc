@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "text.h"
 
@@ -14,7 +13,7 @@ constexpr double kWidth = 400;
 constexpr double kHeight = 250;
 constexpr double kLeft = 42;
 constexpr double kRight = 14;
-constexpr double kTop = 34;  // the legend stands there
+constexpr double kTop = 34;  // room for the legend
 constexpr double kBottom = 44;
 constexpr std::size_t kMostPoints = 500;
 
@@ -45,10 +44,13 @@ std::string svg_line(double x1, double y1, double x2, double y2, const char* sty
                 x2, y2, style);
 }
 
-std::string svg_begin(double width, double height, const std::string& title) {
-  return format("<svg viewBox=\"0 0 %.0f %.0f\" style=\"max-width:%.0fpx\" role=\"img\" ", width,
-                height, 1.3 * width) +
-         "aria-label=\"" + escape_html(title) + "\">\n<title>" + escape_html(title) + "</title>\n";
+// A round step (1, 2 or 5 times a power of ten) that cuts [0, span] into at most `most` parts.
+double tick_step(double span, int most) {
+  double step = std::pow(10, std::floor(std::log10(span / most)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * step * most >= span * 0.9999) return factor * step;
+  }
+  return 10 * step;
 }
 
 double largest_value(const std::vector<Series>& series) {
@@ -103,87 +105,21 @@ std::string legend(const std::vector<Series>& series) {
   return svg;
 }
 
-// At most `most` characters; what is cut off is replaced by an ellipsis.
-std::string shorten(const std::string& text, std::size_t most) {
-  if (text_width(text) <= most) return text;
-  std::size_t end = 0;
-  for (std::size_t characters = 0; characters < most; ++end) {
-    const bool begins_next = end + 1 == text.size() || (text[end + 1] & 0xC0) != 0x80;
-    if (begins_next) ++characters;
-  }
-  return text.substr(0, end) + "…";
-}
-
-// Where the cells of a confusion matrix stand.
-struct Grid {
-  double left;
-  double top;
-  double cell;
-};
-
-// With too many classes the cells have no room for text; the page has a table as well.
-constexpr double kCellWithText = 24;
-
-std::string matrix_cell(const Grid& grid, std::size_t row, std::size_t column, std::size_t count,
-                        double share) {
-  const double x = grid.left + static_cast<double>(column) * grid.cell;
-  const double y = grid.top + static_cast<double>(row) * grid.cell;
-  std::string svg = format(
-      "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"cell\" "
-      "fill-opacity=\"%.3f\"/>\n",
-      x, y, grid.cell - 1, grid.cell - 1, 0.06 + 0.94 * share);
-  if (grid.cell < kCellWithText) return svg;
-  return svg + svg_text(x + grid.cell / 2, y + grid.cell / 2 + 4, "middle",
-                        share > 0.5 ? "on-cell" : "label", std::to_string(count));
-}
-
-std::string matrix_labels(const Grid& grid, const std::vector<std::string>& names) {
-  if (grid.cell < kCellWithText) return "";
-  std::string svg;
-  for (std::size_t c = 0; c < names.size(); ++c) {
-    const double middle = (static_cast<double>(c) + 0.5) * grid.cell;
-    svg += svg_text(grid.left - 7, grid.top + middle + 4, "end", "label", names[c]);
-    svg += format("<g transform=\"translate(%.1f %.1f) rotate(-45)\">", grid.left + middle,
-                  grid.top - 6) +
-           svg_text(0, 0, "start", "label", names[c]) + "</g>\n";
-  }
-  return svg;
-}
-
 }  // namespace
 
 std::string escape_html(std::string_view text) {
+  constexpr std::string_view kSpecial = "&<>\"'";
+  constexpr const char* kEscapes[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
   std::string escaped;
   for (const char c : printable(std::string(text))) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        escaped += c;
+    const std::size_t special = kSpecial.find(c);
+    if (special == std::string_view::npos) {
+      escaped += c;
+    } else {
+      escaped += kEscapes[special];
     }
   }
   return escaped;
-}
-
-double tick_step(double span, int most) {
-  double step = std::pow(10, std::floor(std::log10(span / most)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * step * most >= span * 0.9999) return factor * step;
-  }
-  return 10 * step;
 }
 
 std::string line_chart(const std::string& title, const std::vector<Series>& series, double top) {
@@ -191,40 +127,13 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
   const double span = top > 0 ? top : largest_value(series);
   const double step = tick_step(span, kMostParts);
   const auto epochs = static_cast<double>(series.front().values.size());
-  // A single epoch stands in the middle.
+  // A single epoch is drawn in the middle.
   const Scale scale{epochs > 1 ? 1.0 : 0.0, epochs > 1 ? epochs : 2.0,
                     std::ceil(span / step * 0.9999) * step};
-  std::string svg = svg_begin(kWidth, kHeight, title) + legend(series) + axes(scale, step);
+  std::string svg =
+      format("<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", kWidth, kHeight) +
+      escape_html(title) + "\">\n" + legend(series) + axes(scale, step);
   for (std::size_t i = 0; i < series.size(); ++i) svg += curve(scale, series[i].values, i + 1);
-  return svg + "</svg>\n";
-}
-
-std::string confusion_chart(const std::vector<std::size_t>& counts,
-                            const std::vector<std::string>& class_names) {
-  constexpr std::size_t kLongestName = 16;
-  constexpr double kCharacter = 6.7;
-  const std::size_t classes = class_names.size();
-  std::vector<std::string> names;
-  for (const std::string& name : class_names) names.push_back(shorten(name, kLongestName));
-  const double name_width = kCharacter * static_cast<double>(column_width(names, 4)) + 8;
-  const double cell = classes <= 12 ? 40 : classes <= 30 ? kCellWithText : 8;
-  const Grid grid{name_width + 16, 0.72 * name_width + 26, cell};
-  const double side = cell * static_cast<double>(classes);
-  std::string svg = svg_begin(grid.left + side + 0.72 * name_width, grid.top + side + 4,
-                              "Confusion matrix: rows true class, columns predicted class");
-  svg += svg_text(grid.left + side / 2, 14, "middle", "legend", "predicted class →");
-  svg += format("<g transform=\"translate(11 %.1f) rotate(-90)\">", grid.top + side / 2) +
-         svg_text(0, 0, "middle", "legend", "← true class") + "</g>\n";
-  svg += matrix_labels(grid, names);
-  for (std::size_t row = 0; row < classes; ++row) {
-    const auto* first = counts.data() + row * classes;
-    const std::size_t total = std::accumulate(first, first + classes, std::size_t{0});
-    for (std::size_t column = 0; column < classes; ++column) {
-      const double share =
-          total == 0 ? 0 : static_cast<double>(first[column]) / static_cast<double>(total);
-      svg += matrix_cell(grid, row, column, first[column], share);
-    }
-  }
   return svg + "</svg>\n";
 }
 

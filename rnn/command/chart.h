@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,20 +15,9 @@ struct Series {
   std::vector<double> values;
 };
 
-/// The charts are inline SVG without colours of their own: the page's style sheet gives them, by
-/// the classes grid, axis, label, legend, series-1 (and -2), cell and on-cell.
-
-/// Curves over the epochs; the vertical axis runs from 0 to `top` or, where that is 0, to a round
-/// number above all values.
+/// Curves over the epochs as inline SVG, with the classes of docs/report.css instead of colours.
+/// The vertical axis runs from 0 to `top` or, where that is 0, to a round number above all values.
 [[nodiscard]] std::string line_chart(const std::string& title, const std::vector<Series>& series,
                                      double top);
-
-/// A confusion matrix, counts [C][C] row-major with the true class by row. The shade of a cell is
-/// its share of its row.
-[[nodiscard]] std::string confusion_chart(const std::vector<std::size_t>& counts,
-                                          const std::vector<std::string>& class_names);
-
-/// A round step (1, 2 or 5 times a power of ten) that cuts [0, span] into at most `most` parts.
-[[nodiscard]] double tick_step(double span, int most);
 
 }  // namespace lockstep::command

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <system_error>
@@ -10,6 +11,7 @@
 #include "evaluation_output.h"
 #include "files/atomic_file.h"
 #include "lockstep/version.h"
+#include "report_css.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -20,69 +22,8 @@ constexpr const char* kHead = R"html(<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>Lockstep training report</title>
-<style>
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #ffffff; --ink: #1c2430; --soft: #5b6675; --rule: #dfe3e8;
-  --one: #1f5fa8; --two: #b8500b; --on-one: #ffffff;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #12161c; --card: #1b2129; --ink: #e8ecf1; --soft: #a3aebb; --rule: #323b47;
-    --one: #6cb0f2; --two: #f0a35e; --on-one: #0d1722;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1040px; margin: 0 auto; padding: 24px 16px 48px; }
-h1 { font-size: 24px; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 16px; margin: 0 0 12px; }
-p { margin: 4px 0 20px; color: var(--soft); }
-.row { display: grid; column-gap: 16px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
-.figures { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
-section, .figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: 16px; margin-bottom: 16px; min-width: 0; overflow-x: auto; }
-.figure b { display: block; font-size: 24px; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.figure span { color: var(--soft); font-size: 13px; }
-svg { display: block; width: 100%; height: auto; margin: 0 auto; font: 12.5px system-ui, sans-serif; }
-.grid { stroke: var(--rule); }
-.axis { stroke: var(--soft); }
-.label { fill: var(--soft); }
-.legend { fill: var(--ink); }
-.series-1, .series-2 { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
-.series-1 { stroke: var(--one); }
-.series-2 { stroke: var(--two); stroke-dasharray: 6 4; }
-.dot-1, .cell { fill: var(--one); }
-.dot-2 { fill: var(--two); }
-.on-cell { fill: var(--on-one); }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 8px; text-align: right; border-bottom: 1px solid var(--rule);
-  white-space: nowrap; }
-tr > :first-child { text-align: left; }
-tbody th { white-space: normal; overflow-wrap: break-word; min-width: 7em; max-width: 18em; }
-tr:last-child > td, tr:last-child > th { border-bottom: 0; }
-thead th { color: var(--soft); font-weight: 600; }
-tbody th { font-weight: 400; }
-.settings td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.settings th { width: 12em; color: var(--soft); }
-summary { cursor: pointer; font-weight: 600; }
-svg + details { margin-top: 16px; }
-details table { margin-top: 12px; }
-@media (max-width: 480px) {
-  main { padding: 16px 10px 32px; }
-  section, .figure { padding: 12px; }
-  table { font-size: 14px; }
-  th, td { padding: 5px 4px; }
-  tbody th { min-width: 5em; }
-  .settings th { width: 9em; }
-}
-</style>
-</head>
-<body>
-<main>
 )html";
 
 using Row = std::vector<std::string>;
@@ -97,16 +38,20 @@ std::string table_row(const Row& cells, const char* first, const char* rest) {
   return html + "</tr>\n";
 }
 
+// Scrolls where it is too wide, by keyboard too.
+std::string table_of(const char* style, const std::string& rows) {
+  return format("<div class=\"scroll\" tabindex=\"0\"><table class=\"%s\">\n", style) + rows +
+         "</table></div>\n";
+}
+
 // The first column of the body names its row.
 std::string table(const Row& head, const std::vector<Row>& body, const char* style = "") {
-  std::string html = format("<table class=\"%s\">\n", style);
-  if (!head.empty()) {
-    constexpr const char* kColumn = "th scope=\"col\"";
-    html += "<thead>" + table_row(head, kColumn, kColumn) + "</thead>\n";
-  }
+  constexpr const char* kColumn = "th scope=\"col\"";
+  std::string html;
+  if (!head.empty()) html += "<thead>" + table_row(head, kColumn, kColumn) + "</thead>\n";
   html += "<tbody>\n";
   for (const Row& row : body) html += table_row(row, "th scope=\"row\"", "td");
-  return html + "</tbody>\n</table>\n";
+  return table_of(style, html + "</tbody>\n");
 }
 
 std::string section(const std::string& title, const std::string& content) {
@@ -138,27 +83,24 @@ std::string figures(const TrainingRun& run) {
          figure(with_unit(run.fit.timesteps_per_second()), "timesteps per second") + "</div>\n";
 }
 
-std::string curves(const TrainingRun& run) {
-  Series loss{"training", {}};
-  Series accuracy{"training", {}};
-  Series validation_loss{"validation", {}};
-  Series validation_accuracy{"validation", {}};
+std::string curve_section(const TrainingRun& run, const char* title, const char* meaning,
+                          double top, double EpochResult::* training,
+                          double EpochResult::* validation) {
+  std::vector<Series> series{{"training", {}}};
+  if (run.validation) series.push_back({"validation", {}});
   for (const EpochResult& epoch : run.fit.history) {
-    loss.values.push_back(epoch.loss);
-    accuracy.values.push_back(epoch.accuracy);
-    validation_loss.values.push_back(epoch.validation_loss);
-    validation_accuracy.values.push_back(epoch.validation_accuracy);
+    series.front().values.push_back(epoch.*training);
+    if (run.validation) series.back().values.push_back(epoch.*validation);
   }
-  std::vector<Series> losses{loss};
-  std::vector<Series> accuracies{accuracy};
-  if (run.validation) {
-    losses.push_back(validation_loss);
-    accuracies.push_back(validation_accuracy);
-  }
+  return section(title, line_chart(meaning, series, top));
+}
+
+std::string curves(const TrainingRun& run) {
   return "<div class=\"row\">\n" +
-         section("Loss", line_chart("Mean cross-entropy in nats over the epochs", losses, 0)) +
-         section("Accuracy",
-                 line_chart("Share of sequences classified right over the epochs", accuracies, 1)) +
+         curve_section(run, "Loss", "Mean cross-entropy in nats over the epochs", 0,
+                       &EpochResult::loss, &EpochResult::validation_loss) +
+         curve_section(run, "Accuracy", "Share of sequences classified right over the epochs", 1,
+                       &EpochResult::accuracy, &EpochResult::validation_accuracy) +
          "</div>\n";
 }
 
@@ -171,26 +113,29 @@ std::string class_table(const Evaluation& e, const std::vector<std::string>& nam
   return table({"Class", "Precision", "Recall", "F1", "Sequences"}, rows);
 }
 
+// Shades each cell by its share of its row, of which the style sheet makes a picture.
 std::string confusion_table(const Evaluation& e, const std::vector<std::string>& names) {
-  Row head{"true \\ predicted"};
-  head.insert(head.end(), names.begin(), names.end());
-  std::vector<Row> rows;
+  std::string head = "<tr><th scope=\"col\">true \\ predicted</th>";
+  std::string body;
   for (std::size_t row = 0; row < names.size(); ++row) {
-    rows.push_back({names[row]});
+    head += "<th scope=\"col\"><span>" + escape_html(names[row]) + "</span></th>";
+    body += "<tr><th scope=\"row\">" + escape_html(names[row]) + "</th>";
+    const auto total = static_cast<double>(std::max<std::size_t>(1, class_size(e, row)));
     for (std::size_t column = 0; column < names.size(); ++column) {
-      rows.back().push_back(std::to_string(e.confusion[row * names.size() + column]));
+      const std::size_t count = e.confusion[row * names.size() + column];
+      body +=
+          format("<td style=\"--share:%.3f\">%zu</td>", static_cast<double>(count) / total, count);
     }
+    body += "</tr>\n";
   }
-  return table(head, rows);
+  return table_of("shares", "<thead>" + head + "</tr></thead>\n<tbody>\n" + body + "</tbody>\n");
 }
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
   const std::vector<std::string>& names = run.model.class_names;
   return "<div class=\"row\">\n" +
-         section("Confusion matrix, " + name + " set",
-                 confusion_chart(evaluation.confusion, names) +
-                     folded("As a table", confusion_table(evaluation, names))) +
+         section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
          section("Classes, " + name + " set", class_table(evaluation, names)) + "</div>\n";
 }
 
@@ -262,8 +207,10 @@ std::string epoch_table(const TrainingRun& run) {
 std::string page(const TrainingRun& run) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
-  html += "<h1>Training on " + escape_html(source.dataset.empty() ? source.file : source.dataset) +
-          "</h1>\n<p>" + escape_html(data_text(run)) +
+  html += std::string("<style>\n") + kReportCss +
+          "</style>\n</head>\n<body>\n<main>\n<h1>Training on " +
+          escape_html(source.dataset.empty() ? source.file : source.dataset) + "</h1>\n<p>" +
+          escape_html(data_text(run)) +
           (run.fit.signal != 0 ? "; interrupted before its end" : "") + "</p>\n";
   html += figures(run);
   if (!run.fit.history.empty()) html += curves(run);

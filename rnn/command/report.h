@@ -6,9 +6,8 @@
 
 namespace lockstep::command {
 
-/// Writes one HTML page that needs nothing else: the curves of loss and accuracy and the confusion
-/// matrix as pictures, the same as tables, and the settings. Atomic, as models are. Throws
-/// std::runtime_error.
+/// Writes one HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix,
+/// the settings and a table of all epochs. Atomic, as models are. Throws std::runtime_error.
 void write_report(const TrainingRun& run, const std::filesystem::path& path);
 
 }  // namespace lockstep::command
