@@ -254,30 +254,36 @@ case_headers() {
   done
 }
 
-# block LANGUAGE NUMBER: a block of the section of README.md that says how to use the library.
+# block FILE LANGUAGE NUMBER: a block of a page that says how to use the library.
 block() {
-  awk -v language="$1" -v number="$2" '
-    /^## / { inside = /^## Use it in your project/ }
-    inside && open && /^```/ { open = 0 }
-    inside && open { print }
-    inside && $0 == "```" language { open = ++count == number }
-  ' "$SOURCE/README.md"
+  awk -v language="$2" -v number="$3" '
+    open && /^```/ { open = 0 }
+    open { print }
+    $0 == "```" language { open = ++count == number }
+  ' "$SOURCE/$1"
 }
 
-# Those blocks as they stand. The installed tree is $HOME/lockstep there.
+# The blocks of docs/install.md, unchanged. The installed tree is $HOME/lockstep there.
 case_readme() {
   against all
+  if grep -q '^class .*Model ' "$prefix/include/lockstep/rnn/model.h"; then
+    block README.md cpp 1 >readme.cc
+    # shellcheck disable=SC2046
+    try "$CXX" -std=c++20 readme.cc -o readme $(pc rnn)
+    try ./readme >output
+    must_say 'accuracy 0.9'
+  fi
   unset PKG_CONFIG_PATH LD_LIBRARY_PATH
   HOME=$PWD
   ln -s "$prefix" lockstep
-  block cpp 1 >app.cc
-  block c 1 >app.c
-  block cmake 1 >CMakeLists.txt
+  block docs/install.md cpp 1 >app.cc
+  block docs/install.md c 1 >app.c
+  block docs/install.md cmake 1 >CMakeLists.txt
   PATH=$(dirname "$CMAKE"):$PATH
-  block sh 2 >find_package.sh
+  block docs/install.md sh 2 >find_package.sh
   try sh -eux find_package.sh >output
   must_say 'class of the first test sequence'
-  block sh 3 >pkg_config.sh
+  block docs/install.md sh 3 >pkg_config.sh
   try sh -eux pkg_config.sh >output
   must_say 'class of the first test sequence'
   must_say 'tanh(1) = 0.76159'
@@ -291,7 +297,7 @@ embedded_in() {
     echo 'cmake_minimum_required(VERSION 3.25)'
     echo 'project(app LANGUAGES CXX)'
     echo "add_executable(app \"$1\")"
-    block cmake 2 | sed "s/lockstep::rnn/lockstep::$2/"
+    block docs/install.md cmake 2 | sed "s/lockstep::rnn/lockstep::$2/"
     cat <<END
 install(TARGETS app)
 foreach(option TESTS BENCH COMMAND INSTALL)
