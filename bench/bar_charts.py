@@ -1,4 +1,4 @@
-"""Bars: ours beside the peers by shape, all kernels in one chart, and other projects' times."""
+"""Bars: Lockstep beside the peers by shape, all kernels in one chart, and other projects' times."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def draw_bars(group: Group, metric: Metric, title: str,
         axes.set_xscale("log")
     axes.set_xlabel(metric.unit + (", less is better; logarithmic" if metric is TIME else ""))
     put_legend(axes)
-    return to_svg(figure, f"{title}: bars of ours and marks of the peers, numbers in the table")
+    return to_svg(figure, f"{title}: bars of Lockstep and marks of the peers, numbers in the table")
 
 
 def bars(index: Index, section: Section, all_backends: bool) -> Chart:
@@ -133,15 +133,15 @@ def overview(report: Report) -> Optional[Chart]:
         tip(mark, f"{title}: {mean:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     axes.axvline(1, color=INK, linewidth=1)
     ratio_axis(axes, axes.xaxis, [r for _, ratios in rows for r in ratios])
-    axes.set_xlabel("time of the best peer over ours; right of 1, ours is faster")
+    axes.set_xlabel("time of the best peer over Lockstep's; right of 1, Lockstep is faster")
     put_legend(axes)
     columns = [Column("kernel", [title for title, _ in rows], right=False),
                Column("geometric mean", [f"{geometric_mean(r):.2f}" for _, r in rows]),
                Column("smallest", [f"{min(r):.2f}" for _, r in rows]),
                Column("largest", [f"{max(r):.2f}" for _, r in rows]),
                Column("shapes", [str(len(r)) for _, r in rows])]
-    return Chart("All kernels", "Ours beside the best peer of each shape.",
-                 to_svg(figure, "All kernels: ratio of the best peer's time to ours"), columns)
+    return Chart("All kernels", "Lockstep beside the best peer of each shape.",
+                 to_svg(figure, "All kernels: the best peer's time over Lockstep's"), columns)
 
 
 # Other projects' benchmarks.

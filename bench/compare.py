@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 from programs import Unusable, need_module, say  # noqa: E402
 
@@ -72,7 +72,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
         description="Whether HEAD is slower than BASE: each a git revision, a build folder or a "
                     "saved JSON file.",
         epilog="All other arguments go to the benchmark program: --benchmark_filter=REGEX, --full, "
-               "... Lockstep's own gets --threads 1 unless told otherwise.")
+               "... Lockstep's own gets --threads 1 unless you give others.")
     parser.add_argument("base", metavar="BASE")
     parser.add_argument("head", metavar="HEAD")
     parser.add_argument("--tolerance", type=share, default=Limits.tolerance, metavar="PERCENT",

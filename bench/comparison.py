@@ -1,4 +1,4 @@
-"""Rows of ours beside the best peer, and how far their figures can be trusted."""
+"""Rows of Lockstep beside the best peer, and how far their figures can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shared libraries cost a program: their sizes, and the time of loading and first calls."""
+"""What the shared libraries cost a program: sizes, and times of loading and first calls."""
 
 from __future__ import annotations
 

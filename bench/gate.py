@@ -23,7 +23,7 @@ from tables import listing
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
         "default_threads": "number of threads", "caches": "caches"}
-# Of revisions that were built here these are part of the change, of all else another measurement.
+# Differences in these are part of the change for revisions built here, else forbid comparing.
 SAME_BUILD = {"compiler": "compiler", "flags": "compiler flags"}
 EXACT_PAIRS = 10_000
 # Resolutions; where an interval is wider, as a share of the ratio, small differences are chance.
@@ -79,7 +79,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def needed_processes(benchmarks: int, limits: Limits) -> int:
-    """So many of each side that even the first of Holm's steps can be passed, by far."""
+    """Of each side, so that a difference can pass even the first of Holm's steps."""
     n = limits.least
     while 4 * 2 / math.comb(2 * n, n) * benchmarks > limits.alpha:
         n += 1
@@ -102,8 +102,8 @@ def comparable_values(base: Sequence[Measurement], head: Sequence[Measurement],
 
 
 def is_believable(ratio: float, interval: tuple[float, float], limits: Limits) -> bool:
-    """Where figures scatter widely, a significant one is to be believed only if all that the
-    interval leaves possible is a large difference."""
+    """Where figures scatter widely, a significant one is believed only if the whole interval is a
+    large difference."""
     is_large = interval[0] > 1 + limits.resolution or interval[1] < 1 / (1 + limits.resolution)
     return is_large or relative_width(interval, ratio) <= CHAOTIC * limits.resolution
 
@@ -141,8 +141,8 @@ def compare(base: Measurements, head: Measurements, limits: Limits) -> list[Comp
 
 
 def is_narrow(comparison: Comparison, limits: Limits) -> bool:
-    """Looks at the width alone: to stop at a wanted result would make false ones likelier. Relative
-    to the ratio, for so it is the same whichever side is the slower."""
+    """Looks at the width alone, since stopping at a wanted result makes false ones likelier. The
+    width is relative to the ratio, so that exchanging the sides changes nothing."""
     return (comparison.interval is not None
             and relative_width(comparison.interval, comparison.ratio) <= limits.resolution)
 

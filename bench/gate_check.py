@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Sequence
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 from programs import Unusable, need_module, say  # noqa: E402
 

@@ -15,7 +15,7 @@ from programs import Unusable
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
             "of_peak"]
-# Of a file without single repetitions, the first of these stands for them.
+# A file without single repetitions is represented by the first of these.
 AGGREGATES = ["median", "mean"]
 # What Google Benchmark itself appends to a name.
 LIBRARY_SUFFIX = re.compile(

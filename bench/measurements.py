@@ -15,7 +15,7 @@ from typing import Iterable, Optional
 
 from gb_results import SECONDS, Name, read_json, representative_runs, run_name, usable
 
-# The machine's speed around a repetition, counted by our harness; and what stands in for it.
+# The machine's speed around a repetition, counted by our harness.
 CALIBRATION = "calibration_flops_per_second"
 # In a file of many processes: which one a repetition is from.
 PROCESS = "process"

@@ -1,4 +1,4 @@
-"""The RNN in NumPy: shapes, a minibatch, the formulation that is timed, and what it is held to."""
+"""The RNN in NumPy: shapes, a minibatch, the formulation that is timed, and its verification."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 SLOPE_STEP = 1e-5
 # A loss of about 2 in float64, over the step.
 SLOPE_ROUNDING = 1e-9
-# Verification is cut to so many multiply-adds of [x, h] with the weights, to last about a second.
+# The most multiply-adds of [x, h] with the weights in a verification: about a second.
 VERIFIED_WORK = 1e8
 VERIFIED_TIMESTEPS = 4000
 SEED = 20

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 from numpy_rnn import (  # noqa: E402
     Problem, Shape, np, numpy_probabilities, numpy_training_step, verify_numpy)
@@ -157,7 +157,9 @@ def loaded_blas() -> list[str]:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
         return []
-    pattern = re.compile(r"(/\S*lib[^/\s]*(?:blas|blis|mkl_rt|mkl_core)[^/\s]*\.so[^/\s]*)")
+    # Not those of a GPU, which a PyTorch that could use one loads too.
+    pattern = re.compile(
+        r"(/\S*lib(?!cublas)[^/\s]*(?:blas|blis|mkl_rt|mkl_core)[^/\s]*\.so[^/\s]*)")
     return sorted(set(pattern.findall(maps)))
 
 
@@ -183,6 +185,9 @@ def library_context() -> dict[str, str]:
         backend = getattr(torch.backends, "cpu", None)
         if hasattr(backend, "get_cpu_capability"):
             context["torch_cpu_capability"] = backend.get_cpu_capability()
+        linked = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+        if linked:
+            context["torch_blas"] = linked.group(1)
     libraries = loaded_blas()
     # Debian's alternatives give every BLAS the same file name, so the folder counts too.
     context["blas"] = ", ".join("/".join(Path(path).parts[-2:]) for path in libraries) or "unknown"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-# A program that does not end when it is told to is killed after so many seconds.
+# Seconds that a program has to end when asked, before it is killed.
 PATIENCE = 10
 
 
@@ -69,8 +69,8 @@ def python_with(module: str) -> Optional[str]:
 
 
 def need_module(module: str, package: str) -> None:
-    """Begins this script again under a Python that has the module, if ours has not: what a
-    distribution installs is seen by its own Python alone."""
+    """Starts this script again under a Python that has the module, if this one has not: only a
+    distribution's own Python sees the packages it installs."""
     if importlib.util.find_spec(module):
         return
     other = python_with(module)

@@ -6,8 +6,8 @@
 What is timed, as <kernel>/<pytorch or numpy>/<shape>/<threads>, warm:
   rnn_forward  the recurrent layer and the linear layer behind it (NumPy: softmax too);
   rnn_train    the whole step: forward, cross-entropy, backward, clipping, SGD update.
-PyTorch computes in float32, NumPy in float64 as the program does that it stands for. Both take the
-minibatch time-major, as they are fastest. Of ragged minibatches PyTorch packs the sequences within
+PyTorch computes in float32, NumPy in float64 like the program that Lockstep began as. Both take the
+minibatch time-major, their fastest layout. Of ragged minibatches PyTorch packs the sequences within
 the step, and NumPy masks the padding; only true timesteps are counted.
 
 Each thread count is measured in a process of its own, because BLAS libraries and PyTorch read their
@@ -15,9 +15,9 @@ settings when they are loaded; one thread count after the other, repetitions of 
 order. ./dev bench runs all this after lockstep_bench in each round, not interleaved with it: a
 machine that changes in between moves these peers' figures against all others.
 
-Each case is verified before it is timed and refused if it is wrong. Settings of the libraries that
-stand in the environment are kept, but for the numbers of threads, which are what is measured. BLIS
-behind NumPy is never restricted: its names differ between releases, and a wrong one aborts.
+Each case is verified before it is timed and refused if it is wrong. Settings of the libraries in
+the environment are kept, except the numbers of threads. BLIS behind NumPy is never restricted: its
+names differ between releases, and a wrong one aborts.
 Options that are not listed below go to the program that lists the shapes, as --full does.
 Exit status: 0 with what could be measured; 1 if a measuring process failed; 2 for bad usage.
 """
@@ -40,7 +40,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 import numpy_rnn  # noqa: E402
 from peer_worker import NUMPY_LONGEST_STEP, Case, refusal  # noqa: E402
@@ -89,7 +89,7 @@ def find_cases(names: Sequence[str], is_selected: Callable[[str], bool]) -> list
 
 
 def measurable(cases: Sequence[Case]) -> Iterator[Case]:
-    """Without the cases that cannot be measured here, each of which is told about."""
+    """Without the cases that cannot be measured here, each of which is reported."""
     if numpy_rnn.np is None:
         if cases:
             tell("nothing is measured, for NumPy is needed to verify results: "
@@ -135,7 +135,7 @@ def avx2_settings() -> dict[str, str]:
 
 
 def settings(isa: str, threads: int) -> dict[str, str]:
-    """Environment for the measuring process; what the user has set stands, but for the threads."""
+    """Environment for the measuring process; the user's settings win, except for the threads."""
     found = avx2_settings() if isa == "avx2" else {}
     return {**found, **os.environ, **{variable: str(threads) for variable in THREAD_VARIABLES}}
 

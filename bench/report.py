@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reports from Google Benchmark's JSON: ours beside the best peer, by kernel, threads and shape.
+"""Reports from Google Benchmark's JSON: Lockstep beside the best peer, by kernel and threads.
 
     report.py FILE.json [FILE.json ...] [--markdown FILE] [--html FILE] [--svg FILE]
               [--history OLDER.json ...] [--kernel REGEX] [--all-backends] [--title TEXT]
@@ -11,8 +11,8 @@ speed from the kept results, or what is asked for of these.
 Prints text tables, or writes what was asked for; - as a FILE is the standard output. Repetitions
 are pooled by name over all files: several rounds, or the Python peers' own file; each file after
 --history is an earlier point of time instead. Names are <kernel>/<contender>/<shape>/<threads>
-[/cold]; runs with other names stand in a plain table and chart. First comes when, where and with
-which versions this was measured, as far as the files say.
+[/cold]; runs with other names get a plain table and chart. A report begins with when, where and
+with which versions this was measured, as far as the files say.
 Exit status: 0; 1 if a run of ours, of the kernels shown, was refused; 2 if a file or an argument
 cannot be used.
 """
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Optional, Sequence
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 from gb_results import Pool, add_file  # noqa: E402
 from programs import Unusable, need_module  # noqa: E402
@@ -84,8 +84,8 @@ def regular_expression(text: str) -> re.Pattern[str]:
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev bench report", allow_abbrev=False,
-        description="Reports from Google Benchmark's JSON, ours beside the best peer. Without an "
-                    "output, text tables on the standard output. Without a file, the pages made "
+        description="Reports from Google Benchmark's JSON, Lockstep beside the best peer. Without "
+                    "an output, text tables on the standard output. Without a file, the pages made "
                     "of bench/results: RESULTS.md, the README's chart and its sentence on speed.")
     parser.add_argument("files", nargs="*", metavar="FILE.json")
     parser.add_argument("--markdown", metavar="FILE", help="GitHub's Markdown; -: standard output")
@@ -96,7 +96,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, metavar="FOLDER", default=FOLDER,
                         help="kept results; for --chart, --readme and, without a file, --markdown")
     parser.add_argument("--chart", metavar="FILE", help="training speed from the kept results, SVG")
-    parser.add_argument("--readme", metavar="FILE", help="renews the sentence on speed in this file")
+    parser.add_argument("--readme", metavar="FILE", help="renews its sentence on speed")
     parser.add_argument("--title", default="Benchmarks", help="of the page")
     parser.add_argument("--kernel", type=regular_expression, default=re.compile(""),
                         metavar="REGEX", help="only kernels in whose name this is found")

@@ -40,17 +40,18 @@ QUESTIONS = [
 INTRODUCTION = """\
 # Results
 
-Made by `./dev bench report` from [results/](results): one file for each machine and day, with all rows,
-every peer and the 95 % intervals. `./dev bench --save "NAME OF THE MACHINE"` adds a measurement; nothing
-else should run. [README.md](README.md) says what is measured and how.
+Made by `./dev bench report` from [results/](results): one file for each machine and day, with all
+rows, every peer and the 95 % intervals. `./dev bench --save "NAME OF THE MACHINE"` adds to it;
+[README.md](README.md) says what is measured and how.
 
-- A table shows, of each machine and vector width, the newest day that has an answer: our figure (share of
-  this machine's own limit), then our speed divided by that of the best peer. **Above 1 Lockstep is faster.**
+- A table shows, of each machine and vector width, the newest day that has an answer: Lockstep's
+  figure (share of the machine's own limit), then its speed divided by that of the best peer.
+  **Above 1 Lockstep is faster.**
 - `~`: too noisy to judge: the interval is wider than 10 % of the ratio, or not known.
-- GFLOP/s: more is better; ns/element and ms: less is better. Shapes: m x n x k of products; sequences x
-  timesteps x features x units of layers; rows x columns.
-- oneDNN does the recurrent layer of a training step alone, without output layer, loss, clipping and update,
-  but always the gradient of the inputs too (up to a sixth of its work). PyTorch and NumPy do the whole step.
+- GFLOP/s: more is better; ns/element, us and MB: less is better. Shapes: m x n x k of products;
+  sequences x timesteps x features x units of layers; rows x columns.
+- oneDNN does the recurrent layer of a training step alone, without output layer, loss, clipping and
+  update, but always the gradient of the inputs too, up to a sixth of its work.
 """
 
 
@@ -117,9 +118,9 @@ def summary(days: Sequence[Day]) -> Iterator[str]:
     answers = {case: found for case, found in answers.items()
                if any(row.ratio is not None for rows in found.values() for row in rows)}
     settings = list(dict.fromkeys(setting for found in answers.values() for setting in found))
-    yield from ["## Summary", "", "The geometric mean of the ratios to the best peer, over all shapes "
-                "that were measured, and how many are", "wins, losses and undecided (the interval "
-                "holds 1).", ""]
+    yield from ["## Summary", "",
+                "The geometric mean of the ratios to the best peer over all shapes, and how many",
+                "are wins, losses and undecided (the interval holds 1).", ""]
     yield from markdown_table([
         Column("suite", [f"{suite}, {plural(threads, 'thread')}" for suite, threads in answers],
                right=False),

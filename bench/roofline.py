@@ -1,4 +1,4 @@
-"""The roofline: rates beside what the machine could do with so many FLOP per byte."""
+"""The roofline: rates beside what the machine can do at the same FLOP per byte."""
 
 from __future__ import annotations
 

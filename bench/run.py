@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks in rounds, the Python peers after ours in each, and prints the table.
+"""Runs the benchmarks in rounds, in each the Python peers last, and prints the table.
 
     run.py --build BUILD_FOLDER [--rounds N] [--isa best|avx2] [--full] [--no-peers]
            [--markdown FILE] [--save MACHINE] [arguments of lockstep_bench ...]
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-sys.dont_write_bytecode = True  # The modules beside this one stand among the sources.
+sys.dont_write_bytecode = True  # No caches among the sources.
 
 from footprint import footprint  # noqa: E402
 from gb_results import Pool, add_file  # noqa: E402
@@ -100,7 +100,7 @@ def empty_results(folder: Path, isa: str) -> None:
 
 
 def holds_runs(path: Path) -> bool:
-    """Google Benchmark writes as it goes, so the file of a program that broke off is no JSON."""
+    """Google Benchmark writes while it runs, so an interrupted program leaves no valid JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

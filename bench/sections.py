@@ -21,7 +21,7 @@ PLAIN_RATES = {"bytes_per_second": "MB/s", "items_per_second": "M items/s",
 
 
 LEGEND = [
-    "ratio: time of the best peer over ours, medians; above 1, ours is faster.",
+    "ratio: time of the best peer over ours, medians; above 1, Lockstep is faster.",
     f"interval: {CONFIDENCE:.0%} for the ratio, from the ranks of all pairs of repetitions (Mann "
     "and Whitney); the whole range where there are too few for that. It takes the best peer as "
     "given; that this peer was chosen by the same medians, which favours it a little, is ignored.",
@@ -35,7 +35,7 @@ LEGEND = [
 ]
 ABOUT_ONEDNN = (
     "{kernels}: onednn2 and onednn3 are the recurrent layer only, without loss, output layer, "
-    "clipping and update; but they always compute the gradient of the input too, which ours, "
+    "clipping and update; but they always compute the gradient of the input too, which Lockstep, "
     "PyTorch and NumPy do not: D / (3D + 3H) of its training step's FLOP, a sixth where D = H.")
 ABOUT_PYTHON = (
     "{peers}: run after all others in each round, in random order among themselves, so the "
@@ -162,7 +162,8 @@ def header_lines(pool: Pool) -> dict[str, str]:
         "peers": sentence(pool, [("", "peers")]),
         "Python peers": sentence(pool, [
             ("numpy", "numpy_version"), ("torch", "torch_version"),
-            ("CPU capability", "torch_cpu_capability"), ("Python", "python_version"),
+            ("CPU capability", "torch_cpu_capability"), ("BLAS of torch", "torch_blas"),
+            ("Python", "python_version"),
             ("BLAS", "blas"), ("kernels", "openblas_core")])}
     return {title: line for title, line in lines.items() if line}
 
@@ -196,7 +197,7 @@ def working_set(text: str) -> str:
 
 
 def is_ours(text: str) -> bool:
-    """Whatever is not known to be a peer counts, so that no refusal goes unnoticed."""
+    """Whatever is not known to be a peer counts, so that no refusal is overlooked."""
     name = Name.parse(text)
     return name is None or name.ours or name.kernel == "machine"
 

@@ -140,21 +140,30 @@ def chart(speeds: Speeds) -> str:
 BEGIN, END = "<!-- Made by ./dev bench report -->", "<!-- end -->"
 
 
-def range_text(speeds: Speeds) -> str:
+def times_as_fast(speeds: Speeds) -> tuple[str, str]:
     ratios = [row.ratio for row in speeds.rows]
-    return f"{min(ratios):.1f} to {max(ratios):.1f} times (mean {geometric_mean(ratios):.1f})"
+    return (f"{min(ratios):.1f} to {max(ratios):.1f} times as fast as",
+            f"geometric mean {geometric_mean(ratios):.1f}")
+
+
+def rival(speeds: Speeds) -> str:
+    names = [name for name, begin in NAMES.items() if any(
+        peer.startswith(begin) for row in speeds.rows for peer in row.peers)]
+    if len(names) == 1:
+        return names[0]
+    return f"the fastest of {', '.join(names[:-1])} and {names[-1]}"
 
 
 def claim(days: Sequence[Day]) -> str:
     training = training_speeds(days)
-    peers = " and ".join(name for name in NAMES if any(
-        peer.startswith(NAMES[name]) for row in training.rows for peer in row.peers))
-    inference = [range_text(speeds) for day in days for speeds in speeds_of(day, "rnn_forward")
-                 if (speeds.setting, speeds.date) == (training.setting, training.date)]
-    also = f" and predicts at {inference[0]}" if inference else ""
-    return (f"On one thread of {training.setting}, Lockstep trains at **{range_text(training)}**"
-            f"{also} the speed of\nits fastest peer, measured beside {peers}, over "
-            f"{len(training.rows)} shapes.")
+    times, mean = times_as_fast(training)
+    lines = [f"On one thread ({training.setting}) Lockstep trains",
+             f"**{times} {rival(training)}** ({mean} of {len(training.rows)} shapes)"]
+    for speeds in (speeds for day in days for speeds in speeds_of(day, "rnn_forward")):
+        if (speeds.setting, speeds.date) == (training.setting, training.date):
+            times, mean = times_as_fast(speeds)
+            lines.append(f"and predicts {times} {rival(speeds)} ({mean})")
+    return "\n".join(lines) + "."
 
 
 def with_claim(readme: str, days: Sequence[Day]) -> str:

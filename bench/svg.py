@@ -1,7 +1,7 @@
 """Matplotlib's figures as SVG with text as text, tooltips, and colours that follow the theme.
 
-A figure is drawn in stand-in colours, each of which becomes a CSS variable: an SVG in a page takes
-them from the page, one that stands alone brings them along.
+A figure is drawn in placeholder colours, each of which becomes a CSS variable: an SVG in a page
+takes them from the page, an SVG file contains them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def with_own_names(svg: str) -> str:
 
 
 def to_svg(figure: Figure, label: str) -> str:
-    """The <svg> element, to stand in a page; `label` is read out instead of it."""
+    """The <svg> element of a page; `label` is read out instead of it."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight", pad_inches=0.05,
                    metadata={key: None for key in ["Date", "Creator", "Format", "Type"]})

@@ -92,7 +92,7 @@ def kernel_of(text: str) -> str:
 
 
 def shown_names(report: Report, pool: Pool) -> list[str]:
-    """Ours, the machine's own and foreign ones: peers have no history here."""
+    """Lockstep's, the machine's own and foreign ones: peers have no history here."""
     shown = {(row.name.kernel, row.name.threads, row.name.case, row.backend)
              for section in report.sections for row in section.rows}
     found = []

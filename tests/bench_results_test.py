@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from gb_results import Pool, add_run  # noqa: E402
 from programs import Unusable  # noqa: E402
 from results import (  # noqa: E402
-    FOLDER, Day, Result, Run, Setting, as_text, newest_rows, read_day, read_days, run_of, save)
+    FOLDER, Day, Result, Run, as_text, newest_rows, read_day, read_days, run_of, save)
 
 OURS = "highway/avx2"
 CONTEXT = {"cpu": "A CPU", "isa": "best", "default_backend": OURS,
@@ -138,10 +138,12 @@ class Pages(Folder):
         self.report("--results", self.folder, "--chart", svg, "--readme", readme)
         text = ElementTree.parse(svg).getroot()
         self.assertIn("A <machine>, AVX2", text.get("aria-label"))
-        for said in ["prefers-color-scheme: dark", "1.50×", "50% of peak", "PyTorch: 2.00 GFLOP/s"]:
+        for said in ["prefers-color-scheme: dark", "1.50×", "50% of peak",
+                     "PyTorch: 2.00 GFLOP/s"]:
             self.assertIn(said, svg.read_text())
-        self.assertRegex(readme.read_text(), r"^a\n<!--.*\nOn one thread of A <machine>, AVX2, "
-                         r"Lockstep trains at \*\*1.5 to 1.5 times[^<]*\n<!-- end -->\nz\n$")
+        self.assertRegex(readme.read_text(), r"^a\n<!--.*\nOn one thread \(A <machine>, AVX2\) "
+                         r"Lockstep trains\n\*\*1.5 to 1.5 times as fast as the fastest of oneDNN "
+                         r"and PyTorch\*\* [^<]*\n<!-- end -->\nz\n$")
 
     def test_nothing_to_draw(self) -> None:
         self.assertIn("no results are kept", self.report(
