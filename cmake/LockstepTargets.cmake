@@ -11,6 +11,8 @@ target_compile_options(lockstep_flags INTERFACE
   # g++ 12 warns of std::string's own operator+ (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${LOCKSTEP_WERROR}>:-Werror>)
+target_compile_definitions(lockstep_flags INTERFACE
+  $<$<BOOL:${LOCKSTEP_ODD_TUNING}>:LOCKSTEP_ODD_TUNING=1>)
 if(LOCKSTEP_SANITIZE)
   target_compile_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(lockstep_flags INTERFACE -fsanitize=${LOCKSTEP_SANITIZE})

@@ -15,36 +15,6 @@ namespace {
 
 static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
 
-// Columns of B that are copied before any is used: 256 bytes of each row, for which memory and its
-// pages are opened once. Where several row blocks use them, or where A is copied for each such
-// group of columns, 2 MiB.
-constexpr std::size_t kColumnsTogether = 64;
-constexpr std::size_t kColumnsOfRowBlocks = 1024;
-
-// Up to this size B is read where it stands: it stays in the second-level cache by itself.
-constexpr std::size_t kResidentBytes = std::size_t{256} * 1024;
-
-// So it is where so few rows use it that no copy pays: eight times as many as a panel has columns,
-// which says how much of a row of B is read at a time (512 rows for 64 columns of AVX-512, 128 for
-// 16 of AVX2), or half of that where it is one cache line and the rows of a block of k span more
-// than 1 MiB, so that most stand in a page of their own. (Packed first, 512x1024x1024 takes 4 %
-// longer on AVX-512 and 64x512x512 9 % on AVX2; in place, 128x2048x2048 takes 11 % longer on AVX2.)
-constexpr std::size_t kRowsInPlacePerColumn = 8;
-constexpr std::size_t kFarBytes = std::size_t{1} << 20;
-
-// Steps of k per pass where A is transposed and read in place: each tile takes a line of A and one
-// or four of B at each step, and the next tiles the same lines, which the first-level cache should
-// still hold (AVX2 gains 7 % beside 512 steps, AVX-512 loses one to gains six).
-constexpr std::size_t kJumpingDepth = 192;
-
-// One row times a matrix of more than this is bound by reading it, so it is read in its own order.
-constexpr std::size_t kGemvBytes = std::size_t{32} * 1024;
-// Columns of such a product at a time: 16 KiB of C, which stay in the first-level cache.
-constexpr std::size_t kGemvColumns = 4096;
-
-// Multiply-adds that pay for waking one more thread (a few microseconds).
-constexpr double kWorkPerThread = 500e3;
-
 struct Gemm {
   Transpose transpose_a, transpose_b;
   std::size_t m, n, k;
@@ -77,14 +47,11 @@ bool packs_b(const Gemm& g, const Backend& backend, Range rows) {
   return exceeds(g, kResidentBytes) && rows.end - rows.begin > rows_in_place(g, backend);
 }
 
-// Is A, transposed, copied block by block into rows of its own? Its columns else come from as many
-// pages as a block of k has steps (512x512x6400 took 7 % longer on AVX-512, 1537x1024x512 20 % on
-// AVX2), while for few columns of B the copy costs more.
+// Is A, transposed, copied block by block into rows of its own? Otherwise its columns come from as
+// many pages as a block of k has steps; for few columns of B the copy costs more.
 bool packs_a(const Gemm& g) {
-  constexpr std::size_t kBytes = std::size_t{1} << 20;
-  constexpr std::size_t kColumns = 64;
-  return g.transpose_a == Transpose::yes && g.n >= kColumns &&
-         std::min(g.k, kDepthBlock) * g.lda * sizeof(float) >= kBytes;
+  return g.transpose_a == Transpose::yes && g.n >= kColumnsForCopyOfA &&
+         std::min(g.k, kDepthBlock) * g.lda * sizeof(float) >= kScatteredBytes;
 }
 
 // What is copied before it is multiplied; for that there is memory of each thread.
@@ -254,11 +221,10 @@ double largest_share(std::size_t count, int threads) {
 // where the shares of panels are so uneven (three for two threads) that the difference pays for
 // reading all of B on each, and every thread still has rows for two tiles.
 bool shares_panels(const Gemm& g, std::size_t panels, int threads) {
-  constexpr double kUneven = 1.1;
   const auto team_size = static_cast<std::size_t>(threads);
   if (panels < team_size) return false;
   return g.m < 2 * kTileRows * team_size ||
-         largest_share(panels, threads) <= kUneven * largest_share(g.m, threads);
+         largest_share(panels, threads) <= kUnevenShares * largest_share(g.m, threads);
 }
 
 // As many of `threads` as the work pays for.

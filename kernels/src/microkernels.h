@@ -4,7 +4,9 @@
 
 #include <cstddef>
 
+#include "definition.h"
 #include "lockstep/gemm.h"
+#include "tuning.h"
 
 namespace lockstep {
 
@@ -87,18 +89,6 @@ struct SoftmaxRows {
   float scale = 1;
 };
 
-inline constexpr std::size_t kVirtualLanes = 16;
-
-inline constexpr std::size_t kFloatsPerLine = 16;  // of the caches
-
-// Half a mebibyte, which second-level caches hold, so that a longer row is read from memory twice
-// and not three times.
-inline constexpr std::size_t kSoftmaxBlock = 131072;
-
-// Rows of the largest register tile: 6 rows by 4 vectors fill 24 of 32 registers, by 2 vectors 12
-// of 16; both need fewer loads per cycle than any x86 core since Haswell and any Neoverse has.
-inline constexpr std::size_t kTileRows = 6;
-
 // Rows are cut into tiles of nearly equal height, since a tile of one row wastes most of its loads:
 // the height of the first of those that `rows` are cut into.
 constexpr std::size_t tile_height(std::size_t rows) {
@@ -107,11 +97,6 @@ constexpr std::size_t tile_height(std::size_t rows) {
   return (rows + tiles - 1) / tiles;
 }
 
-// Steps of k per pass: a panel of 64 columns is then 128 KiB, which stay in the second-level cache
-// while all row tiles pass over it. Cutting continues the chains (see GemmStrip), so neither this
-// number nor those of gemm.cc ever show in a result.
-inline constexpr std::size_t kDepthBlock = 512;
-
 // The depth of the blocks of at most `most` steps that k is cut into: nearly equal, so that each
 // has the steps to fetch all rows of the next.
 constexpr std::size_t block_depth(std::size_t k, std::size_t most = kDepthBlock) {
@@ -119,10 +104,6 @@ constexpr std::size_t block_depth(std::size_t k, std::size_t most = kDepthBlock)
   const std::size_t blocks = (k + most - 1) / most;
   return (k + blocks - 1) / blocks;
 }
-
-// Rows of A per pass: 384 KiB at the depth of a block, which stay in the second-level cache beside
-// a panel while all panels pass over them. A multiple of the tile's rows.
-inline constexpr std::size_t kRowBlock = 32 * kTileRows;
 
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
@@ -147,10 +128,9 @@ struct Backend {
 // (More rows are enough by themselves, or nearly: three on AVX2 have six, and with twelve no
 // register would be left.)
 constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::size_t lanes) {
-  constexpr std::size_t kChains = 8;
   if (rows > 2) return 1;
   std::size_t panels = 1;
-  while (rows * panels * panel < kChains * lanes) panels *= 2;
+  while (rows * panels * panel < kChainsInFlight * lanes) panels *= 2;
   return panels;
 }
 

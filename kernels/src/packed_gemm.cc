@@ -158,7 +158,6 @@ inline PackedGemmPlan::State PackedGemmPlan::State::of(const PackedGemm& g, bool
   const std::size_t at_once = panels_at_once(m, backend->panel, backend->lanes);
   // Of what stays in the second-level cache nothing is far; hardware prefetchers follow a panel,
   // but for few rows not fast enough.
-  constexpr std::size_t kNearBytes = std::size_t{1} << 20;
   const bool fetches = strips.k * cols * sizeof(float) > kNearBytes;
   for (std::size_t row = 0; row < m; row += kRowBlock) {
     const auto i = static_cast<std::ptrdiff_t>(row);

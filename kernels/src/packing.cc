@@ -20,22 +20,16 @@ void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
   }
 }
 
-// Columns that are read of a row before the next row: 256 bytes, in however many panels.
-constexpr std::size_t kStrip = 64;
-
-// Rows that are fetched ahead where they may come from beyond the second-level cache: they stand
-// kilobytes apart, which no hardware prefetcher follows. (In cache it costs a tenth of the time.)
-constexpr std::size_t kFetchAhead = 16;
-constexpr std::size_t kFetchedBytes = std::size_t{256} * 1024;
-
+// Rows are prefetched where they may come from beyond the second-level cache: they are kilobytes
+// apart, which no hardware prefetcher follows.
 void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                 std::size_t width, float* panels) {
   const std::size_t fetched =
-      k * ldb * sizeof(float) > kFetchedBytes ? k - std::min(k, kFetchAhead) : 0;
+      k * ldb * sizeof(float) > kPackedResidentBytes ? k - std::min(k, kPackedRowsAhead) : 0;
   for (std::size_t p = 0; p < k; ++p, b += ldb, panels += width) {
     if (p < fetched) {
       for (std::size_t j = 0; j < cols; j += kFloatsPerLine)
-        __builtin_prefetch(b + kFetchAhead * ldb + j);
+        __builtin_prefetch(b + kPackedRowsAhead * ldb + j);
     }
     for (std::size_t j = 0; j < cols; j += width) {
       float* to = panels + j * k;
@@ -48,7 +42,7 @@ void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, st
 
 void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
                std::size_t width, float* panels) {
-  const std::size_t strip = std::max(kStrip, width);  // a multiple of the width
+  const std::size_t strip = std::max(kPackedColumns / width, std::size_t{1}) * width;
   for (std::size_t j = 0; j < cols; j += strip) {
     pack_strip(k, std::min(strip, cols - j), alpha, b + j, ldb, width, panels + j * k);
   }
@@ -109,8 +103,8 @@ void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float*
                      std::size_t width, float* to) {
   const std::size_t whole_k = k - k % kQuad;
   const std::size_t whole_cols = cols - cols % kQuad;
-  for (std::size_t strip = 0; strip < whole_cols; strip += kFloatsPerLine) {
-    const std::size_t end = std::min(strip + kFloatsPerLine, whole_cols);
+  for (std::size_t strip = 0; strip < whole_cols; strip += kTransposedColumns) {
+    const std::size_t end = std::min(strip + kTransposedColumns, whole_cols);
     for (std::size_t p = 0; p < whole_k; p += kQuad) {
       for (std::size_t j = strip; j < end; j += kQuad) {
         transpose_quads(scaled, b + j * ldb + p, ldb, width, to + p * width + j);

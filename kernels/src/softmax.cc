@@ -8,12 +8,10 @@
 #include "argument_check.h"
 #include "dispatch.h"
 #include "lockstep/portable_math.h"
+#include "tuning.h"
 
 namespace lockstep {
 namespace {
-
-// Rows whose losses are computed together, so that their logarithms overlap.
-constexpr std::size_t kGroup = 32;
 
 // Checks the matrices of a function, which is named in the exception, and describes them.
 SoftmaxRows checked_rows(const char* function, std::size_t rows, std::size_t cols, const float* x,
@@ -47,9 +45,9 @@ bool is_first_largest(const float* x, std::size_t cols, std::size_t label) {
 // overwrite them.
 std::size_t cross_entropy_of_group(const Backend& backend, SoftmaxRows s, const int* labels,
                                    double* loss) {
-  float max[kGroup];
-  float sum[kGroup];
-  bool hit[kGroup];
+  float max[kCrossEntropyRows];
+  float sum[kCrossEntropyRows];
+  bool hit[kCrossEntropyRows];
   s.max = max;
   s.sum = sum;
   for (std::size_t i = 0; i < s.rows; ++i) {
@@ -104,8 +102,8 @@ std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const floa
   require(loss != nullptr || rows == 0, "softmax_cross_entropy", "loss is null");
   const Backend& backend = dispatch();
   std::size_t correct = 0;
-  for (std::size_t i = 0; i < rows; i += kGroup) {
-    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kGroup));
+  for (std::size_t i = 0; i < rows; i += kCrossEntropyRows) {
+    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kCrossEntropyRows));
     correct += cross_entropy_of_group(backend, some, labels + i, loss + i);
   }
   return correct;
@@ -121,9 +119,9 @@ CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, cons
   if (rows == 0) return {};
   all.scale = 1.0f / static_cast<float>(rows);
   CrossEntropy result;
-  for (std::size_t i = 0; i < rows; i += kGroup) {
-    double loss[kGroup];
-    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kGroup));
+  for (std::size_t i = 0; i < rows; i += kCrossEntropyRows) {
+    double loss[kCrossEntropyRows];
+    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kCrossEntropyRows));
     result.correct += cross_entropy_of_group(backend, some, labels + i, loss);
     for (std::size_t n = 0; n < some.rows; ++n) result.loss += loss[n];
   }

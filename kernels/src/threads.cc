@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "thread_limits.h"
+#include "tuning.h"
 
 #if LOCKSTEP_HAVE_OPENMP
 #include <omp.h>
@@ -88,8 +89,7 @@ class detail::Barrier {
       phase_.notify_all();
       return;
     }
-    constexpr int kSpins = 1000;
-    for (int i = 0; i < kSpins; ++i) {
+    for (int i = 0; i < kBarrierPolls; ++i) {
       if (phase_.load(std::memory_order_acquire) != phase) return;
       pause();
     }

@@ -10,9 +10,11 @@
 #include "simd/constants.h"
 
 // Highway builds these only where they are asked for.
+#if !LOCKSTEP_FEW_TARGETS
 #define HWY_WANT_SSSE3 1
 #define HWY_WANT_SSE4 1
 #define HWY_WANT_AVX3_DL 1
+#endif
 #define HWY_COMPILE_ALL_ATTAINABLE 1
 // Its debug assertions would call into libhwy; only the headers are used.
 #define HWY_IS_DEBUG_BUILD 0

@@ -38,7 +38,8 @@ struct HighwayVectorOf {
   // 0 where vectors have no size that the compiler knows.
   static constexpr std::size_t kLanes = LOCKSTEP_SVE ? 0 : hn::MaxLanes(D());
   // Vectors per panel: what kTileRows rows of accumulators leave registers for.
-  static constexpr std::size_t kPanelVectors = LOCKSTEP_32_REGISTERS ? 4 : 2;
+  static constexpr std::size_t kPanelVectors =
+      LOCKSTEP_32_REGISTERS ? kPanelVectorsOf32Registers : kPanelVectorsOf16Registers;
 
   // load_n reads, and store_n writes, nothing beyond the n elements.
   static constexpr bool kMasks = LOCKSTEP_MASKED_MEMORY;

@@ -118,7 +118,7 @@ const Backend& reference_table() {
                                "plain",
                                false,
                                1,
-                               16,
+                               kReferencePanel,
                                false,
                                gemm_strip,
                                gemv_strip,

@@ -34,7 +34,7 @@ struct Relu {
 // the compiler does not know the size of a vector.
 template <class S>
 constexpr std::size_t interleaved_vectors() {
-  return S::kLanes > 0 ? 4 : 1;
+  return S::kLanes > 0 ? kInterleavedVectors : 1;
 }
 
 template <class S, class Function>

@@ -238,12 +238,9 @@ template <class S, std::size_t kVecs>
 inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > S::kPanelVectors   ? 2
                                          : kVecs > 1                  ? kTileRows
-                                                                      : 2 * kTileRows;
+                                                                      : kHighTile* kTileRows;
 
-// Tiles that fetch are as wide as a panel and have at least so many rows.
-inline constexpr std::size_t kFewestFetchingRows = 3;
-
-// The fewest rows of a tile.
+// The fewest rows of a tile; those that fetch are as wide as a panel.
 constexpr std::size_t fewest_rows(ReadB read) {
   return read == ReadB::fetching ? kFewestFetchingRows : 1;
 }
@@ -251,7 +248,7 @@ constexpr std::size_t fewest_rows(ReadB read) {
 // Lines that a row of next_b is in: one more where rows do not begin with a line.
 LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
   const bool begins_line = g.plan.b_k_stride % static_cast<std::ptrdiff_t>(kFloatsPerLine) == 0 &&
-                           reinterpret_cast<std::uintptr_t>(g.next_b) % 64 == 0;
+                           reinterpret_cast<std::uintptr_t>(g.next_b) % (kFloatsPerLine * 4) == 0;
   return (g.cols + (begins_line ? 1 : 2) * (kFloatsPerLine - 1)) / kFloatsPerLine;
 }
 
@@ -268,8 +265,8 @@ LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::s
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
-  const bool fetches_c = g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) >
-                         std::size_t{256} * 1024;
+  const bool fetches_c =
+      g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) > kFetchedBytesOfC;
   // Every line of next_b that a step of k has is fetched by one of the tiles.
   constexpr bool kCanFetch =
       kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors;
@@ -367,10 +364,12 @@ LOCKSTEP_INLINE void gemv_rows(const GemvStrip& g, std::size_t p, std::index_seq
 template <class S>
 void gemv_strip(const GemvStrip& g) {
   std::size_t p = 0;
-  for (; p + 8 <= g.k; p += 8) gemv_rows<S>(g, p, std::make_index_sequence<8>());
-  if (p + 4 <= g.k) {
-    gemv_rows<S>(g, p, std::make_index_sequence<4>());
-    p += 4;
+  for (; p + kGemvRows <= g.k; p += kGemvRows) {
+    gemv_rows<S>(g, p, std::make_index_sequence<kGemvRows>());
+  }
+  if (p + kGemvFewRows <= g.k) {
+    gemv_rows<S>(g, p, std::make_index_sequence<kGemvFewRows>());
+    p += kGemvFewRows;
   }
   for (; p < g.k; ++p) gemv_rows<S>(g, p, std::make_index_sequence<1>());
 }

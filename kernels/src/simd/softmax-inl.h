@@ -5,10 +5,6 @@
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// Rows that are worked on together, and how many floats they may have.
-constexpr std::size_t kSoftmaxGroup = 16;
-constexpr std::size_t kSoftmaxGroupSize = 2048;
-
 struct MaxAndSum {
   float max;
   float sum;  // of exp(x - max)
@@ -216,10 +212,10 @@ LOCKSTEP_INLINE bool softmax_held_rows(const SoftmaxRows& s, std::index_sequence
   return ((count == I + 2 && (softmax_held_rows<S, I + 2>(s), true)) || ...);
 }
 
-// Eight vectors leave room for what an exponential needs.
+// Few enough vectors that the exponential has the registers it needs.
 template <class S>
 LOCKSTEP_INLINE bool softmax_held_rows(const SoftmaxRows& s) {
-  constexpr std::size_t kMost = 8 * S::kLanes / kVirtualLanes;
+  constexpr std::size_t kMost = kHeldVectors * S::kLanes / kVirtualLanes;
   return softmax_held_rows<S>(s, std::make_index_sequence<kMost - 1>());
 }
 
@@ -331,12 +327,11 @@ void softmax_rows(const SoftmaxRows& s) {
 // Some rows at a time, so that the logarithms stand in a loop of their own, where they overlap.
 template <class S>
 void log_softmax_rows(const SoftmaxRows& s) {
-  constexpr std::size_t kRows = 16;
-  float max[kRows];
-  float sum[kRows];
-  float log_sum[kRows];
-  for (std::size_t first = 0; first < s.rows; first += kRows) {
-    const std::size_t rows = s.rows - first < kRows ? s.rows - first : kRows;
+  float max[kLogSoftmaxRows];
+  float sum[kLogSoftmaxRows];
+  float log_sum[kLogSoftmaxRows];
+  for (std::size_t first = 0; first < s.rows; first += kLogSoftmaxRows) {
+    const std::size_t rows = s.rows - first < kLogSoftmaxRows ? s.rows - first : kLogSoftmaxRows;
     const float* x = row_of(s.x, first, s.x_row_stride);
     softmax_rows<S>({rows, s.cols, x, s.x_row_stride, nullptr, 0, max, sum});
     for (std::size_t i = 0; i < rows; ++i) {

@@ -40,10 +40,11 @@ struct XsimdVector {
 #endif
 #if defined(__x86_64__)
   static constexpr bool kFused = kLanes > 4;
-  static constexpr std::size_t kPanelVectors = kLanes == 16 ? 4 : 2;
+  static constexpr std::size_t kPanelVectors =
+      kLanes == 16 ? kPanelVectorsOf32Registers : kPanelVectorsOf16Registers;
 #else
   static constexpr bool kFused = true;
-  static constexpr std::size_t kPanelVectors = 4;
+  static constexpr std::size_t kPanelVectors = kPanelVectorsOf32Registers;
 #endif
 
   // load_n reads, and store_n writes, nothing beyond the n elements.

@@ -8,7 +8,7 @@ namespace lockstep {
 template <class T>
 consteval T tuned(T normal, [[maybe_unused]] T odd) {
 #if LOCKSTEP_ODD_TUNING
-  return odd;
+  return static_cast<void>(normal), odd;
 #else
   return normal;
 #endif

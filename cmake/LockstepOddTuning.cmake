@@ -1,0 +1,53 @@
+# A second set of objects with the other value of every tuning constant (lockstep/detail/tuned.h),
+# for the test that compares their results with those of the first. Never installed.
+
+set(LOCKSTEP_ODD_OBJECTS OFF)
+if(LOCKSTEP_TESTS AND NOT LOCKSTEP_ODD_TUNING AND NOT LOCKSTEP_SANITIZE
+   AND CMAKE_BUILD_TYPE STREQUAL "Release" AND (LOCKSTEP_HIGHWAY OR LOCKSTEP_XSIMD))
+  set(LOCKSTEP_ODD_OBJECTS ON)
+endif()
+
+# lockstep_add_odd_objects(name shared): lockstep_<name>_odd, the sources of lockstep_<name>_objects
+# again. To be called in the folder of the sources, after all of them are known.
+#
+# To save time, the backends are only Highway's, for AVX2, AVX-512 and the instruction sets of
+# AArch64; and what `shared` matches after src/, which must include no tuning.h, is not compiled
+# again but taken from the ordinary objects.
+function(lockstep_add_odd_objects name shared)
+  if(NOT LOCKSTEP_ODD_OBJECTS)
+    return()
+  endif()
+  set(odd lockstep_${name}_odd)
+  add_library(${odd} OBJECT)
+  foreach(property SOURCES COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_LIBRARIES)
+    get_target_property(value lockstep_${name}_objects ${property})
+    if(LOCKSTEP_HIGHWAY)
+      list(FILTER value EXCLUDE REGEX "src/xsimd/|HAVE_XSIMD")
+    endif()
+    list(FILTER value EXCLUDE REGEX "^src/(${shared})")
+    if(value)
+      set_target_properties(${odd} PROPERTIES ${property} "${value}")
+    endif()
+  endforeach()
+  set(objects "$<TARGET_OBJECTS:lockstep_${name}_objects>")
+  set_target_properties(${odd} PROPERTIES LOCKSTEP_COMPILE_QUICKLY ON
+    LOCKSTEP_SHARED_OBJECTS "$<FILTER:${objects},INCLUDE,_objects[.]dir/src/(${shared})>")
+  target_include_directories(${odd} SYSTEM PRIVATE
+    ${LOCKSTEP_HIGHWAY_INCLUDE} ${LOCKSTEP_XSIMD_INCLUDE})
+  target_compile_definitions(${odd} PRIVATE LOCKSTEP_ODD_TUNING=1 LOCKSTEP_FEW_TARGETS=1)
+endfunction()
+
+# lockstep_add_odd_executable(name sources...): a program on these objects.
+function(lockstep_add_odd_executable name)
+  add_executable(${name} ${ARGN})
+  foreach(library kernels rnn)
+    get_target_property(libraries lockstep_${library}_objects LINK_LIBRARIES)
+    list(FILTER libraries EXCLUDE REGEX "^lockstep_.*_objects$")
+    get_target_property(folder lockstep_${library}_objects SOURCE_DIR)
+    target_include_directories(${name} PRIVATE "${folder}/include")
+    get_target_property(shared_objects lockstep_${library}_odd LOCKSTEP_SHARED_OBJECTS)
+    target_link_libraries(${name} PRIVATE
+      $<TARGET_OBJECTS:lockstep_${library}_odd> ${shared_objects} ${libraries})
+    add_dependencies(${name} lockstep_${library}_objects)
+  endforeach()
+endfunction()
