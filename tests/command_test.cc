@@ -485,7 +485,7 @@ TEST_CASE("command: a report is one page that needs no other", "[command]") {
   CHECK_THAT(page, ContainsSubstring("&lt;b&gt;&amp;up") && !ContainsSubstring("<b>&up"));
   CHECK_THAT(page, !ContainsSubstring("http:") && !ContainsSubstring("https:") &&
                        !ContainsSubstring("src=") && !ContainsSubstring("<link"));
-  CHECK_THAT(page, ContainsSubstring("</html>"));
+  CHECK_THAT(page, ContainsSubstring("<td style=\"--share:") && ContainsSubstring("</html>"));
 }
 
 }  // namespace lockstep

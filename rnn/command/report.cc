@@ -22,7 +22,6 @@ constexpr const char* kHead = R"html(<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
 <title>Lockstep training report</title>
 )html";
 
