@@ -197,8 +197,7 @@ class LockstepContender : public Contender {
         [&data, threads, loss] {
           Parameters parameters(
               {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
-          Random random(1);
-          initialize(parameters, Initializer::orthogonal, 0, random);
+          initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
           Trainer trainer(parameters,
                           {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = threads});
           *loss = trainer.fit(data).back().loss;

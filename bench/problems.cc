@@ -224,8 +224,7 @@ RnnProblem::RnnProblem(const RnnBenchShape& s)
       s.ragged ? s.n : affordable(work, std::min<std::size_t>(s.n, 2), s.n);
   data = repeated_sequences(s, different);
   timesteps = data.total_timesteps();
-  Random random(1);
-  initialize(parameters, Initializer::orthogonal, 0, random);
+  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
   set_backend("reference");
   ReferenceRun run(*this);
   for (std::size_t i = 0; i < different; ++i) run.add(i, different);

@@ -4,7 +4,6 @@
 #include <lockstep/rnn/metrics.h>
 #include <lockstep/rnn/model_file.h>
 #include <lockstep/rnn/predict.h>
-#include <lockstep/rnn/random.h>
 #include <lockstep/rnn/trainer.h>
 
 #include <exception>
@@ -23,8 +22,7 @@ void run(const char* model_file) {
   model.normalization.apply(test);
   model.parameters = lockstep::Parameters(
       {.features = train.channels(), .layers = {{.hidden = 50}}, .outputs = train.classes()});
-  lockstep::Random random(1);
-  lockstep::initialize(model.parameters, lockstep::Initializer::orthogonal, 0, random);
+  lockstep::initialize(model.parameters, lockstep::Initializer::orthogonal, 0, /*seed=*/1);
 
   lockstep::Trainer trainer(model.parameters, {.epochs = 30, .momentum = 0.9, .clip_norm = 0.25});
   for (const lockstep::EpochResult& epoch : trainer.fit(train)) {

@@ -7,6 +7,7 @@
 #include "backend_scope.h"
 #include "catch.h"
 #include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 #include "networks.h"
 
@@ -180,6 +181,61 @@ TEST_CASE("every backend reproduces the golden training run") {
       CHECK(relative_error(predict_proba(p, data), numbers(trained["probabilities"])) < 5e-4);
       CHECK(predict(p, data) == trained["labels"].get<std::vector<int>>());
     }
+  }
+}
+
+// Numbers of PyTorch, whose matrices are transposed and whose layers have two biases.
+std::vector<double> torch_values(const json& tensors, const Parameters& p) {
+  std::vector<double> values(p.values().size());
+  for (const Tensor& t : p.tensors()) {
+    const std::vector<double> given = numbers(tensors[t.name]);
+    REQUIRE(given.size() == t.size());
+    for (std::size_t row = 0; row < t.rows; ++row) {
+      for (std::size_t col = 0; col < t.cols; ++col) {
+        values[t.offset + row * t.cols + col] = given[col * t.rows + row];
+      }
+    }
+    if (!tensors.contains("rnn.bias_hh_l0") || t.name != "rnn.bias_ih_l0") continue;
+    const std::vector<double> second = numbers(tensors["rnn.bias_hh_l0"]);
+    for (std::size_t j = 0; j < t.cols; ++j) values[t.offset + j] += second[j];
+  }
+  return values;
+}
+
+Dataset torch_data(const json& golden) {
+  Dataset data(golden["features"], std::vector<std::string>(golden["classes"], "class"));
+  for (std::size_t i = 0; i < golden["x"].size(); ++i) {
+    const std::vector<double> x = numbers(golden["x"][i]);
+    data.add(std::vector<float>(x.begin(), x.end()), golden["y"][i].get<int>());
+  }
+  return data;
+}
+
+TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
+  const json golden = read_golden("torch_relu.json");
+  Parameters p({.features = golden["features"],
+                .layers = {{.cell = golden["cell"], .hidden = golden["hidden"]}},
+                .outputs = golden["classes"]});
+  std::ranges::transform(torch_values(golden["initial"], p), p.values().begin(),
+                         [](double x) { return static_cast<float>(x); });
+  const Dataset data = torch_data(golden);
+  const auto size = static_cast<double>(data.size());
+  json mean_gradient = golden["gradient_of_mean_loss"];
+  mean_gradient.erase("rnn.bias_hh_l0");  // the same as that of the other bias
+  std::vector<double> gradients = torch_values(mean_gradient, p);
+  for (double& g : gradients) g *= size;
+  CHECK(relative_error(reference_gradients(p, data).values, gradients) < 1e-6);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const std::vector<double> states = numbers(golden["outputs_of_every_step"][i]);
+      CHECK(relative_error(hidden_states(p, data, i), states) < 1e-5);
+      Stream stream(p);
+      stream.feed(data.sequence(i), data.length(i));
+      CHECK(relative_error(stream.logits(), numbers(golden["logits"][i])) < 1e-5);
+    }
+    CHECK(relative_error(fast_gradients(p, data).values(), gradients) < 1e-5);
   }
 }
 

@@ -17,8 +17,7 @@ Parameters initialized(const Sizes& shape, Initializer initializer, std::uint64_
                        double sigma = 0.1) {
   Parameters parameters(shape);
   std::ranges::fill(parameters.values(), 7.0f);
-  Random random(seed);
-  initialize(parameters, initializer, sigma, random);
+  initialize(parameters, initializer, sigma, seed);
   return parameters;
 }
 
@@ -94,8 +93,7 @@ TEST_CASE("networks that cannot be are refused") {
 }
 
 TEST_CASE("no weights are drawn for parameters that are empty or were moved from") {
-  Random random(1);
-  const auto draw = [&](Parameters& p) { initialize(p, Initializer::xavier, 0, random); };
+  const auto draw = [&](Parameters& p) { initialize(p, Initializer::xavier, 0, 1); };
   Parameters empty;
   CHECK_THROWS_WITH(draw(empty), ContainsSubstring("initialize"));
   Parameters gone(Sizes{.features = 1, .hidden = 2, .classes = 3});
@@ -169,9 +167,9 @@ TEST_CASE("a seed fixes every bit of the weights") {
   const auto hash = [&](Initializer initializer, std::uint64_t seed) {
     return weights_hash(initialized(shape, initializer, seed));
   };
-  CHECK(hash(Initializer::gaussian, 1) == 0x2c8426210940941e);
-  CHECK(hash(Initializer::xavier, 1) == 0xd11ef0ea18bdef90);
-  CHECK(hash(Initializer::orthogonal, 1) == 0xf8e536794661e6a6);
+  CHECK(hash(Initializer::gaussian, 1) == 0xdaf8a72b614e561f);
+  CHECK(hash(Initializer::xavier, 1) == 0x97ce565b3a36330e);
+  CHECK(hash(Initializer::orthogonal, 1) == 0xa05decd35f1e6f20);
   CHECK(hash(Initializer::gaussian, 1) != hash(Initializer::gaussian, 2));
 }
 

@@ -44,8 +44,7 @@ inline std::span<float> head_of(Parameters& p) { return p.values().subspan(p.ten
 
 inline Parameters random_network(const Sizes& shape) {
   Parameters parameters(shape);
-  Random random(5);
-  initialize(parameters, Initializer::xavier, 0, random);
+  initialize(parameters, Initializer::xavier, 0, /*seed=*/5);
   return parameters;
 }
 

@@ -55,8 +55,9 @@ struct Case {
 
 // One feature, one class, one unit; several panels; enough rows and work for several threads;
 // weights that are cut into blocks of k.
-const std::vector<Case> kCases{{{1, 1, 1}, 1},   {{3, 40, 5}, 1},  {{2, 70, 1}, 3},
-                               {{1, 50, 6}, 40}, {{5, 90, 4}, 33}, {{20, 530, 3}, 17}};
+const std::vector<Case> kCases{{{1, 1, 1}, 1},          {{3, 40, 5}, 1},  {{2, 70, 1}, 3},
+                               {{1, 50, 6}, 40},        {{5, 90, 4}, 33}, {{20, 530, 3}, 17},
+                               {{5, 90, 4, "relu"}, 33}};
 
 constexpr std::size_t kSteps = 7;
 // Chunks that make up kSteps, an empty one among them.

@@ -51,8 +51,12 @@ struct Run {
   std::size_t longest;
 };
 
-// Minibatches of four groups; a single group, since the weights do not fit a cache; odd sizes.
-const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12}, {{2, 384, 3}, 40, 5}, {{5, 13, 7}, 40, 9}};
+// Minibatches of four leaves; a single leaf, since the weights do not fit a cache; odd sizes.
+const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12},
+                             {{2, 384, 3}, 40, 5},
+                             {{5, 13, 7}, 40, 9},
+                             {{3, 40, 5, "relu"}, 75, 12},
+                             {{2, 384, 3, "relu"}, 40, 5}};
 
 TEST_CASE("training gives the same weights for any number of threads, on every fused backend") {
   for (const Run& run : kRuns) {
@@ -185,6 +189,18 @@ TEST_CASE("large weights change no bit either") {
   CHECK(largest_difference(reference_gradients(parameters, some).values, serial.values()) < 1e-5);
   CHECK(largest_difference(reference_gradients(parameters, some, 3).values, truncated.values()) <
         1e-5);
+}
+
+TEST_CASE("threads share several leaves of large weights, or their columns, without a trace") {
+  const Sizes shape{2, 384, 3};
+  const Parameters parameters = random_network(shape);
+  const Dataset data = ragged_data(shape, 4 * 64 + 3, 4);
+  const Parameters serial = fast_gradients(parameters, data, 1);
+  CHECK(largest_difference(reference_gradients(parameters, data).values, serial.values()) < 1e-4);
+  for (const int threads : {2, 3, 4, 5}) {
+    CAPTURE(threads);
+    CHECK(fast_gradients(parameters, data, threads) == serial);
+  }
 }
 
 // Weights of more than 16 MiB: see forward_test for more than the first steps.

@@ -100,7 +100,7 @@ int run_gradcheck(const GradcheckCommand& command) {
   Parameters parameters({.features = data.channels(),
                          .layers = {{.cell = command.cell, .hidden = command.hidden}},
                          .outputs = data.classes()});
-  initialize(parameters, Initializer::xavier, 0, random);
+  initialize(parameters, Initializer::xavier, 0, command.seed);
   const std::vector<GradientError> errors = check_gradients(
       parameters, data, command.epsilon, command.entries, command.seed, command.truncation);
   print(command.json ? json_line(gradcheck_json(errors))

@@ -48,7 +48,8 @@ TrainTest load_train_and_test(const TrainCommand& command) {
 }
 
 // Moves a random share of `train` to `validation`; both keep the order of the file.
-void split_validation(TrainingData& data, double share, Random& random) {
+void split_validation(TrainingData& data, const Options& options) {
+  const double share = options.validation;
   const std::size_t size = data.train.size();
   const auto held_out = static_cast<std::size_t>(std::lround(share * static_cast<double>(size)));
   if (held_out == 0 || held_out == size) {
@@ -59,7 +60,7 @@ void split_validation(TrainingData& data, double share, Random& random) {
   }
   std::vector<std::size_t> order(size);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  random.shuffle(order);
+  KeyedRandom(options.seed, "validation").shuffle(order);
   const auto middle = order.begin() + static_cast<std::ptrdiff_t>(held_out);
   std::sort(order.begin(), middle);
   std::sort(middle, order.end());
@@ -76,12 +77,11 @@ TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
       Parameters({.features = train.channels(),
                   .layers = {{.cell = command.options.cell, .hidden = command.options.hidden}},
                   .outputs = train.classes()});
-  Random random(command.options.seed);
-  initialize(model.parameters, command.options.init, command.options.sigma, random);
+  initialize(model.parameters, command.options.init, command.options.sigma, command.options.seed);
   TrainingData data{std::move(train),
                     Dataset(model.parameters.network().features, model.class_names),
                     Dataset(model.parameters.network().features)};
-  if (command.options.validation > 0) split_validation(data, command.options.validation, random);
+  if (command.options.validation > 0) split_validation(data, command.options);
   model.normalization = Normalization::fit(command.options.normalize, data.train);
   model.normalization.apply(data.train);
   model.normalization.apply(data.validation);

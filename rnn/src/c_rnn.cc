@@ -16,7 +16,6 @@
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/model_file.h"
 #include "lockstep/rnn/predict.h"
-#include "lockstep/rnn/random.h"
 #include "lockstep/rnn/trainer.h"
 
 struct lockstep_dataset {
@@ -88,8 +87,7 @@ RnnClassifier make_model(const Dataset& data, const Options& o) {
   RnnClassifier model;
   model.parameters = Parameters(
       {.features = data.channels(), .layers = {{.hidden = o.hidden}}, .outputs = data.classes()});
-  Random random(o.seed);
-  initialize(model.parameters, o.init, o.sigma, random);
+  initialize(model.parameters, o.init, o.sigma, o.seed);
   model.normalization = Normalization::fit(o.normalize, data);
   model.class_names = data.class_names();
   return model;

@@ -5,9 +5,11 @@
 
 namespace lockstep {
 
-// A minibatch is dealt into leaves of kLeafRows to 2 kLeafRows - 1 sequences, a power of two of
-// them (all but the smallest). Of layers with more than kSmallWeights bytes it is one leaf.
-inline constexpr std::size_t kLeafRows = 8;                              // changes results
+// A minibatch is dealt into a power of two of leaves, as many as leave each of them kLeafRows
+// sequences, or kLargeLeafRows for layers of more than kSmallWeights bytes. The gradients of the
+// leaves are added along a balanced binary tree: neighbours, then neighbouring sums.
+inline constexpr std::size_t kLeafRows = 8;                            // changes results
+inline constexpr std::size_t kLargeLeafRows = 64;                      // changes results
 inline constexpr std::size_t kSmallWeights = std::size_t{512} * 1024;  // changes results
 
 // Rows of [1, x, h] that the gradient of the weights takes together, counted from the last

@@ -13,6 +13,9 @@ inline constexpr double kWorkPerThread = tuned(400e3, 1e3);
 // Rows that a thread needs to make good use of the register tiles.
 inline constexpr std::size_t kUsefulRows = tuned<std::size_t>(8, 3);
 
+// Leaves of large weights per thread, from which on an uneven share of them is still fast.
+inline constexpr std::size_t kLeavesPerThread = tuned<std::size_t>(4, 1);
+
 // Beyond this size of the weights the factors of their gradient are packed.
 inline constexpr std::size_t kPackedFactors = tuned<std::size_t>(512, 8) * 1024;
 

@@ -54,7 +54,9 @@ int main() {
   PRINT(Normalization);
   PRINT(RnnClassifier);
   PRINT(ModelFileError);
+  PRINT(Philox);
   PRINT(Random);
+  PRINT(KeyedRandom);
   PRINT(Stream);
   PRINT(Options);
   PRINT(EpochResult);

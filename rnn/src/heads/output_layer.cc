@@ -60,12 +60,16 @@ void OutputLayer::forward(const RowSchedule& schedule, const RecurrentLayer& lay
               states_.stride, outputs_.data() + rows.begin * stride_, stride_);
 }
 
-// d: gradients of the outputs.  dWy = [1, h]^T d,  dh = d Wy^T
-void OutputLayer::backward(const Dataset& data, const RowSchedule& schedule,
-                           const RecurrentLayer& layer, const PackedOutput& weights) {
+void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head) {
   const std::size_t rows = schedule.rows();
   for (std::size_t n = 0; n < rows; ++n) labels_[n] = data.label(schedule.member(n));
-  correct_ = weights.head().loss(outputs(rows), labels_.data(), losses_.data());
+  correct_ = head.loss(outputs(rows), labels_.data(), losses_.data());
+}
+
+// d: gradients of the outputs.  dWy = [1, h]^T d,  dh = d Wy^T
+void OutputLayer::backward(const RowSchedule& schedule, const RecurrentLayer& layer,
+                           const PackedOutput& weights) {
+  const std::size_t rows = schedule.rows();
   std::ranges::fill(gradient_, 0.0f);
   gemm_accumulate_transposed(cols_, rows, layer.finals() + states_.one, states_.stride,
                              outputs_.data(), stride_, gradient_.data(), stride_, 0,

@@ -36,8 +36,8 @@ class PackedOutput {
   std::span<float> bias_;
 };
 
-// The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of the
-// weights.
+// The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of
+// the weights.
 class OutputLayer {
  public:
   OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
@@ -50,14 +50,16 @@ class OutputLayer {
     return {outputs_.data(), rows, cols_, stride_};
   }
 
-  // Losses, the gradient of the weights, and the gradients of the last states, which go to `layer`.
-  // By one thread.
-  void backward(const Dataset& data, const RowSchedule& schedule, const RecurrentLayer& layer,
+  // Losses, and in place of the outputs their gradients. By one thread.
+  void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head);
+  // From there the gradient of the weights, and those of the last states, which go to `layer`. By
+  // one thread; may be repeated.
+  void backward(const RowSchedule& schedule, const RecurrentLayer& layer,
                 const PackedOutput& weights);
   // Gradient of by, Wy: rows gradient_stride() apart.
   [[nodiscard]] float* gradient() const { return gradient_.data(); }
   [[nodiscard]] std::size_t gradient_stride() const { return stride_; }
-  // What the last `backward` found: the sum of the losses, and the number of right outputs.
+  // What the last find_loss found: the sum of the losses, and the number of right outputs.
   [[nodiscard]] double loss(std::size_t rows) const;
   [[nodiscard]] std::size_t correct() const { return correct_; }
 

@@ -14,12 +14,12 @@
 namespace lockstep {
 namespace {
 
-void fill_gaussian(std::span<float> weights, double sigma, Random& random) {
+void fill_gaussian(std::span<float> weights, double sigma, KeyedRandom& random) {
   std::ranges::generate(weights, [&] { return static_cast<float>(sigma * random.normal()); });
 }
 
 void fill_xavier(std::span<float> weights, std::size_t fan_in, std::size_t fan_out,
-                 Random& random) {
+                 KeyedRandom& random) {
   const double limit = std::sqrt(6.0 / static_cast<double>(fan_in + fan_out));
   std::ranges::generate(weights, [&] { return static_cast<float>(random.uniform(-limit, limit)); });
 }
@@ -56,7 +56,7 @@ void remove_projections(std::span<double> v, std::span<const double> basis) {
 // 2007), as Gram-Schmidt keeps the diagonal of R positive. One pass suffices: it errs by about
 // 2^-53 times the condition number, of the order of `size` for such a matrix, and float32 rounds at
 // 2^-24.
-void fill_orthogonal(std::span<float> weights, std::size_t size, Random& random) {
+void fill_orthogonal(std::span<float> weights, std::size_t size, KeyedRandom& random) {
   std::vector<double> rows(size * size);
   std::ranges::generate(rows, [&] { return random.normal(); });
   for (std::size_t start = 0; start < rows.size(); start += size) {
@@ -71,10 +71,11 @@ void fill_orthogonal(std::span<float> weights, std::size_t size, Random& random)
 
 }  // namespace
 
-void initialize(Parameters& parameters, Initializer initializer, double sigma, Random& random) {
+void initialize(Parameters& parameters, Initializer initializer, double sigma, std::uint64_t seed) {
   require_parameters(parameters, "initialize");
   for (const Tensor& tensor : parameters.tensors()) {
     const std::span<float> values = parameters[tensor.name];
+    KeyedRandom random(seed, tensor.name);
     if (tensor.role == TensorRole::bias) {
       std::ranges::fill(values, 0.0f);
     } else if (initializer == Initializer::gaussian) {

@@ -1,19 +1,59 @@
 #include "lockstep/rnn/random.h"
 
-#include <bit>
 #include <cmath>
-#include <locale>
-#include <sstream>
-#include <stdexcept>
 #include <utility>
 
 #include "lockstep/portable_math.h"
 
 namespace lockstep {
+namespace {
 
-double Random::uniform() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
+constexpr std::uint64_t kFnvBasis = 0xcbf29ce484222325;
+constexpr std::uint64_t kFnvPrime = 0x100000001b3;
 
-std::uint64_t Random::index(std::uint64_t count) {
+std::uint64_t stream_of(std::string_view purpose, std::uint64_t index) {
+  std::uint64_t hash = kFnvBasis;
+  for (const char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
+  for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (index >> shift & 0xff)) * kFnvPrime;
+  return hash;
+}
+
+constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
+constexpr std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
+
+}  // namespace
+
+Philox::Philox(std::uint64_t seed, std::string_view purpose, std::uint64_t index)
+    : seed_(seed), stream_(stream_of(purpose, index)) {}
+
+std::array<std::uint32_t, 4> Philox::block(std::array<std::uint32_t, 4> c,
+                                           std::array<std::uint32_t, 2> key) {
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * c[0];
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c[2];
+    c = {high(b) ^ c[1] ^ key[0], low(b), high(a) ^ c[3] ^ key[1], low(a)};
+    key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
+  }
+  return c;
+}
+
+Philox::result_type Philox::operator()() {
+  const std::uint64_t place = place_++;
+  if (place % 2 == 1) return second_;
+  const auto words = block({low(place / 2), high(place / 2), low(stream_), high(stream_)},
+                           {low(seed_), high(seed_)});
+  second_ = words[2] | std::uint64_t{words[3]} << 32;
+  return words[0] | std::uint64_t{words[1]} << 32;
+}
+
+template <class Engine>
+double Distributions<Engine>::uniform() {
+  return static_cast<double>(engine_() >> 11) * 0x1p-53;
+}
+
+template <class Engine>
+std::uint64_t Distributions<Engine>::index(std::uint64_t count) {
   // The lowest 2^64 mod count draws are rejected: what remains is a whole multiple of count.
   const std::uint64_t rejected = (0 - count) % count;
   std::uint64_t draw = engine_();
@@ -21,7 +61,8 @@ std::uint64_t Random::index(std::uint64_t count) {
   return draw % count;
 }
 
-double Random::normal() {
+template <class Engine>
+double Distributions<Engine>::normal() {
   if (has_spare_) {
     has_spare_ = false;
     return spare_;
@@ -40,31 +81,14 @@ double Random::normal() {
   return x * factor;
 }
 
-void Random::shuffle(std::span<std::size_t> items) {
+template <class Engine>
+void Distributions<Engine>::shuffle(std::span<std::size_t> items) {
   for (std::size_t left = items.size(); left > 1; --left) {
     std::swap(items[left - 1], items[index(left)]);
   }
 }
 
-std::string Random::state() const {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  text << has_spare_ << ' ' << std::bit_cast<std::uint64_t>(spare_) << ' ' << engine_;
-  return text.str();
-}
-
-void Random::restore(const std::string& state) {
-  std::istringstream text(state);
-  text.imbue(std::locale::classic());
-  Random restored(0);
-  std::uint64_t spare_bits = 0;
-  text >> restored.has_spare_ >> spare_bits >> restored.engine_;
-  if (text.fail() || !(text >> std::ws).eof()) {
-    throw std::invalid_argument(
-        "Random::restore: the text is not a state written by Random::state");
-  }
-  restored.spare_ = std::bit_cast<double>(spare_bits);
-  *this = restored;
-}
+template class Distributions<std::mt19937_64>;
+template class Distributions<Philox>;
 
 }  // namespace lockstep

@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
@@ -72,7 +73,6 @@ struct Trainer::State {
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
-        random(o.seed),
         optimizer(kSgd, p.values().size(), o) {}
 
   void prepare(const Dataset& data);
@@ -85,7 +85,6 @@ struct Trainer::State {
   Parameters& parameters;
   Options options;
   int threads;
-  Random random;
   Optimizer optimizer;
   std::unique_ptr<TrainingStep> step;
   MinibatchSize largest;  // that the step has memory for
@@ -107,7 +106,7 @@ void Trainer::State::prepare(const Dataset& data) {
 
 void Trainer::State::start_epoch() {
   std::iota(order.begin(), order.end(), std::size_t{0});
-  if (options.shuffle) random.shuffle(order);
+  if (options.shuffle) KeyedRandom(options.seed, "order", epochs_done).shuffle(order);
 }
 
 void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {

@@ -5,23 +5,29 @@
 
 #include "definition.h"
 #include "network/tensors.h"
+#include "tuning.h"
 
 namespace lockstep {
 namespace {
 
 bool has_small_weights(const LayerSize& size) { return size.weight_bytes() <= kSmallWeights; }
 
+std::size_t leaf_rows(const LayerSize& size) {
+  return has_small_weights(size) ? kLeafRows : kLargeLeafRows;
+}
+
 std::size_t leaf_count(const LayerSize& size, std::size_t rows) {
   std::size_t count = 1;
-  while (has_small_weights(size) && rows >= 2 * count * kLeafRows) count *= 2;
+  while (rows >= 2 * count * leaf_rows(size)) count *= 2;
   return count;
 }
 
 std::size_t max_leaf_rows(const LayerSize& size, std::size_t max_rows) {
-  return has_small_weights(size) ? std::min(max_rows, 2 * kLeafRows) : max_rows;
+  return std::min(max_rows, 2 * leaf_rows(size));
 }
 
-// Sum of squares over a fixed number of partial sums, so that it vectorises and still has one order.
+// Sum of squares over a fixed number of partial sums, so that it vectorises and still has one
+// order.
 double sum_of_squares(const float* x, std::size_t n) {
   double sums[kNormSums] = {};
   std::size_t i = 0;
@@ -52,8 +58,8 @@ RecurrentLayer::Limits limits_of(const LayerSize& size, const MinibatchSize& lar
 
 }  // namespace
 
-TrainingStep::Leaf::Leaf(Workspace& workspace, const Network& network,
-                         const MinibatchSize& largest, std::size_t window, bool fused)
+TrainingStep::Leaf::Leaf(Workspace& workspace, const Network& network, const MinibatchSize& largest,
+                         std::size_t window, bool fused)
     : schedule(workspace, max_leaf_rows(LayerSize(network), largest.rows),
                std::min(largest.steps, window)),
       layer(workspace, LayerSize(network), limits_of(LayerSize(network), largest, window, fused)),
@@ -63,11 +69,12 @@ void TrainingStep::Leaf::forward(const TrainingStep& step, const Dataset& data, 
   layer.forward(data, schedule, step.m_->layer, team);
   output.forward(schedule, layer, step.m_->output, team);
   team.barrier();
-  if (team.index() == 0) output.backward(data, schedule, layer, step.m_->output);
-  team.barrier();
+  if (team.index() == 0) output.find_loss(data, schedule, step.m_->output.head());
 }
 
 void TrainingStep::Leaf::backward(const TrainingStep& step, const Team& team) {
+  if (team.index() == 0) output.backward(schedule, layer, step.m_->output);
+  team.barrier();
   layer.backward(schedule, step.m_->layer, team);
 }
 
@@ -83,8 +90,7 @@ TrainingStep::Memory::Memory(Workspace& workspace, const Network& network,
         return Leaf(workspace, network, largest, window, layer.fused());
       })) {}
 
-TrainingStep::TrainingStep(const Network& network, const MinibatchSize& largest,
-                           std::size_t window)
+TrainingStep::TrainingStep(const Network& network, const MinibatchSize& largest, std::size_t window)
     : hidden_(network.layers.back().hidden),
       layer_rows_(LayerSize(network).rows()),
       outputs_(network.outputs),
@@ -113,9 +119,8 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
 
 int TrainingStep::team_size(int threads) const {
   const LayerSize& size = m_->layer.size();
-  const std::size_t shares = leaves_in_use_ > 1        ? leaves_in_use_
-                             : has_small_weights(size) ? 1
-                                                       : m_->layer.panels();
+  const std::size_t shares =
+      has_small_weights(size) ? leaves_in_use_ : std::max(leaves_in_use_, m_->layer.panels());
   const Totals all = totals();
   return useful_threads(size, all.timesteps + 2 * all.window_timesteps, shares, threads);
 }
@@ -128,8 +133,10 @@ void TrainingStep::run(const Parameters& parameters, const Dataset& data,
   // thread use the same memory one after another, that of the first, so that it stays there too.
   float* memory = nullptr;
   for_my_leaves(team, [&](Leaf& leaf, const Team& t) {
-    if (memory == nullptr) memory = leaf.layer.window();
-    leaf.layer.keep_window_at(memory);
+    if (t.size() == 1) {
+      if (memory == nullptr) memory = leaf.layer.window();
+      leaf.layer.keep_window_at(memory);
+    }
     leaf.forward(*this, data, t);
     leaf.backward(*this, t);
   });
@@ -148,12 +155,20 @@ void TrainingStep::backward(const Team& team) noexcept {
   add_leaves(team);
 }
 
-// A single leaf is shared by the team; of several, each thread takes its own.
+// Whether threads take leaves of their own; else all share the columns of one leaf after another.
+bool TrainingStep::shares_leaves(int team_size) const {
+  const auto threads = static_cast<std::size_t>(team_size);
+  if (leaves_in_use_ == 1) return false;
+  return has_small_weights(m_->layer.size()) || leaves_in_use_ % threads == 0 ||
+         leaves_in_use_ >= kLeavesPerThread * threads;
+}
+
 template <class Work>
 void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
-  if (leaves_in_use_ == 1) return work(m_->leaves[0], team);
-  const Range mine = share(leaves_in_use_, team.index(), team.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) work(m_->leaves[i], Team());
+  const bool own = shares_leaves(team.size());
+  const Range mine =
+      own ? share(leaves_in_use_, team.index(), team.size()) : Range{0, leaves_in_use_};
+  for (std::size_t i = mine.begin; i < mine.end; ++i) work(m_->leaves[i], own ? Team() : team);
 }
 
 void TrainingStep::pack(const Parameters& parameters, const Team& team) {
@@ -173,15 +188,19 @@ void TrainingStep::add_leaves(const Team& team) {
   team.barrier();
 }
 
-// One row of the gradient, the sum of those of the leaves. Returns its sum of squares.
-double TrainingStep::add_row(std::size_t row, float* sum) const {
+// One row of the gradient: neighbouring leaves are added, then neighbouring sums, until one is
+// left. Returns its sum of squares.
+double TrainingStep::add_row(std::size_t row, float* result) const {
   const std::size_t n = row < layer_rows_ ? hidden_ : outputs_;
-  std::copy_n(row_of(m_->leaves[0], row), n, sum);
-  for (std::size_t i = 1; i < leaves_in_use_; ++i) {
-    const float* other = row_of(m_->leaves[i], row);
-    for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
+  for (std::size_t step = 1; step < leaves_in_use_; step *= 2) {
+    for (std::size_t i = 0; i + step < leaves_in_use_; i += 2 * step) {
+      float* sum = row_of(m_->leaves[i], row);
+      const float* other = row_of(m_->leaves[i + step], row);
+      for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
+    }
   }
-  return sum_of_squares(sum, n);
+  std::copy_n(row_of(m_->leaves[0], row), n, result);
+  return sum_of_squares(result, n);
 }
 
 float* TrainingStep::row_of(const Leaf& leaf, std::size_t row) const {

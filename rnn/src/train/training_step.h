@@ -27,10 +27,9 @@ constexpr std::size_t window_of(std::size_t truncation) {
 // over the last `window` timesteps of each.
 //
 // The minibatch is dealt into leaves, as many as its shape says. Each leaf sums gradients of its
-// own, which are then added along a tree over the leaves, so every number is the same for any team.
-// With several leaves a thread takes whole leaves, all timesteps, without meeting the others. A
-// single leaf of large weights is shared by the team, each thread with columns of every timestep; one
-// of small weights is left to one thread.
+// own, which are then added along a balanced binary tree, so every number is the same for any team.
+// A thread takes whole leaves, all timesteps, without meeting the others. Where large weights make
+// too few leaves, the team shares each leaf, a thread with columns of every timestep.
 class TrainingStep {
  public:
   struct Totals {
@@ -97,11 +96,12 @@ class TrainingStep {
     std::vector<Leaf> leaves;
   };
 
+  [[nodiscard]] bool shares_leaves(int team_size) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
   void pack(const Parameters& parameters, const Team& team);
   void add_leaves(const Team& team);
-  double add_row(std::size_t row, float* sum) const;
+  double add_row(std::size_t row, float* result) const;
   [[nodiscard]] float* row_of(const Leaf& leaf, std::size_t row) const;
   [[nodiscard]] std::size_t layer_floats() const { return layer_rows_ * hidden_; }
 

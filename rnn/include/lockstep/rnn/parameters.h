@@ -12,22 +12,20 @@
 
 namespace lockstep {
 
-class Random;
-
 /// What a tensor is for: how it is drawn, and whether weights decay.
 enum class TensorRole {
-  bias,             ///< [1][n], added to sums
-  input_weights,    ///< [D][H], from the inputs of a layer to its units
-  hidden_weights,   ///< [H][H], from the units of a layer to themselves
-  output_weights,   ///< [H][C], from the last layer to the outputs
+  bias,            ///< [1][n], added to sums
+  input_weights,   ///< [D][H], from the inputs of a layer to its units
+  hidden_weights,  ///< [H][H], from the units of a layer to themselves
+  output_weights,  ///< [H][C], from the last layer to the outputs
 };
 
 /// A matrix among the parameters of a network: rows x cols, row-major without gaps.
 struct LOCKSTEP_API Tensor {
-  std::string name;        ///< that of PyTorch's module, such as "rnn.weight_ih_l0"
-  std::size_t rows = 0;    ///< of a bias 1, else the inputs of the weights
-  std::size_t cols = 0;    ///< units or outputs
-  std::size_t offset = 0;  ///< of its first number in Parameters::values
+  std::string name;                    ///< that of PyTorch's module, such as "rnn.weight_ih_l0"
+  std::size_t rows = 0;                ///< of a bias 1, else the inputs of the weights
+  std::size_t cols = 0;                ///< units or outputs
+  std::size_t offset = 0;              ///< of its first number in Parameters::values
   TensorRole role = TensorRole::bias;  ///< what it is for
 
   /// rows x cols
@@ -92,7 +90,7 @@ enum class Initializer {
 ///
 /// Bits: a tensor depends on its name, its sizes and the seed alone.
 LOCKSTEP_API void initialize(Parameters& parameters, Initializer initializer, double sigma,
-                             Random& random);
+                             std::uint64_t seed);
 
 /// FNV-1a 64 over the bits of all values (little-endian float32): equal numbers give an equal hash
 /// on every machine.

@@ -1,23 +1,50 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <span>
-#include <string>
+#include <string_view>
 
 #include "lockstep/export.h"
 
 namespace lockstep {
 
-/// Random numbers that are the same on every machine, compiler and standard library.
-///
-/// The engine is std::mt19937_64, which the C++ standard fixes bit by bit; the distributions are
-/// our own, because std::normal_distribution and std::shuffle are not fixed. Not thread-safe.
-class LOCKSTEP_API Random {
+/// Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011): the
+/// numbers of a stream are a function of its name and their places, and of nothing else.
+class LOCKSTEP_API Philox {
  public:
-  /// Equal seeds give equal numbers.
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
+  /// Whole numbers of 64 bits.
+  using result_type = std::uint64_t;
+
+  /// A stream: the seed is the key; purpose and index, hashed by FNV-1a 64, are the upper half of
+  /// the counter.
+  Philox(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0);
+
+  /// The next number.
+  result_type operator()();
+
+  /// The ten rounds: four words for a counter and a key.
+  static std::array<std::uint32_t, 4> block(std::array<std::uint32_t, 4> counter,
+                                            std::array<std::uint32_t, 2> key);
+
+ private:
+  std::uint64_t seed_;
+  std::uint64_t stream_;
+  std::uint64_t place_ = 0;  // of the next number; two make a block
+  std::uint64_t second_ = 0;
+};
+
+/// Random numbers that are the same on every machine, compiler and standard library: the
+/// distributions are our own, since std::normal_distribution and std::shuffle are not fixed. Not
+/// thread-safe.
+template <class Engine>
+class LOCKSTEP_API Distributions {
+ public:
+  /// Arguments of the engine: equal ones give equal numbers.
+  template <class... Arguments>
+  explicit Distributions(Arguments... arguments) : engine_(arguments...) {}
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   double uniform();
@@ -31,16 +58,18 @@ class LOCKSTEP_API Random {
   /// Fisher-Yates shuffle in place.
   void shuffle(std::span<std::size_t> items);
 
-  /// The whole state as text (for checkpoints). It is for the same C++ standard library: they order
-  /// the engine's words differently.
-  [[nodiscard]] std::string state() const;
-  /// Goes on from a state. Throws std::invalid_argument, and changes nothing, if the text is none.
-  void restore(const std::string& state);
-
  private:
-  std::mt19937_64 engine_;
+  Engine engine_;
   bool has_spare_ = false;
   double spare_ = 0;
 };
+
+/// One long stream, by the engine that the C++ standard fixes bit by bit: for data sets.
+using Random = Distributions<std::mt19937_64>;
+/// Many short streams, each named by (seed, purpose, index): for all that a training draws.
+using KeyedRandom = Distributions<Philox>;
+
+extern template class Distributions<std::mt19937_64>;
+extern template class Distributions<Philox>;
 
 }  // namespace lockstep
