@@ -2,7 +2,7 @@
 // Usage: lockstep_startup KERNELS.so RNN.so PROCESSES
 //
 // Everything is timed in processes of its own, since it happens once in each. libstdc++, OpenMP's
-// runtime and libzip are linked to this program, so that their loading is not a part of ours.
+// runtime and zlib are linked to this program, so that their loading is not a part of ours.
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -56,11 +56,7 @@ if(LOCKSTEP_RNN)
                    9cca280a4d0ccf0c08f47a99aa71d1b0e52f8d03)  # v3.11.3
     lockstep_add_fetched_headers(nlohmann_json::nlohmann_json json)
   endif()
-  # Debian's libzip exports its command-line tools too and complains if they are not installed.
-  find_package(PkgConfig QUIET)
-  if(PkgConfig_FOUND)
-    pkg_check_modules(libzip QUIET IMPORTED_TARGET libzip)
-  endif()
+  find_package(ZLIB QUIET)
 endif()
 
 if(LOCKSTEP_COMMAND OR LOCKSTEP_BENCH)

@@ -40,8 +40,9 @@ if(static IN_LIST LOCKSTEP_LIBRARY_KINDS)
   endif()
   list(TRANSFORM LOCKSTEP_PRIVATE_LIBRARIES PREPEND "-l")
   list(JOIN LOCKSTEP_PRIVATE_LIBRARIES " " LOCKSTEP_PRIVATE_LIBRARIES)
-  if(TARGET PkgConfig::libzip)
-    set(LOCKSTEP_PRIVATE_PACKAGES libzip)
+  if(ZLIB_FOUND)
+    # By name: with zlib.pc in Requires.private, programs that link the shared library would need it.
+    set(LOCKSTEP_PRIVATE_ZLIB -lz)
   endif()
 endif()
 

@@ -32,10 +32,8 @@ Headers, static libraries, and what CMake and pkg-config need to find them.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME liblockstep-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "liblockstep${version} (= ${PROJECT_VERSION})")
-if(TARGET PkgConfig::libzip)
-  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libzip-dev")
-  # find_package(lockstep COMPONENTS static) asks it for libzip.
-  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "pkg-config")
+if(ZLIB_FOUND)
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", zlib1g-dev")
 endif()
 
 set(CPACK_COMPONENT_COMMAND_DESCRIPTION

@@ -35,6 +35,14 @@ def archive(name, entries, compression=zipfile.ZIP_STORED):
             file.writestr(zipfile.ZipInfo(entry), content, compression)
 
 
+def patched(name, at, content):
+    """An archive with one field changed in its list of entries."""
+    data = bytearray((FOLDER / "bad_truncated.npz").read_bytes())
+    begin = data.index(b"PK\x01\x02") + at
+    data[begin : begin + len(content)] = content
+    (FOLDER / name).write_bytes(data)
+
+
 def write_good():
     np.savez(FOLDER / "float32_integers.npz", X=X.astype("<f4"), y=np.array([7, 10, 7, -2]))
     np.savez_compressed(
@@ -52,6 +60,11 @@ def write_good():
     np.savez(FOLDER / "unlabelled.npz", X=X.astype("<f4"))
     y = np.array([0, 255, 0, 1], dtype=np.uint8)
     archive("versions_2_and_3.npz", {"X.npy": npy(X.astype("<f4"), (2, 0)), "y.npy": npy(y, (3, 0))})
+    # As if every array were beyond 2 GiB: sizes and offsets are in the records of ZIP64.
+    limit, zipfile.ZIP64_LIMIT = zipfile.ZIP64_LIMIT, 0
+    np.savez(FOLDER / "zip64.npz", X=X.astype("<f4"), y=np.arange(N))
+    np.savez_compressed(FOLDER / "zip64_deflated.npz", X=X.astype("<f4"), y=np.arange(N))
+    zipfile.ZIP64_LIMIT = limit
 
 
 def write_refused():
@@ -76,10 +89,9 @@ def write_refused():
     damaged = bytearray((FOLDER / "float32_integers.npz").read_bytes())
     damaged[damaged.index(b"\x93NUMPY") + 130] ^= 1  # a bit of the data, behind the header
     (FOLDER / "bad_checksum.npz").write_bytes(damaged)
-    claim = bytearray((FOLDER / "bad_truncated.npz").read_bytes())
-    central = claim.index(b"PK\x01\x02")
-    claim[central + 24 : central + 28] = b"\xff\xff\xff\x7f"  # the entry's size: 2 GiB
-    (FOLDER / "bad_claimed_size.npz").write_bytes(claim)
+    patched("bad_claimed_size.npz", 24, b"\xff\xff\xff\x7f")  # the entry's size: 2 GiB
+    patched("bad_encrypted.npz", 8, b"\x01")
+    patched("bad_offset.npz", 42, b"\x01")
 
 
 if __name__ == "__main__":

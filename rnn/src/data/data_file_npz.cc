@@ -1,83 +1,16 @@
 #include "data/data_file_formats.h"
 
-#ifdef LOCKSTEP_HAVE_LIBZIP
-
-#include <zip.h>
+#ifdef LOCKSTEP_HAVE_ZLIB
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <memory>
 
 #include "data/npy_array.h"
+#include "data/zip_archive.h"
 
 namespace lockstep::data_file {
 namespace {
-
-// A zip archive open for reading.
-class Archive {
- public:
-  explicit Archive(const std::filesystem::path& path)
-      : name_(path.string()), file_bytes_(std::filesystem::file_size(path)) {
-    int code = 0;
-    zip_.reset(zip_open(name_.c_str(), ZIP_RDONLY, &code));
-    if (!zip_) throw DataError(name_ + ": the file is not a readable .npz (zip) archive");
-  }
-
-  // The array under `key` (the entry "key.npy"); none if there is no such entry.
-  [[nodiscard]] std::optional<NpyArray> find(const std::string& key) const {
-    const std::string entry = key + ".npy";
-    const std::string place = name_ + ": entry " + in_quotes(entry);
-    zip_stat_t status;
-    if (zip_stat(zip_.get(), entry.c_str(), 0, &status) != 0) return std::nullopt;
-    check(status, place);
-    return NpyArray(read(status, place), place);
-  }
-
- private:
-  struct CloseArchive {
-    void operator()(zip_t* zip) const { zip_discard(zip); }
-  };
-  struct CloseEntry {
-    void operator()(zip_file_t* file) const { zip_fclose(file); }
-  };
-
-  // Before memory is taken: what the archive claims must be possible for a file of its size.
-  void check(const zip_stat_t& status, const std::string& place) const {
-    constexpr std::uintmax_t kLargestDeflateRatio = 1032;
-    constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD;
-    if ((status.valid & kNeeded) != kNeeded) throw DataError(place + " has no size");
-    if (status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE) {
-      throw DataError(place + " has compression method " + std::to_string(status.comp_method) +
-                      ", expected stored or deflated");
-    }
-    if (status.size / kLargestDeflateRatio > file_bytes_) {
-      throw DataError(place + " claims " + std::to_string(status.size) +
-                      " bytes, more than the file can hold");
-    }
-  }
-
-  [[nodiscard]] std::string read(const zip_stat_t& status, const std::string& place) const {
-    const std::unique_ptr<zip_file_t, CloseEntry> file(
-        zip_fopen_index(zip_.get(), status.index, 0));
-    if (!file) throw DataError(place + " cannot be opened: " + zip_strerror(zip_.get()));
-    std::string bytes(status.size, '\0');
-    std::size_t done = 0;
-    zip_int64_t count = 0;
-    while ((count = zip_fread(file.get(), bytes.data() + done, bytes.size() - done)) > 0) {
-      done += static_cast<std::size_t>(count);
-    }
-    char beyond = 0;  // the checksum is compared when a read meets the end
-    if (count < 0 || done != bytes.size() || zip_fread(file.get(), &beyond, 1) != 0) {
-      throw DataError(place + " is damaged: its data is cut short or fails its checksum");
-    }
-    return bytes;
-  }
-
-  std::string name_;
-  std::uintmax_t file_bytes_;
-  std::unique_ptr<zip_t, CloseArchive> zip_;
-};
 
 std::string shape_text(const NpyArray& array) {
   std::string text;
@@ -135,8 +68,15 @@ class Arrays {
     throw DataError(name_ + ": " + message);
   }
 
-  [[nodiscard]] NpyArray find_values() const {
-    std::optional<NpyArray> values = archive_.find("X");
+  std::optional<NpyArray> find(const std::string& key) {
+    const std::string entry = key + ".npy";
+    std::optional<std::string> bytes = archive_.read(entry);
+    if (!bytes) return std::nullopt;
+    return NpyArray(*std::move(bytes), name_ + ": entry " + in_quotes(entry));
+  }
+
+  NpyArray find_values() {
+    std::optional<NpyArray> values = find("X");
     if (!values) fail("the archive has no array X");
     const std::vector<std::size_t>& shape = values->shape();
     const bool has_zero = std::find(shape.begin(), shape.end(), 0U) != shape.end();
@@ -158,10 +98,10 @@ class Arrays {
   }
 
   std::string name_;
-  Archive archive_;
+  ZipArchive archive_;
   NpyArray values_;
-  std::optional<NpyArray> labels_ = archive_.find("y");
-  std::optional<NpyArray> lengths_ = archive_.find("lengths");
+  std::optional<NpyArray> labels_ = find("y");
+  std::optional<NpyArray> lengths_ = find("lengths");
 };
 
 }  // namespace
@@ -190,7 +130,7 @@ Dataset read_npz(const std::filesystem::path& path) {
 namespace lockstep::data_file {
 
 Dataset read_npz(const std::filesystem::path& path) {
-  throw DataError(path.string() + ": this build cannot read .npz files, as it is without libzip");
+  throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
 }
 
 }  // namespace lockstep::data_file

@@ -7,16 +7,10 @@
 #include <utility>
 
 #include "data/data_file_formats.h"
+#include "data/little_endian.h"
 
 namespace lockstep::data_file {
 namespace {
-
-// A number of up to 8 bytes, little-endian whatever the machine; `fill` gives the bits above them.
-std::uint64_t read_little_endian(const char* bytes, std::size_t count, std::uint64_t fill = 0) {
-  std::uint64_t value = fill;
-  for (std::size_t i = count; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
 
 // What stands behind 'key': in the header, a Python dictionary; empty if the key is missing.
 std::string_view value_of(std::string_view header, const std::string& key) {
