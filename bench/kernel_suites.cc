@@ -3,10 +3,9 @@
 #include <random>
 
 #include "harness.h"
-#include "lockstep/backend.h"
 #include "lockstep/threads.h"
-#include "lockstep_contender.h"
 #include "machine.h"
+#include "oracle.h"
 #include "problems.h"
 #include "suites.h"
 
@@ -18,18 +17,6 @@ std::string dimensions(std::initializer_list<std::size_t> sizes) {
   for (const std::size_t size : sizes) text += (text.empty() ? "" : "x") + std::to_string(size);
   return text;
 }
-
-// The reference backend for one scope.
-class ReferenceScope {
- public:
-  ReferenceScope() : active_(active_backend().name) { set_backend("reference"); }
-  ~ReferenceScope() { set_backend(active_); }
-  ReferenceScope(const ReferenceScope&) = delete;
-  ReferenceScope& operator=(const ReferenceScope&) = delete;
-
- private:
-  std::string active_;
-};
 
 // Operands of one product in memory of their own.
 struct GemmCopy {
@@ -86,13 +73,7 @@ void time_elementwise(benchmark::State& state, const Case& c, std::size_t n) {
   for (float& v : x) v *= 4;
   AlignedVector<float> y(n);
   const Task task = c.contender->elementwise(c.kernel, x.data(), y.data(), n);
-  const auto check = [&] {
-    AlignedVector<float> expected(n);
-    const ReferenceScope scope;
-    const auto reference_of = lockstep_contender(backends().back());
-    reference_of->elementwise(c.kernel, x.data(), expected.data(), n)();
-    return difference(y, expected, kOfEach);
-  };
+  const auto check = [&] { return difference(y, expected_elementwise(c.kernel, x), kOfEach); };
   const auto elements = static_cast<double>(n);
   verify_and_time(state, c, {&task, 1}, check, memory_work(c, 8 * elements, elements));
 }
@@ -113,26 +94,19 @@ struct Rows {
   RowsOperands operands;
 };
 
-// Gradient and losses of the loss in one vector, so that they are compared as one.
-std::vector<float> loss_results(const Rows& r) {
+// In one vector, as expected_rows gives them.
+std::vector<float> results_of(Kernel kind, const Rows& r) {
   std::vector<float> all(r.y.begin(), r.y.end());
-  all.insert(all.end(), r.losses.begin(), r.losses.end());
+  if (kind == Kernel::loss) all.insert(all.end(), r.losses.begin(), r.losses.end());
   return all;
-}
-
-Task rows_task(Contender& contender, Kernel kernel, const RowsOperands& o) {
-  return kernel == Kernel::loss ? contender.loss(o) : contender.softmax(kernel, o);
 }
 
 void time_rows(benchmark::State& state, const Case& c, const RowsShape& shape) {
   Rows rows(shape);
-  const Task task = rows_task(*c.contender, c.kernel, rows.operands);
+  const Task task = c.kernel == Kernel::loss ? c.contender->loss(rows.operands)
+                                             : c.contender->softmax(c.kernel, rows.operands);
   const auto check = [&] {
-    Rows expected(shape);
-    const ReferenceScope scope;
-    const auto reference = lockstep_contender(backends().back());
-    rows_task(*reference, c.kernel, expected.operands)();
-    return difference(loss_results(rows), loss_results(expected),
+    return difference(results_of(c.kernel, rows), expected_rows(c.kernel, rows.operands),
                       c.kernel == Kernel::softmax ? kOfEach : kOfLargest);
   };
   const auto elements = static_cast<double>(shape.rows * shape.cols);

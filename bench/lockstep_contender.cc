@@ -1,6 +1,7 @@
 #include "lockstep_contender.h"
 
 #include <numeric>
+#include <stdexcept>
 
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
@@ -95,6 +96,8 @@ RnnTask training_task(const RnnProblem& p, int threads) {
           }};
 }
 
+[[noreturn]] void refuse() { throw std::invalid_argument("Lockstep has no such kernel"); }
+
 // Every task runs on the backend that is active when it is prepared: a benchmark prepares its tasks
 // directly before it times them.
 class LockstepContender : public Contender {
@@ -105,7 +108,6 @@ class LockstepContender : public Contender {
   [[nodiscard]] std::string about() const override { return LOCKSTEP_VERSION; }
   [[nodiscard]] std::size_t lanes() const override { return backend_.lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    if (threads == 1) return true;
     switch (kernel) {
       case Kernel::gemm:
       case Kernel::rnn_forward:
@@ -113,9 +115,20 @@ class LockstepContender : public Contender {
       case Kernel::rnn_train:
       case Kernel::rnn_fit:
         return true;
-      default:
-        return false;
+      case Kernel::gemm_packed:
+      case Kernel::gemm_tn:
+      case Kernel::tanh:
+      case Kernel::exp:
+      case Kernel::sigmoid:
+      case Kernel::relu:
+      case Kernel::softmax:
+      case Kernel::log_softmax:
+      case Kernel::loss:
+      case Kernel::pack:
+      case Kernel::pack_tn:
+        return threads == 1;
     }
+    return false;
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
@@ -136,6 +149,7 @@ class LockstepContender : public Contender {
       const PackedGemmPlan plan(g, *b);
       return [b, plan, o] { plan.run(o.m, o.a, nullptr, o.c); };
     }
+    if (layout != Kernel::gemm) refuse();
     const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f,
                                                  o.lda, o.ldb, 0.0f, o.ldc, threads);
     return [plan, o] { plan->run(o.a, o.b, o.c); };
@@ -146,13 +160,18 @@ class LockstepContender : public Contender {
     const auto apply = function == Kernel::tanh      ? &lockstep::tanh
                        : function == Kernel::exp     ? &lockstep::exp
                        : function == Kernel::sigmoid ? &lockstep::sigmoid
-                                                     : &lockstep::relu;
+                       : function == Kernel::relu    ? &lockstep::relu
+                                                     : nullptr;
+    if (apply == nullptr) refuse();
     return [=] { apply(x, y, n); };
   }
 
   Task softmax(Kernel kind, const RowsOperands& o) override {
     set_backend(backend_.name);
-    const auto apply = kind == Kernel::softmax ? &lockstep::softmax : &lockstep::log_softmax;
+    const auto apply = kind == Kernel::softmax       ? &lockstep::softmax
+                       : kind == Kernel::log_softmax ? &lockstep::log_softmax
+                                                     : nullptr;
+    if (apply == nullptr) refuse();
     return [=] { apply(o.rows, o.cols, o.x, o.cols, o.y, o.cols); };
   }
 
@@ -165,6 +184,7 @@ class LockstepContender : public Contender {
 
   PackTask pack(Kernel layout, std::size_t k, std::size_t n, const float* b) override {
     set_backend(backend_.name);
+    if (layout != Kernel::pack && layout != Kernel::pack_tn) refuse();
     const auto packed = std::make_shared<PackedMatrix>(k, n);
     const Transpose transpose = layout == Kernel::pack_tn ? Transpose::yes : Transpose::no;
     const std::size_t ldb = layout == Kernel::pack_tn ? k : n;
@@ -187,6 +207,7 @@ class LockstepContender : public Contender {
     set_backend(backend_.name);
     if (pass == Kernel::rnn_forward) return forward_task(problem, threads);
     if (pass == Kernel::rnn_backward) return backward_task(problem, threads);
+    if (pass != Kernel::rnn_train) refuse();
     return training_task(problem, threads);
   }
 

@@ -13,7 +13,6 @@
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
-#include "system_info.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -118,6 +117,19 @@ constexpr int kLimitRuns = 40;
 // Not at the same place within a page, or loads would wait for the stores before them.
 constexpr std::size_t kCopyOffset = 1040;
 
+std::size_t bytes_of(const benchmark::CPUInfo::CacheInfo& cache) {
+  return static_cast<std::size_t>(cache.size);
+}
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos && line.starts_with("model name")) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
 std::string first_word(const char* path, const std::string& otherwise) {
   std::ifstream file(path);
   std::string word;
@@ -207,9 +219,9 @@ double CopyLoop::run(int thread) {
 
 std::vector<std::size_t> copy_working_sets(int threads) {
   std::vector<std::size_t> sets = {4 * last_level_cache()};
-  for (const command::CacheInfo& cache : command::cpu_caches()) {
+  for (const benchmark::CPUInfo::CacheInfo& cache : benchmark::CPUInfo::Get().caches) {
     const std::size_t sharers = cache.level < 3 ? static_cast<std::size_t>(threads) : 1;
-    if (cache.type != "Instruction") sets.push_back(cache.kibibytes * 1024 * sharers / 2);
+    if (cache.type != "Instruction") sets.push_back(bytes_of(cache) * sharers / 2);
   }
   std::sort(sets.begin(), sets.end());
   sets.erase(std::unique(sets.begin(), sets.end()), sets.end());
@@ -232,14 +244,14 @@ double copy_bandwidth(std::size_t working_set, int threads) {
 
 std::size_t last_level_cache() {
   std::size_t largest = 0;
-  for (const command::CacheInfo& cache : command::cpu_caches()) {
-    largest = std::max(largest, cache.kibibytes * 1024);
+  for (const benchmark::CPUInfo::CacheInfo& cache : benchmark::CPUInfo::Get().caches) {
+    largest = std::max(largest, bytes_of(cache));
   }
   return largest == 0 ? std::size_t{32} << 20 : largest;
 }
 
 void describe_machine(const std::string& default_backend) {
-  benchmark::AddCustomContext("cpu", command::cpu_name());
+  benchmark::AddCustomContext("cpu", cpu_name());
   benchmark::AddCustomContext(
       "governor", first_word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "not known"));
   const ThreadChoice& threads = default_threads();

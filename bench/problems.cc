@@ -13,6 +13,7 @@
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/rnn/trainer.h"
+#include "oracle.h"
 
 namespace lockstep::bench {
 namespace {
@@ -40,6 +41,9 @@ std::string at(std::size_t index, float found, float expected) {
 }
 
 }  // namespace
+
+ReferenceScope::ReferenceScope() : active_(active_backend().name) { set_backend("reference"); }
+ReferenceScope::~ReferenceScope() { set_backend(active_); }
 
 AlignedVector<float> random_numbers(std::size_t n, unsigned seed) {
   AlignedVector<float> x(n);
@@ -80,12 +84,10 @@ GemmProblem::GemmProblem(const GemmShape& s, bool a_transposed)
       b(random_numbers(k * ldb, 2)) {
   const auto row_work = static_cast<double>(n * k);
   known_rows = spread(affordable(row_work, 2, m), m);
-  expected.resize(known_rows.size() * n);
-  set_backend("reference");
-  for (std::size_t i = 0; i < known_rows.size(); ++i) {
-    const float* row = a.data() + known_rows[i] * (transposed ? 1 : k);
-    gemm(transposed ? Transpose::yes : Transpose::no, Transpose::no, 1, n, k, 1.0f, row, lda,
-         b.data(), ldb, 0.0f, expected.data() + i * n, n, 1);
+  const GemmOperands operands{m, n, k, a.data(), lda, b.data(), ldb, nullptr, n};
+  for (const std::size_t row : known_rows) {
+    const std::vector<float> product = expected_product_row(operands, transposed, row);
+    expected.insert(expected.end(), product.begin(), product.end());
   }
 }
 
@@ -225,7 +227,7 @@ RnnProblem::RnnProblem(const RnnBenchShape& s)
   data = repeated_sequences(s, different);
   timesteps = data.total_timesteps();
   initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
-  set_backend("reference");
+  const ReferenceScope scope;
   ReferenceRun run(*this);
   for (std::size_t i = 0; i < different; ++i) run.add(i, different);
   run.finish();

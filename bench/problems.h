@@ -13,6 +13,18 @@
 
 namespace lockstep::bench {
 
+// The reference backend for one scope.
+class ReferenceScope {
+ public:
+  ReferenceScope();
+  ~ReferenceScope();
+  ReferenceScope(const ReferenceScope&) = delete;
+  ReferenceScope& operator=(const ReferenceScope&) = delete;
+
+ private:
+  std::string active_;
+};
+
 // Numbers in [-1, 1) without pattern, the same in every run.
 AlignedVector<float> random_numbers(std::size_t n, unsigned seed);
 

@@ -1,7 +1,7 @@
 #include "harness.h"
-#include "lockstep/backend.h"
 #include "lockstep/rnn/builtin_data.h"
-#include "lockstep_contender.h"
+#include "lockstep/rnn/random.h"
+#include "lockstep/rnn/trainer.h"
 #include "problems.h"
 #include "suites.h"
 
@@ -86,11 +86,14 @@ void time_rnn(benchmark::State& state, const Case& c, const RnnBenchShape& shape
   verify_and_time(state, c, {&task.run, 1}, check, pass_work(c, problem));
 }
 
+// What every contender is to train, by the library itself on the reference backend.
 double reference_loss(const Dataset& data) {
-  const auto reference = lockstep_contender(backends().back());
-  const FitTask task = reference->fit(data, 1);
-  task.run();
-  return task.loss();
+  const ReferenceScope scope;
+  RnnParameters parameters({data.channels(), 32, data.classes()});
+  Random random(1);
+  initialize(parameters, Initializer::orthogonal, 0, random);
+  Trainer trainer(parameters, {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = 1});
+  return trainer.fit(data).back().loss;
 }
 
 constexpr const char* kFitData = "synthetic-control";

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "lockstep/rnn/trainer.h"
 #include "lockstep_contender.h"
 #include "machine.h"
+#include "oracle.h"
 #include "problems.h"
 #include "suites.h"
 
@@ -115,6 +117,44 @@ class ForgetfulContender : public Contender {
   }
 };
 
+// Ourselves, but each kernel is another one.
+class MistakenContender : public Contender {
+ public:
+  [[nodiscard]] std::string name() const override { return "mistaken"; }
+  [[nodiscard]] std::string about() const override { return ""; }
+  [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
+    return threads == 1 && other(kernel) != kernel;
+  }
+  Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
+    return real_->elementwise(other(function), x, y, n);
+  }
+  Task softmax(Kernel kind, const RowsOperands& o) override {
+    return real_->softmax(other(kind), o);
+  }
+
+ private:
+  static Kernel other(Kernel kernel) {
+    switch (kernel) {
+      case Kernel::tanh:
+        return Kernel::sigmoid;
+      case Kernel::sigmoid:
+        return Kernel::exp;
+      case Kernel::exp:
+        return Kernel::relu;
+      case Kernel::relu:
+        return Kernel::tanh;
+      case Kernel::softmax:
+        return Kernel::log_softmax;
+      case Kernel::log_softmax:
+        return Kernel::softmax;
+      default:
+        return kernel;
+    }
+  }
+
+  std::unique_ptr<Contender> real_ = lockstep_contender(active_backend());
+};
+
 // Why a run was refused; empty if it was timed. The field changed its name in Google Benchmark 1.8.
 std::string refusal(const auto& run) {
   if constexpr (requires { run.error_occurred; }) {
@@ -180,6 +220,34 @@ TEST_CASE("a wrong answer is refused in every suite") {
   }
   set_backend("");
   CHECK(kernels == std::set<std::string>(std::begin(kKernels), std::end(kKernels)));
+}
+
+TEST_CASE("a contender that takes one kernel for another is refused") {
+  MistakenContender mistaken;
+  const auto refusals = run_cases({&mistaken}, ".*/(4096|64x10)/");
+  CHECK(refusals.size() == 6);
+  for (const auto& [name, why] : refusals) {
+    CAPTURE(name, why);
+    CHECK_THAT(why, ContainsSubstring("wrong result, not timed"));
+  }
+  set_backend("");
+}
+
+TEST_CASE("a kernel that is not there is refused, never taken for another") {
+  const auto ours = lockstep_contender(active_backend());
+  const auto unknown = static_cast<Kernel>(1000);
+  const std::vector<float> x = {1, 2};
+  std::vector<float> y(2);
+  const RowsOperands rows{1, 2, x.data(), y.data(), nullptr, nullptr};
+  const GemmOperands product{1, 1, 1, x.data(), 1, x.data(), 1, y.data(), 1};
+  CHECK_FALSE(ours->offers(unknown, 1));
+  CHECK_THROWS_AS(ours->elementwise(Kernel::loss, x.data(), y.data(), 2), std::invalid_argument);
+  CHECK_THROWS_AS(ours->softmax(Kernel::relu, rows), std::invalid_argument);
+  CHECK_THROWS_AS(ours->gemm(unknown, product, 1), std::invalid_argument);
+  CHECK_THROWS_AS(ours->pack(Kernel::gemm, 1, 1, x.data()), std::invalid_argument);
+  CHECK_THROWS_AS(expected_elementwise(Kernel::loss, x), std::invalid_argument);
+  CHECK_THROWS_AS(expected_rows(Kernel::relu, rows), std::invalid_argument);
+  set_backend("");
 }
 
 TEST_CASE("a contender that skips timesteps is refused however long the sequences are") {

@@ -1,0 +1,79 @@
+#include "oracle.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace lockstep::bench {
+namespace {
+
+using Function = double (*)(double);
+
+Function definition(Kernel function) {
+  switch (function) {
+    case Kernel::tanh:
+      return [](double x) { return std::tanh(x); };
+    case Kernel::exp:
+      return [](double x) { return std::exp(x); };
+    case Kernel::sigmoid:
+      return [](double x) { return 1 / (1 + std::exp(-x)); };
+    case Kernel::relu:
+      return [](double x) { return std::max(x, 0.0); };
+    default:
+      throw std::invalid_argument("the kernel is no elementwise function");
+  }
+}
+
+// log(sum over j of exp(x[j])), without overflow.
+double log_sum_exp(std::span<const float> x) {
+  const auto largest = static_cast<double>(*std::max_element(x.begin(), x.end()));
+  double sum = 0;
+  for (const float v : x) sum += std::exp(static_cast<double>(v) - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+std::vector<float> expected_product_row(const GemmOperands& o, bool transposed, std::size_t row) {
+  std::vector<double> sums(o.n);
+  for (std::size_t p = 0; p < o.k; ++p) {
+    const auto a = static_cast<double>(o.a[transposed ? p * o.lda + row : row * o.lda + p]);
+    for (std::size_t j = 0; j < o.n; ++j) sums[j] += a * static_cast<double>(o.b[p * o.ldb + j]);
+  }
+  std::vector<float> result(o.n);
+  std::transform(sums.begin(), sums.end(), result.begin(),
+                 [](double sum) { return static_cast<float>(sum); });
+  return result;
+}
+
+std::vector<float> expected_elementwise(Kernel function, std::span<const float> x) {
+  const Function f = definition(function);
+  std::vector<float> result(x.size());
+  std::transform(x.begin(), x.end(), result.begin(),
+                 [f](float v) { return static_cast<float>(f(static_cast<double>(v))); });
+  return result;
+}
+
+std::vector<float> expected_rows(Kernel kind, const RowsOperands& o) {
+  if (kind != Kernel::softmax && kind != Kernel::log_softmax && kind != Kernel::loss) {
+    throw std::invalid_argument("the kernel does not work on rows");
+  }
+  std::vector<float> result, losses;
+  for (std::size_t i = 0; i < o.rows; ++i) {
+    const std::span<const float> x(o.x + i * o.cols, o.cols);
+    const double norm = log_sum_exp(x);
+    const auto label = static_cast<std::size_t>(o.labels[i]);
+    for (std::size_t j = 0; j < o.cols; ++j) {
+      const double log_p = static_cast<double>(x[j]) - norm;
+      const double one = kind == Kernel::loss && j == label ? 1 : 0;
+      result.push_back(
+          static_cast<float>(kind == Kernel::log_softmax ? log_p : std::exp(log_p) - one));
+    }
+    if (kind == Kernel::loss)
+      losses.push_back(static_cast<float>(norm - static_cast<double>(x[label])));
+  }
+  result.insert(result.end(), losses.begin(), losses.end());
+  return result;
+}
+
+}  // namespace lockstep::bench

@@ -1,0 +1,23 @@
+// What the kernels compute by definition: plain loops in double precision, which use nothing of
+// Lockstep and know no contender.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "contender.h"
+
+namespace lockstep::bench {
+
+// Row `row` of A B, or of A^T B, for m x k and k x n operands.
+std::vector<float> expected_product_row(const GemmOperands& o, bool transposed, std::size_t row);
+
+// Throws std::invalid_argument if the kernel is no elementwise function.
+std::vector<float> expected_elementwise(Kernel function, std::span<const float> x);
+
+// Every row of softmax or log_softmax; of the loss the gradients, then the losses of all rows.
+// Throws std::invalid_argument if the kernel is none of these.
+std::vector<float> expected_rows(Kernel kind, const RowsOperands& o);
+
+}  // namespace lockstep::bench
