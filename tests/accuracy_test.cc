@@ -29,8 +29,7 @@ void require_accuracy(const std::string& set, const std::vector<std::string>& fl
   const char* const folder = std::getenv("LOCKSTEP_SHARED_DIR");
   const fs::path data = fs::path(folder != nullptr ? folder : LOCKSTEP_SHARED_DIR) / "data";
   if (!fs::exists(data / (set + "_TRAIN.ts"))) {
-    WARN("skipped: " << set << " is not in " << data);
-    return;
+    LOCKSTEP_SKIP(set << " is not in " << data);
   }
   std::vector<std::string> arguments{(data / (set + "_TRAIN.ts")).string(), "--test",
                                      (data / (set + "_TEST.ts")).string()};
@@ -44,20 +43,17 @@ TEST_CASE("the demo learns synthetic control, with the same weights on every mac
   if (active_backend().fused) CHECK(summary["weights_hash"] == "60429422c1161611");
 }
 
-TEST_CASE("ItalyPowerDemand is learnt with default flags") {
+TEST_CASE("ItalyPowerDemand is learnt with default flags", "[optional]") {
   require_accuracy("ItalyPowerDemand", {});
 }
 
-TEST_CASE("JapaneseVowels, of unequal length, is learnt with default flags") {
+TEST_CASE("JapaneseVowels, of unequal length, is learnt with default flags", "[optional]") {
   require_accuracy("JapaneseVowels", {});
 }
 
-TEST_CASE("BasicMotions is learnt with the README's flags") {
+TEST_CASE("BasicMotions is learnt with the README's flags", "[optional]") {
   // Its test set has 40 sequences: only the bits that the flags were chosen for are sure to do.
-  if (!active_backend().fused) {
-    WARN("skipped: no fused multiply-add here");
-    return;
-  }
+  if (!active_backend().fused) LOCKSTEP_SKIP("no fused multiply-add here");
   require_accuracy("BasicMotions",
                    {"--hidden", "64", "--epochs", "400", "--batch-size", "4", "--learning-rate",
                     "0.03", "--init", "gaussian", "--sigma", "0.05"});

@@ -64,3 +64,11 @@ inline std::vector<std::string> fused_backends() {
 }
 
 }  // namespace lockstep
+
+// For test cases that compare the bits of fused backends with each other.
+#define LOCKSTEP_SKIP_WITHOUT_TWO_FUSED()             \
+  do {                                                \
+    if (lockstep::fused_backends().size() < 2) {      \
+      LOCKSTEP_SKIP("fewer than two fused backends"); \
+    }                                                 \
+  } while (false)

@@ -186,10 +186,7 @@ TEST_CASE("command: an output that would replace data or the other output is ref
 
 TEST_CASE("command: progress fits a terminal of 80 columns, with the time left", "[command]") {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-  if (terminal < 0) {
-    WARN("skipped: no pseudo-terminal is to be had here");
-    return;
-  }
+  if (terminal < 0) LOCKSTEP_SKIP("no pseudo-terminal is to be had here");
   REQUIRE(::grantpt(terminal) == 0);
   REQUIRE(::unlockpt(terminal) == 0);
   const int kept_open = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // else no output is left
@@ -238,7 +235,7 @@ TEST_CASE("command: what cannot be read or written exits with 1", "[command]") {
 }
 
 TEST_CASE("command: a full disk behind standard output is an error", "[command]") {
-  if (!std::filesystem::exists("/dev/full")) return;
+  if (!std::filesystem::exists("/dev/full")) LOCKSTEP_SKIP("/dev/full is not there");
   for (const auto& arguments : std::vector<std::vector<std::string>>{
            {"--version"}, {"info"}, {"train", "--dataset", "parity", "--epochs", "1"}}) {
     Process process(command_line(arguments), {}, "/dev/full");

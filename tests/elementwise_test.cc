@@ -178,7 +178,8 @@ TEST_CASE("elementwise functions do not depend on position, length, alignment or
   }
 }
 
-TEST_CASE("elementwise functions give the same bits on every fused backend") {
+TEST_CASE("elementwise functions give the same bits on every fused backend", "[optional]") {
+  LOCKSTEP_SKIP_WITHOUT_TWO_FUSED();
   for (const ElementwiseFunction& f : kElementwiseFunctions) {
     std::vector<float> first;
     for (const std::string& name : fused_backends()) {

@@ -8,7 +8,7 @@ foreach(backend highway/avx10_2 highway/avx3_spr highway/avx3_zen4 highway/avx3_
   # The command says whether it can be had at all, where scopes in the suites would end in an abort,
   # which counts as a failure.
   add_test(NAME ${name} CONFIGURATIONS isas
-    COMMAND sh -c "\"$0\" info && exec \"$1\" --filenames-as-tags \"$2\""
+    COMMAND sh -c "\"$0\" info && exec \"$1\" --warn NoAssertions --filenames-as-tags \"$2\""
       $<TARGET_FILE:lockstep> $<TARGET_FILE:lockstep_tests> "~[exhaustive]~[#accuracy_test]")
   set_tests_properties(${name} PROPERTIES
     ENVIRONMENT LOCKSTEP_BACKEND=${backend}
@@ -23,8 +23,8 @@ function(lockstep_add_cpu model backend)
   set_tests_properties("choice on ${model}" PROPERTIES
     PASS_REGULAR_EXPRESSION "\n  (${backend}) +[0-9]+ lanes? +(not )?fused +active")
   add_test(NAME "kernels on ${model}" CONFIGURATIONS isas
-    COMMAND qemu-x86_64 -cpu ${model} $<TARGET_FILE:lockstep_tests> --filenames-as-tags
-      "[#elementwise_test],[#softmax_test],[#packed_gemm_test],[#portable_bits_test],[#golden_test]")
+    COMMAND qemu-x86_64 -cpu ${model} $<TARGET_FILE:lockstep_tests> --warn NoAssertions
+      --filenames-as-tags "[#elementwise_test],[#softmax_test],[#packed_gemm_test],[#portable_bits_test],[#golden_test]")
   set_tests_properties("kernels on ${model}" PROPERTIES
     FAIL_REGULAR_EXPRESSION "No test cases matched")
 endfunction()

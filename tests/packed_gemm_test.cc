@@ -166,7 +166,8 @@ std::vector<Layer> layers_of_every_tile(Epilogue epilogue) {
   return layers;
 }
 
-TEST_CASE("gemm_packed gives the same bits on every fused backend") {
+TEST_CASE("gemm_packed gives the same bits on every fused backend", "[optional]") {
+  LOCKSTEP_SKIP_WITHOUT_TWO_FUSED();
   for (const Epilogue epilogue : kEpilogues) {
     for (const Layer& l : layers_of_every_tile(epilogue)) {
       const Operands in(l);

@@ -14,6 +14,9 @@
 namespace lockstep {
 namespace {
 
+#define LOCKSTEP_SKIP_WITHOUT_FUSED() \
+  if (fused_backends().empty()) LOCKSTEP_SKIP("no fused backend here")
+
 template <class Kernel>
 void check_on_every_fused_backend(std::uint64_t expected, Kernel hash_of_result) {
   for (const std::string& name : fused_backends()) {
@@ -30,6 +33,7 @@ std::uint64_t hash_of(const std::vector<float>& values) {
 }
 
 TEST_CASE("elementwise functions of a million floats have the same bits on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   // All signs and exponents; what the bits of a NaN are, nobody promises.
   std::vector<float> x;
   for (std::uint64_t bits = 0; bits < 1ull << 32; bits += 4093) {
@@ -50,6 +54,7 @@ TEST_CASE("elementwise functions of a million floats have the same bits on every
 }
 
 TEST_CASE("a product has the same bits on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   constexpr std::size_t kM = 23, kN = 77, kK = 700;
   const std::vector<float> a = normal_floats(kM * kK, 1);
   const std::vector<float> b = normal_floats(kK * kN, 2);
@@ -64,6 +69,7 @@ TEST_CASE("a product has the same bits on every machine") {
 
 // A matrix that is read as it stands and not in tiles.
 TEST_CASE("the product of a row has the same bits on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   constexpr std::size_t kN = 77, kK = 700;
   const std::vector<float> a = normal_floats(kK, 1);
   const std::vector<float> b = normal_floats(kK * kN, 2);
@@ -75,6 +81,7 @@ TEST_CASE("the product of a row has the same bits on every machine") {
 }
 
 TEST_CASE("softmax and its logarithm have the same bits on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   constexpr std::size_t kRows = 5;
   const auto check = [](auto kernel, std::size_t cols, std::uint64_t expected) {
     const std::vector<float> x = normal_floats(kRows * cols, 4);
@@ -91,6 +98,7 @@ TEST_CASE("softmax and its logarithm have the same bits on every machine") {
 }
 
 TEST_CASE("cross-entropy has the same bits on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   constexpr std::size_t kRows = 40, kCols = 10;
   const std::vector<float> x = normal_floats(kRows * kCols, 5);
   std::vector<int> labels(kRows);
@@ -108,6 +116,7 @@ TEST_CASE("cross-entropy has the same bits on every machine") {
 }
 
 TEST_CASE("a training is the same number on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
   const Dataset data = make_builtin_dataset("parity", /*seed=*/1).train;
   check_on_every_fused_backend(0x5e1adcb7bec953c0, [&] {
     Parameters model({.features = 1, .layers = {{.hidden = 33}}, .outputs = data.classes()});

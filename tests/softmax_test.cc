@@ -260,7 +260,8 @@ TEST_CASE("softmax_cross_entropy of special rows") {
   }
 }
 
-TEST_CASE("softmax and its loss give the same bits on every fused backend") {
+TEST_CASE("softmax and its loss give the same bits on every fused backend", "[optional]") {
+  LOCKSTEP_SKIP_WITHOUT_TWO_FUSED();
   for (const std::size_t length : lengths()) {
     GuardedMatrix x(1, length);
     x.fill(logits(length));

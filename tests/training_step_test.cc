@@ -133,11 +133,8 @@ void check_told_bytes(const Sizes& shape, std::size_t count, std::size_t window)
   CHECK(taken - told < 2048);  // packed matrices themselves, lists of tensors
 }
 
-TEST_CASE("the bytes of a step are told beforehand, and exactly") {
-  if (!allocated_bytes()) {
-    WARN("skipped: sanitizers have an operator new of their own");
-    return;
-  }
+TEST_CASE("the bytes of a step are told beforehand, and exactly", "[optional]") {
+  if (!allocated_bytes()) LOCKSTEP_SKIP("sanitizers have an operator new of their own");
   for (const std::string& name : runnable_backends()) {
     const BackendScope scope(name);
     for (const std::size_t window : {std::size_t{1}, std::size_t{5}, kWholeSequences}) {

@@ -176,10 +176,13 @@ case_own_threads_static() { own_threads static; }
 case_own_threads_shared() { own_threads shared; }
 
 # The other compiler against this build, with its own OpenMP where that is installed.
-clang_consumer() {
+find_clang() {
   clang="clang++-19"
   have $clang || clang="clang++"
   have $clang || skip "clang is not installed"
+}
+clang_consumer() {
+  find_clang
   against "$1"
   # shellcheck disable=SC2046,SC2086 # openmp is options or nothing
   {
@@ -218,20 +221,14 @@ case_plugin_static() {
   try ./plugin ./libmine.so
 }
 
-# Every public header alone, under many warnings, without options for instruction sets; and no type
-# whose layout depends on those.
-case_headers() {
+# Every public header alone, under many warnings, without options for instruction sets.
+headers_alone() {
   against all
   warnings="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
-  clang="clang++-19"
-  have $clang || clang="clang++"
-  have $clang || { say "without clang, which is not installed"; clang=; }
   for header in $(cd "$prefix/include" && find lockstep -name '*.h'); do
     printf '#include <%s>\ntypedef int not_empty;\n' "$header" >alone.c
     # shellcheck disable=SC2086
-    for compiler in "$CXX" $clang; do
-      $compiler -std=c++20 $warnings -I "$prefix/include" -fsyntax-only -x c++ alone.c
-    done
+    "$1" -std=c++20 $warnings -I "$prefix/include" -fsyntax-only -x c++ alone.c
     case $header in
       */lockstep*.h | */export.h | */version.h)
         # shellcheck disable=SC2086
@@ -239,6 +236,14 @@ case_headers() {
         ;;
     esac
   done
+}
+case_headers_clang() {
+  find_clang
+  headers_alone $clang
+}
+# Also, no type may have a layout that depends on options for instruction sets.
+case_headers() {
+  headers_alone "$CXX"
   # shellcheck disable=SC2046
   "$CXX" -std=c++20 "$SOURCE/tests/install/layouts.cc" -o layouts $(pc kernels)
   ./layouts >layouts.h
