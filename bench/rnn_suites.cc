@@ -89,9 +89,9 @@ void time_rnn(benchmark::State& state, const Case& c, const RnnBenchShape& shape
 // What every contender is to train, by the library itself on the reference backend.
 double reference_loss(const Dataset& data) {
   const ReferenceScope scope;
-  RnnParameters parameters({data.channels(), 32, data.classes()});
-  Random random(1);
-  initialize(parameters, Initializer::orthogonal, 0, random);
+  Parameters parameters(
+      {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
+  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
   Trainer trainer(parameters, {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = 1});
   return trainer.fit(data).back().loss;
 }

@@ -65,7 +65,7 @@ class RecordReader {
   Place place_;
 };
 
-// Where in a record the parts of a timestep stand.
+// Where in a record the parts of a timestep are.
 struct Columns {
   std::vector<std::string> names;
   std::size_t sample = 0;
@@ -126,7 +126,7 @@ class SampleAssembler {
   }
 
   Dataset finish(const std::filesystem::path& path) {
-    if (values_.empty()) throw DataError(path.string() + ": no rows stand after the header");
+    if (values_.empty()) throw DataError(path.string() + ": there are no rows after the header");
     finish_sample();
     return builder_.build();
   }

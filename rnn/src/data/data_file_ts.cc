@@ -163,7 +163,7 @@ Dataset read_ts(const std::filesystem::path& path) {
     }
     builder->add(values, label);
   }
-  if (!builder) throw DataError(path.string() + ": no sequences stand after @data");
+  if (!builder) throw DataError(path.string() + ": there are no sequences after @data");
   return builder->build();
 }
 

@@ -12,7 +12,7 @@
 namespace lockstep::data_file {
 namespace {
 
-// What stands behind 'key': in the header, a Python dictionary; empty if the key is missing.
+// What is behind 'key': in the header, a Python dictionary; empty if the key is missing.
 std::string_view value_of(std::string_view header, const std::string& key) {
   const std::size_t at = header.find("'" + key + "'");
   if (at == std::string_view::npos) return {};

@@ -11,7 +11,7 @@ namespace lockstep::data_file {
 /// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 class NpyArray {
  public:
-  /// Takes the whole file. `name` stands for it in messages. Throws DataError if `bytes` is not
+  /// Takes the whole file. Messages call it `name`. Throws DataError if `bytes` is not
   /// such a file, is of another length than its header says, or has a type other than those below.
   NpyArray(std::string bytes, std::string name);
 

@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-/// What stands in a model file beside its tensors: class names and normalization, as JSON text.
+/// What a model file holds beside its tensors: class names and normalization, as JSON text.
 /// model_file.h shows it. Errors are std::runtime_error whose what() is a reason, to follow the
 /// name of the file.
 

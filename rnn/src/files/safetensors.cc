@@ -58,7 +58,7 @@ float from_half(std::uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-// How one type becomes float32. Types that are not listed can stand in a file but not be read.
+// How one type becomes float32. A file may hold types that are not listed, which are not read.
 struct FloatType {
   std::string_view name;
   std::size_t bytes;

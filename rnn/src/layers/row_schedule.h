@@ -15,7 +15,7 @@ constexpr std::size_t round_up(std::size_t n) {
 }
 
 // One row of the matrix Z = [1, x_t, h_{t-1}] that both the forward product and the weight
-// gradients read: h begins on a cache line, 1 and x stand directly before it, so that Z is the one
+// gradients read: h begins on a cache line, 1 and x are directly before it, so that Z is the one
 // left-hand side of a layer whose weights are the rows b, Wx, Wh.
 struct RowLayout {
   explicit RowLayout(std::size_t features, std::size_t hidden)
@@ -37,7 +37,7 @@ struct RowLayout {
 // All end together: a shorter sequence begins later. Rows are ordered by falling length, so that
 // the sequences that have begun at timestep t are rows 0 .. active(t)-1: nothing is padded and
 // nothing computed before a sequence begins. The last timesteps are the window, whose states are
-// kept; the rows of all its timesteps stand one after another without gaps, those of t from
+// kept; the rows of all its timesteps follow one another without gaps, those of t from
 // offset(t) on.
 class RowSchedule {
  public:
@@ -84,7 +84,7 @@ struct MinibatchSize {
   [[nodiscard]] MinibatchSize joined(const MinibatchSize& other) const;
 };
 
-// That of the `rows` longest sequences, which holds every minibatch of so many. `indices` has every
+// That of the `rows` longest sequences, which holds every minibatch of that size. `indices` has every
 // index of the data; its order changes.
 MinibatchSize largest_minibatch(const Dataset& data, std::size_t rows, std::size_t window,
                                 std::span<std::size_t> indices);
