@@ -19,6 +19,8 @@ class Workspace {
  public:
   // Counts: every span and packed matrix that it hands out is empty.
   Workspace() = default;
+  Workspace(Workspace&&) = default;
+  Workspace& operator=(Workspace&&) = default;
   // One that has memory for whoever asks for exactly what this one counted.
   [[nodiscard]] Workspace with_memory() const {
     Workspace result;
