@@ -185,9 +185,12 @@ class Layer {
     return (sequence_length(p_.shape, sequence) - 1) * p_.shape.n + sequence;
   }
 
-  memory packed(const memory::desc& wanted, const memory::desc& plain, const float* weights) {
+  // By PyTorch's name.
+  const float* weights(const std::string& name) { return p_.parameters["rnn." + name].data(); }
+
+  memory packed(const memory::desc& wanted, const memory::desc& plain, const float* values) {
     memory result = device_.make(wanted);
-    device_.convert(device_.wrap(plain, weights), result);
+    device_.convert(device_.wrap(plain, values), result);
     return result;
   }
 
@@ -202,17 +205,16 @@ class Layer {
       }
     }
     states_ = device_.make(forward_desc_.dst_layer_desc());
-    const memory bias = device_.wrap(forward_desc_.bias_desc(), p_.parameters.bias());
+    const memory bias = device_.wrap(forward_desc_.bias_desc(), weights("bias_ih_l0"));
     forward_ = dnnl::vanilla_rnn_forward(forward_desc_);
-    forward_arguments_ = {
-        {DNNL_ARG_SRC_LAYER, inputs_},
-        {DNNL_ARG_WEIGHTS_LAYER,
-         packed(forward_desc_.weights_layer_desc(), plain_wx_, p_.parameters.input_weights())},
-        {DNNL_ARG_WEIGHTS_ITER,
-         packed(forward_desc_.weights_iter_desc(), plain_wh_, p_.parameters.hidden_weights())},
-        {DNNL_ARG_BIAS, bias},
-        {DNNL_ARG_SRC_ITER, device_.make(forward_desc_.src_iter_desc())},
-        {DNNL_ARG_DST_LAYER, states_}};
+    forward_arguments_ = {{DNNL_ARG_SRC_LAYER, inputs_},
+                          {DNNL_ARG_WEIGHTS_LAYER, packed(forward_desc_.weights_layer_desc(),
+                                                          plain_wx_, weights("weight_ih_l0"))},
+                          {DNNL_ARG_WEIGHTS_ITER, packed(forward_desc_.weights_iter_desc(),
+                                                         plain_wh_, weights("weight_hh_l0"))},
+                          {DNNL_ARG_BIAS, bias},
+                          {DNNL_ARG_SRC_ITER, device_.make(forward_desc_.src_iter_desc())},
+                          {DNNL_ARG_DST_LAYER, states_}};
     if (training_) {
       workspace_ = device_.make(forward_desc_.workspace_desc());
       forward_arguments_.insert({DNNL_ARG_WORKSPACE, workspace_});
@@ -233,10 +235,10 @@ class Layer {
     backward_arguments_ = {
         {DNNL_ARG_SRC_LAYER, inputs_},
         {DNNL_ARG_WEIGHTS_LAYER,
-         packed(backward_desc_.weights_layer_desc(), plain_wx_, p_.parameters.input_weights())},
+         packed(backward_desc_.weights_layer_desc(), plain_wx_, weights("weight_ih_l0"))},
         {DNNL_ARG_WEIGHTS_ITER,
-         packed(backward_desc_.weights_iter_desc(), plain_wh_, p_.parameters.hidden_weights())},
-        {DNNL_ARG_BIAS, device_.wrap(backward_desc_.bias_desc(), p_.parameters.bias())},
+         packed(backward_desc_.weights_iter_desc(), plain_wh_, weights("weight_hh_l0"))},
+        {DNNL_ARG_BIAS, device_.wrap(backward_desc_.bias_desc(), weights("bias_ih_l0"))},
         {DNNL_ARG_DST_LAYER, states_},
         {DNNL_ARG_DIFF_SRC_LAYER, device_.make(backward_desc_.diff_src_layer_desc())},
         {DNNL_ARG_DIFF_WEIGHTS_LAYER, wx_gradient_},
