@@ -84,7 +84,8 @@ static void check_models(void) {
   lockstep_dataset_info sizes;
   lockstep_model_info info;
   lockstep_model_info loaded_info;
-  lockstep_train_options options;
+  lockstep_options* options = NULL;
+  char text[8];
   const char* name = NULL;
   const float values[3] = {1, 2, 3};
   float probabilities[6];
@@ -97,10 +98,12 @@ static void check_models(void) {
   CHECK(sizes.classes == 6 && sizes.channels == 1);
   CHECK_OK(lockstep_dataset_label(train, 0, &label));
   CHECK(label >= 0);
-  lockstep_train_options_init(&options);
-  options.hidden = 8;
-  CHECK_OK(lockstep_model_create(train, &options, &model));
-  CHECK_OK(lockstep_model_train(model, train, &options, stop_at_fifth, &loss));
+  CHECK_OK(lockstep_options_create(&options));
+  CHECK_OK(lockstep_options_set(options, "hidden", "8"));
+  CHECK_OK(lockstep_options_get(options, "hidden", text, sizeof text));
+  CHECK(strcmp(text, "8") == 0);
+  CHECK_OK(lockstep_model_create(train, options, &model));
+  CHECK_OK(lockstep_model_train(model, train, options, stop_at_fifth, &loss));
   CHECK(loss > 0);
   CHECK_OK(lockstep_model_evaluate(model, test, 0, &accuracy, &loss));
   CHECK(accuracy > 1. / 6);
@@ -122,6 +125,7 @@ static void check_models(void) {
 
   lockstep_dataset_free(train);
   lockstep_dataset_free(test);
+  lockstep_options_free(options);
   lockstep_model_free(model);
   lockstep_model_free(loaded);
 }

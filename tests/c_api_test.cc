@@ -343,12 +343,49 @@ TEST_CASE("C: data sets from files and formulas") {
   check_invalid(lockstep_dataset_builtin("parity", 1, &none, nullptr), "null");
 }
 
-lockstep_train_options quick() {
-  lockstep_train_options options;
-  lockstep_train_options_init(&options);
-  options.hidden = 8;
-  options.epochs = 3;
-  return options;
+// Options of a small, short training, and others.
+class QuickOptions : public OwnedOptions {
+ public:
+  using Values = std::initializer_list<std::pair<const char*, const char*>>;
+  QuickOptions(Values values = {}) {
+    REQUIRE(lockstep_options_create(&*this) == LOCKSTEP_OK);
+    for (const auto& [name, value] : Values{{"hidden", "8"}, {"epochs", "3"}}) set(name, value);
+    for (const auto& [name, value] : values) set(name, value);
+  }
+
+ private:
+  void set(const char* name, const char* value) {
+    REQUIRE(lockstep_options_set(*this, name, value) == LOCKSTEP_OK);
+  }
+};
+
+TEST_CASE("C: options are set and got by name") {
+  const QuickOptions options;
+  char text[16];
+  const auto get = [&](const char* name) {
+    REQUIRE(lockstep_options_get(options, name, text, sizeof text) == LOCKSTEP_OK);
+    return std::string(text);
+  };
+  CHECK(get("hidden") == "8");
+  CHECK(get("momentum") == "0.9");
+  CHECK(get("schedule") == "cosine");
+  lockstep_options* const handle = options;
+  REQUIRE(lockstep_options_set(handle, "learning-rate", "1e-3") == LOCKSTEP_OK);
+  CHECK(get("learning_rate") == "0.001");
+  check_invalid(lockstep_options_set(handle, "momentum", "1"),
+                "momentum: expected a number from 0 to less than 1, found '1'");
+  check_invalid(lockstep_options_set(handle, "speed", "1"), "there is no option 'speed'");
+  check_invalid(lockstep_options_set(handle, "momentum", nullptr), "null");
+  check_invalid(lockstep_options_set(handle, nullptr, "1"), "null");
+  check_invalid(lockstep_options_set(nullptr, "momentum", "1"), "null");
+  check_invalid(lockstep_options_get(options, "speed", text, sizeof text), "'speed'");
+  check_invalid(lockstep_options_get(options, "init", text, 10), "the value takes 11");
+  CHECK(lockstep_options_get(options, "init", text, 11) == LOCKSTEP_OK);
+  check_invalid(lockstep_options_get(options, "init", nullptr, 11), "null");
+  check_invalid(lockstep_options_get(options, nullptr, text, 11), "null");
+  check_invalid(lockstep_options_get(nullptr, "init", text, 11), "null");
+  check_invalid(lockstep_options_create(nullptr), "null");
+  lockstep_options_free(nullptr);
 }
 
 int note_loss(const lockstep_epoch* epoch, void* context) {
@@ -368,15 +405,11 @@ TEST_CASE("C: the same data and the default options give the model of the comman
   OwnedDataset train;
   OwnedDataset test;
   REQUIRE(lockstep_dataset_builtin("synthetic-control", 1, &train, &test) == LOCKSTEP_OK);
-  lockstep_train_options_init(nullptr);
-  lockstep_train_options options;
-  lockstep_train_options_init(&options);
-  CHECK(options.epochs == 300);
-  options.epochs = 2;
+  const QuickOptions options{{"hidden", "100"}, {"epochs", "2"}};
   OwnedModel ours;
   std::vector<double> losses;
   REQUIRE(lockstep_model_create(train, nullptr, &ours) == LOCKSTEP_OK);
-  REQUIRE(lockstep_model_train(ours, train, &options, note_loss, &losses) == LOCKSTEP_OK);
+  REQUIRE(lockstep_model_train(ours, train, options, note_loss, &losses) == LOCKSTEP_OK);
   CHECK(losses.size() == 2);
   CHECK(losses.back() < losses.front());
 
@@ -392,9 +425,9 @@ TEST_CASE("C: the same data and the default options give the model of the comman
 struct Trained {
   Trained() {
     REQUIRE(lockstep_dataset_builtin("cylinder-bell-funnel", 1, &train, &test) == LOCKSTEP_OK);
-    const lockstep_train_options options = quick();
-    REQUIRE(lockstep_model_create(train, &options, &model) == LOCKSTEP_OK);
-    REQUIRE(lockstep_model_train(model, train, &options, nullptr, nullptr) == LOCKSTEP_OK);
+    const QuickOptions options;
+    REQUIRE(lockstep_model_create(train, options, &model) == LOCKSTEP_OK);
+    REQUIRE(lockstep_model_train(model, train, options, nullptr, nullptr) == LOCKSTEP_OK);
     lockstep_dataset_info info;
     REQUIRE(lockstep_dataset_get_info(test, &info) == LOCKSTEP_OK);
     size = info.size;
@@ -528,28 +561,6 @@ TEST_CASE("C: errors of training") {
   check_invalid(lockstep_model_create(nullptr, nullptr, &none), "null");
   check_invalid(lockstep_model_create(t.train, nullptr, nullptr), "null");
 
-  const auto with = [](auto change) {
-    lockstep_train_options options = quick();
-    change(options);
-    return options;
-  };
-  const auto check_create = [&](const lockstep_train_options& options, const char* text) {
-    check_invalid(lockstep_model_create(t.train, &options, &none), text);
-    CHECK(none == nullptr);
-  };
-  const auto check_train = [&](const lockstep_train_options& options, const char* text) {
-    check_invalid(lockstep_model_train(t.model, t.train, &options, nullptr, nullptr), text);
-  };
-  using Options = lockstep_train_options;
-  check_create(with([](Options& o) { o.hidden = 0; }), "hidden unit");
-  check_create(with([](Options& o) { o.initializer = 3; }), "initializer");
-  check_create(with([](Options& o) { o.normalization = -1; }), "normalization");
-  check_train(with([](Options& o) { o.schedule = 7; }), "schedule");
-  check_train(with([](Options& o) { o.batch_size = 0; }), "batch_size");
-  check_train(with([](Options& o) { o.learning_rate = -1; }), "learning_rate");
-  check_train(with([](Options& o) { o.momentum = 1; }), "momentum");
-  check_train(with([](Options& o) { o.threads = -1; }), "threads");
-
   OwnedDataset empty;
   REQUIRE(lockstep_dataset_create(1, 3, nullptr, &empty) == LOCKSTEP_OK);
   check_invalid(lockstep_model_create(empty, nullptr, &none), "a sequence and two classes");
@@ -562,23 +573,22 @@ TEST_CASE("C: errors of training") {
 
 TEST_CASE("C: a callback ends the training") {
   const Trained t;
-  lockstep_train_options options = quick();
-  options.epochs = 10;
+  const QuickOptions options{{"epochs", "10"}};
   int calls = 0;
   const lockstep_epoch_callback stop_at_second = [](const lockstep_epoch* epoch, void* context) {
     ++*static_cast<int*>(context);
     return epoch->epoch == 2 ? 1 : 0;
   };
-  CHECK(lockstep_model_train(t.model, t.train, &options, stop_at_second, &calls) == LOCKSTEP_OK);
+  CHECK(lockstep_model_train(t.model, t.train, options, stop_at_second, &calls) == LOCKSTEP_OK);
   CHECK(calls == 2);
 }
 
 // Whatever a callback throws is no error of a file or an argument.
 TEST_CASE("C: what a callback throws becomes a status and a text") {
   const Trained t;
-  const lockstep_train_options options = quick();
+  const QuickOptions options;
   const auto check_thrown = [&](lockstep_epoch_callback callback, const char* text) {
-    check_fails(lockstep_model_train(t.model, t.train, &options, callback, nullptr),
+    check_fails(lockstep_model_train(t.model, t.train, options, callback, nullptr),
                 LOCKSTEP_INTERNAL_ERROR, text);
     CHECK_THAT(lockstep_last_error(), ContainsSubstring("callback"));
   };
@@ -591,11 +601,9 @@ TEST_CASE("C: what a callback throws becomes a status and a text") {
 
 TEST_CASE("C: a model whose training diverged is not saved") {
   const Trained t;
-  lockstep_train_options options = quick();
-  options.learning_rate = 1e300;
-  options.clip_norm = 0;
+  const QuickOptions options{{"learning_rate", "1e300"}, {"clip_norm", "0"}};
   std::vector<double> losses;
-  REQUIRE(lockstep_model_train(t.model, t.train, &options, note_loss, &losses) == LOCKSTEP_OK);
+  REQUIRE(lockstep_model_train(t.model, t.train, options, note_loss, &losses) == LOCKSTEP_OK);
   const TemporaryDirectory directory;
   const std::string path = (directory / "model.safetensors").string();
   check_fails(lockstep_model_save(t.model, path.c_str()), LOCKSTEP_FILE_ERROR, "model.safetensors");

@@ -20,6 +20,7 @@ class Owner {
 };
 using OwnedDataset = Owner<lockstep_dataset, lockstep_dataset_free>;
 using OwnedModel = Owner<lockstep_model, lockstep_model_free>;
+using OwnedOptions = Owner<lockstep_options, lockstep_options_free>;
 using OwnedPlan = Owner<lockstep_gemm_plan, lockstep_gemm_plan_free>;
 using OwnedPacked = Owner<lockstep_packed_matrix, lockstep_packed_matrix_free>;
 

@@ -184,15 +184,15 @@ void call_c_networks(const Dataset& from, int threads) {
   OwnedDataset data;
   expect_ok(lockstep_dataset_create(from.channels(), from.classes(), nullptr, &data));
   fill(data, from);
-  lockstep_train_options options;
-  lockstep_train_options_init(&options);
-  options.hidden = kShape.hidden;
-  options.epochs = 1;
-  options.threads = threads;
+  OwnedOptions options;
+  expect_ok(lockstep_options_create(&options));
+  expect_ok(lockstep_options_set(options, "hidden", std::to_string(kShape.hidden).c_str()));
+  expect_ok(lockstep_options_set(options, "epochs", "1"));
+  expect_ok(lockstep_options_set(options, "threads", std::to_string(threads).c_str()));
   OwnedModel model;
-  expect_ok(lockstep_model_create(data, &options, &model));
+  expect_ok(lockstep_model_create(data, options, &model));
   const lockstep_epoch_callback go_on = [](const lockstep_epoch*, void*) { return 0; };
-  expect_ok(lockstep_model_train(model, data, &options, go_on, nullptr));
+  expect_ok(lockstep_model_train(model, data, options, go_on, nullptr));
   std::vector<float> probabilities(from.size() * from.classes());
   expect_ok(lockstep_model_predict_proba(model, data, threads, probabilities.data(),
                                          probabilities.size()));

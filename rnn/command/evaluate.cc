@@ -16,7 +16,7 @@ struct EvaluateCommand {
   std::string model_file;
   DataSource source;
   std::string backend;
-  int threads = 0;
+  Options options;
   bool json = false;
 };
 
@@ -25,7 +25,7 @@ int run_evaluate(const EvaluateCommand& command) {
   select_backend(command.backend);
   const RnnClassifier model = load_model(command.model_file);
   const Dataset data = prepare_labelled(model, load_data(command.source), command.source.name());
-  const Evaluation evaluation = evaluate_on(model.parameters, data, command.threads);
+  const Evaluation evaluation = evaluate_on(model.parameters, data, command.options.threads);
   if (std::isnan(evaluation.loss)) {
     throw std::runtime_error(command.source.name() +
                              ": the model overflows on it: not all probabilities are finite");
@@ -42,7 +42,7 @@ Verb add_evaluate(CLI::App& command) {
   CLI::App* app = command.add_subcommand("evaluate", "Measure a model on labelled data");
   app->add_option("MODEL", options->model_file, "Model file (safetensors)")->required();
   add_data_source(*app, options->source);
-  add_threads_option(*app, options->threads);
+  add_option(*app, options->options, "threads");
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object instead of tables");
   app->footer(

@@ -16,20 +16,15 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// The bounds that the documentation of check_gradients gives for sound gradients.
-
 struct GradcheckCommand {
   DataSource source;
-  std::string cell = "tanh";
-  std::size_t hidden = 17;
+  Options options{.hidden = 17};
   std::size_t features = 3;
   std::size_t classes = 4;
   std::size_t sequences = 6;
   std::size_t length = 12;
   std::size_t entries = 50;
-  std::size_t truncation = 0;
   double epsilon = 1e-5;
-  std::uint64_t seed = 1;
   std::string backend;
   bool json = false;
 };
@@ -94,15 +89,16 @@ std::string gradcheck_text(const std::vector<GradientError>& errors, const Netwo
 
 int run_gradcheck(const GradcheckCommand& command) {
   select_backend(command.backend);
-  Random random(command.seed);
+  Random random(command.options.seed);
   const bool is_random = command.source.file.empty() && command.source.dataset.empty();
   const Dataset data = is_random ? random_data(command, random) : real_data(command);
   Parameters parameters({.features = data.channels(),
-                         .layers = {{.cell = command.cell, .hidden = command.hidden}},
+                         .layers = {{.cell = command.options.cell, .hidden = command.options.hidden}},
                          .outputs = data.classes()});
-  initialize(parameters, Initializer::xavier, 0, command.seed);
-  const std::vector<GradientError> errors = check_gradients(
-      parameters, data, command.epsilon, command.entries, command.seed, command.truncation);
+  initialize(parameters, Initializer::xavier, 0, command.options.seed);
+  const std::vector<GradientError> errors =
+      check_gradients(parameters, data, command.epsilon, command.entries, command.options.seed,
+                      command.options.truncate);
   print(command.json ? json_line(gradcheck_json(errors))
                      : gradcheck_text(errors, parameters.network()));
   return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
@@ -119,21 +115,15 @@ Verb add_gradcheck(CLI::App& command) {
     add_count(*app, flag, size, least, kMost, help);
   };
   add_data_source(*app, options->source);
-  app->add_option("--cell", options->cell, "Cell of the recurrent layer")
-      ->check(one_of(cell_names()))
-      ->capture_default_str();
-  add_size("--hidden", options->hidden, "Recurrent units");
   add_size("--features", options->features, "Channels of the random problem");
   add_size("--classes", options->classes, "Classes of the random problem", 2);
   add_size("--sequences", options->sequences, "Sequences, of DATA the first ones");
   add_size("--length", options->length, "Longest sequence of the random problem");
   add_size("--entries", options->entries, "Entries of each tensor to take finite differences of");
-  add_count(*app, "--truncate", options->truncation, 0, kUnlimitedCount,
-            "As of train: timesteps to go back over; 0: all");
+  for (const char* name : {"cell", "hidden", "truncate", "seed"}) add_option(*app, options->options, name);
   app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
       ->check(positive())
       ->capture_default_str();
-  add_count(*app, "--seed", options->seed, 0, kUnlimitedCount, "Seed of weights and problem");
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object instead of a table");
   app->footer(

@@ -8,7 +8,6 @@
 #include "output.h"
 #include "system_info.h"
 #include "text.h"
-#include "train_options.h"
 #include "verbs.h"
 
 namespace lockstep::command {
@@ -68,10 +67,14 @@ std::string system_text() {
   return text;
 }
 
+std::string kind_of(const Normalization& normalization) {
+  return Options{.normalize = normalization.kind}.get("normalize");
+}
+
 ordered_json model_json(const RnnClassifier& model) {
   const Parameters& parameters = model.parameters;
   const Network& network = parameters.network();
-  ordered_json normalization = {{"kind", choice_name(kNormalizations, model.normalization.kind)}};
+  ordered_json normalization = {{"kind", kind_of(model.normalization)}};
   if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
@@ -94,7 +97,7 @@ std::string model_text(const RnnClassifier& model) {
                 network.layers[0].hidden, network.outputs) +
          printable(join(model.class_names, ", ")) +
          format("\nparameters     %zu\n", parameters.values().size()) + "normalization  " +
-         choice_name(kNormalizations, model.normalization.kind) + "\nweights        " +
+         kind_of(model.normalization) + "\nweights        " +
          hash_text(weights_hash(parameters)) + "\n";
 }
 

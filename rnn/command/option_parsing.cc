@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "lockstep/backend.h"
 #include "text.h"
@@ -9,17 +10,12 @@
 namespace lockstep::command {
 namespace {
 
-CLI::Validator number_that(std::function<bool(double)> accepts, const std::string& expected) {
-  const auto check = [accepts = std::move(accepts), expected](std::string& text) {
-    double value = 0;
-    if (CLI::detail::lexical_cast(text, value) && accepts(value)) return std::string();
-    return "expected a number " + expected + ", found '" + text + "'";
-  };
-  return {check, ""};
+const OptionInfo& info_of(std::string_view name) {
+  return *std::ranges::find(options_table(), name, &OptionInfo::name);
 }
 
-std::string range_text(double low, double high) {
-  return high >= kUnlimited ? format("from %.12g", low) : format("from %.12g to %.12g", low, high);
+const char* type_name(OptionKind kind) {
+  return kind == OptionKind::choice ? "WORD" : kind == OptionKind::number ? "NUMBER" : "COUNT";
 }
 
 }  // namespace
@@ -39,23 +35,14 @@ CLI::Validator whole_number(std::uint64_t low, std::uint64_t high) {
   return {check, ""};
 }
 
-CLI::Validator in_range(double low, double high) {
-  return number_that([=](double value) { return value >= low && value <= high; },
-                     range_text(low, high));
-}
-
-CLI::Validator from_until(double low, double high) {
-  return number_that([=](double value) { return value >= low && value < high; },
-                     format("from %g to less than %g", low, high));
-}
-
-CLI::Validator between(double low, double high) {
-  return number_that([=](double value) { return value > low && value < high; },
-                     format("between %g and %g", low, high));
-}
-
 CLI::Validator positive() {
-  return number_that([](double value) { return value > 0 && value <= kUnlimited; }, "above 0");
+  const auto check = [](std::string& text) {
+    double value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value > 0 && std::isfinite(value)) return std::string();
+    return "expected a number above 0, found '" + text + "'";
+  };
+  return {check, ""};
 }
 
 CLI::Validator one_of(std::vector<std::string> words) {
@@ -67,9 +54,32 @@ CLI::Validator one_of(std::vector<std::string> words) {
   return {check, "{" + list + "}"};
 }
 
-void add_threads_option(CLI::App& app, int& threads) {
-  constexpr int kMost = 1024;  // far more than help, and few enough to start
-  add_count(app, "--threads", threads, 0, kMost, "Threads; 0: as many CPUs as the process may use");
+std::string flag_of(std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
+}
+
+void add_option(CLI::App& app, Options& options, std::string_view name) {
+  const OptionInfo& info = info_of(name);
+  const std::string flag = flag_of(name);
+  const auto set = [&options, &info, flag](const std::string& text) {
+    try {
+      options.set(info.name, text);
+    } catch (const std::invalid_argument& error) {  // "NAME: expected ..."
+      throw UsageError(flag + (error.what() + info.name.size()));
+    }
+  };
+  CLI::Option* option = nullptr;
+  if (info.kind == OptionKind::flag) {
+    const auto set_flag = [set](std::int64_t value) { set(value > 0 ? "true" : "false"); };
+    option = app.add_flag_function(flag + ",!--no-" + flag.substr(2), set_flag, info.help);
+  } else {
+    option = app.add_option_function<std::string>(flag, set, info.help + ": " + info.expected)
+                 ->type_name(type_name(info.kind))
+                 ->default_str(options.get(info.name));
+  }
+  option->group(info.group);
 }
 
 void add_backend_option(CLI::App& app, std::string& backend) {

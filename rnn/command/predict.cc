@@ -19,7 +19,7 @@ struct PredictCommand {
   std::string model_file;
   DataSource source;
   std::string backend;
-  int threads = 0;
+  Options options;
   bool json = false;
 };
 
@@ -77,7 +77,7 @@ int run_predict(const PredictCommand& command) {
   Dataset data = load_data(command.source);
   require_channels(data, model.parameters.network().features, command.source.name());
   model.normalization.apply(data);
-  const std::vector<float> all = predict_proba(model.parameters, data, command.threads);
+  const std::vector<float> all = predict_proba(model.parameters, data, command.options.threads);
   const std::size_t classes = model.class_names.size();
   require_finite(all, classes, command.source.name());
   if (!command.json) print(csv_header(model.class_names));
@@ -98,7 +98,7 @@ Verb add_predict(CLI::App& command) {
   CLI::App* app = command.add_subcommand("predict", "Classify sequences with a model");
   app->add_option("MODEL", options->model_file, "Model file (safetensors)")->required();
   add_data_source(*app, options->source);
-  add_threads_option(*app, options->threads);
+  add_option(*app, options->options, "threads");
   add_backend_option(*app, options->backend);
   app->add_flag("--json", options->json, "One JSON object per sequence instead of CSV");
   app->footer(

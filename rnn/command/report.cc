@@ -146,7 +146,7 @@ std::string data_text(const TrainingRun& run) {
 }
 
 std::string learning_rate_text(const Options& t) {
-  std::string text = format("%g, ", t.learning_rate) + choice_name(kSchedules, t.schedule);
+  std::string text = format("%g, ", t.learning_rate) + t.get("schedule");
   if (t.schedule != LearningRateSchedule::step) return text;
   return text + format(" by %g every %zu epochs", t.decay, t.decay_epochs);
 }
@@ -167,8 +167,8 @@ std::string settings(const TrainingRun& run) {
              {"Network",
               counted(network.features, "feature", "features") + ", " + network.layers[0].cell +
                   format(", %zu hidden, %zu classes", network.layers[0].hidden, network.outputs)},
-             {"Normalization", choice_name(kNormalizations, t.normalize)},
-             {"Initial weights", choice_name(kInitializers, t.init)},
+             {"Normalization", t.get("normalize")},
+             {"Initial weights", t.get("init")},
              {"Learning rate", learning_rate_text(t)},
              {"Momentum", format("%g", t.momentum)},
              {"Clip norm", t.clip_norm > 0 ? format("%g", t.clip_norm) : "off"},

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 #include "data_source.h"
@@ -21,17 +20,6 @@ struct TrainCommand {
   bool quiet = false;
   bool list_datasets = false;
 };
-
-inline const Choices<LearningRateSchedule> kSchedules = {
-    {"constant", LearningRateSchedule::constant},
-    {"step", LearningRateSchedule::step},
-    {"cosine", LearningRateSchedule::cosine}};
-inline const Choices<Initializer> kInitializers = {{"gaussian", Initializer::gaussian},
-                                                   {"xavier", Initializer::xavier},
-                                                   {"orthogonal", Initializer::orthogonal}};
-inline const Choices<NormalizationKind> kNormalizations = {{"none", NormalizationKind::none},
-                                                           {"channel", NormalizationKind::channel},
-                                                           {"series", NormalizationKind::series}};
 
 void add_train_options(CLI::App& app, TrainCommand& command);
 

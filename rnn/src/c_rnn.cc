@@ -22,6 +22,10 @@ struct lockstep_dataset {
   lockstep::Dataset data;
 };
 
+struct lockstep_options {
+  lockstep::Options options;
+};
+
 struct lockstep_model {
   lockstep::RnnClassifier classifier;
 };
@@ -36,54 +40,16 @@ void require(bool holds, const char* function, const std::string& requirement) {
   if (!holds) throw std::invalid_argument(std::string(function) + ": " + requirement);
 }
 
-// An enumerator by its number in C, which is its place in C++ too.
-template <class Enum>
-Enum enumerator(int value, Enum last, const char* option) {
-  if (value >= 0 && value <= static_cast<int>(last)) return static_cast<Enum>(value);
-  throw std::invalid_argument(std::string(option) + ": there is no " + std::to_string(value));
-}
-
-static_assert(static_cast<int>(LearningRateSchedule::constant) == LOCKSTEP_SCHEDULE_CONSTANT &&
-              static_cast<int>(LearningRateSchedule::step) == LOCKSTEP_SCHEDULE_STEP &&
-              static_cast<int>(LearningRateSchedule::cosine) == LOCKSTEP_SCHEDULE_COSINE);
-static_assert(static_cast<int>(Initializer::gaussian) == LOCKSTEP_INITIALIZER_GAUSSIAN &&
-              static_cast<int>(Initializer::xavier) == LOCKSTEP_INITIALIZER_XAVIER &&
-              static_cast<int>(Initializer::orthogonal) == LOCKSTEP_INITIALIZER_ORTHOGONAL);
-static_assert(static_cast<int>(NormalizationKind::none) == LOCKSTEP_NORMALIZATION_NONE &&
-              static_cast<int>(NormalizationKind::channel) == LOCKSTEP_NORMALIZATION_CHANNEL &&
-              static_cast<int>(NormalizationKind::series) == LOCKSTEP_NORMALIZATION_SERIES);
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
 
-lockstep_train_options or_default(const lockstep_train_options* options) {
-  lockstep_train_options result;
-  lockstep_train_options_init(&result);
-  return options == nullptr ? result : *options;
-}
-
-Options options_of(const lockstep_train_options& o) {
-  Options result;
-  result.hidden = o.hidden;
-  result.init = enumerator(o.initializer, Initializer::orthogonal, "initializer");
-  result.sigma = o.sigma;
-  result.normalize = enumerator(o.normalization, NormalizationKind::series, "normalization");
-  result.epochs = o.epochs;
-  result.batch_size = o.batch_size;
-  result.learning_rate = o.learning_rate;
-  result.schedule = enumerator(o.schedule, LearningRateSchedule::cosine, "schedule");
-  result.decay = o.decay;
-  result.decay_epochs = o.decay_epochs;
-  result.momentum = o.momentum;
-  result.clip_norm = o.clip_norm;
-  result.truncate = o.truncation;
-  result.shuffle = o.shuffle != 0;
-  result.seed = o.seed;
-  result.threads = o.threads;
-  return result;
+Options or_default(const lockstep_options* options) {
+  return options == nullptr ? Options{} : options->options;
 }
 
 RnnClassifier make_model(const Dataset& data, const Options& o) {
   require(!data.empty() && data.classes() >= 2, "lockstep_model_create",
           "the data must have a sequence and two classes at least");
+  validate(o);
   RnnClassifier model;
   model.parameters = Parameters(
       {.features = data.channels(), .layers = {{.hidden = o.hidden}}, .outputs = data.classes()});
@@ -232,47 +198,55 @@ lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t i
 
 void lockstep_dataset_free(lockstep_dataset* dataset) { delete dataset; }
 
-void lockstep_train_options_init(lockstep_train_options* options) {
-  if (options == nullptr) return;
-  const lockstep::Options o;
-  *options = {.hidden = o.hidden,
-              .initializer = static_cast<int>(o.init),
-              .sigma = o.sigma,
-              .normalization = static_cast<int>(o.normalize),
-              .epochs = o.epochs,
-              .batch_size = o.batch_size,
-              .learning_rate = o.learning_rate,
-              .schedule = static_cast<int>(o.schedule),
-              .decay = o.decay,
-              .decay_epochs = o.decay_epochs,
-              .momentum = o.momentum,
-              .clip_norm = o.clip_norm,
-              .truncation = o.truncate,
-              .shuffle = o.shuffle ? 1 : 0,
-              .seed = o.seed,
-              .threads = o.threads};
+lockstep_status lockstep_options_create(lockstep_options** options) {
+  return c_call([&] {
+    require_pointers("lockstep_options_create", options);
+    *options = nullptr;
+    *options = new lockstep_options{};
+  });
 }
 
+lockstep_status lockstep_options_set(lockstep_options* options, const char* name,
+                                     const char* value) {
+  return c_call([&] {
+    require_pointers("lockstep_options_set", options, name, value);
+    options->options.set(name, value);
+  });
+}
+
+lockstep_status lockstep_options_get(const lockstep_options* options, const char* name, char* text,
+                                     size_t capacity) {
+  return c_call([&] {
+    constexpr const char* kName = "lockstep_options_get";
+    require_pointers(kName, options, name, text);
+    const std::string value = options->options.get(name);
+    require(value.size() < capacity, kName,
+            "room for " + std::to_string(capacity) + " bytes, but the value takes " +
+                std::to_string(value.size() + 1));
+    std::copy_n(value.c_str(), value.size() + 1, text);
+  });
+}
+
+void lockstep_options_free(lockstep_options* options) { delete options; }
+
 lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
-                                      const lockstep_train_options* options,
-                                      lockstep_model** model) {
+                                      const lockstep_options* options, lockstep_model** model) {
   return c_call([&] {
     require_pointers("lockstep_model_create", model);
     *model = nullptr;
     require_pointers("lockstep_model_create", dataset);
-    *model = new lockstep_model{
-        lockstep::make_model(dataset->data, lockstep::options_of(lockstep::or_default(options)))};
+    *model = new lockstep_model{lockstep::make_model(dataset->data, lockstep::or_default(options))};
   });
 }
 
 lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_dataset* dataset,
-                                     const lockstep_train_options* options,
+                                     const lockstep_options* options,
                                      lockstep_epoch_callback callback, void* context) {
   return c_call([&] {
     require_pointers("lockstep_model_train", model, dataset);
     lockstep::train(model->classifier,
                     lockstep::prepared_labelled(model->classifier, dataset->data),
-                    lockstep::options_of(lockstep::or_default(options)), callback, context);
+                    lockstep::or_default(options), callback, context);
   });
 }
 

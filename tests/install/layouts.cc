@@ -59,13 +59,13 @@ int main() {
   PRINT(KeyedRandom);
   PRINT(Stream);
   PRINT(Options);
+  PRINT(OptionInfo);
   PRINT(EpochResult);
   PRINT(BatchProgress);
   PRINT(Trainer);
   PRINT(lockstep_backend);
   PRINT(lockstep_dataset_info);
   PRINT(lockstep_model_info);
-  PRINT(lockstep_train_options);
   PRINT(lockstep_epoch);
 }
 #endif

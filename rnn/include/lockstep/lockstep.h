@@ -85,48 +85,28 @@ typedef struct lockstep_model_info {
   uint64_t weights_hash; /**< lockstep/rnn/model.h */
 } lockstep_model_info;
 
-/** Values of lockstep_train_options.schedule; lockstep/rnn/trainer.h. */
-enum { LOCKSTEP_SCHEDULE_CONSTANT = 0, LOCKSTEP_SCHEDULE_STEP = 1, LOCKSTEP_SCHEDULE_COSINE = 2 };
+/**
+ * How to make and train a model; lockstep/rnn/options.h. `lockstep train --help` lists the options,
+ * whose names are those of the flags: the same data and options give the same model.
+ */
+typedef struct lockstep_options lockstep_options;
 
-/** Values of lockstep_train_options.initializer; lockstep/rnn/model.h. */
-enum {
-  LOCKSTEP_INITIALIZER_GAUSSIAN = 0,
-  LOCKSTEP_INITIALIZER_XAVIER = 1,
-  LOCKSTEP_INITIALIZER_ORTHOGONAL = 2
-};
-
-/** Values of lockstep_train_options.normalization; lockstep/rnn/model.h. */
-enum {
-  LOCKSTEP_NORMALIZATION_NONE = 0,
-  LOCKSTEP_NORMALIZATION_CHANNEL = 1,
-  LOCKSTEP_NORMALIZATION_SERIES = 2
-};
+/** Options with their defaults, which are those of `lockstep train`. */
+LOCKSTEP_API lockstep_status lockstep_options_create(lockstep_options** options);
 
 /**
- * How to make and train a model. lockstep_train_options_init sets the defaults, which are those of
- * `lockstep train`: the same data and options give the same model.
+ * Sets an option to the value that `value` stands for: a number, a word, `true` or `false`, as
+ * ("learning_rate", "0.05") or ("schedule", "step"). A failure changes nothing.
  */
-typedef struct lockstep_train_options {
-  size_t hidden;        /**< recurrent units: 100 */
-  int initializer;      /**< orthogonal */
-  double sigma;         /**< standard deviation of the Gaussian initializer: 0.01 */
-  int normalization;    /**< per channel */
-  size_t epochs;        /**< passes over the data: 300 */
-  size_t batch_size;    /**< 20 */
-  double learning_rate; /**< 0.05 */
-  int schedule;         /**< cosine */
-  double decay;         /**< of the step schedule: 0.5 */
-  size_t decay_epochs;  /**< of the step schedule: 50 */
-  double momentum;      /**< 0.9 */
-  double clip_norm;     /**< largest norm of the mean gradient, 0 for no limit: 0.25 */
-  size_t truncation;    /**< timesteps that gradients go back over, 0 for all: 0 */
-  int shuffle;          /**< 1: a new order in every epoch; 0: that of the data */
-  uint64_t seed;        /**< of the first weights and the orders: 1 */
-  int threads;          /**< 0: lockstep_default_threads; results do not depend on it */
-} lockstep_train_options;
+LOCKSTEP_API lockstep_status lockstep_options_set(lockstep_options* options, const char* name,
+                                                  const char* value);
 
-/** Sets every member to its default; null does nothing. */
-LOCKSTEP_API void lockstep_train_options_init(lockstep_train_options* options);
+/** Writes the value of an option into `text`, which has room for `capacity` bytes with the 0. */
+LOCKSTEP_API lockstep_status lockstep_options_get(const lockstep_options* options, const char* name,
+                                                  char* text, size_t capacity);
+
+/** Frees options; null does nothing. */
+LOCKSTEP_API void lockstep_options_free(lockstep_options* options);
 
 /** What one pass over the data gave. */
 typedef struct lockstep_epoch {
@@ -146,12 +126,12 @@ typedef struct lockstep_epoch {
 typedef int (*lockstep_epoch_callback)(const lockstep_epoch* epoch, void* context);
 
 /**
- * A model for the classes of `dataset` with first weights drawn by options->seed and inputs
+ * A model for the classes of `dataset` with first weights drawn by the seed and inputs
  * standardised as fits the data. Null options mean the defaults. The data must have a sequence and
  * two classes at least.
  */
 LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
-                                                   const lockstep_train_options* options,
+                                                   const lockstep_options* options,
                                                    lockstep_model** model);
 
 /**
@@ -162,7 +142,7 @@ LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* datas
  */
 LOCKSTEP_API lockstep_status lockstep_model_train(lockstep_model* model,
                                                   const lockstep_dataset* dataset,
-                                                  const lockstep_train_options* options,
+                                                  const lockstep_options* options,
                                                   lockstep_epoch_callback callback, void* context);
 
 /** Reads a model that lockstep_model_save, `lockstep train` or PyTorch wrote. */

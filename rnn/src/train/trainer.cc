@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <exception>
 #include <limits>
 #include <numeric>
@@ -23,18 +22,6 @@ namespace {
 
 void require_option(bool holds, const char* message) {
   if (!holds) throw std::invalid_argument(message);
-}
-
-void require_options(const Options& o) {
-  require_option(o.batch_size > 0, "batch_size: 0 is not a minibatch; give at least 1");
-  require_option(std::isfinite(o.learning_rate) && o.learning_rate > 0,
-                 "learning_rate: must be a positive number");
-  require_option(o.momentum >= 0 && o.momentum < 1, "momentum: must be in [0, 1)");
-  require_option(std::isfinite(o.clip_norm) && o.clip_norm >= 0,
-                 "clip_norm: must be positive, or 0 for none");
-  require_option(o.schedule != LearningRateSchedule::step || o.decay_epochs > 0,
-                 "decay_epochs: must be at least 1");
-  require_option(std::isfinite(o.decay) && o.decay > 0, "decay: must be a positive number");
 }
 
 void require_data(const Dataset& data, const Network& network) {
@@ -145,7 +132,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
 }
 
 Trainer::Trainer(Parameters& parameters, const Options& options) {
-  require_options(options);
+  validate(options);
   state_ = std::make_unique<State>(parameters, options);
 }
 
@@ -193,7 +180,7 @@ std::size_t Trainer::workspace_bytes() const {
 
 std::size_t training_workspace_bytes(const Network& network, const Options& options,
                                      std::size_t sequences, std::size_t max_length) {
-  require_options(options);
+  validate(options);
   network.require_valid();
   const std::size_t window = window_of(options.truncate);
   const std::size_t rows = std::min(options.batch_size, sequences);

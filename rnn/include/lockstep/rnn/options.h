@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "lockstep/export.h"
 #include "lockstep/rnn/normalization.h"
@@ -17,9 +19,9 @@ enum class LearningRateSchedule {
   cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
 };
 
-/// How to make and train a model. Members are called as the flags of `lockstep train`, and these
-/// are its defaults.
-struct Options {
+/// How to make and train a model. Each member has one name everywhere: here, in the text form
+/// below, in C and as a flag of `lockstep train` (with '-' for '_'); so it is with defaults.
+struct LOCKSTEP_API Options {
   std::string cell = "tanh";                                 ///< of the recurrent layer
   std::size_t hidden = 100;                                  ///< recurrent units
   Initializer init = Initializer::orthogonal;                ///< of the first weights
@@ -54,6 +56,40 @@ struct Options {
 
   double validation = 0;     ///< share of the training data that is held out, in [0, 1)
   std::size_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
+
+  /// Sets the option `name` to the value that `text` stands for: a number in C's notation, a word,
+  /// `true` or `false`, whatever the locale is. In names and words '-' and '_' are equal. Throws
+  /// std::invalid_argument, and changes nothing, for an unknown name (with the list of the known
+  /// ones) and for a value that the option cannot have: "NAME: expected ..., found ...".
+  void set(std::string_view name, std::string_view text);
+  /// The value of the option `name` as text that set() understands. Throws as set().
+  [[nodiscard]] std::string get(std::string_view name) const;
+  /// Whether the option `name` has an effect beside the others, as OptionInfo::needs says. Throws
+  /// as set().
+  [[nodiscard]] bool uses(std::string_view name) const;
+
+  /// Whether all options are equal.
+  bool operator==(const Options&) const = default;
 };
+
+/// What the values of an option are.
+enum class OptionKind { whole_number, number, choice, flag };
+
+/// What there is to say of an option.
+struct OptionInfo {
+  std::string name;          ///< "learning_rate"
+  std::string group;         ///< options that belong together have the same
+  OptionKind kind;           ///< of its values
+  std::string expected;      ///< all of its values: "a number above 0", "one of ..."
+  std::string default_text;  ///< as Options::get
+  std::string help;          ///< what it is for, one line
+  std::string needs;  ///< it has no effect without this: "schedule step", "validation"; or ""
+};
+
+/// All options in the order of the members of Options. Valid for ever.
+[[nodiscard]] LOCKSTEP_API std::span<const OptionInfo> options_table();
+
+/// Throws std::invalid_argument as Options::set would if a member has a value that it cannot have.
+LOCKSTEP_API void validate(const Options& options);
 
 }  // namespace lockstep

@@ -1,0 +1,237 @@
+#include "lockstep/rnn/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace lockstep {
+namespace {
+
+// What the values of an option may be: numbers of a range, or one of some words.
+struct Domain {
+  double low = 0;
+  double high = std::numeric_limits<double>::max();
+  bool excludes_low = false;
+  bool excludes_high = false;
+  std::string text{};
+  std::vector<std::string> words{};
+
+  [[nodiscard]] bool contains(double value) const {
+    return (excludes_low ? value > low : value >= low) &&
+           (excludes_high ? value < high : value <= high);
+  }
+};
+
+Domain count_from(unsigned low) {
+  return {.low = static_cast<double>(low), .text = "from " + std::to_string(low) + " to 2^64 - 1"};
+}
+Domain count_from(unsigned low, unsigned high) {
+  return {.low = static_cast<double>(low),
+          .high = static_cast<double>(high),
+          .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
+}
+Domain positive() { return {.excludes_low = true, .text = "above 0"}; }
+Domain not_negative() { return {.text = "of 0 or more"}; }
+Domain below_one() { return {.high = 1, .excludes_high = true, .text = "from 0 to less than 1"}; }
+Domain one_of(std::vector<std::string> words) {
+  std::string text = "one of ";
+  for (const std::string& word : words) text += word + (&word == &words.back() ? "" : ", ");
+  return {.text = std::move(text), .words = std::move(words)};
+}
+
+struct Row {
+  OptionInfo info;
+  Domain domain;
+  std::string (*get)(const Row&, const Options&);
+  bool (*parse)(const Row&, std::string_view text, Options&);
+  bool (*is_valid)(const Row&, const Options&);
+};
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return x == y || ((x == '-' || x == '_') && (y == '-' || y == '_'));
+  });
+}
+
+template <class T>
+constexpr bool kIsNumber = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
+template <auto member>
+using ValueOf = std::remove_reference_t<decltype(std::declval<Options&>().*member)>;
+
+template <auto member>
+std::string get(const Row& row, const Options& options) {
+  const auto& value = options.*member;
+  if constexpr (kIsNumber<ValueOf<member>>) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+  } else if constexpr (std::is_same_v<ValueOf<member>, std::string>) {
+    return value;
+  } else {
+    const auto index = static_cast<std::size_t>(value);
+    return index < row.domain.words.size() ? row.domain.words[index] : std::to_string(index);
+  }
+}
+
+template <auto member>
+bool parse(const Row& row, std::string_view text, Options& options) {
+  auto& value = options.*member;
+  if constexpr (kIsNumber<ValueOf<member>>) {
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    return error == std::errc{} && stop == end;
+  } else {
+    const auto& words = row.domain.words;
+    const auto found =
+        std::ranges::find_if(words, [&](auto& word) { return same_word(word, text); });
+    if (found == words.end()) return false;
+    if constexpr (std::is_same_v<ValueOf<member>, std::string>) {
+      value = *found;
+    } else {
+      value = static_cast<ValueOf<member>>(found - words.begin());
+    }
+    return true;
+  }
+}
+
+template <auto member>
+bool is_valid(const Row& row, const Options& options) {
+  if constexpr (kIsNumber<ValueOf<member>>) {
+    return row.domain.contains(static_cast<double>(options.*member));
+  } else {
+    const auto& words = row.domain.words;
+    return std::ranges::find(words, get<member>(row, options)) != words.end();
+  }
+}
+
+template <auto member>
+Row row(std::string name, std::string group, Domain domain, std::string help,
+        std::string needs = "") {
+  using Value = ValueOf<member>;
+  OptionKind kind = OptionKind::choice;
+  if (std::is_same_v<Value, bool>) kind = OptionKind::flag;
+  if (kIsNumber<Value>) {
+    kind = std::is_integral_v<Value> ? OptionKind::whole_number : OptionKind::number;
+    domain.text = (std::is_integral_v<Value> ? "a whole number " : "a number ") + domain.text;
+  }
+  Row result{{.name = std::move(name),
+              .group = std::move(group),
+              .kind = kind,
+              .expected = domain.text,
+              .default_text = {},
+              .help = std::move(help),
+              .needs = std::move(needs)},
+             std::move(domain),
+             get<member>,
+             parse<member>,
+             is_valid<member>};
+  result.info.default_text = result.get(result, Options{});
+  return result;
+}
+
+// THE table of options: whatever sets, checks, lists or explains them reads it.
+const std::vector<Row>& rows() {
+  constexpr unsigned kMostHidden = 65536;  // hidden weights of 16 GiB
+  constexpr unsigned kMostThreads = 1024;  // far more than help, and few enough to start
+  constexpr const char* kModel = "Model";
+  constexpr const char* kTraining = "Training";
+  constexpr const char* kStopping = "Validation";
+  using O = Options;
+  static const std::vector<Row> table = {
+      row<&O::cell>("cell", kModel, one_of(cell_names()), "Kind of the recurrent layer"),
+      row<&O::hidden>("hidden", kModel, count_from(1, kMostHidden), "Recurrent units"),
+      row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal"}),
+                    "Initial weights"),
+      row<&O::sigma>("sigma", kModel, positive(), "Standard deviation of the initial weights",
+                     "init gaussian"),
+      row<&O::normalize>("normalize", kModel, one_of({"none", "channel", "series"}),
+                         "Standardise inputs: each channel over the training set, or each series "
+                         "on its own"),
+      row<&O::epochs>("epochs", kTraining, count_from(1), "Passes over the training set"),
+      row<&O::batch_size>("batch_size", kTraining, count_from(1), "Sequences per minibatch"),
+      row<&O::learning_rate>("learning_rate", kTraining, positive(),
+                             "Step along the minibatch's mean gradient"),
+      row<&O::schedule>("schedule", kTraining, one_of({"constant", "step", "cosine"}),
+                        "How the learning rate falls"),
+      row<&O::decay>("decay", kTraining, positive(), "Factor of the falls", "schedule step"),
+      row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1), "Epochs between the falls",
+                            "schedule step"),
+      row<&O::momentum>("momentum", kTraining, below_one(), "Momentum; 0: plain gradient descent"),
+      row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
+                         "Largest L2 norm of the mean gradient; 0: no limit"),
+      row<&O::truncate>("truncate", kTraining, count_from(0),
+                        "Go back over this number of last timesteps of each sequence; 0: over all"),
+      row<&O::shuffle>("shuffle", kTraining, one_of({"false", "true"}),
+                       "A new order of the data in every epoch"),
+      row<&O::seed>("seed", kTraining, count_from(0),
+                    "Seed of weights, orders and validation split"),
+      row<&O::threads>("threads", kTraining, count_from(0, kMostThreads),
+                       "Threads; 0: as many CPUs as the process may use"),
+      row<&O::validation>("validation", kStopping, below_one(),
+                          "Share of the training data to hold out, drawn by the seed; 0: none"),
+      row<&O::patience>("patience", kStopping, count_from(0),
+                        "Stop after this number of epochs without a better validation loss, and "
+                        "keep the best weights; 0: never",
+                        "validation"),
+  };
+  return table;
+}
+
+const Row& row_of(std::string_view name) {
+  std::string names;
+  for (const Row& row : rows()) {
+    if (same_word(row.info.name, name)) return row;
+    names += (names.empty() ? "" : ", ") + row.info.name;
+  }
+  throw std::invalid_argument("there is no option '" + std::string(name) + "', expected one of " +
+                              names);
+}
+
+[[noreturn]] void refuse(const Row& row, std::string_view found) {
+  throw std::invalid_argument(row.info.name + ": expected " + row.info.expected + ", found '" +
+                              std::string(found) + "'");
+}
+
+}  // namespace
+
+std::span<const OptionInfo> options_table() {
+  static const std::vector<OptionInfo> table = [] {
+    std::vector<OptionInfo> infos;
+    for (const Row& row : rows()) infos.push_back(row.info);
+    return infos;
+  }();
+  return table;
+}
+
+void Options::set(std::string_view name, std::string_view text) {
+  const Row& row = row_of(name);
+  Options changed = *this;
+  if (!row.parse(row, text, changed) || !row.is_valid(row, changed)) refuse(row, text);
+  *this = std::move(changed);
+}
+
+std::string Options::get(std::string_view name) const {
+  const Row& row = row_of(name);
+  return row.get(row, *this);
+}
+
+bool Options::uses(std::string_view name) const {
+  const std::string& needs = row_of(name).info.needs;
+  if (needs.empty()) return true;
+  const std::size_t space = needs.find(' ');
+  const Row& other = row_of(needs.substr(0, space));
+  const std::string value = other.get(other, *this);
+  return space == std::string::npos ? value != other.info.default_text
+                                    : value == needs.substr(space + 1);
+}
+
+void validate(const Options& options) {
+  for (const Row& row : rows()) {
+    if (!row.is_valid(row, options)) refuse(row, row.get(row, options));
+  }
+}
+
+}  // namespace lockstep
