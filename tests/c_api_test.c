@@ -83,6 +83,7 @@ static void check_models(void) {
   lockstep_model* loaded = NULL;
   lockstep_dataset_info sizes;
   lockstep_model_info info;
+  lockstep_training training;
   lockstep_model_info loaded_info;
   lockstep_options* options = NULL;
   char text[8];
@@ -103,7 +104,8 @@ static void check_models(void) {
   CHECK_OK(lockstep_options_get(options, "hidden", text, sizeof text));
   CHECK(strcmp(text, "8") == 0);
   CHECK_OK(lockstep_model_create(train, options, &model));
-  CHECK_OK(lockstep_model_train(model, train, options, stop_at_fifth, &loss));
+  CHECK_OK(lockstep_model_train(model, train, NULL, NULL, stop_at_fifth, &loss, &training));
+  CHECK(training.status == LOCKSTEP_TRAINING_STOPPED && training.kept_epoch == 5);
   CHECK(loss > 0);
   CHECK_OK(lockstep_model_evaluate(model, test, 0, &accuracy, &loss));
   CHECK(accuracy > 1. / 6);

@@ -18,7 +18,7 @@
 #include "lockstep/gemm.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/rnn/builtin_data.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
@@ -409,7 +409,8 @@ TEST_CASE("C: the same data and the default options give the model of the comman
   OwnedModel ours;
   std::vector<double> losses;
   REQUIRE(lockstep_model_create(train, nullptr, &ours) == LOCKSTEP_OK);
-  REQUIRE(lockstep_model_train(ours, train, options, note_loss, &losses) == LOCKSTEP_OK);
+  REQUIRE(lockstep_model_train(ours, train, nullptr, options, note_loss, &losses, nullptr) ==
+          LOCKSTEP_OK);
   CHECK(losses.size() == 2);
   CHECK(losses.back() < losses.front());
 
@@ -421,13 +422,18 @@ TEST_CASE("C: the same data and the default options give the model of the comman
   CHECK(a.weights_hash == b.weights_hash);
 }
 
+lockstep_status train_on(lockstep_model* model, const lockstep_dataset* data) {
+  return lockstep_model_train(model, data, nullptr, nullptr, nullptr, nullptr, nullptr);
+}
+
 // A trained model and its data.
 struct Trained {
   Trained() {
     REQUIRE(lockstep_dataset_builtin("cylinder-bell-funnel", 1, &train, &test) == LOCKSTEP_OK);
     const QuickOptions options;
     REQUIRE(lockstep_model_create(train, options, &model) == LOCKSTEP_OK);
-    REQUIRE(lockstep_model_train(model, train, options, nullptr, nullptr) == LOCKSTEP_OK);
+    REQUIRE(lockstep_model_train(model, train, nullptr, nullptr, nullptr, nullptr, nullptr) ==
+            LOCKSTEP_OK);
     lockstep_dataset_info info;
     REQUIRE(lockstep_dataset_get_info(test, &info) == LOCKSTEP_OK);
     size = info.size;
@@ -443,17 +449,17 @@ TEST_CASE("C: prediction standardises its inputs, as C++ does in two steps") {
   const TemporaryDirectory directory;
   const std::string path = (directory / "model.safetensors").string();
   REQUIRE(lockstep_model_save(t.model, path.c_str()) == LOCKSTEP_OK);
-  const RnnClassifier same = load_model(path);
+  const Model same = Model::load(path);
   Dataset data = make_builtin_dataset("cylinder-bell-funnel", 1).test;
-  same.normalization.apply(data);
+  same.normalization().apply(data);
 
   std::vector<float> probabilities(t.size * 3);
   REQUIRE(lockstep_model_predict_proba(t.model, t.test, 0, probabilities.data(),
                                        probabilities.size()) == LOCKSTEP_OK);
-  CHECK(same_bits(probabilities, predict_proba(same.parameters, data)));
+  CHECK(same_bits(probabilities, predict_proba(same.parameters(), data)));
   std::vector<int> classes(t.size);
   REQUIRE(lockstep_model_predict(t.model, t.test, 1, classes.data(), t.size) == LOCKSTEP_OK);
-  CHECK(classes == predict(same.parameters, data));
+  CHECK(classes == predict(same.parameters(), data));
 
   double accuracy = 0;
   double loss = 0;
@@ -469,7 +475,7 @@ TEST_CASE("C: prediction standardises its inputs, as C++ does in two steps") {
   CHECK((std::isnan(accuracy) && std::isnan(loss)));
   const char* name = nullptr;
   REQUIRE(lockstep_model_class_name(t.model, 2, &name) == LOCKSTEP_OK);
-  CHECK(name == same.class_names[2]);
+  CHECK(name == same.class_names()[2]);
 }
 
 TEST_CASE("C: labels are matched by the names of their classes") {
@@ -492,7 +498,7 @@ TEST_CASE("C: labels are matched by the names of their classes") {
   REQUIRE(lockstep_dataset_create(1, 2, nullptr, &strange) == LOCKSTEP_OK);
   REQUIRE(lockstep_dataset_add(strange, flat.data(), 40, 0) == LOCKSTEP_OK);
   check_invalid(lockstep_model_evaluate(t.model, strange, 1, &accuracy, nullptr), "class '0'");
-  check_invalid(lockstep_model_train(t.model, strange, nullptr, nullptr, nullptr), "class '0'");
+  check_invalid(train_on(t.model, strange), "class '0'");
   CHECK(lockstep_model_predict(t.model, strange, 1, &predicted, 1) == LOCKSTEP_OK);
 }
 
@@ -525,7 +531,7 @@ TEST_CASE("C: errors of prediction") {
   CHECK(lockstep_model_predict(t.model, unlabelled, 0, nullptr, 0) == LOCKSTEP_OK);
   REQUIRE(lockstep_dataset_add(unlabelled, values, 2, LOCKSTEP_NO_LABEL) == LOCKSTEP_OK);
   CHECK(lockstep_model_predict(t.model, unlabelled, 0, c.data(), 1) == LOCKSTEP_OK);
-  check_invalid(lockstep_model_evaluate(t.model, unlabelled, 0, &accuracy, nullptr), "label -1");
+  check_invalid(lockstep_model_evaluate(t.model, unlabelled, 0, &accuracy, nullptr), "no label");
 }
 
 TEST_CASE("C: errors of model handles and files") {
@@ -555,20 +561,20 @@ TEST_CASE("C: errors of model handles and files") {
 
 TEST_CASE("C: errors of training") {
   const Trained t;
-  check_invalid(lockstep_model_train(nullptr, t.train, nullptr, nullptr, nullptr), "null");
-  check_invalid(lockstep_model_train(t.model, nullptr, nullptr, nullptr, nullptr), "null");
+  check_invalid(train_on(nullptr, t.train), "null");
+  check_invalid(train_on(t.model, nullptr), "null");
   lockstep_model* none = nullptr;
   check_invalid(lockstep_model_create(nullptr, nullptr, &none), "null");
   check_invalid(lockstep_model_create(t.train, nullptr, nullptr), "null");
 
   OwnedDataset empty;
   REQUIRE(lockstep_dataset_create(1, 3, nullptr, &empty) == LOCKSTEP_OK);
-  check_invalid(lockstep_model_create(empty, nullptr, &none), "a sequence and two classes");
+  check_invalid(lockstep_model_create(empty, nullptr, &none), "no sequence");
   OwnedDataset unlabelled;
   REQUIRE(lockstep_dataset_create(1, 3, nullptr, &unlabelled) == LOCKSTEP_OK);
   const float value = 1;
   REQUIRE(lockstep_dataset_add(unlabelled, &value, 1, LOCKSTEP_NO_LABEL) == LOCKSTEP_OK);
-  check_invalid(lockstep_model_train(t.model, unlabelled, nullptr, nullptr, nullptr), "label -1");
+  check_invalid(train_on(t.model, unlabelled), "no label");
 }
 
 TEST_CASE("C: a callback ends the training") {
@@ -579,8 +585,12 @@ TEST_CASE("C: a callback ends the training") {
     ++*static_cast<int*>(context);
     return epoch->epoch == 2 ? 1 : 0;
   };
-  CHECK(lockstep_model_train(t.model, t.train, options, stop_at_second, &calls) == LOCKSTEP_OK);
+  lockstep_training training{};
+  CHECK(lockstep_model_train(t.model, t.train, nullptr, options, stop_at_second, &calls,
+                             &training) == LOCKSTEP_OK);
   CHECK(calls == 2);
+  CHECK(training.status == LOCKSTEP_TRAINING_STOPPED);
+  CHECK((training.epochs == 2 && training.kept_epoch == 2));
 }
 
 // Whatever a callback throws is no error of a file or an argument.
@@ -588,8 +598,9 @@ TEST_CASE("C: what a callback throws becomes a status and a text") {
   const Trained t;
   const QuickOptions options;
   const auto check_thrown = [&](lockstep_epoch_callback callback, const char* text) {
-    check_fails(lockstep_model_train(t.model, t.train, options, callback, nullptr),
-                LOCKSTEP_INTERNAL_ERROR, text);
+    check_fails(
+        lockstep_model_train(t.model, t.train, nullptr, options, callback, nullptr, nullptr),
+        LOCKSTEP_INTERNAL_ERROR, text);
     CHECK_THAT(lockstep_last_error(), ContainsSubstring("callback"));
   };
   check_thrown([](const lockstep_epoch*, void*) -> int { throw 1; }, "none of the standard");
@@ -599,15 +610,37 @@ TEST_CASE("C: what a callback throws becomes a status and a text") {
   check_thrown([](const lockstep_epoch*, void*) -> int { throw std::logic_error("x2"); }, "x2");
 }
 
-TEST_CASE("C: a model whose training diverged is not saved") {
+TEST_CASE("C: a training that diverges says so and leaves finite weights") {
   const Trained t;
   const QuickOptions options{{"learning_rate", "1e300"}, {"clip_norm", "0"}};
-  std::vector<double> losses;
-  REQUIRE(lockstep_model_train(t.model, t.train, options, note_loss, &losses) == LOCKSTEP_OK);
+  lockstep_training training{};
+  REQUIRE(lockstep_model_train(t.model, t.train, nullptr, options, nullptr, nullptr, &training) ==
+          LOCKSTEP_OK);
+  CHECK(training.status == LOCKSTEP_TRAINING_DIVERGED);
+  CHECK((training.epochs == 1 && training.kept_epoch == 0));
   const TemporaryDirectory directory;
-  const std::string path = (directory / "model.safetensors").string();
-  check_fails(lockstep_model_save(t.model, path.c_str()), LOCKSTEP_FILE_ERROR, "model.safetensors");
-  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(lockstep_model_save(t.model, (directory / "model.safetensors").c_str()) == LOCKSTEP_OK);
+}
+
+TEST_CASE("C: patience keeps the weights of the smallest validation loss") {
+  const Trained t;
+  const QuickOptions options{
+      {"epochs", "50"}, {"learning_rate", "0.5"}, {"clip_norm", "0"}, {"patience", "1"}};
+  std::vector<double> losses;
+  const lockstep_epoch_callback note = [](const lockstep_epoch* epoch, void* context) {
+    static_cast<std::vector<double>*>(context)->push_back(epoch->validation_loss);
+    return 0;
+  };
+  lockstep_training training{};
+  REQUIRE(lockstep_model_train(t.model, t.train, t.test, options, note, &losses, &training) ==
+          LOCKSTEP_OK);
+  CHECK(training.status == LOCKSTEP_TRAINING_PATIENCE);
+  CHECK(training.epochs == losses.size());
+  double loss = 0;
+  REQUIRE(lockstep_model_evaluate(t.model, t.test, 0, nullptr, &loss) == LOCKSTEP_OK);
+  CHECK(loss == losses.at(training.kept_epoch - 1));
+  check_invalid(lockstep_model_train(t.model, t.train, nullptr, options, nullptr, nullptr, nullptr),
+                "patience");
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "process.h"
 #include "temporary_directory.h"
 
@@ -352,12 +352,10 @@ TEST_CASE("command: data that does not fit a model is refused in one sentence", 
 TEST_CASE("command: probabilities that overflow are an error, not output", "[command]") {
   const TemporaryDirectory directory;
   const std::string path = directory / "model.safetensors";
-  RnnClassifier model;
-  model.parameters = Parameters({.features = 1, .layers = {{.hidden = 2}}, .outputs = 2});
-  model.class_names = {"a", "b"};
-  std::ranges::fill(model.parameters["rnn.weight_ih_l0"], 1.0F);
-  std::ranges::fill(model.parameters["head.weight"], std::numeric_limits<float>::max());
-  save_model(model, path);
+  Parameters parameters({.features = 1, .layers = {{.hidden = 2}}, .outputs = 2});
+  std::ranges::fill(parameters["rnn.weight_ih_l0"], 1.0F);
+  std::ranges::fill(parameters["head.weight"], std::numeric_limits<float>::max());
+  Model(parameters, {}, {"a", "b"}).save(path);
   const std::string data = directory.write("a.csv", "sample,step,x\n0,0,0\n1,0,9\n");
   require_failure(1, "overflows on sequence 1", {"predict", path, data});
   require_failure(1, "overflows on sequence 1", {"predict", path, data, "--json"});
@@ -453,6 +451,32 @@ TEST_CASE("command: a diverging training leaves the old model alone", "[command]
                   {"train", fixture.data, "--learning-rate", "1e300", "--clip-norm", "0", "--model",
                    fixture.model});
   CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: a training that diverges later saves what it had learnt and fails",
+          "[command]") {
+  const Fixture fixture;
+  const Outcome outcome =
+      run({"train", fixture.data, "--schedule", "step", "--decay", "1e300", "--decay-epochs", "2",
+           "--clip-norm", "0", "--json", "--quiet", "--model", fixture.model});
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err, ContainsSubstring("diverged in epoch 3") &&
+                              ContainsSubstring("the model of epoch 2 is saved"));
+  const json summary = json::parse(outcome.out);
+  CHECK(summary["diverged"] == true);
+  CHECK(summary["kept_epoch"] == 2);
+  CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: a training whose output is closed saves its model and fails", "[command]") {
+  const Fixture fixture;
+  if (!std::filesystem::exists("/dev/full")) return;
+  Process process(command_line({"train", fixture.data, "--epochs", "1000000000", "--json",
+                                "--model", fixture.model}),
+                  {}, "/dev/full");
+  CHECK(process.wait() == 1);
+  CHECK_THAT(process.err(), ContainsSubstring("standard output"));
+  CHECK(run({"info", fixture.model}).code == 0);
 }
 
 TEST_CASE("command: an interrupted training saves its model", "[command]") {

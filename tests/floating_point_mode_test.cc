@@ -25,7 +25,7 @@
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/metrics.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
@@ -192,7 +192,7 @@ void call_c_networks(const Dataset& from, int threads) {
   OwnedModel model;
   expect_ok(lockstep_model_create(data, options, &model));
   const lockstep_epoch_callback go_on = [](const lockstep_epoch*, void*) { return 0; };
-  expect_ok(lockstep_model_train(model, data, options, go_on, nullptr));
+  expect_ok(lockstep_model_train(model, data, nullptr, options, go_on, nullptr, nullptr));
   std::vector<float> probabilities(from.size() * from.classes());
   expect_ok(lockstep_model_predict_proba(model, data, threads, probabilities.data(),
                                          probabilities.size()));
@@ -298,12 +298,15 @@ std::vector<Call> public_calls() {
        }},
       {"training_workspace_bytes",
        [] { static_cast<void>(training_workspace_bytes(kShape, {}, 200, 9)); }},
-      {"save_model and load_model",
+      {"Model",
        [=] {
          const TemporaryDirectory directory;
-         const RnnClassifier whole{model, {}, {"a", "b", "c"}};
-         save_model(whole, directory / "m.safetensors");
-         static_cast<void>(load_model(directory / "m.safetensors"));
+         Model whole(data, {.hidden = 40, .epochs = 1, .threads = kThreads, .validation = 0.2});
+         static_cast<void>(whole.fit(data));
+         static_cast<void>(whole.predict(data, kThreads));
+         static_cast<void>(whole.evaluate(data, kThreads));
+         whole.save(directory / "m.safetensors");
+         static_cast<void>(Model::load(directory / "m.safetensors"));
        }},
   };
 }

@@ -1,4 +1,4 @@
-#include "lockstep/rnn/model_file.h"
+#include "files/model_file.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -50,7 +50,7 @@ std::string load_complaint(const fs::path& path) {
   return complaint_of([&] { (void)load_model(path); });
 }
 
-std::string save_complaint(const RnnClassifier& model, const fs::path& path) {
+std::string save_complaint(const ModelParts& model, const fs::path& path) {
   return complaint_of([&] { save_model(model, path); });
 }
 
@@ -64,8 +64,8 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-RnnClassifier small_model() {
-  RnnClassifier model;
+ModelParts small_model() {
+  ModelParts model;
   model.parameters = Parameters(Sizes{2, 3, 2});
   float value = -1.7f;
   for (float& weight : model.parameters.values()) weight = value += 0.1f;
@@ -153,7 +153,7 @@ class FileSizeLimit {
 TEST_CASE("a saved model is read back bit for bit") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "model.safetensors";
-  RnnClassifier model = small_model();
+  ModelParts model = small_model();
   const auto kind =
       GENERATE(NormalizationKind::none, NormalizationKind::channel, NormalizationKind::series);
   model.normalization.kind = kind;
@@ -162,7 +162,7 @@ TEST_CASE("a saved model is read back bit for bit") {
     model.normalization.scale.clear();
   }
   save_model(model, path);
-  const RnnClassifier loaded = load_model(path);
+  const ModelParts loaded = load_model(path);
   CHECK(loaded.parameters.network() == model.parameters.network());
   CHECK(weights_hash(loaded.parameters) == weights_hash(model.parameters));
   CHECK(loaded.normalization == model.normalization);
@@ -186,7 +186,7 @@ TEST_CASE("a file in PyTorch's layout is read under every documented prefix") {
   const std::string rnn = GENERATE("rnn.", "");
   const std::string head = GENERATE("head.", "fc.", "linear.", "");
   write_file(path, container(foreign_tensors(rnn, head)));
-  const RnnClassifier model = load_model(path);
+  const ModelParts model = load_model(path);
   CHECK(model.parameters.network() == Network(Sizes{1, 2, 2}));
   CHECK(std::ranges::equal(model.parameters.values(), kForeignValues));
   CHECK(model.class_names == std::vector<std::string>{"0", "1"});
@@ -417,7 +417,7 @@ TEST_CASE("metadata that does not fit the model is refused") {
 TEST_CASE("a model that could not be read again is not saved") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "model.safetensors";
-  RnnClassifier model = small_model();
+  ModelParts model = small_model();
 
   SECTION("diverged weights") {
     model.parameters["rnn.weight_hh_l0"][4] = std::numeric_limits<float>::quiet_NaN();
@@ -455,7 +455,7 @@ TEST_CASE("a failed save leaves the old model and nothing else") {
   const fs::path path = directory / "model.safetensors";
   save_model(small_model(), path);
   const std::string before = read_file(path);
-  RnnClassifier other = small_model();
+  ModelParts other = small_model();
   other.parameters["head.bias"][0] = 42;
 
   SECTION("no room") {

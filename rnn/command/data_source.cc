@@ -1,7 +1,5 @@
 #include "data_source.h"
 
-#include <algorithm>
-
 #include "lockstep/rnn/data_file.h"
 #include "text.h"
 
@@ -38,42 +36,8 @@ Dataset load_data(const DataSource& source) {
   return source.dataset.empty() ? read_dataset(source.file) : load_builtin(source.dataset).test;
 }
 
-void require_labels(const Dataset& data, const std::string& name) {
+void require_sequences(const Dataset& data, const std::string& name) {
   if (data.empty()) throw std::runtime_error(name + " holds no sequences");
-  const auto missing = std::find(data.labels().begin(), data.labels().end(), kNoLabel);
-  if (missing == data.labels().end()) return;
-  throw std::runtime_error(name + ": sequence " + std::to_string(missing - data.labels().begin()) +
-                           " (counted from 0) has no label, which is needed here");
-}
-
-void require_trainable(const Dataset& data, const std::string& name) {
-  require_labels(data, name);
-  if (data.classes() >= 2) return;
-  throw std::runtime_error(name + " has only the class '" + data.class_names()[0] +
-                           "', but a classifier needs at least two");
-}
-
-void require_channels(const Dataset& data, std::size_t channels, const std::string& name) {
-  if (data.channels() == channels) return;
-  throw std::runtime_error(name + " has " + counted(data.channels(), "channel", "channels") +
-                           ", but the model takes " + std::to_string(channels));
-}
-
-Dataset match_classes(const Dataset& data, const std::vector<std::string>& class_names,
-                      const std::string& name) {
-  try {
-    return data.with_classes(class_names);
-  } catch (const std::invalid_argument& error) {
-    throw std::runtime_error(name + ": " + error.what() + ": " + join(class_names, ", "));
-  }
-}
-
-Dataset prepare_labelled(const RnnClassifier& model, const Dataset& data, const std::string& name) {
-  require_labels(data, name);
-  require_channels(data, model.parameters.network().features, name);
-  Dataset result = match_classes(data, model.class_names, name);
-  model.normalization.apply(result);
-  return result;
 }
 
 }  // namespace lockstep::command

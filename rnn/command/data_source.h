@@ -1,11 +1,10 @@
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "lockstep/rnn/builtin_data.h"
-#include "lockstep/rnn/model.h"
 #include "option_parsing.h"
 
 namespace lockstep::command {
@@ -30,18 +29,17 @@ void require_data_source(const DataSource& source, std::string_view verb);
 /// while the training of it varies.
 [[nodiscard]] TrainTest load_builtin(const std::string& dataset);
 
-/// These throw std::runtime_error, one sentence that begins with `name`, if the set is empty, if a
-/// sequence has no label, if there are fewer than two classes, or if the set's channels or classes
-/// are not those expected.
-void require_labels(const Dataset& data, const std::string& name);
-void require_trainable(const Dataset& data, const std::string& name);
-void require_channels(const Dataset& data, std::size_t channels, const std::string& name);
-[[nodiscard]] Dataset match_classes(const Dataset& data,
-                                    const std::vector<std::string>& class_names,
-                                    const std::string& name);
+/// Throws std::runtime_error with the name if there are none.
+void require_sequences(const Dataset& data, const std::string& name);
 
-/// Labelled data as `model` needs it: its classes, its channels, normalized.
-[[nodiscard]] Dataset prepare_labelled(const RnnClassifier& model, const Dataset& data,
-                                       const std::string& name);
+/// Does work on data; if they do not fit, the sentence that says so begins with their name.
+template <class Work>
+auto about(const std::string& name, const Work& work) {
+  try {
+    return work();
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(name + ": " + error.what());
+  }
+}
 
 }  // namespace lockstep::command

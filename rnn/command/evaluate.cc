@@ -4,8 +4,7 @@
 
 #include "data_source.h"
 #include "evaluation_output.h"
-#include "fit.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "output.h"
 #include "verbs.h"
 
@@ -23,15 +22,18 @@ struct EvaluateCommand {
 int run_evaluate(const EvaluateCommand& command) {
   require_data_source(command.source, "evaluate");
   select_backend(command.backend);
-  const RnnClassifier model = load_model(command.model_file);
-  const Dataset data = prepare_labelled(model, load_data(command.source), command.source.name());
-  const Evaluation evaluation = evaluate_on(model.parameters, data, command.options.threads);
+  const Model model = Model::load(command.model_file);
+  const Dataset data = load_data(command.source);
+  const std::string name = command.source.name();
+  require_sequences(data, name);
+  const Evaluation evaluation =
+      about(name, [&] { return model.evaluate(data, command.options.threads); });
   if (std::isnan(evaluation.loss)) {
-    throw std::runtime_error(command.source.name() +
+    throw std::runtime_error(name +
                              ": the model overflows on it: not all probabilities are finite");
   }
-  print(command.json ? json_line(evaluation_json(evaluation, model.class_names))
-                     : evaluation_text(evaluation, model.class_names));
+  print(command.json ? json_line(evaluation_json(evaluation, model.class_names()))
+                     : evaluation_text(evaluation, model.class_names()));
   return 0;
 }
 

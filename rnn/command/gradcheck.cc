@@ -6,6 +6,7 @@
 #include "evaluation_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/random.h"
 #include "output.h"
 #include "text.h"
@@ -30,7 +31,8 @@ struct GradcheckCommand {
 };
 
 // Normal values and unequal lengths up to `length`.
-Dataset random_data(const GradcheckCommand& command, Random& random) {
+Dataset random_data(const GradcheckCommand& command) {
+  Random random(command.options.seed);
   std::vector<std::string> class_names;
   for (std::size_t c = 0; c < command.classes; ++c) class_names.push_back(std::to_string(c));
   Dataset data(command.features, class_names);
@@ -45,13 +47,10 @@ Dataset random_data(const GradcheckCommand& command, Random& random) {
 
 // The first sequences of the source: finite differences need two losses for each entry.
 Dataset real_data(const GradcheckCommand& command) {
-  Dataset all = load_data(command.source);
-  require_trainable(all, command.source.name());
+  const Dataset all = load_data(command.source);
   std::vector<std::size_t> first(std::min(command.sequences, all.size()));
   std::iota(first.begin(), first.end(), std::size_t{0});
-  Dataset data = all.subset(first);
-  Normalization::fit(NormalizationKind::channel, data).apply(data);
-  return data;
+  return all.subset(first);
 }
 
 bool is_sound(const GradientError& error) {
@@ -89,18 +88,16 @@ std::string gradcheck_text(const std::vector<GradientError>& errors, const Netwo
 
 int run_gradcheck(const GradcheckCommand& command) {
   select_backend(command.backend);
-  Random random(command.options.seed);
   const bool is_random = command.source.file.empty() && command.source.dataset.empty();
-  const Dataset data = is_random ? random_data(command, random) : real_data(command);
-  Parameters parameters({.features = data.channels(),
-                         .layers = {{.cell = command.options.cell, .hidden = command.options.hidden}},
-                         .outputs = data.classes()});
-  initialize(parameters, Initializer::xavier, 0, command.options.seed);
-  const std::vector<GradientError> errors =
-      check_gradients(parameters, data, command.epsilon, command.entries, command.options.seed,
-                      command.options.truncate);
+  Dataset data = is_random ? random_data(command) : real_data(command);
+  Options options = command.options;
+  options.init = Initializer::xavier;
+  const Model model = about(command.source.name(), [&] { return Model(data, options); });
+  model.normalization().apply(data);
+  const std::vector<GradientError> errors = check_gradients(
+      model.parameters(), data, command.epsilon, command.entries, options.seed, options.truncate);
   print(command.json ? json_line(gradcheck_json(errors))
-                     : gradcheck_text(errors, parameters.network()));
+                     : gradcheck_text(errors, model.parameters().network()));
   return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
 }
 
@@ -120,7 +117,8 @@ Verb add_gradcheck(CLI::App& command) {
   add_size("--sequences", options->sequences, "Sequences, of DATA the first ones");
   add_size("--length", options->length, "Longest sequence of the random problem");
   add_size("--entries", options->entries, "Entries of each tensor to take finite differences of");
-  for (const char* name : {"cell", "hidden", "truncate", "seed"}) add_option(*app, options->options, name);
+  for (const char* name : {"cell", "hidden", "truncate", "seed"})
+    add_option(*app, options->options, name);
   app->add_option("--epsilon", options->epsilon, "Step of the finite differences")
       ->check(positive())
       ->capture_default_str();

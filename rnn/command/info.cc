@@ -2,7 +2,7 @@
 
 #include "evaluation_output.h"
 #include "lockstep/backend.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
 #include "output.h"
@@ -67,38 +67,32 @@ std::string system_text() {
   return text;
 }
 
-std::string kind_of(const Normalization& normalization) {
-  return Options{.normalize = normalization.kind}.get("normalize");
-}
-
-ordered_json model_json(const RnnClassifier& model) {
-  const Parameters& parameters = model.parameters;
-  const Network& network = parameters.network();
-  ordered_json normalization = {{"kind", kind_of(model.normalization)}};
-  if (model.normalization.kind == NormalizationKind::channel) {
-    normalization["mean"] = model.normalization.mean;
-    normalization["scale"] = model.normalization.scale;
+ordered_json model_json(const Model& model) {
+  const Network& network = model.parameters().network();
+  ordered_json normalization = {{"kind", model.options().get("normalize")}};
+  if (model.normalization().kind == NormalizationKind::channel) {
+    normalization["mean"] = model.normalization().mean;
+    normalization["scale"] = model.normalization().scale;
   }
   return {{"cell", network.layers[0].cell},
           {"features", network.features},
           {"hidden", network.layers[0].hidden},
           {"classes", network.outputs},
-          {"parameters", parameters.values().size()},
-          {"class_names", model.class_names},
+          {"parameters", model.parameters().values().size()},
+          {"class_names", model.class_names()},
           {"normalization", normalization},
-          {"weights_hash", hash_text(weights_hash(parameters))}};
+          {"weights_hash", hash_text(model.weights_hash())}};
 }
 
-std::string model_text(const RnnClassifier& model) {
-  const Parameters& parameters = model.parameters;
-  const Network& network = parameters.network();
+std::string model_text(const Model& model) {
+  const Network& network = model.parameters().network();
   return "cell           " + network.layers[0].cell +
          format("\nfeatures       %zu\nhidden         %zu\nclasses        %zu: ", network.features,
                 network.layers[0].hidden, network.outputs) +
-         printable(join(model.class_names, ", ")) +
-         format("\nparameters     %zu\n", parameters.values().size()) + "normalization  " +
-         kind_of(model.normalization) + "\nweights        " +
-         hash_text(weights_hash(parameters)) + "\n";
+         printable(join(model.class_names(), ", ")) +
+         format("\nparameters     %zu\n", model.parameters().values().size()) + "normalization  " +
+         model.options().get("normalize") + "\nweights        " + hash_text(model.weights_hash()) +
+         "\n";
 }
 
 int run_info(const InfoCommand& command) {
@@ -106,7 +100,7 @@ int run_info(const InfoCommand& command) {
     select_backend("");
     print(command.json ? json_line(system_json()) : system_text());
   } else {
-    const RnnClassifier model = load_model(command.model_file);
+    const Model model = Model::load(command.model_file);
     print(command.json ? json_line(model_json(model)) : model_text(model));
   }
   return 0;

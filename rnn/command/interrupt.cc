@@ -31,6 +31,7 @@ InterruptHandler::InterruptHandler() {
   noted_signal = 0;
   install(SIGINT);
   install(SIGTERM);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 InterruptHandler::~InterruptHandler() { restore_defaults(); }

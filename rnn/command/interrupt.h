@@ -4,7 +4,7 @@ namespace lockstep::command {
 
 /// While it lives, the first SIGINT or SIGTERM is only noted, so that work can end in good order; a
 /// second one kills the process at once. Signals that the parent process has set to be ignored stay
-/// ignored. One at a time.
+/// ignored. From then on a closed pipe is an error of the output and no signal. One at a time.
 class InterruptHandler {
  public:
   InterruptHandler();

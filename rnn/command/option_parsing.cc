@@ -18,6 +18,11 @@ const char* type_name(OptionKind kind) {
   return kind == OptionKind::choice ? "WORD" : kind == OptionKind::number ? "NUMBER" : "COUNT";
 }
 
+std::string help_of(const OptionInfo& info) {
+  const std::string needs = info.needs.empty() ? "" : "; with " + flag_of(info.needs);
+  return info.help + " (" + info.expected + needs + ")";
+}
+
 }  // namespace
 
 CLI::Validator whole_number(std::uint64_t low, std::uint64_t high) {
@@ -73,9 +78,9 @@ void add_option(CLI::App& app, Options& options, std::string_view name) {
   CLI::Option* option = nullptr;
   if (info.kind == OptionKind::flag) {
     const auto set_flag = [set](std::int64_t value) { set(value > 0 ? "true" : "false"); };
-    option = app.add_flag_function(flag + ",!--no-" + flag.substr(2), set_flag, info.help);
+    option = app.add_flag_function(flag + ",!--no-" + flag.substr(2), set_flag, help_of(info));
   } else {
-    option = app.add_option_function<std::string>(flag, set, info.help + ": " + info.expected)
+    option = app.add_option_function<std::string>(flag, set, help_of(info))
                  ->type_name(type_name(info.kind))
                  ->default_str(options.get(info.name));
   }

@@ -7,7 +7,7 @@
 
 #include "data_source.h"
 #include "evaluation_output.h"
-#include "lockstep/rnn/model_file.h"
+#include "lockstep/rnn/model.h"
 #include "output.h"
 #include "text.h"
 #include "verbs.h"
@@ -73,20 +73,21 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
 int run_predict(const PredictCommand& command) {
   require_data_source(command.source, "predict");
   select_backend(command.backend);
-  const RnnClassifier model = load_model(command.model_file);
-  Dataset data = load_data(command.source);
-  require_channels(data, model.parameters.network().features, command.source.name());
-  model.normalization.apply(data);
-  const std::vector<float> all = predict_proba(model.parameters, data, command.options.threads);
-  const std::size_t classes = model.class_names.size();
-  require_finite(all, classes, command.source.name());
-  if (!command.json) print(csv_header(model.class_names));
+  const Model model = Model::load(command.model_file);
+  const Dataset data = load_data(command.source);
+  const std::string name = command.source.name();
+  const std::vector<float> all =
+      about(name, [&] { return model.predict_proba(data, command.options.threads); });
+  const std::size_t classes = model.class_names().size();
+  require_finite(all, classes, name);
+  if (!command.json) print(csv_header(model.class_names()));
   for (std::size_t i = 0; i < data.size(); ++i) {
     const auto probabilities = std::span(all).subspan(i * classes, classes);
     const auto best = std::max_element(probabilities.begin(), probabilities.end());
-    const std::string& name =
-        model.class_names[static_cast<std::size_t>(best - probabilities.begin())];
-    print(command.json ? json_row(i, name, probabilities) : csv_row(i, name, probabilities));
+    const std::string& class_name =
+        model.class_names()[static_cast<std::size_t>(best - probabilities.begin())];
+    print(command.json ? json_row(i, class_name, probabilities)
+                       : csv_row(i, class_name, probabilities));
   }
   return 0;
 }

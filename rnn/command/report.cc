@@ -132,7 +132,7 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
-  const std::vector<std::string>& names = run.model.class_names;
+  const std::vector<std::string>& names = run.model.class_names();
   return "<div class=\"row\">\n" +
          section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
          section("Classes, " + name + " set", class_table(evaluation, names)) + "</div>\n";
@@ -159,7 +159,7 @@ std::string gradients_text(const Options& t) {
 std::string settings(const TrainingRun& run) {
   const TrainCommand& c = run.command;
   const Options& t = c.options;
-  const Network& network = run.model.parameters.network();
+  const Network& network = run.model.parameters().network();
   return section(
       "Settings",
       table({},
@@ -179,7 +179,7 @@ std::string settings(const TrainingRun& run) {
              {"Seed", std::to_string(t.seed)},
              {"Backend", run.backend},
              {"Threads", std::to_string(run.fit.threads)},
-             {"Weights hash", hash_text(weights_hash(run.model.parameters))},
+             {"Weights hash", hash_text(run.model.weights_hash())},
              {"Version", LOCKSTEP_VERSION}},
             "settings"));
 }
@@ -203,14 +203,18 @@ std::string epoch_table(const TrainingRun& run) {
   return "<section>\n" + folded("All epochs", table(head, rows)) + "</section>\n";
 }
 
+const char* end_text(const TrainingRun& run) {
+  if (run.fit.status == FitStatus::diverged) return "; diverged";
+  return run.fit.status == FitStatus::stopped ? "; interrupted before its end" : "";
+}
+
 std::string page(const TrainingRun& run) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
   html += std::string("<style>\n") + kReportCss +
           "</style>\n</head>\n<body>\n<main>\n<h1>Training on " +
           escape_html(source.dataset.empty() ? source.file : source.dataset) + "</h1>\n<p>" +
-          escape_html(data_text(run)) +
-          (run.fit.signal != 0 ? "; interrupted before its end" : "") + "</p>\n";
+          escape_html(data_text(run)) + end_text(run) + "</p>\n";
   html += figures(run);
   if (!run.fit.history.empty()) html += curves(run);
   html += classes(run) + settings(run) + epoch_table(run);

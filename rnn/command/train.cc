@@ -1,19 +1,13 @@
-#include <algorithm>
-#include <cmath>
 #include <csignal>
+#include <exception>
 #include <memory>
-#include <numeric>
-#include <span>
 #include <utility>
 
 #include "data_source.h"
 #include "evaluation_output.h"
-#include "files/model_metadata.h"
-#include "fit.h"
+#include "interrupt.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
-#include "lockstep/rnn/model_file.h"
-#include "lockstep/rnn/random.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
@@ -24,7 +18,7 @@
 namespace lockstep::command {
 namespace {
 
-// Normalized, labelled, of the same classes. `validation` and `test` are empty where there is none.
+// As measured. `validation` and `test` are empty where there is none.
 struct TrainingData {
   Dataset train;
   Dataset validation;
@@ -47,79 +41,96 @@ TrainTest load_train_and_test(const TrainCommand& command) {
   return {std::move(train), std::move(test)};
 }
 
-// Moves a random share of `train` to `validation`; both keep the order of the file.
-void split_validation(TrainingData& data, const Options& options) {
-  const double share = options.validation;
-  const std::size_t size = data.train.size();
-  const auto held_out = static_cast<std::size_t>(std::lround(share * static_cast<double>(size)));
-  if (held_out == 0 || held_out == size) {
-    throw UsageError(
-        format("--validation: a share of %g of %zu sequences leaves no sequence to "
-               "validate on or none to train on",
-               share, size));
-  }
-  std::vector<std::size_t> order(size);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  KeyedRandom(options.seed, "validation").shuffle(order);
-  const auto middle = order.begin() + static_cast<std::ptrdiff_t>(held_out);
-  std::sort(order.begin(), middle);
-  std::sort(middle, order.end());
-  data.validation = data.train.subset(std::span(order.begin(), middle));
-  data.train = data.train.subset(std::span(middle, order.end()));
-}
-
-// Fills `model` up to the training itself.
-TrainingData prepare(const TrainCommand& command, RnnClassifier& model) {
+TrainingData load_training_data(const TrainCommand& command) {
   auto [train, test] = load_train_and_test(command);
-  require_trainable(train, command.source.name());
-  model.class_names = train.class_names();
-  model.parameters =
-      Parameters({.features = train.channels(),
-                  .layers = {{.cell = command.options.cell, .hidden = command.options.hidden}},
-                  .outputs = train.classes()});
-  initialize(model.parameters, command.options.init, command.options.sigma, command.options.seed);
-  TrainingData data{std::move(train),
-                    Dataset(model.parameters.network().features, model.class_names),
-                    Dataset(model.parameters.network().features)};
-  if (command.options.validation > 0) split_validation(data, command.options);
-  model.normalization = Normalization::fit(command.options.normalize, data.train);
-  model.normalization.apply(data.train);
-  model.normalization.apply(data.validation);
-  if (has_test(command)) data.test = prepare_labelled(model, test, test_name(command));
-  return data;
+  require_sequences(train, command.source.name());
+  if (has_test(command)) require_sequences(test, test_name(command));
+  const Options& o = command.options;
+  if (o.validation == 0) return {std::move(train), Dataset(train.channels()), std::move(test)};
+  try {
+    auto [rest, held_out] = split_validation(train, o.validation, o.seed);
+    return {std::move(rest), std::move(held_out), std::move(test)};
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(std::string("--") + error.what());
+  }
 }
 
-FitResult fit_and_show(TrainingRun& run, const TrainingData& data,
-                       const InterruptHandler& interrupt) {
+// Finds out before the training what would lose its result after it.
+Model make_model(const TrainCommand& command, const TrainingData& data) {
+  Options options = command.options;
+  options.validation = 0;  // is held out already
+  Model model = about(command.source.name(), [&] { return Model(data.train, options); });
+  if (has_test(command)) about(test_name(command), [&] { model.require_fit(data.test); });
+  if (!command.model_file.empty()) model.require_savable(command.model_file);
+  return model;
+}
+
+// Returns what went wrong with the output, which ends the training.
+std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
+                                const InterruptHandler& interrupt) {
   const TrainCommand& command = run.command;
-  Progress progress(command.options.epochs, run.timesteps, command.quiet);
+  Progress progress(command.options.epochs, data.train.total_timesteps(), command.quiet);
+  std::exception_ptr failure;
   FitObserver observer;
-  observer.on_batch = [&](const BatchProgress& batch) { progress.on_batch(batch); };
+  observer.on_batch = [&](const BatchProgress& batch) {
+    progress.on_batch(batch);
+    return interrupt.signal() == 0;
+  };
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
-    if (!command.json || command.quiet) return;
-    print(json_line(epoch_json(epoch)));
-    flush_output();
+    try {
+      if (command.json && !command.quiet) print(json_line(epoch_json(epoch)));
+      flush_output();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    return failure == nullptr && interrupt.signal() == 0;
   };
-  return fit(run.model.parameters, data.train, data.validation, command, observer, interrupt);
+  run.fit = data.validation.empty() ? run.model.fit(data.train, observer)
+                                    : run.model.fit(data.train, data.validation, observer);
+  run.signal = interrupt.signal();
+  return failure;
 }
 
 void evaluate_run(TrainingRun& run, const TrainingData& data) {
   const auto evaluated = [&](const Dataset& part) {
-    return evaluate_on(run.model.parameters, part, run.fit.threads);
+    return run.model.evaluate(part, run.fit.threads);
   };
   run.train = evaluated(data.train);
   if (!data.validation.empty()) run.validation = evaluated(data.validation);
   if (!data.test.empty()) run.test = evaluated(data.test);
 }
 
-void tell_interruption(const TrainingRun& run) {
-  const std::string& model = run.command.model_file;
-  const std::string sentence =
-      format("lockstep: stopped by %s in epoch %zu; ",
-             run.fit.signal == SIGINT ? "SIGINT" : "SIGTERM", run.fit.history.size()) +
-      (model.empty() ? "no model was asked for" : "the model is saved in '" + model + "'") + "\n";
-  std::fputs(sentence.c_str(), stderr);
+// Why the training ended before its time; "" if it did not.
+std::string early_end(const TrainingRun& run) {
+  const std::string epoch = format(" in epoch %zu", run.fit.history.size());
+  if (run.fit.status == FitStatus::diverged) {
+    return "training diverged" + epoch +
+           ": the loss or a weight is no longer a finite number; lower --learning-rate or set "
+           "--clip-norm";
+  }
+  if (run.signal == 0) return "";
+  return std::string("stopped by ") + (run.signal == SIGINT ? "SIGINT" : "SIGTERM") + epoch;
+}
+
+// Saves what was learnt, before anything is printed that could fail.
+void save(const TrainingRun& run) {
+  const std::string& path = run.command.model_file;
+  const std::string end = early_end(run);
+  if (run.fit.status == FitStatus::diverged && run.fit.kept_epoch == 0) {
+    throw std::runtime_error(end + " (nothing was learnt, no model was written)");
+  }
+  if (!path.empty()) run.model.save(path);
+  if (end.empty()) return;
+  const std::string model = path.empty() ? "no model was asked for"
+                                         : format("the model of epoch %zu", run.fit.kept_epoch) +
+                                               " is saved in '" + path + "'";
+  std::fputs(("lockstep: " + end + "; " + model + "\n").c_str(), stderr);
+}
+
+int exit_code(const TrainingRun& run) {
+  if (run.fit.status == FitStatus::diverged) return 1;
+  return run.signal == 0 ? 0 : 128 + run.signal;  // as shells report a signal
 }
 
 void print_run(const TrainingRun& run) {
@@ -156,41 +167,55 @@ void require_distinct_files(const TrainCommand& command) {
   }
 }
 
-// This and require_outputs find out before the training what would lose its result after it.
-void require_savable(const RnnClassifier& model, const std::string& data) {
-  try {
-    static_cast<void>(encode_metadata(model));
-  } catch (const std::runtime_error& error) {
-    throw std::runtime_error("cannot save a model of " + data + ": " + error.what());
-  }
-}
-
-void require_outputs(const TrainCommand& command) {
-  require_distinct_files(command);
-  if (!command.model_file.empty()) require_writable(command.model_file, "model");
-  if (!command.report_file.empty()) require_writable(command.report_file, "report");
-}
-
 int run_train(const TrainCommand& command) {
   if (command.list_datasets) return list_datasets();
   require_data_source(command.source, "train");
   select_backend(command.backend);
-  require_outputs(command);
-  TrainingRun run;
-  run.command = command;
-  run.backend = active_backend().name;
-  const TrainingData data = prepare(command, run.model);
-  if (!command.model_file.empty()) require_savable(run.model, command.source.name());
-  run.timesteps = data.train.total_timesteps();
+  require_distinct_files(command);
+  if (!command.report_file.empty()) require_writable(command.report_file, "report");
+  const TrainingData data = load_training_data(command);
+  TrainingRun run{.command = command,
+                  .backend = std::string(active_backend().name),
+                  .model = make_model(command, data)};
   // Until everything is written: a first Ctrl-C that comes while the model is saved kills nothing.
   const InterruptHandler interrupt;
-  run.fit = fit_and_show(run, data, interrupt);
-  if (!command.model_file.empty()) save_model(run.model, command.model_file);
-  if (run.fit.signal != 0) tell_interruption(run);
+  const std::exception_ptr failure = fit_and_show(run, data, interrupt);
+  save(run);
+  if (failure != nullptr) std::rethrow_exception(failure);
   evaluate_run(run, data);
   if (!command.report_file.empty()) write_report(run, command.report_file);
   print_run(run);
-  return run.fit.signal == 0 ? 0 : 128 + run.fit.signal;  // as shells report a signal
+  return exit_code(run);
+}
+
+void add_data_options(CLI::App& app, TrainCommand& c) {
+  add_data_source(app, c.source);
+  app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
+      ->excludes("--dataset");
+  app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
+}
+
+void add_output_options(CLI::App& app, TrainCommand& c) {
+  app.add_option("--model", c.model_file, "Write the trained model here (safetensors)");
+  app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
+  app.add_flag("--json", c.json, "One JSON object per epoch and a final one");
+  app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
+}
+
+void require_effect(const CLI::App& app, const Options& options) {
+  for (const OptionInfo& info : options_table()) {
+    const std::string flag = flag_of(info.name);
+    if (app.count(flag) == 0 || options.uses(info.name)) continue;
+    throw UsageError(flag + ": it has no effect without " + flag_of(info.needs));
+  }
+}
+
+void add_train_options(CLI::App& app, TrainCommand& command) {
+  add_data_options(app, command);
+  add_backend_option(app, command.backend);
+  add_output_options(app, command);
+  for (const OptionInfo& info : options_table()) add_option(app, command.options, info.name);
+  app.parse_complete_callback([&app, &command] { require_effect(app, command.options); });
 }
 
 }  // namespace

@@ -55,13 +55,14 @@ ordered_json summary_json(const TrainingRun& run) {
           {"validation_loss", loss_of(run.validation)},
           {"epochs", run.fit.history.size()},
           {"kept_epoch", run.fit.kept_epoch},
-          {"interrupted", run.fit.signal != 0},
+          {"interrupted", run.signal != 0},
+          {"diverged", run.fit.status == FitStatus::diverged},
           {"seconds", run.fit.seconds()},
           {"timesteps_per_second", run.fit.timesteps_per_second()},
           {"threads", run.fit.threads},
           {"backend", run.backend},
           {"seed", run.command.options.seed},
-          {"weights_hash", hash_text(weights_hash(run.model.parameters))}};
+          {"weights_hash", hash_text(run.model.weights_hash())}};
 }
 
 std::string curve_text(const std::vector<EpochResult>& history) {
@@ -91,7 +92,7 @@ std::string summary_text(const TrainingRun& run) {
   if (run.fit.kept_epoch != run.fit.history.size()) {
     text += format("kept       the weights of epoch %zu\n", run.fit.kept_epoch);
   }
-  text += "weights    " + hash_text(weights_hash(run.model.parameters)) + "\n";
+  text += "weights    " + hash_text(run.model.weights_hash()) + "\n";
   if (!run.command.model_file.empty()) text += "model      " + run.command.model_file + "\n";
   if (!run.command.report_file.empty()) text += "report     " + run.command.report_file + "\n";
   return text;

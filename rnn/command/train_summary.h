@@ -4,24 +4,36 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "fit.h"
-#include "lockstep/rnn/metrics.h"
+#include "data_source.h"
 #include "lockstep/rnn/model.h"
-#include "train_options.h"
 
 namespace lockstep::command {
 
-/// A finished training: what every form of output tells about.
+/// What `lockstep train` was asked to do.
+struct TrainCommand {
+  DataSource source;
+  std::string test_file;
+  Options options;
+  std::string backend;
+  std::string model_file;
+  std::string report_file;
+  bool json = false;
+  bool quiet = false;
+  bool list_datasets = false;
+};
+
+/// A training that has ended: what every form of output is about.
 struct TrainingRun {
   TrainCommand command;
   std::string backend;
-  RnnClassifier model;
-  std::size_t timesteps = 0;  ///< of the training set
-  FitResult fit;
-  Evaluation train;  ///< by the final weights, as the other two
-  std::optional<Evaluation> validation;
-  std::optional<Evaluation> test;
+  Model model;
+  FitResult fit{};
+  int signal = 0;      ///< that interrupted it, or 0
+  Evaluation train{};  ///< by the kept weights, as the other two
+  std::optional<Evaluation> validation{};
+  std::optional<Evaluation> test{};
 };
 
 [[nodiscard]] nlohmann::ordered_json epoch_json(const EpochResult& epoch);

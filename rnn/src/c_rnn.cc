@@ -12,11 +12,7 @@
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model.h"
-#include "lockstep/rnn/model_file.h"
-#include "lockstep/rnn/predict.h"
-#include "lockstep/rnn/trainer.h"
 
 struct lockstep_dataset {
   lockstep::Dataset data;
@@ -27,7 +23,7 @@ struct lockstep_options {
 };
 
 struct lockstep_model {
-  lockstep::RnnClassifier classifier;
+  lockstep::Model model;
 };
 
 namespace lockstep {
@@ -41,35 +37,10 @@ void require(bool holds, const char* function, const std::string& requirement) {
 }
 
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
-
-Options or_default(const lockstep_options* options) {
-  return options == nullptr ? Options{} : options->options;
-}
-
-RnnClassifier make_model(const Dataset& data, const Options& o) {
-  require(!data.empty() && data.classes() >= 2, "lockstep_model_create",
-          "the data must have a sequence and two classes at least");
-  validate(o);
-  RnnClassifier model;
-  model.parameters = Parameters(
-      {.features = data.channels(), .layers = {{.hidden = o.hidden}}, .outputs = data.classes()});
-  initialize(model.parameters, o.init, o.sigma, o.seed);
-  model.normalization = Normalization::fit(o.normalize, data);
-  model.class_names = data.class_names();
-  return model;
-}
-
-// The data as the network takes them.
-Dataset prepared(const RnnClassifier& model, Dataset data) {
-  model.normalization.apply(data);
-  return data;
-}
-
-// The same, with labels numbered as the model's classes.
-Dataset prepared_labelled(const RnnClassifier& model, const Dataset& data) {
-  const bool same = data.class_names() == model.class_names;
-  return prepared(model, same ? data : data.with_classes(model.class_names));
-}
+static_assert(static_cast<int>(FitStatus::finished) == LOCKSTEP_TRAINING_FINISHED &&
+              static_cast<int>(FitStatus::patience) == LOCKSTEP_TRAINING_PATIENCE &&
+              static_cast<int>(FitStatus::stopped) == LOCKSTEP_TRAINING_STOPPED &&
+              static_cast<int>(FitStatus::diverged) == LOCKSTEP_TRAINING_DIVERGED);
 
 void require_capacity(const char* function, std::size_t capacity, std::size_t needed) {
   require(
@@ -102,10 +73,17 @@ class CallbackError : public std::exception {
   std::string text_;
 };
 
-bool is_ended_by(lockstep_epoch_callback callback, const lockstep_epoch& epoch, void* context) {
-  if (callback == nullptr) return false;
+// Whether the training goes on.
+bool call(lockstep_epoch_callback callback, const EpochResult& e, void* context) {
+  const lockstep_epoch epoch{e.epoch,
+                             e.loss,
+                             e.accuracy,
+                             e.learning_rate,
+                             e.seconds,
+                             e.validation_loss,
+                             e.validation_accuracy};
   try {
-    return callback(&epoch, context) != 0;
+    return callback(&epoch, context) == 0;
   } catch (const std::exception& error) {
     throw CallbackError(error.what());
   } catch (...) {
@@ -113,15 +91,13 @@ bool is_ended_by(lockstep_epoch_callback callback, const lockstep_epoch& epoch, 
   }
 }
 
-void train(RnnClassifier& model, const Dataset& data, const Options& options,
-           lockstep_epoch_callback callback, void* context) {
-  Trainer trainer(model.parameters, options);
-  for (std::size_t i = 0; i < options.epochs; ++i) {
-    const EpochResult result = trainer.run_epoch(data);
-    const lockstep_epoch epoch{result.epoch, result.loss, result.accuracy, result.learning_rate,
-                               result.seconds};
-    if (is_ended_by(callback, epoch, context)) return;
+FitResult train(Model& model, const Dataset& data, const Dataset* validation,
+                lockstep_epoch_callback callback, void* context) {
+  FitObserver observer;
+  if (callback != nullptr) {
+    observer.on_epoch = [=](const EpochResult& epoch) { return call(callback, epoch, context); };
   }
+  return validation == nullptr ? model.fit(data, observer) : model.fit(data, *validation, observer);
 }
 
 }  // namespace
@@ -235,18 +211,24 @@ lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
     require_pointers("lockstep_model_create", model);
     *model = nullptr;
     require_pointers("lockstep_model_create", dataset);
-    *model = new lockstep_model{lockstep::make_model(dataset->data, lockstep::or_default(options))};
+    const lockstep::Options chosen = options == nullptr ? lockstep::Options{} : options->options;
+    *model = new lockstep_model{lockstep::Model(dataset->data, chosen)};
   });
 }
 
 lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_dataset* dataset,
+                                     const lockstep_dataset* validation,
                                      const lockstep_options* options,
-                                     lockstep_epoch_callback callback, void* context) {
+                                     lockstep_epoch_callback callback, void* context,
+                                     lockstep_training* training) {
   return c_call([&] {
     require_pointers("lockstep_model_train", model, dataset);
-    lockstep::train(model->classifier,
-                    lockstep::prepared_labelled(model->classifier, dataset->data),
-                    lockstep::or_default(options), callback, context);
+    if (options != nullptr) model->model.set_options(options->options);
+    const lockstep::FitResult result =
+        lockstep::train(model->model, dataset->data,
+                        validation == nullptr ? nullptr : &validation->data, callback, context);
+    if (training == nullptr) return;
+    *training = {static_cast<int>(result.status), result.history.size(), result.kept_epoch};
   });
 }
 
@@ -255,23 +237,22 @@ lockstep_status lockstep_model_load(const char* path, lockstep_model** model) {
     require_pointers("lockstep_model_load", model);
     *model = nullptr;
     require_pointers("lockstep_model_load", path);
-    *model = new lockstep_model{lockstep::load_model(path)};
+    *model = new lockstep_model{lockstep::Model::load(path)};
   });
 }
 
 lockstep_status lockstep_model_save(const lockstep_model* model, const char* path) {
   return c_call([&] {
     require_pointers("lockstep_model_save", model, path);
-    lockstep::save_model(model->classifier, path);
+    model->model.save(path);
   });
 }
 
 lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_model_info* info) {
   return c_call([&] {
     require_pointers("lockstep_model_get_info", model, info);
-    const lockstep::Parameters& p = model->classifier.parameters;
-    const lockstep::Network& n = p.network();
-    *info = {n.features, n.layers[0].hidden, n.outputs, lockstep::weights_hash(p)};
+    const lockstep::Network& n = model->model.parameters().network();
+    *info = {n.features, n.layers[0].hidden, n.outputs, model->model.weights_hash()};
   });
 }
 
@@ -280,8 +261,8 @@ lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t in
   return c_call([&] {
     constexpr const char* kName = "lockstep_model_class_name";
     require_pointers(kName, model, name);
-    require(index < model->classifier.class_names.size(), kName, "there is no such class");
-    *name = model->classifier.class_names[index].c_str();
+    require(index < model->model.class_names().size(), kName, "there is no such class");
+    *name = model->model.class_names()[index].c_str();
   });
 }
 
@@ -291,12 +272,10 @@ lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
   return c_call([&] {
     constexpr const char* kName = "lockstep_model_predict_proba";
     require_pointers(kName, model, dataset);
-    const lockstep::RnnClassifier& c = model->classifier;
     const std::size_t size = dataset->data.size();
-    require_capacity(kName, capacity, size * c.class_names.size());
+    require_capacity(kName, capacity, size * model->model.class_names().size());
     if (size > 0) require_pointers(kName, probabilities);
-    const std::vector<float> result =
-        lockstep::predict_proba(c.parameters, lockstep::prepared(c, dataset->data), threads);
+    const std::vector<float> result = model->model.predict_proba(dataset->data, threads);
     std::copy(result.begin(), result.end(), probabilities);
   });
 }
@@ -306,12 +285,10 @@ lockstep_status lockstep_model_predict(const lockstep_model* model, const lockst
   return c_call([&] {
     constexpr const char* kName = "lockstep_model_predict";
     require_pointers(kName, model, dataset);
-    const lockstep::RnnClassifier& c = model->classifier;
     const std::size_t size = dataset->data.size();
     require_capacity(kName, capacity, size);
     if (size > 0) require_pointers(kName, classes);
-    const std::vector<int> result =
-        lockstep::predict(c.parameters, lockstep::prepared(c, dataset->data), threads);
+    const std::vector<int> result = model->model.predict(dataset->data, threads);
     std::copy(result.begin(), result.end(), classes);
   });
 }
@@ -321,10 +298,7 @@ lockstep_status lockstep_model_evaluate(const lockstep_model* model,
                                         double* accuracy, double* loss) {
   return c_call([&] {
     require_pointers("lockstep_model_evaluate", model, dataset);
-    const lockstep::RnnClassifier& c = model->classifier;
-    const lockstep::Dataset data = lockstep::prepared_labelled(c, dataset->data);
-    const lockstep::Evaluation result = lockstep::evaluate(
-        lockstep::predict_proba(c.parameters, data, threads), data.labels(), c.class_names.size());
+    const lockstep::Evaluation result = model->model.evaluate(dataset->data, threads);
     if (accuracy != nullptr) *accuracy = result.accuracy;
     if (loss != nullptr) *loss = result.loss;
   });

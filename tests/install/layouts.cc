@@ -4,17 +4,7 @@
 #include <lockstep/backend.h>
 #include <lockstep/gemm.h>
 #include <lockstep/lockstep.h>
-#include <lockstep/rnn/builtin_data.h>
-#include <lockstep/rnn/data_file.h>
-#include <lockstep/rnn/dataset.h>
-#include <lockstep/rnn/gradient_check.h>
-#include <lockstep/rnn/metrics.h>
-#include <lockstep/rnn/model.h>
-#include <lockstep/rnn/model_file.h>
-#include <lockstep/rnn/options.h>
-#include <lockstep/rnn/random.h>
-#include <lockstep/rnn/stream.h>
-#include <lockstep/rnn/trainer.h>
+#include <lockstep/rnn.h>
 #include <lockstep/softmax.h>
 #include <lockstep/threads.h>
 
@@ -52,7 +42,10 @@ int main() {
   PRINT(Tensor);
   PRINT(Parameters);
   PRINT(Normalization);
-  PRINT(RnnClassifier);
+  PRINT(Model);
+  PRINT(FitObserver);
+  PRINT(FitResult);
+  PRINT(ValidationSplit);
   PRINT(ModelFileError);
   PRINT(Philox);
   PRINT(Random);
@@ -67,5 +60,6 @@ int main() {
   PRINT(lockstep_dataset_info);
   PRINT(lockstep_model_info);
   PRINT(lockstep_epoch);
+  PRINT(lockstep_training);
 }
 #endif

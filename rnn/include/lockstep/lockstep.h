@@ -82,7 +82,7 @@ typedef struct lockstep_model_info {
   size_t features;       /**< values per timestep, the channels of its data */
   size_t hidden;         /**< recurrent units */
   size_t classes;        /**< that it tells apart */
-  uint64_t weights_hash; /**< lockstep/rnn/model.h */
+  uint64_t weights_hash; /**< of all weights */
 } lockstep_model_info;
 
 /**
@@ -110,11 +110,13 @@ LOCKSTEP_API void lockstep_options_free(lockstep_options* options);
 
 /** What one pass over the data gave. */
 typedef struct lockstep_epoch {
-  size_t epoch;         /**< counted from 1 */
-  double loss;          /**< mean cross-entropy in nats, each minibatch before its update */
-  double accuracy;      /**< share classified right, likewise */
-  double learning_rate; /**< of the pass */
-  double seconds;       /**< wall time of the pass */
+  size_t epoch;               /**< counted from 1 */
+  double loss;                /**< mean cross-entropy in nats, each minibatch before its update */
+  double accuracy;            /**< share classified right, likewise */
+  double learning_rate;       /**< of the pass */
+  double seconds;             /**< wall time of the pass */
+  double validation_loss;     /**< after the pass; NaN without validation data */
+  double validation_accuracy; /**< likewise */
 } lockstep_epoch;
 
 /**
@@ -125,30 +127,48 @@ typedef struct lockstep_epoch {
  */
 typedef int (*lockstep_epoch_callback)(const lockstep_epoch* epoch, void* context);
 
+/** Why a training ended: lockstep_training.status. */
+enum {
+  LOCKSTEP_TRAINING_FINISHED = 0, /**< after all epochs */
+  LOCKSTEP_TRAINING_PATIENCE = 1, /**< the validation loss did not get better any more */
+  LOCKSTEP_TRAINING_STOPPED = 2,  /**< by the callback */
+  LOCKSTEP_TRAINING_DIVERGED = 3  /**< the loss or a weight was no longer a finite number */
+};
+
+/** How a training went. */
+typedef struct lockstep_training {
+  int status;        /**< LOCKSTEP_TRAINING_... */
+  size_t epochs;     /**< that were begun */
+  size_t kept_epoch; /**< whose weights were kept; 0: those from before */
+} lockstep_training;
+
 /**
- * A model for the classes of `dataset` with first weights drawn by the seed and inputs
- * standardised as fits the data. Null options mean the defaults. The data must have a sequence and
- * two classes at least.
+ * A model for the classes of `dataset` with first weights drawn by the seed and inputs standardised
+ * as fits the data, without the share `validation` that is held out. Null options mean the
+ * defaults. The data must have a sequence and two classes at least, and a label for each sequence.
  */
 LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
                                                    const lockstep_options* options,
                                                    lockstep_model** model);
 
 /**
- * Trains by minibatch gradient descent; the options that say how a model is made are not used.
- * Every sequence needs a label whose class, by name, is one of the model. `callback` may be null
- * and gets `context`. A training that diverges leaves weights that are not finite: the loss shows
- * it, and lockstep_model_save refuses them.
+ * Trains; Model::fit in lockstep/rnn/model.h. Every sequence needs a label whose class, by name, is
+ * one of the model. Null options mean those of the last training, at first those of
+ * lockstep_model_create; without `validation` data the share of the options is held out. `callback`
+ * may be null and gets `context`; `training` may be null. Weights that are not finite are never
+ * kept.
  */
 LOCKSTEP_API lockstep_status lockstep_model_train(lockstep_model* model,
                                                   const lockstep_dataset* dataset,
+                                                  const lockstep_dataset* validation,
                                                   const lockstep_options* options,
-                                                  lockstep_epoch_callback callback, void* context);
+                                                  lockstep_epoch_callback callback, void* context,
+                                                  lockstep_training* training);
 
 /** Reads a model that lockstep_model_save, `lockstep train` or PyTorch wrote. */
 LOCKSTEP_API lockstep_status lockstep_model_load(const char* path, lockstep_model** model);
 
-/** Writes a safetensors file, the whole or nothing; lockstep/rnn/model_file.h. */
+/** Writes a safetensors file, the whole or nothing; Model::save in lockstep/rnn/model.h. */
 LOCKSTEP_API lockstep_status lockstep_model_save(const lockstep_model* model, const char* path);
 
 /** Tells its sizes and the hash of its weights. */

@@ -1,4 +1,4 @@
-#include "lockstep/rnn/model_file.h"
+#include "files/model_file.h"
 
 #include <algorithm>
 #include <functional>
@@ -63,7 +63,7 @@ std::vector<safetensors::Tensor> encode_tensors(const Parameters& p) {
 }
 
 // A file that Lockstep did not write says nothing of classes and inputs.
-void assume_metadata(RnnClassifier& model) {
+void assume_metadata(ModelParts& model) {
   for (std::size_t label = 0; label < model.parameters.network().outputs; ++label) {
     model.class_names.push_back(std::to_string(label));
   }
@@ -154,16 +154,15 @@ Parameters read_parameters(safetensors::Reader& file, const std::string& cell) {
   return p;
 }
 
-std::string encode_model(const RnnClassifier& model) {
-  if (model.parameters.empty()) throw std::runtime_error("it is empty");
-  return safetensors::encode(encode_tensors(model.parameters),
-                             {{kMetadataKey, encode_metadata(model)}});
+std::string encode_model(const ModelParts& model) {
+  const std::string metadata = encode_metadata(model);
+  return safetensors::encode(encode_tensors(model.parameters), {{kMetadataKey, metadata}});
 }
 
-RnnClassifier read_model(const std::filesystem::path& path) {
+ModelParts read_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
   const auto metadata = file.metadata().find(kMetadataKey);
-  RnnClassifier model;
+  ModelParts model;
   if (metadata == file.metadata().end()) {
     model.parameters = read_parameters(file, "tanh");
     assume_metadata(model);
@@ -174,22 +173,31 @@ RnnClassifier read_model(const std::filesystem::path& path) {
   return model;
 }
 
-}  // namespace
-
-void save_model(const RnnClassifier& model, const std::filesystem::path& path) {
+template <class Work>
+auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& work) {
   try {
-    write_file_atomically(path, encode_model(model));
+    return work();
   } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot save model '" + path.string() + "': " + error.what());
+    throw ModelFileError("cannot " + std::string(verb) + " model '" + path.string() +
+                         "': " + error.what());
   }
 }
 
-RnnClassifier load_model(const std::filesystem::path& path) {
-  try {
-    return read_model(path);
-  } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot load model '" + path.string() + "': " + error.what());
-  }
+}  // namespace
+
+void save_model(const ModelParts& model, const std::filesystem::path& path) {
+  or_cannot("save", path, [&] { write_file_atomically(path, encode_model(model)); });
+}
+
+void require_savable(const ModelParts& model, const std::filesystem::path& path) {
+  or_cannot("save", path, [&] {
+    static_cast<void>(encode_metadata(model));
+    require_replaceable(path);
+  });
+}
+
+ModelParts load_model(const std::filesystem::path& path) {
+  return or_cannot("load", path, [&] { return read_model(path); });
 }
 
 }  // namespace lockstep

@@ -29,27 +29,6 @@ constexpr std::array<std::pair<NormalizationKind, const char*>, 5> kNormalizatio
     {NormalizationKind::series, "per_series"},
 }};
 
-void check_fit(const RnnClassifier& model) {
-  const Network& network = model.parameters.network();
-  if (model.class_names.size() != network.outputs) {
-    throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
-                             " class names for " + std::to_string(network.outputs) +
-                             " classes");
-  }
-  std::vector<std::string> names = model.class_names;
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice != names.end()) throw std::runtime_error("it has two classes " + quote(*twice));
-  const auto& [kind, mean, scale] = model.normalization;
-  const std::size_t expected = kind == NormalizationKind::channel ? network.features : 0;
-  if (mean.size() != expected || scale.size() != expected) {
-    throw std::runtime_error("its normalization does not have one mean and one scale for each of " +
-                             std::to_string(expected) + " channels");
-  }
-  require_finite(mean, "the mean of its normalization");
-  require_finite(scale, "the scale of its normalization");
-}
-
 Normalization parse_normalization(const json& text) {
   const auto* kind = std::ranges::find(kNormalizationNames, text.at("kind").get<std::string>(),
                                        &std::pair<NormalizationKind, const char*>::second);
@@ -65,14 +44,35 @@ Normalization parse_normalization(const json& text) {
 
 }  // namespace
 
+void require_whole(const ModelParts& model) {
+  if (model.parameters.empty()) throw std::runtime_error("it is empty");
+  const Network& network = model.parameters.network();
+  if (model.class_names.size() != network.outputs) {
+    throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
+                             " class names for " + std::to_string(network.outputs) + " classes");
+  }
+  std::vector<std::string> names = model.class_names;
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice != names.end()) throw std::runtime_error("it has two classes " + quote(*twice));
+  const auto& [kind, mean, scale] = model.normalization;
+  const std::size_t expected = kind == NormalizationKind::channel ? network.features : 0;
+  if (mean.size() != expected || scale.size() != expected) {
+    throw std::runtime_error("its normalization does not have one mean and one scale for each of " +
+                             std::to_string(expected) + " channels");
+  }
+  require_finite(mean, "the mean of its normalization");
+  require_finite(scale, "the scale of its normalization");
+}
+
 void require_finite(std::span<const float> values, const std::string& what) {
   if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
     throw std::runtime_error(what + " holds NaN or infinity");
   }
 }
 
-std::string encode_metadata(const RnnClassifier& model) {
-  check_fit(model);
+std::string encode_metadata(const ModelParts& model) {
+  require_whole(model);
   const auto* kind = std::ranges::find(kNormalizationNames, model.normalization.kind,
                                        &std::pair<NormalizationKind, const char*>::first);
   json normalization = {{"kind", kind->second}};
@@ -119,7 +119,7 @@ std::string cell_in_metadata(const std::string& text) {
   return cell->get<std::string>();
 }
 
-void decode_metadata(const std::string& text, RnnClassifier& model) {
+void decode_metadata(const std::string& text, ModelParts& model) {
   const json metadata = parse_metadata(text);
   try {
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
@@ -127,7 +127,7 @@ void decode_metadata(const std::string& text, RnnClassifier& model) {
   } catch (const json::exception&) {
     throw std::runtime_error(kIncomplete);
   }
-  check_fit(model);
+  require_whole(model);
 }
 
 }  // namespace lockstep

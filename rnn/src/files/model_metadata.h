@@ -3,22 +3,25 @@
 #include <span>
 #include <string>
 
-#include "lockstep/rnn/model.h"
+#include "files/model_file.h"
 
 namespace lockstep {
 
 /// What a model file holds beside its tensors: class names and normalization, as JSON text.
-/// model_file.h shows it. Errors are std::runtime_error whose what() is a reason, to follow the
+/// Model::load shows it. Errors are std::runtime_error whose what() is a reason, to follow the
 /// name of the file.
 
-/// The text for a model whose class names and normalization fit its shape; else an error.
-[[nodiscard]] std::string encode_metadata(const RnnClassifier& model);
+/// Fails unless weights, class names and normalization fit the shape of the model.
+void require_whole(const ModelParts& model);
+
+/// The text for a model that is whole.
+[[nodiscard]] std::string encode_metadata(const ModelParts& model);
 
 /// The name of the cell, of a model that this knows.
 [[nodiscard]] std::string cell_in_metadata(const std::string& text);
 
 /// Sets class names and normalization of `model`, whose shape is known, from such a text.
-void decode_metadata(const std::string& text, RnnClassifier& model);
+void decode_metadata(const std::string& text, ModelParts& model);
 
 /// Fails with the name `what` unless all `values` are finite.
 void require_finite(std::span<const float> values, const std::string& what);

@@ -48,7 +48,6 @@ struct Row {
   Domain domain;
   std::string (*get)(const Row&, const Options&);
   bool (*parse)(const Row&, std::string_view text, Options&);
-  bool (*is_valid)(const Row&, const Options&);
 };
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -98,16 +97,6 @@ bool parse(const Row& row, std::string_view text, Options& options) {
 }
 
 template <auto member>
-bool is_valid(const Row& row, const Options& options) {
-  if constexpr (kIsNumber<ValueOf<member>>) {
-    return row.domain.contains(static_cast<double>(options.*member));
-  } else {
-    const auto& words = row.domain.words;
-    return std::ranges::find(words, get<member>(row, options)) != words.end();
-  }
-}
-
-template <auto member>
 Row row(std::string name, std::string group, Domain domain, std::string help,
         std::string needs = "") {
   using Value = ValueOf<member>;
@@ -126,8 +115,7 @@ Row row(std::string name, std::string group, Domain domain, std::string help,
               .needs = std::move(needs)},
              std::move(domain),
              get<member>,
-             parse<member>,
-             is_valid<member>};
+             parse<member>};
   result.info.default_text = result.get(result, Options{});
   return result;
 }
@@ -190,6 +178,15 @@ const Row& row_of(std::string_view name) {
                               names);
 }
 
+bool is_valid(const Row& row, const Options& options) {
+  const std::string text = row.get(row, options);
+  const auto& words = row.domain.words;
+  if (!words.empty()) return std::ranges::find(words, text) != words.end();
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return row.domain.contains(value);
+}
+
 [[noreturn]] void refuse(const Row& row, std::string_view found) {
   throw std::invalid_argument(row.info.name + ": expected " + row.info.expected + ", found '" +
                               std::string(found) + "'");
@@ -209,7 +206,7 @@ std::span<const OptionInfo> options_table() {
 void Options::set(std::string_view name, std::string_view text) {
   const Row& row = row_of(name);
   Options changed = *this;
-  if (!row.parse(row, text, changed) || !row.is_valid(row, changed)) refuse(row, text);
+  if (!row.parse(row, text, changed) || !is_valid(row, changed)) refuse(row, text);
   *this = std::move(changed);
 }
 
@@ -230,7 +227,7 @@ bool Options::uses(std::string_view name) const {
 
 void validate(const Options& options) {
   for (const Row& row : rows()) {
-    if (!row.is_valid(row, options)) refuse(row, row.get(row, options));
+    if (!is_valid(row, options)) refuse(row, row.get(row, options));
   }
 }
 

@@ -1,19 +1,152 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/normalization.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 
-/// Everything needed to classify a raw sequence: the file of a model holds exactly this.
-struct RnnClassifier {
-  Parameters parameters;              ///< the network
-  Normalization normalization;           ///< of its inputs
-  std::vector<std::string> class_names;  ///< [C]
+/// A model file that cannot be read or written: what() is one sentence with file and reason.
+class LOCKSTEP_API ModelFileError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Why a training ended.
+enum class FitStatus {
+  finished,  ///< after Options::epochs
+  patience,  ///< after Options::patience epochs without a better validation loss
+  stopped,   ///< by its observer
+  diverged,  ///< the loss or a weight was no longer a finite number
+};
+
+/// Who watches a training, on the thread that called Model::fit. Both may be empty, and end the
+/// training by returning false. What they throw ends it too and passes on.
+struct FitObserver {
+  std::function<bool(const BatchProgress&)> on_batch;  ///< after every minibatch
+  std::function<bool(const EpochResult&)> on_epoch;    ///< after every epoch
+};
+
+/// How a training went.
+struct LOCKSTEP_API FitResult {
+  FitStatus status = FitStatus::finished;  ///< why it ended
+  std::vector<EpochResult> history;        ///< the last is of part of an epoch if on_batch ended it
+  std::size_t kept_epoch = 0;              ///< whose weights were kept; 0: those from before
+  int threads = 1;                         ///< that it could use
+
+  /// Of all epochs.
+  [[nodiscard]] double seconds() const;
+  /// Mean over all epochs.
+  [[nodiscard]] double timesteps_per_second() const;
+};
+
+/// A data set in two parts, both in its order.
+struct ValidationSplit {
+  Dataset train;       ///< to learn from
+  Dataset validation;  ///< held out
+};
+
+/// Holds out a share of `data` that the seed draws, rounded to whole sequences. Throws
+/// std::invalid_argument if that leaves no sequence on one side.
+[[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
+                                                            std::uint64_t seed);
+
+/// A classifier of sequences: a network, how its inputs are standardised, and its classes. It takes
+/// data as they were measured, and matches their labels to its classes by name.
+///
+/// Threads: several may call const functions at a time; `fit` must be alone.
+///
+/// Errors: std::invalid_argument, one sentence, for options out of their range and for data that do
+/// not fit: other channels, a class that the model does not have, a label that is missing.
+class LOCKSTEP_API Model {
+ public:
+  /// A model for the classes of `train`: first weights drawn by the seed, inputs standardised as
+  /// fits `train` without the share that `fit` will hold out. There must be two classes and a
+  /// sequence.
+  explicit Model(const Dataset& train, const Options& options = {});
+  /// A model of parts made elsewhere, which must fit together.
+  Model(Parameters parameters, Normalization normalization, std::vector<std::string> class_names);
+  ~Model();
+  /// A model that was moved from can only be assigned to or destroyed.
+  ///@{
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ///@}
+
+  /// Trains on `train`. After each epoch the loss of `validation` is measured; without that set, of
+  /// the share Options::validation held out of `train`, if that is not 0. Afterwards the model has
+  /// the weights of the smallest such loss, if there is Options::patience, else the last; never any
+  /// that are not finite. Another call learns on from them, with momentum and schedule begun anew.
+  ///@{
+  FitResult fit(const Dataset& train, const FitObserver& observer = {});
+  FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer = {});
+  ///@}
+
+  /// Probabilities [size][classes] row-major; labels are ignored. `threads` as resolve_threads.
+  [[nodiscard]] std::vector<float> predict_proba(const Dataset& data, int threads = 0) const;
+  /// Index of the most probable class per sequence, the first of equals.
+  [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
+  /// Compares predictions with the labels.
+  [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0) const;
+  /// Throws std::invalid_argument as `evaluate` would: for test data, before a training.
+  void require_fit(const Dataset& data) const;
+
+  /// Reads a safetensors file that Lockstep or PyTorch wrote. The tensors have the names and
+  /// layouts of PyTorch's modules:
+  ///   rnn.weight_ih_l0 [H][D]  rnn.weight_hh_l0 [H][H]
+  ///   rnn.bias_ih_l0 [H]       rnn.bias_hh_l0 [H]
+  ///   head.weight [C][H]       head.bias [C]
+  /// Names may come without the prefixes `rnn.` and `head.`, or with `fc.` or `linear.`; types may
+  /// be F32, or F64, F16 and BF16, which become float32; the two biases are added. All else is JSON
+  /// text in the metadata, key `lockstep`:
+  ///   {"version": 2, "cell": "tanh", "head": "classify", "class_names": [...],
+  ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
+  /// with mean and scale for `channel` only; version 1 had no cell and no head. Without that key,
+  /// as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the cell
+  /// is tanh.
+  ///
+  /// Throws ModelFileError for a file that is truncated, corrupt or not such a model (more layers,
+  /// an LSTM, any tensor too many or too few) and for NaN or infinite numbers. Memory is bounded by
+  /// the weights and the header, whose JSON text may be at most 4 MiB long.
+  [[nodiscard]] static Model load(const std::filesystem::path& path);
+  /// Writes such a file, with zeros for the second bias. It is written under a temporary name
+  /// beside `path`, flushed to disk and renamed: `path` holds the old model or the whole new one.
+  /// Throws ModelFileError, also for what could not be read again, as a class name that is not
+  /// UTF-8.
+  void save(const std::filesystem::path& path) const;
+  /// Throws ModelFileError if `save` would, as far as that can be known before a training.
+  void require_savable(const std::filesystem::path& path) const;
+
+  /// FNV-1a 64 over its weights: equal weights give an equal hash on every machine.
+  [[nodiscard]] std::uint64_t weights_hash() const;
+  /// What it was made with; of a model from a file or from parts, as far as that is known.
+  [[nodiscard]] const Options& options() const;
+  /// Options for the next `fit`. Those that say how a model is made have no effect any more.
+  void set_options(const Options& options);
+  /// Texts of its classes, [classes].
+  [[nodiscard]] const std::vector<std::string>& class_names() const;
+  /// How it standardises its inputs: for Stream, which does not do so itself.
+  [[nodiscard]] const Normalization& normalization() const;
+  /// Its network, for Stream and for all that takes one.
+  [[nodiscard]] const Parameters& parameters() const;
+
+ private:
+  struct LOCKSTEP_HIDDEN State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace lockstep

@@ -1,0 +1,155 @@
+#include "lockstep/rnn/model.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "files/model_file.h"
+#include "files/model_metadata.h"
+#include "lockstep/rnn/predict.h"
+#include "train/fit.h"
+
+namespace lockstep {
+namespace {
+
+void require(bool holds, const std::string& sentence) {
+  if (!holds) throw std::invalid_argument(sentence);
+}
+
+void require_labels(const Dataset& data) {
+  const auto missing = std::ranges::find(data.labels(), kNoLabel);
+  if (missing == data.labels().end()) return;
+  throw std::invalid_argument("sequence " + std::to_string(missing - data.labels().begin()) +
+                              " (counted from 0) has no label, which is needed here");
+}
+
+Parameters first_weights(const Dataset& train, const Options& options) {
+  Parameters parameters({.features = train.channels(),
+                         .layers = {{.cell = options.cell, .hidden = options.hidden}},
+                         .outputs = train.classes()});
+  initialize(parameters, options.init, options.sigma, options.seed);
+  return parameters;
+}
+
+Normalization fit_normalization(const Dataset& train, const Options& o) {
+  if (o.validation == 0) return Normalization::fit(o.normalize, train);
+  return Normalization::fit(o.normalize, split_validation(train, o.validation, o.seed).train);
+}
+
+}  // namespace
+
+struct Model::State {
+  ModelParts parts;
+  Options options;
+
+  // The data as the network takes them.
+  [[nodiscard]] Dataset normalized(Dataset data) const {
+    const std::size_t features = parts.parameters.network().features;
+    require(data.channels() == features, std::to_string(data.channels()) +
+                                             " channels, but the model takes " +
+                                             std::to_string(features));
+    parts.normalization.apply(data);
+    return data;
+  }
+  // The same of labelled data, with labels numbered as the model's classes.
+  [[nodiscard]] Dataset labelled(const Dataset& data) const {
+    require_labels(data);
+    return normalized(data.with_classes(parts.class_names));
+  }
+  FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
+    return lockstep::fit(parts.parameters, labelled(train), labelled(validation), options,
+                         observer);
+  }
+};
+
+// Options tell what is known of how the parts were made.
+Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
+  const std::vector<Layer>& layers = parameters().network().layers;
+  if (!layers.empty()) {
+    state_->options.cell = layers[0].cell;
+    state_->options.hidden = layers[0].hidden;
+  }
+  state_->options.normalize = normalization().kind;
+}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+Model::Model(const Dataset& train, const Options& options) {
+  validate(options);
+  require(!train.empty(), "there is no sequence to learn from");
+  require_labels(train);
+  require(train.classes() >= 2,
+          "only the class '" + train.class_names()[0] + "', but a classifier needs at least two");
+  state_ =
+      std::make_unique<State>(State{.parts = {.parameters = first_weights(train, options),
+                                              .normalization = fit_normalization(train, options),
+                                              .class_names = train.class_names()},
+                                    .options = options});
+}
+
+Model::Model(Parameters parameters, Normalization normalization,
+             std::vector<std::string> class_names)
+    : Model(std::make_unique<State>(
+          State{{std::move(parameters), std::move(normalization), std::move(class_names)}, {}})) {
+  try {
+    require_whole(state_->parts);
+  } catch (const std::runtime_error& error) {
+    throw std::invalid_argument(std::string("Model: ") + error.what());
+  }
+}
+
+FitResult Model::fit(const Dataset& train, const FitObserver& observer) {
+  const Options& o = state_->options;
+  if (o.validation > 0) {
+    const auto [rest, held_out] = split_validation(train, o.validation, o.seed);
+    return state_->fit(rest, held_out, observer);
+  }
+  require(o.patience == 0, "patience: there is no validation set to judge by");
+  return state_->fit(train, Dataset(train.channels()), observer);
+}
+
+FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
+  require(!validation.empty(), "there is no sequence to validate on");
+  return state_->fit(train, validation, observer);
+}
+
+std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
+  return lockstep::predict_proba(parameters(), state_->normalized(data), threads);
+}
+
+std::vector<int> Model::predict(const Dataset& data, int threads) const {
+  return lockstep::predict(parameters(), state_->normalized(data), threads);
+}
+
+Evaluation Model::evaluate(const Dataset& data, int threads) const {
+  const Dataset labelled = state_->labelled(data);
+  return lockstep::evaluate(lockstep::predict_proba(parameters(), labelled, threads),
+                            labelled.labels(), class_names().size());
+}
+
+Model Model::load(const std::filesystem::path& path) {
+  return Model(std::make_unique<State>(State{load_model(path), {}}));
+}
+
+void Model::save(const std::filesystem::path& path) const { save_model(state_->parts, path); }
+
+void Model::require_savable(const std::filesystem::path& path) const {
+  lockstep::require_savable(state_->parts, path);
+}
+
+void Model::set_options(const Options& options) {
+  validate(options);
+  state_->options = options;
+}
+
+void Model::require_fit(const Dataset& data) const { static_cast<void>(state_->labelled(data)); }
+
+std::uint64_t Model::weights_hash() const { return lockstep::weights_hash(parameters()); }
+const Options& Model::options() const { return state_->options; }
+const std::vector<std::string>& Model::class_names() const { return state_->parts.class_names; }
+const Normalization& Model::normalization() const { return state_->parts.normalization; }
+const Parameters& Model::parameters() const { return state_->parts.parameters; }
+
+}  // namespace lockstep

@@ -1,0 +1,245 @@
+// Model: training with validation, early stopping, divergence; prediction on data as measured.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "catch.h"
+#include "floats.h"
+#include "lockstep/rnn.h"
+#include "temporary_directory.h"
+
+namespace lockstep {
+namespace {
+
+// Noise around a mean of 30 that rises or falls.
+Dataset ramps(std::size_t size, std::uint64_t seed = 1) {
+  Random random(seed);
+  Dataset data(1, {"down", "up"});
+  for (std::size_t i = 0; i < size; ++i) {
+    const double slope = i % 2 == 0 ? -1 : 1;
+    std::vector<float> values;
+    for (std::size_t t = 0; t < 5 + i % 4; ++t) {
+      values.push_back(static_cast<float>(30 + slope * static_cast<double>(t) + random.normal()));
+    }
+    data.add(values, static_cast<int>(i % 2));
+  }
+  return data;
+}
+
+Options small(std::size_t epochs = 20) { return {.hidden = 8, .epochs = epochs, .batch_size = 5}; }
+
+FitObserver stop_after(std::size_t epochs) {
+  return {.on_batch = {},
+          .on_epoch = [=](const EpochResult& epoch) { return epoch.epoch < epochs; }};
+}
+
+TEST_CASE("a model learns data as they were measured, and says so of others") {
+  const Dataset train = ramps(24);
+  const Dataset test = ramps(30, 2);
+  Model model(train, small());
+  CHECK(model.class_names() == train.class_names());
+  CHECK(model.options() == small());
+  const FitResult result = model.fit(train);
+  CHECK(result.status == FitStatus::finished);
+  CHECK(result.history.size() == 20);
+  CHECK(result.kept_epoch == 20);
+  CHECK(result.seconds() > 0);
+  const Evaluation evaluation = model.evaluate(test);
+  CHECK(evaluation.accuracy > 0.9);
+  CHECK(model.evaluate(Dataset(1, {"up"})).samples == 0);
+
+  const std::vector<float> probabilities = model.predict_proba(test);
+  const std::vector<int> classes = model.predict(test);
+  std::size_t hits = 0;
+  for (std::size_t i = 0; i < test.size(); ++i) {
+    CHECK((probabilities[2 * i + 1] > probabilities[2 * i]) == (classes[i] == 1));
+    hits += classes[i] == test.label(i) ? 1 : 0;
+  }
+  CHECK(evaluation.accuracy == static_cast<double>(hits) / 30);
+}
+
+TEST_CASE("a model has the bits of its parts put together by hand") {
+  const Dataset raw = ramps(24);
+  const Options options = small(3);
+  Model model(raw, options);
+  model.fit(raw);
+
+  const Normalization normalization = Normalization::fit(NormalizationKind::channel, raw);
+  CHECK(model.normalization() == normalization);
+  Dataset data = raw;
+  normalization.apply(data);
+  Parameters parameters = Model(raw, options).parameters();
+  Trainer trainer(parameters, options);
+  for (int epoch = 0; epoch < 3; ++epoch) trainer.run_epoch(data);
+  CHECK(model.parameters() == parameters);
+  CHECK(model.weights_hash() == weights_hash(parameters));
+  CHECK(same_bits(model.predict_proba(raw), predict_proba(parameters, data)));
+}
+
+TEST_CASE("another fit learns on from the weights") {
+  const Dataset train = ramps(24);
+  Options options = small(3);
+  options.schedule = LearningRateSchedule::constant;
+  options.momentum = 0;
+  options.shuffle = false;
+  Model twice(train, options);
+  twice.fit(train);
+  CHECK(twice.fit(train).history.front().epoch == 1);
+  options.epochs = 6;
+  Model once(train, options);
+  once.fit(train);
+  CHECK(once.weights_hash() == twice.weights_hash());
+  options.epochs = 2;
+  twice.set_options(options);
+  CHECK(twice.fit(train).history.size() == 2);
+  CHECK_THROWS_AS(twice.set_options({.momentum = 1}), std::invalid_argument);
+}
+
+TEST_CASE("a validation share is held out of training and normalization, by the seed") {
+  const Dataset all = ramps(40);
+  Options options = small(4);
+  options.validation = 0.25;
+  Model model(all, options);
+  const FitResult result = model.fit(all);
+
+  const auto [train, validation] = split_validation(all, 0.25, options.seed);
+  CHECK(train.size() == 30);
+  CHECK(validation.size() == 10);
+  CHECK(model.normalization() == Normalization::fit(NormalizationKind::channel, train));
+  options.validation = 0;
+  Model given(train, options);
+  const FitResult expected = given.fit(train, validation);
+  CHECK(given.weights_hash() == model.weights_hash());
+  CHECK(result.history.back().validation_loss == expected.history.back().validation_loss);
+  CHECK(result.history.back().validation_loss == given.evaluate(validation).loss);
+  CHECK_FALSE(split_validation(all, 0.25, 2).validation.labels() == validation.labels());
+  CHECK_THROWS_AS(split_validation(all, 0.001, 1), std::invalid_argument);
+  CHECK_THROWS_AS(split_validation(all, 0.999, 1), std::invalid_argument);
+}
+
+TEST_CASE("patience ends a training and keeps the weights of the smallest validation loss") {
+  const Dataset train = ramps(24);
+  const Dataset validation = ramps(20, 3);
+  Options options = small(200);
+  options.learning_rate = 0.5;
+  options.clip_norm = 0;
+  options.schedule = LearningRateSchedule::constant;
+  options.patience = 2;
+  Model model(train, options);
+  const FitResult result = model.fit(train, validation);
+  CHECK(result.status == FitStatus::patience);
+  CHECK(result.history.size() == result.kept_epoch + 2);
+  const auto best = std::ranges::min_element(result.history, {}, &EpochResult::validation_loss);
+  CHECK(best->epoch == result.kept_epoch);
+  CHECK(model.evaluate(validation).loss == best->validation_loss);
+  CHECK_THROWS_WITH(model.fit(train), ContainsSubstring("patience"));
+}
+
+TEST_CASE("an observer ends a training after a minibatch or an epoch") {
+  const Dataset train = ramps(24);
+  Model model(train, small());
+  const FitResult after_epoch = model.fit(train, stop_after(3));
+  CHECK(after_epoch.status == FitStatus::stopped);
+  CHECK(after_epoch.history.size() == 3);
+  CHECK(after_epoch.kept_epoch == 3);
+
+  const std::uint64_t before = model.weights_hash();
+  FitObserver observer;
+  observer.on_batch = [](const BatchProgress& batch) { return batch.samples_done < 10; };
+  const FitResult after_batch = model.fit(train, observer);
+  CHECK(after_batch.status == FitStatus::stopped);
+  CHECK(after_batch.history.size() == 1);
+  CHECK(after_batch.history[0].timesteps < train.total_timesteps());
+  CHECK(model.weights_hash() != before);
+}
+
+TEST_CASE("what an observer throws passes on, and the model keeps the last whole epoch") {
+  const Dataset train = ramps(24);
+  Model stopped(train, small());
+  stopped.fit(train, stop_after(2));
+  Model model(train, small());
+  FitObserver observer;
+  observer.on_batch = [](const BatchProgress& batch) -> bool {
+    if (batch.epoch == 3) throw std::runtime_error("mine");
+    return true;
+  };
+  CHECK_THROWS_WITH(model.fit(train, observer), "mine");
+  CHECK(model.weights_hash() == stopped.weights_hash());
+}
+
+// Fits until the rate is changed, by the schedule, to one that no weight survives.
+TEST_CASE("a training that diverges keeps the last finite weights") {
+  const Dataset train = ramps(24);
+  Options options = small();
+  options.schedule = LearningRateSchedule::step;
+  options.decay = 1e300;
+  options.decay_epochs = 2;
+  options.clip_norm = 0;
+  Model model(train, options);
+  const FitResult result = model.fit(train);
+  CHECK(result.status == FitStatus::diverged);
+  CHECK(result.kept_epoch == 2);
+  CHECK(result.history.size() == 3);
+  Model expected(train, options);
+  expected.fit(train, stop_after(2));
+  CHECK(model.weights_hash() == expected.weights_hash());
+
+  options.learning_rate = 1e300;
+  Model hopeless(train, options);
+  const std::uint64_t first = hopeless.weights_hash();
+  CHECK(hopeless.fit(train).kept_epoch == 0);
+  CHECK(hopeless.weights_hash() == first);
+}
+
+TEST_CASE("a model is saved and loaded with all that it needs") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "model.safetensors";
+  const Dataset train = ramps(24);
+  Options options = small(2);
+  options.normalize = NormalizationKind::series;
+  Model model(train, options);
+  model.fit(train);
+  model.require_savable(path);
+  CHECK_FALSE(std::filesystem::exists(path));
+  model.save(path);
+  const Model loaded = Model::load(path);
+  CHECK(loaded.weights_hash() == model.weights_hash());
+  CHECK(loaded.class_names() == model.class_names());
+  CHECK(loaded.normalization() == model.normalization());
+  CHECK(loaded.options().hidden == 8);
+  CHECK(loaded.options().normalize == NormalizationKind::series);
+  CHECK(same_bits(loaded.predict_proba(train), model.predict_proba(train)));
+  CHECK_THROWS_AS(model.require_savable("/no/such/model"), ModelFileError);
+  CHECK_THROWS_AS(model.save("/no/such/model"), ModelFileError);
+  CHECK_THROWS_AS(Model::load("/no/such/model"), ModelFileError);
+  const Model odd(model.parameters(), {}, {"a", "\xff"});
+  CHECK_THROWS_WITH(odd.require_savable(path), ContainsSubstring("UTF-8"));
+}
+
+TEST_CASE("data that do not fit a model are refused in a sentence") {
+  const Dataset train = ramps(8);
+  Model model(train, small(1));
+  Dataset wide(2, {"down", "up"});
+  wide.add(std::vector<float>{1, 2}, 0);
+  CHECK_THROWS_WITH(model.predict(wide), "2 channels, but the model takes 1");
+  CHECK_THROWS_AS(model.fit(wide), std::invalid_argument);
+  Dataset strange(1, {"sideways"});
+  strange.add(std::vector<float>{1}, 0);
+  CHECK_THROWS_WITH(model.evaluate(strange), ContainsSubstring("'sideways'"));
+  CHECK_THROWS_WITH(model.require_fit(strange), ContainsSubstring("'sideways'"));
+  CHECK_NOTHROW(model.predict(strange));
+  CHECK_THROWS_WITH(model.fit(train, Dataset(1)), ContainsSubstring("no sequence"));
+  Dataset unlabelled(1, {"down", "up"});
+  unlabelled.add(std::vector<float>{1}, kNoLabel);
+  CHECK_THROWS_WITH(model.evaluate(unlabelled), ContainsSubstring("sequence 0"));
+  CHECK_THROWS_WITH(Model(unlabelled), ContainsSubstring("no label"));
+  CHECK_THROWS_WITH(Model(strange), ContainsSubstring("at least two"));
+  CHECK_THROWS_WITH(Model(Dataset(1, {"a", "b"})), ContainsSubstring("no sequence"));
+  CHECK_THROWS_WITH(Model(train, {.hidden = 0}), ContainsSubstring("hidden"));
+  CHECK_THROWS_AS(Model(Parameters(), {}, {}), std::invalid_argument);
+  CHECK_THROWS_WITH(Model(model.parameters(), {}, {"one"}), ContainsSubstring("1 class names"));
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,92 @@
+// The table of options, and what comes from it.
+#include "lockstep/rnn/options.h"
+
+#include <clocale>
+#include <stdexcept>
+
+#include "catch.h"
+
+namespace lockstep {
+namespace {
+
+TEST_CASE("every option of the table is set and got as text, and its default is that of Options") {
+  CHECK(options_table().size() == 19);
+  for (const OptionInfo& info : options_table()) {
+    CAPTURE(info.name);
+    CHECK(Options().get(info.name) == info.default_text);
+    Options options;
+    options.set(info.name, info.default_text);
+    CHECK(options == Options());
+    CHECK_FALSE(info.help.empty());
+    CHECK_THROWS_AS(options.set(info.name, "?"), std::invalid_argument);
+    CHECK_THROWS_WITH(options.set(info.name, ""),
+                      info.name + ": expected " + info.expected + ", found ''");
+    CHECK(options == Options());
+  }
+}
+
+TEST_CASE("options take numbers, words and truth values") {
+  Options options;
+  options.set("learning-rate", "1e-3");
+  options.set("epochs", "010");
+  options.set("schedule", "step");
+  options.set("shuffle", "false");
+  options.set("seed", "18446744073709551615");
+  CHECK(options.learning_rate == 1e-3);
+  CHECK(options.epochs == 10);
+  CHECK(options.schedule == LearningRateSchedule::step);
+  CHECK_FALSE(options.shuffle);
+  CHECK(options.get("seed") == "18446744073709551615");
+  CHECK(options.get("learning_rate") == "0.001");
+}
+
+TEST_CASE("values out of their range are refused as text and in the structure") {
+  const std::vector<std::pair<const char*, const char*>> bad{
+      {"hidden", "0"},       {"hidden", "1.5"}, {"hidden", "65537"},
+      {"batch_size", "0"},   {"epochs", "0"},   {"threads", "-1"},
+      {"threads", "1025"},   {"momentum", "1"}, {"learning_rate", "0"},
+      {"clip_norm", "-1"},   {"sigma", "inf"},  {"sigma", "nan"},
+      {"epochs", "0x10"},    {"epochs", " 1"},  {"epochs", "1 "},
+      {"seed", "-1"},        {"decay", "x"},    {"validation", "1"},
+      {"schedule", "steps"}, {"init", "zero"},  {"seed", "18446744073709551616"}};
+  for (const auto& [name, value] : bad) {
+    CAPTURE(name, value);
+    CHECK_THROWS_WITH(Options().set(name, value), ContainsSubstring(value));
+  }
+  CHECK_NOTHROW(validate({}));
+  CHECK_THROWS_WITH(validate({.threads = -1}),
+                    "threads: expected a whole number from 0 to 1024, found '-1'");
+  CHECK_THROWS_WITH(validate({.cell = "none"}), ContainsSubstring("cell: expected one of"));
+  CHECK_THROWS_WITH(validate({.init = static_cast<Initializer>(3)}), ContainsSubstring("init"));
+}
+
+TEST_CASE("an unknown option is refused with the names of all") {
+  CHECK_THROWS_WITH(Options().get("speed"), ContainsSubstring("'speed'") &&
+                                                ContainsSubstring("cell, hidden") &&
+                                                ContainsSubstring("patience"));
+}
+
+TEST_CASE("an option is used where what it needs is set") {
+  CHECK_FALSE(Options().uses("sigma"));
+  CHECK_FALSE(Options().uses("patience"));
+  CHECK(Options().uses("hidden"));
+  CHECK(Options{.init = Initializer::gaussian}.uses("sigma"));
+  CHECK(Options{.validation = 0.1}.uses("patience"));
+  CHECK(Options{.schedule = LearningRateSchedule::step}.uses("decay-epochs"));
+}
+
+TEST_CASE("texts of options do not depend on the locale") {
+  const std::string before = std::setlocale(LC_ALL, nullptr);
+  if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) {
+    WARN("skipped: no locale with another decimal sign is installed");
+    CHECK(Options().get("momentum") == "0.9");
+    return;
+  }
+  Options options;
+  options.set("momentum", "0.5");
+  CHECK(options.get("momentum") == "0.5");
+  std::setlocale(LC_ALL, before.c_str());
+}
+
+}  // namespace
+}  // namespace lockstep
