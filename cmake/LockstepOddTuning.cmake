@@ -31,7 +31,7 @@ function(lockstep_add_odd_objects name shared)
   endforeach()
   set(objects "$<TARGET_OBJECTS:lockstep_${name}_objects>")
   set_target_properties(${odd} PROPERTIES LOCKSTEP_COMPILE_QUICKLY ON
-    LOCKSTEP_SHARED_OBJECTS "$<FILTER:${objects},INCLUDE,_objects[.]dir/src/(${shared})>")
+    LOCKSTEP_SHARED_OBJECTS "$<FILTER:${objects},INCLUDE,_objects[.]dir/([.]/)?src/(${shared})>")
   target_include_directories(${odd} SYSTEM PRIVATE
     ${LOCKSTEP_HIGHWAY_INCLUDE} ${LOCKSTEP_XSIMD_INCLUDE})
   target_compile_definitions(${odd} PRIVATE LOCKSTEP_ODD_TUNING=1 LOCKSTEP_FEW_TARGETS=1)
