@@ -1,4 +1,5 @@
-// What the README promises: the command's test accuracy on real and built-in data.
+// What docs/accuracy.md promises: the command's test accuracy on real and built-in data.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -24,23 +25,29 @@ nlohmann::json train(std::vector<std::string> arguments) {
   return nlohmann::json::parse(process.out());
 }
 
-// Trains on a set of the UEA/UCR archives, if it is at hand.
+// Trains on a set of the UEA/UCR archives, if it is at hand: the median of three seeds, as the sets
+// are small.
 void require_accuracy(const std::string& set, const std::vector<std::string>& flags) {
   const char* const folder = std::getenv("LOCKSTEP_SHARED_DIR");
   const fs::path data = fs::path(folder != nullptr ? folder : LOCKSTEP_SHARED_DIR) / "data";
   if (!fs::exists(data / (set + "_TRAIN.ts"))) {
     LOCKSTEP_SKIP(set << " is not in " << data);
   }
-  std::vector<std::string> arguments{(data / (set + "_TRAIN.ts")).string(), "--test",
-                                     (data / (set + "_TEST.ts")).string()};
-  arguments.insert(arguments.end(), flags.begin(), flags.end());
-  CHECK(train(arguments)["test_accuracy"] >= 0.95);
+  std::vector<double> accuracies;
+  for (const char* seed : {"1", "2", "3"}) {
+    std::vector<std::string> arguments{(data / (set + "_TRAIN.ts")).string(), "--test",
+                                       (data / (set + "_TEST.ts")).string(), "--seed", seed};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    accuracies.push_back(train(arguments)["test_accuracy"]);
+  }
+  std::ranges::sort(accuracies);
+  CHECK(accuracies[1] >= 0.95);
 }
 
 TEST_CASE("the demo learns synthetic control, with the same weights on every machine") {
   const nlohmann::json summary = train({"--dataset", "synthetic-control"});
   CHECK(summary["test_accuracy"] >= 0.95);
-  if (active_backend().fused) CHECK(summary["weights_hash"] == "60429422c1161611");
+  if (active_backend().fused) CHECK(summary["weights_hash"] == "fc993448645b6498");
 }
 
 TEST_CASE("ItalyPowerDemand is learnt with default flags", "[optional]") {
@@ -51,12 +58,9 @@ TEST_CASE("JapaneseVowels, of unequal length, is learnt with default flags", "[o
   require_accuracy("JapaneseVowels", {});
 }
 
-TEST_CASE("BasicMotions is learnt with the README's flags", "[optional]") {
-  // Its test set has 40 sequences: only the bits that the flags were chosen for are sure to do.
-  if (!active_backend().fused) LOCKSTEP_SKIP("no fused multiply-add here");
-  require_accuracy("BasicMotions",
-                   {"--hidden", "64", "--epochs", "400", "--batch-size", "4", "--learning-rate",
-                    "0.03", "--init", "gaussian", "--sigma", "0.05"});
+TEST_CASE("BasicMotions is learnt by rectifiers", "[optional]") {
+  require_accuracy("BasicMotions", {"--cell", "relu", "--learning-rate", "0.003", "--batch-size",
+                                    "4", "--epochs", "400"});
 }
 
 }  // namespace
