@@ -1,7 +1,5 @@
 // Kernels in C++: one layer of a network, softmax(X W), on the best instruction set of this CPU.
-#include <lockstep/backend.h>
-#include <lockstep/gemm.h>
-#include <lockstep/softmax.h>
+#include <lockstep/kernels.h>
 
 #include <iostream>
 #include <vector>
@@ -14,9 +12,7 @@ int main() {
   const std::vector<float> w = {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f};
   std::vector<float> y(rows * classes);
 
-  using lockstep::Transpose;
-  lockstep::gemm(Transpose::no, Transpose::no, rows, classes, inputs, 1, x.data(), inputs, w.data(),
-                 classes, 0, y.data(), classes);
+  lockstep::gemm({x.data(), rows, inputs}, {w.data(), inputs, classes}, {y.data(), rows, classes});
   lockstep::softmax(rows, classes, y.data(), classes, y.data(), classes);
 
   std::cout << "on " << lockstep::last_backend() << ":";

@@ -18,8 +18,8 @@
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
 #include "lockstep/softmax.h"
+#include "system/thread_limits.h"
 #include "temporary_directory.h"
-#include "thread_limits.h"
 
 namespace lockstep {
 namespace {

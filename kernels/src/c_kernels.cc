@@ -1,15 +1,15 @@
 // The C functions of the kernels: the checks that C++ leaves to references and types, and
 // exceptions made into statuses.
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <new>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "argument_check.h"
 #include "lockstep/backend.h"
 #include "lockstep/detail/c_boundary.h"
+#include "lockstep/detail/require.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
 #include "lockstep/lockstep_kernels.h"
@@ -66,21 +66,22 @@ std::vector<lockstep_backend> list_backends() {
 
 }  // namespace
 
+static_assert(static_cast<int>(ErrorCode::invalid_argument) == LOCKSTEP_INVALID_ARGUMENT &&
+              static_cast<int>(ErrorCode::out_of_memory) == LOCKSTEP_OUT_OF_MEMORY &&
+              static_cast<int>(ErrorCode::file) == LOCKSTEP_FILE_ERROR &&
+              static_cast<int>(ErrorCode::internal) == LOCKSTEP_INTERNAL_ERROR &&
+              static_cast<int>(ErrorCode::unsupported) == LOCKSTEP_UNSUPPORTED);
+
 lockstep_status detail::fail_with_current_exception() noexcept {
+  const auto status = static_cast<lockstep_status>(current_error_code());
   try {
     throw;
-  } catch (const std::logic_error& error) {
-    // std::length_error: a size that no memory can hold.
-    const bool is_size = dynamic_cast<const std::length_error*>(&error) != nullptr;
-    return fail(is_size ? LOCKSTEP_OUT_OF_MEMORY : LOCKSTEP_INVALID_ARGUMENT, error.what());
   } catch (const std::bad_alloc&) {
-    return fail(LOCKSTEP_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::runtime_error& error) {
-    return fail(LOCKSTEP_FILE_ERROR, error.what());
+    return fail(status, "out of memory");
   } catch (const std::exception& error) {
-    return fail(LOCKSTEP_INTERNAL_ERROR, error.what());
+    return fail(status, error.what());
   } catch (...) {
-    return fail(LOCKSTEP_INTERNAL_ERROR, "an exception that is none of the standard library's");
+    return fail(status, "an exception that is none of the standard library's");
   }
 }
 
@@ -101,6 +102,8 @@ const char* lockstep_status_text(lockstep_status status) {
       return "file error";
     case LOCKSTEP_INTERNAL_ERROR:
       return "internal error";
+    case LOCKSTEP_UNSUPPORTED:
+      return "unsupported";
   }
   return "unknown status";
 }

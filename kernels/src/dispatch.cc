@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstdlib>
 #include <span>
-#include <stdexcept>
 #include <string>
 
-#include "cpu_features.h"
 #include "lockstep/backend.h"
+#include "lockstep/error.h"
 #include "reference/reference.h"
+#include "system/cpu_features.h"
 #if LOCKSTEP_HAVE_HIGHWAY
 #include "highway/highway.h"
 #endif
@@ -95,7 +95,8 @@ const Entry& named(std::string_view name) {
   for (const Entry& other : entries()) {
     if (runnable(other)) message += " " + std::string(other.name);
   }
-  throw std::invalid_argument(message);
+  if (e != nullptr) throw Unsupported(message);
+  throw InvalidArgument(message);
 }
 
 const Entry& default_entry() {

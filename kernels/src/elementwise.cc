@@ -1,7 +1,7 @@
 #include "lockstep/elementwise.h"
 
-#include "argument_check.h"
 #include "dispatch.h"
+#include "lockstep/detail/require.h"
 
 namespace lockstep {
 namespace {

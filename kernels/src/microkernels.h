@@ -1,5 +1,5 @@
 // What a backend is: a table of micro-kernels and the tile size they work in, and nothing else.
-// Packing, blocking, planning and threading stand above it and are written once.
+// Packing, blocking, planning and threading are above it and are written once.
 #pragma once
 
 #include <cstddef>
@@ -11,21 +11,8 @@
 namespace lockstep {
 
 // What the strips of a product have in common, apart from the strip itself so that it is written
-// once: a tile waits for what was written just before it is called, all the longer the more that
-// is, and its multiply-adds do not begin while those of the tile before end.
-struct StripPlan {
-  std::size_t k;
-  std::ptrdiff_t a_row_stride;
-  std::ptrdiff_t a_k_stride;
-  std::ptrdiff_t b_k_stride;
-  std::ptrdiff_t b_panel_stride;
-  bool b_is_padded;
-  std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
-  float beta;
-  std::ptrdiff_t c_row_stride;
-  Epilogue epilogue;
-  std::ptrdiff_t h_row_stride;
-};
+// once: a tile waits for what was written just before it is called.
+using detail::StripPlan;
 
 // One strip of a matrix product: `rows` rows by one panel of at most Backend::panel columns, or by
 // panels_at_once() of them where rows are few. rows, cols > 0.
@@ -34,28 +21,23 @@ struct StripPlan {
 //   acc[i][j] = fma(a[i][p], b[p][j], acc[i][j])  for p = 0 .. k-1 in this order
 //   c[i][j]   = epilogue(acc[i][j])
 //
-// The chain above is the definition of every product here: no backend may split or reorder it, so
-// all targets with fused multiply-add give the same bits. Splitting k over several calls (start =
-// c, beta = 1) continues the same chain, but in the reference, which rounds a sum once per call.
-//
 // Where `cols` do not fill whole vectors, rows of b must be readable up to the next multiple of the
-// vector length (what stands there does not matter), which b_is_padded says; otherwise the backend
-// must say exact_b. Nothing beyond `cols` is read from start and h or written to c.
+// vector length (any contents), which b_is_padded says; otherwise the backend must say exact_b.
+// Nothing beyond `cols` is read from start and h or written to c.
 struct GemmStrip {
-  const StripPlan& plan;
+  const StripPlan* plan;
   std::size_t rows;
   std::size_t cols;
   const float* a;
   const float* b;
-  // Rows that the next strip will read, as far apart as those of b, fetched into cache by the way;
-  // or null.
+  // Rows that the next strip will read, as far apart as those of b, to be prefetched; or null.
   const float* next_b;
   const float* start;
   float* c;
   const float* h;
 };
 
-// One row times a matrix as it stands in memory: the chain of GemmStrip, for any number of columns.
+// One row times a matrix as it is in memory: the chain of GemmStrip, for any number of columns.
 // Backends that say exact_b only.
 struct GemvStrip {
   std::size_t cols;
@@ -73,10 +55,7 @@ struct GemvStrip {
 // y[i][j] = x[i][j] - max_i - log(sum_i). `max` and `sum` (each [rows]) may be null, and so may y
 // in a softmax. cols > 0.
 //
-// The sum goes over kVirtualLanes partial sums, element j to partial sum j % kVirtualLanes in
-// ascending j, which are then added pairwise (l + 8, l + 4, l + 2, l + 1). A row of more than
-// kSoftmaxBlock columns is cut into blocks of that many, and sum_i = sum_i * exp(max before - max)
-// + sum of the next.
+// Sums have the order that definition.h gives them.
 struct SoftmaxRows {
   std::size_t rows;
   std::size_t cols;
@@ -98,21 +77,31 @@ constexpr std::size_t tile_height(std::size_t rows) {
 }
 
 // The depth of the blocks of at most `most` steps that k is cut into: nearly equal, so that each
-// has the steps to fetch all rows of the next.
+// has the steps to prefetch all rows of the next.
 constexpr std::size_t block_depth(std::size_t k, std::size_t most = kDepthBlock) {
   if (k <= most) return k;  // spares a division where it would show
   const std::size_t blocks = (k + most - 1) / most;
   return (k + blocks - 1) / blocks;
 }
 
+// Panels that a strip of this number of rows takes at once. Fewer chains than a core has in flight
+// leave it waiting; three rows and more have enough, or no registers left for more.
+constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::size_t lanes) {
+  if (rows > 2) return 1;
+  std::size_t panels = 1;
+  while (rows * panels * panel < kChainsInFlight * lanes) panels *= 2;
+  return panels;
+}
+
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
-  const char* library;  // "highway", "xsimd", "reference"
-  const char* target;   // "avx3", ...: as compiled, told by the backend itself
-  bool fused;           // has fused multiply-add: takes part in the promise of equal bits
-  std::size_t lanes;    // float32 per vector
-  std::size_t panel;    // columns of a packed panel
-  bool exact_b;         // reads nothing of b beyond the columns of a strip
+  const char* library;            // "highway", "xsimd", "reference"
+  const char* target;             // "avx3", ...: as compiled, by the backend's own account
+  bool fused;                     // has fused multiply-add: takes part in the promise of equal bits
+  std::size_t lanes;              // float32 per vector
+  std::size_t panel;              // columns of a packed panel
+  std::size_t panels_at_once[2];  // of strips of one row and of two
+  bool exact_b;                   // reads nothing of b beyond the columns of a strip
   void (&gemm_strip)(const GemmStrip&);
   void (&gemv_strip)(const GemvStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
@@ -123,15 +112,8 @@ struct Backend {
   void (&log_softmax)(const SoftmaxRows&);
 };
 
-// Panels that a strip of so few rows takes at once: a core that starts two multiply-adds per cycle
-// and ends them after four has eight on the way, so fewer chains side by side leave it waiting.
-// (More rows are enough by themselves, or nearly: three on AVX2 have six, and with twelve no
-// register would be left.)
-constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::size_t lanes) {
-  if (rows > 2) return 1;
-  std::size_t panels = 1;
-  while (rows * panels * panel < kChainsInFlight * lanes) panels *= 2;
-  return panels;
+inline std::size_t panels_at_once(const Backend& backend, std::size_t rows) {
+  return rows > 2 ? 1 : backend.panels_at_once[rows - 1];
 }
 
 // Gives a backend's table. It may run instructions of its target, so it is called only where the

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 #include <string>
 
-#include "argument_check.h"
 #include "dispatch.h"
+#include "lockstep/detail/require.h"
 #include "lockstep/portable_math.h"
 #include "tuning.h"
 
@@ -25,9 +24,9 @@ void require_labels(const char* function, std::size_t rows, std::size_t cols, co
   require(labels != nullptr || rows == 0, function, "labels is null");
   for (std::size_t i = 0; i < rows; ++i) {
     if (labels[i] >= 0 && static_cast<std::size_t>(labels[i]) < cols) continue;
-    throw std::invalid_argument(std::string(function) + ": label " + std::to_string(labels[i]) +
-                                " of row " + std::to_string(i) + " is not in [0, " +
-                                std::to_string(cols) + ")");
+    throw InvalidArgument(std::string(function) + ": label " + std::to_string(labels[i]) +
+                          " of row " + std::to_string(i) + " is not in [0, " +
+                          std::to_string(cols) + ")");
   }
 }
 

@@ -9,7 +9,6 @@
 namespace lockstep {
 
 inline constexpr std::size_t kKiB = 1024;
-inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // Register tiles: their rows, and their vectors per row (the width of a panel).
 inline constexpr std::size_t kTileRows = tuned(6, 5);
@@ -43,7 +42,7 @@ inline constexpr std::size_t kFarBytes = tuned(1024, 16) * kKiB;
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;
 inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
-// One row goes along the rows of a larger B, this number of columns at a time.
+// One row times a larger B is computed along the rows of B, this number of columns at a time.
 inline constexpr std::size_t kGemvBytes = tuned(32, 2) * kKiB;
 inline constexpr std::size_t kGemvColumns = tuned(4096, 40);
 
@@ -71,7 +70,7 @@ inline constexpr std::size_t kCrossEntropyRows = tuned(32, 7);
 
 // Threads: multiply-adds that pay for one more, by how much shares of panels may exceed shares of
 // rows, and polls of a barrier before it sleeps.
-inline constexpr double kWorkPerThread = tuned(500e3, 5e3);
+inline constexpr double kProductWorkPerThread = tuned(500e3, 5e3);
 inline constexpr double kUnevenShares = tuned(1.1, 3.0);
 inline constexpr int kBarrierPolls = tuned(1000, 3);
 

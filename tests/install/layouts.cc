@@ -1,12 +1,8 @@
 // Prints the layout of every public type as assertions; with SAME_LAYOUTS they are compiled, under
 // other options.
-#include <lockstep/aligned_vector.h>
-#include <lockstep/backend.h>
-#include <lockstep/gemm.h>
+#include <lockstep/kernels.h>
 #include <lockstep/lockstep.h>
 #include <lockstep/rnn.h>
-#include <lockstep/softmax.h>
-#include <lockstep/threads.h>
 
 #include <iostream>
 
@@ -22,9 +18,13 @@ int main() {}
 int main() {
   PRINT(AlignedVector<float>);
   PRINT(BackendInfo);
+  PRINT(InvalidArgument);
+  PRINT(MatrixView);
+  PRINT(GemmOptions);
   PRINT(GemmPlan);
   PRINT(PackedMatrix);
   PRINT(PackedGemm);
+  PRINT(PackedGemmPlan);
   PRINT(CrossEntropy);
   PRINT(ThreadChoice);
   PRINT(Team);

@@ -18,8 +18,10 @@ struct CacheLineAllocator {
   template <class U>
   explicit CacheLineAllocator(const CacheLineAllocator<U>&) {}
 
-  /// Memory for `n` objects. Throws std::bad_alloc if there is none, std::bad_array_new_length if
-  /// no memory could be as large.
+  /// Memory for `n` objects.
+  ///
+  /// Errors: std::bad_alloc if there is none, std::bad_array_new_length if no memory could be as
+  /// large.
   T* allocate(std::size_t n) {
     if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
     return static_cast<T*>(::operator new(n * sizeof(T), kAlignment));

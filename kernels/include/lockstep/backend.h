@@ -7,7 +7,7 @@
 
 #include "lockstep/export.h"
 
-/// Kernels and recurrent networks for C++. The functions for C stand outside of it.
+/// Kernels and recurrent networks for C++. The functions for C are outside of it.
 namespace lockstep {
 
 /// One way to run the kernels: a SIMD library and the instruction set it is compiled for.
@@ -22,16 +22,20 @@ struct BackendInfo {
 /// that accumulate in double.
 [[nodiscard]] LOCKSTEP_API std::vector<BackendInfo> backends();
 
-/// The backend that runs the kernels: the one forced by `set_backend`, else the one that the
-/// environment variable LOCKSTEP_BACKEND names, else the best that this CPU can run. Throws
-/// std::invalid_argument as `set_backend` does if the variable names no such backend; so does the
-/// first call of any kernel.
+/// The backend that runs the kernels: the one forced by `set_backend`, otherwise the one that the
+/// environment variable LOCKSTEP_BACKEND names, otherwise the best that this CPU can run.
+///
+/// Errors: as `set_backend` if the variable names no such backend; the first call of any kernel
+/// fails in the same way.
 [[nodiscard]] LOCKSTEP_API BackendInfo active_backend();
 
 /// Forces a backend for all later calls in this process; an empty name returns to the default.
-/// Throws std::invalid_argument, with the list of names that would do, for an unknown name and for
-/// one that this CPU cannot run. Thread-safe, but a kernel that already runs keeps its backend, and
-/// PackedMatrix and GemmPlan keep that of their making.
+///
+/// Threads: thread-safe, but a kernel that already runs keeps its backend, and PackedMatrix and
+/// GemmPlan keep the one that they were made on.
+///
+/// Errors: InvalidArgument for an unknown name, Unsupported for one that this CPU cannot run, each
+/// with the list of names that would do.
 LOCKSTEP_API void set_backend(std::string_view name);
 
 /// The backend that the last kernel called from this thread ran on; empty before the first call.

@@ -4,53 +4,68 @@
 #include <memory>
 
 #include "lockstep/export.h"
+#include "lockstep/matrix_view.h"
 
 namespace lockstep {
 
-/// Whether a matrix stands transposed in memory.
-enum class Transpose {
-  no,   ///< as it is, row after row
-  yes,  ///< column after column
-};
+struct Backend;
 
 /// C = alpha * op(A) * op(B) + beta * C, float32, all matrices row-major.
 ///
-/// op(A) is m x k, op(B) is k x n, C is m x n; op is the identity or the transpose. A stands in
-/// memory as m rows of k (Transpose::no) or k rows of m (yes), `lda` floats from row to row;
-/// likewise B and C. Any alignment works; nothing beyond the n columns of a row of C is touched. C
-/// may overlap neither A nor B.
+/// Shapes: op(A) is m x k, op(B) is k x n, C is m x n; op is the identity or the transpose. A is in
+/// memory as m rows of k (Transpose::no) or k rows of m (yes), `lda` floats from row to row; B and
+/// C accordingly. Any alignment. Nothing beyond the n columns of a row of C is written.
 ///
-/// Definition: each element is one chain of fused multiply-adds in the order of k,
-///     c = beta * c;  c = fma(a[i][p], alpha * b[p][j], c)  for p = 0 .. k-1,
-/// with alpha * b rounded (as in the reference BLAS). So the result has the same bits for every
-/// number of threads and on every backend with fused multiply-add. Error of an element: at most (k
-/// + 3) 2^-24 times |beta c| + sum_p |alpha a b|; backends without fused multiply-add (2 k + 3).
+/// Aliasing: C may overlap neither A nor B.
 ///
 /// Special values: beta = 0 never reads C (NaN there does not survive); alpha = 0 or k = 0 reads
 /// neither A nor B and gives beta * C; m = 0 or n = 0 does nothing. Otherwise NaN and infinities
-/// propagate as in the chain above.
+/// propagate as in the chain below.
 ///
-/// `threads`: as resolve_threads; small products stay on the calling thread. Thread-safe; work
-/// memory is kept per thread. Throws std::invalid_argument if a row stride is shorter than its row
-/// or a pointer that must be read is null; std::bad_alloc if there is no work memory (C is then
-/// partly written).
+/// Accuracy: an element errs by at most (k + 3) 2^-24 times |beta c| + sum_p |alpha a b|; on
+/// backends without fused multiply-add by (2 k + 3).
+///
+/// Bits: each element is one chain of fused multiply-adds in the order of k,
+///     c = beta * c;  c = fma(a[i][p], alpha * b[p][j], c)  for p = 0 .. k-1,
+/// with alpha * b rounded (as in the reference BLAS). So the result has the same bits for every
+/// number of threads and on every backend with fused multiply-add.
+///
+/// Threads: `threads` as for resolve_threads; small products stay on the calling thread.
+/// Thread-safe; work memory is kept per thread.
+///
+/// Errors: InvalidArgument if a row stride is shorter than its row or a pointer that must be read
+/// is null; std::bad_alloc if there is no work memory (C is then partly written).
 LOCKSTEP_API void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
                        std::size_t k, float alpha, const float* a, std::size_t lda, const float* b,
                        std::size_t ldb, float beta, float* c, std::size_t ldc, int threads = 0);
 
-/// A product of one shape, for operands that change: what `gemm` checks and chooses at each call is
-/// checked and chosen once, which saves a small product a good part of its time. Same definition,
-/// same bits.
+/// What a product of views may say besides its matrices.
+struct GemmOptions {
+  float alpha = 1;  ///< factor of the product
+  float beta = 0;   ///< factor of what is in C; 0: it is not read
+  int threads = 0;  ///< as for resolve_threads
+};
+
+/// C = alpha * A * B + beta * C, as the function above.
 ///
-/// It belongs to the backend that was active at its construction. `run` is thread-safe (several
-/// threads may run the same plan at the same time) and throws std::invalid_argument if a pointer
-/// that must be read is null, std::bad_alloc as `gemm`.
+/// Errors: InvalidArgument as well if the shapes do not fit or C is a transpose.
+LOCKSTEP_API void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
+                       const GemmOptions& options = {});
+
+/// A product of one shape, for operands that change: what `gemm` checks and chooses at each call is
+/// checked and chosen once, which a small product gains from. Same definition, same bits.
+///
+/// Threads: `run` is thread-safe, also of one plan at the same time. A plan runs on the backend
+/// that was active at its construction.
 class LOCKSTEP_API GemmPlan {
  public:
-  /// Parameters, and std::invalid_argument for them, as of `gemm`.
+  /// Parameters and errors as of `gemm`.
   GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
            std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
            std::size_t ldc, int threads = 0);
+  /// For matrices of the shapes and strides of these, whose data play no part. Errors as of `gemm`.
+  GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
+           const GemmOptions& options = {});
   ~GemmPlan();
   /// A plan that was moved from can only be assigned to or destroyed.
   ///@{
@@ -59,6 +74,8 @@ class LOCKSTEP_API GemmPlan {
   ///@}
 
   /// C = alpha * op(A) * op(B) + beta * C.
+  ///
+  /// Errors: InvalidArgument if a pointer that must be read is null, std::bad_alloc as `gemm`.
   void run(const float* a, const float* b, float* c) const;
 
  private:
@@ -73,9 +90,12 @@ class LOCKSTEP_API PackedMatrix {
  public:
   /// Of no columns: has no panels, takes no memory.
   PackedMatrix();
-  /// Takes memory for a k x n matrix; its contents are undefined until `pack`. Throws
-  /// std::invalid_argument if k x n exceeds the address space, std::bad_alloc if it does not fit.
+  /// Takes memory for a k x n matrix; its contents are undefined until `pack`.
+  ///
+  /// Errors: InvalidArgument if k x n exceeds the address space, std::bad_alloc if it does not fit.
   PackedMatrix(std::size_t k, std::size_t n);
+  /// Takes memory for this matrix and copies it in. Errors as above and as of `pack`.
+  explicit PackedMatrix(const ConstMatrixView& b);
   ~PackedMatrix();
   /// A matrix that was moved from can only be assigned to or destroyed.
   ///@{
@@ -91,16 +111,19 @@ class LOCKSTEP_API PackedMatrix {
   [[nodiscard]] std::size_t panel_columns() const;
   /// Bytes of its panels, the last of which is filled up with zeros.
   [[nodiscard]] std::size_t bytes() const;
-  /// What bytes() of a k x n matrix will be, on the active backend. Throws as the constructor, but
-  /// takes no memory.
+  /// What bytes() of a k x n matrix will be, on the active backend. Takes no memory; errors as of
+  /// the constructor.
   [[nodiscard]] static std::size_t bytes_for(std::size_t k, std::size_t n);
 
-  /// Copies op(B) in. `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from
-  /// row to row. Allocates nothing. Throws std::invalid_argument if `ldb` is shorter than a row
-  /// or `b` is null.
+  /// Copies op(B) in; allocates nothing.
+  ///
+  /// Shapes: `b` is k rows of n (Transpose::no) or n rows of k (yes), `ldb` floats from row to row.
+  ///
+  /// Errors: InvalidArgument if `ldb` is shorter than a row or `b` is null.
   void pack(Transpose transpose, const float* b, std::size_t ldb);
-  /// The same for panels first .. last-1 only, so that threads can share the work. Throws
-  /// std::invalid_argument for first > last and panels beyond panels() too.
+  /// The same for panels first .. last-1 only, so that threads can share the work.
+  ///
+  /// Errors: InvalidArgument for first > last and panels beyond panels() too.
   void pack_panels(Transpose transpose, const float* b, std::size_t ldb, std::size_t first,
                    std::size_t last);
 
@@ -119,20 +142,18 @@ enum class Epilogue {
   tanh_gradient,  ///< c = c * (1 - h^2): back through a tanh whose value was h
 };
 
-/// C = epilogue(start + A * B) with a packed B, on the calling thread; allocates nothing. Throws
-/// std::invalid_argument for a row stride shorter than its row, a null matrix that is read or
-/// written, and a block that B does not have.
+/// The product C = epilogue(start + A * B) with a packed B; see gemm_packed.
 ///
-/// A is m x k, C is m x n, both row-major; k is the rows of B, or of the block of it that is asked
-/// for, n and the panels are those of B. Strides count floats from row to row. C may overlap
-/// neither A nor `h`. The chain of an element begins with start[i][j] (0 if `start` is null) and
-/// adds a[i][p] * b[p][j] fused in the order of p.
+/// Shapes: A is m x k, C is m x n, both row-major; k is the rows of B, or of the block of it that
+/// is asked for, n and the panels are those of B. Strides count floats from row to row.
+///
+/// Aliasing: C may overlap neither A nor `h`.
 struct PackedGemm {
   std::size_t m = 0;         ///< rows of A and C
   const float* a = nullptr;  ///< m x k
   std::size_t lda = 0;       ///< row stride of A, at least k
-  /// Bias [n] if start_stride = 0, else m x n; null for 0. May be `c`, with its stride; else they
-  /// must not overlap.
+  /// Bias [n] if start_stride = 0, else m x n; null for 0. May be `c`, with its stride; otherwise
+  /// they must not overlap.
   const float* start = nullptr;
   std::size_t start_stride = 0;        ///< 0, or at least n
   float* c = nullptr;                  ///< m x n
@@ -143,9 +164,9 @@ struct PackedGemm {
 };
 
 /// The panels first_panel .. last_panel-1 and rows first_k .. last_k-1 of a packed matrix; all of
-/// them unless told.
+/// them by default.
 struct PackedBlock {
-  static constexpr std::size_t kEnd = static_cast<std::size_t>(-1);  ///< however many there are
+  static constexpr std::size_t kEnd = static_cast<std::size_t>(-1);  ///< as many as there are
 
   std::size_t first_panel = 0;    ///< see PackedMatrix::panels
   std::size_t last_panel = kEnd;  ///< the panel behind the last
@@ -153,14 +174,50 @@ struct PackedBlock {
   std::size_t last_k = kEnd;      ///< the row of B behind the last
 };
 
-/// See PackedGemm. Computes the columns of the block's panels only, which are at their places in
-/// C, over its rows only, which meet the columns of A from the first; so on every
-/// backend but the reference, which rounds a sum once per call, a product over all rows has the
-/// bits of two, over the first and, with start = c, over the others. Accuracy and special values as
-/// gemm; an epilogue adds the error of its function. Thread-safe where no two calls write the same
-/// columns; several may read one B.
+/// C = epilogue(start + A * B), the columns of the block's panels only, which are at their places
+/// in C, over its rows only, which meet the columns of A from the first. Allocates nothing.
+///
+/// Special values, Accuracy: as gemm; an epilogue adds the error of its function.
+///
+/// Bits: the chain of an element begins with start[i][j] (0 if `start` is null) and adds a[i][p] *
+/// b[p][j] fused in the order of p. So on every backend but the reference, which rounds a sum once
+/// per call, a product over all rows of B has the bits of two, over the first and, with start = c,
+/// over the others.
+///
+/// Threads: runs on the calling thread. Thread-safe where no two calls write the same columns;
+/// several may read one B.
+///
+/// Errors: InvalidArgument for a row stride shorter than its row, a null matrix that is read or
+/// written, and a block that B does not have.
 LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
                               const PackedBlock& block = {});
+
+/// Private to the library: what its plans consist of.
+namespace detail {
+
+struct StripPlan {
+  std::size_t k;
+  std::ptrdiff_t a_row_stride;
+  std::ptrdiff_t a_k_stride;
+  std::ptrdiff_t b_k_stride;
+  std::ptrdiff_t b_panel_stride;
+  bool b_is_padded;
+  std::ptrdiff_t start_row_stride;  // 0: one row, a bias, for all
+  float beta;
+  std::ptrdiff_t c_row_stride;
+  Epilogue epilogue;
+  std::ptrdiff_t h_row_stride;
+};
+
+struct ProductPlan {
+  StripPlan strips;
+  const Backend* backend;
+  const float* panels;  // of a packed B, otherwise null
+  std::size_t first_column;
+  std::size_t cols;  // 0: nothing to do
+};
+
+}  // namespace detail
 
 /// A gemm_packed made ready for many runs with other operands of the same strides, such as the
 /// timesteps of a recurrent network: what can be is checked and decided once. Owns no memory; may
@@ -169,39 +226,57 @@ LOCKSTEP_API void gemm_packed(const PackedGemm& g, const PackedMatrix& b,
 /// thread, and is thread-safe as gemm_packed.
 class LOCKSTEP_API PackedGemmPlan {
  public:
-  /// For the strides and epilogue of `g`; its m and operands play no part. Throws as gemm_packed.
+  /// For the strides and epilogue of `g`; its m and operands play no part. Errors as of
+  /// gemm_packed.
   PackedGemmPlan(const PackedGemm& g, const PackedMatrix& b, const PackedBlock& block = {});
 
   /// gemm_packed with these rows and operands, of which `start` and (without tanh_gradient) `h` may
-  /// be null. Throws std::invalid_argument for another that is null though read or written.
+  /// be null.
+  ///
+  /// Errors: InvalidArgument for another that is null though read or written.
   void run(std::size_t m, const float* a, const float* start, float* c,
            const float* h = nullptr) const;
 
  private:
   friend void gemm_packed(const PackedGemm&, const PackedMatrix&, const PackedBlock&);
-  struct LOCKSTEP_HIDDEN State;
-  alignas(8) unsigned char state_[128];
+  static detail::ProductPlan planned(const PackedGemm& g, bool has_start, const PackedMatrix& b,
+                                     const PackedBlock& block);
+  detail::ProductPlan plan_;
 };
 
 /// Columns up to a multiple of which gemm_accumulate_transposed may read a row of B.
 inline constexpr std::size_t kAlignedColumns = 16;
 
-/// C += A^T * B for rows first_row .. last_row-1 of C, on the calling thread: the gradient of
-/// weights from activations A (k x m) and deltas B (k x n), all row-major. Neither packs nor
-/// allocates; for that, rows of B must be readable up to the next multiple of kAlignedColumns (any
-/// contents). Chain of an element: c, then fused products in the order of k. C may overlap neither
-/// A nor B. Thread-safe where no two calls write the same rows. Nothing happens for no rows, n = 0
-/// or k = 0, else throws std::invalid_argument for a row stride shorter than its row (that of A for
-/// last_row columns) and a null matrix.
+/// C += A^T * B for rows first_row .. last_row-1 of C: the gradient of weights from activations A
+/// and deltas B. Neither packs nor allocates.
+///
+/// Shapes: A is k x m, B is k x n, all row-major. Rows of B must be readable up to the next
+/// multiple of kAlignedColumns (any contents).
+///
+/// Aliasing: C may overlap neither A nor B.
+///
+/// Bits: the chain of an element is c, then fused products in the order of k.
+///
+/// Threads: runs on the calling thread. Thread-safe where no two calls write the same rows.
+///
+/// Errors: nothing happens for no rows, n = 0 or k = 0; otherwise InvalidArgument for a row stride
+/// shorter than its row (that of A for last_row columns) and a null matrix.
 LOCKSTEP_API void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a,
                                              std::size_t lda, const float* b, std::size_t ldb,
                                              float* c, std::size_t ldc, std::size_t first_row,
                                              std::size_t last_row);
 
-/// T = A^T, on the calling thread; allocates nothing. A is rows x cols, T is cols x rows, both
-/// row-major; they must not overlap. Thread-safe. Throws std::invalid_argument for a row stride
-/// shorter than its row and a null matrix that is not empty. For products with A^T of a matrix
-/// whose rows stand kilobytes apart, which are read slowly.
+/// T = A^T, for products with A^T of a matrix whose rows are kilobytes apart, which are read
+/// slowly. Allocates nothing.
+///
+/// Shapes: A is rows x cols, T is cols x rows, both row-major.
+///
+/// Aliasing: they must not overlap.
+///
+/// Threads: runs on the calling thread; thread-safe.
+///
+/// Errors: InvalidArgument for a row stride shorter than its row and a null matrix that is not
+/// empty.
 LOCKSTEP_API void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t lda,
                             float* t, std::size_t ldt);
 

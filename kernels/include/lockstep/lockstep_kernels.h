@@ -3,8 +3,8 @@
  * The compute kernels for C (C99 and later) and for languages that call C; library
  * lockstep_kernels. `lockstep/lockstep.h` has the recurrent networks as well.
  *
- * What each kernel computes (special values, accuracy, which bits are equal where) is said in the
- * C++ headers named below; here stands how it is called.
+ * What each kernel computes (special values, accuracy, which bits are equal where) is in the
+ * C++ headers named below; this one says how it is called.
  *
  * Every function that can fail returns a status and throws nothing. After LOCKSTEP_OK the outputs
  * are written; after anything else `lockstep_last_error()` says in one sentence what was wrong.
@@ -34,8 +34,9 @@ typedef enum lockstep_status {
   LOCKSTEP_OK = 0,
   LOCKSTEP_INVALID_ARGUMENT = 1, /**< a null pointer, a stride, a label, a name, ... */
   LOCKSTEP_OUT_OF_MEMORY = 2,
-  LOCKSTEP_FILE_ERROR = 3,    /**< cannot be read or written, or is not what it should be */
-  LOCKSTEP_INTERNAL_ERROR = 4 /**< what a callback threw; anything else: a defect of Lockstep */
+  LOCKSTEP_FILE_ERROR = 3,     /**< cannot be read or written, or is not what it should be */
+  LOCKSTEP_INTERNAL_ERROR = 4, /**< what a callback threw; anything else: a defect of Lockstep */
+  LOCKSTEP_UNSUPPORTED = 5     /**< this build or this CPU cannot do it */
 } lockstep_status;
 
 /** A constant phrase for a status, such as "invalid argument". Never null. */
@@ -82,7 +83,7 @@ LOCKSTEP_API lockstep_status lockstep_set_backend(const char* name);
  */
 LOCKSTEP_API lockstep_status lockstep_default_threads(int* count);
 
-/** Argument values that say whether a matrix stands transposed in memory. */
+/** Argument values that say whether a matrix is transposed in memory. */
 enum { LOCKSTEP_PLAIN = 0, LOCKSTEP_TRANSPOSED = 1 };
 
 /**
@@ -157,8 +158,8 @@ LOCKSTEP_API lockstep_status lockstep_log_softmax(size_t rows, size_t cols, cons
 /**
  * Cross-entropy of the softmax of each row and its gradient by the logits; lockstep/softmax.h.
  * `labels` is [rows], each in [0, cols); `gradient` is [rows][cols] and may be the logits with
- * ldg = ldx; `loss` is [rows]. `correct` gets the number of rows whose first largest logit stands
- * at its label, and may be null.
+ * ldg = ldx; `loss` is [rows]. `correct` gets the number of rows whose first largest logit is at
+ * its label, and may be null.
  */
 LOCKSTEP_API lockstep_status lockstep_softmax_cross_entropy(size_t rows, size_t cols,
                                                             const float* logits, size_t ldx,

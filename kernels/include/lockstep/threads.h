@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "lockstep/export.h"
+#include "lockstep/range.h"
 
 namespace lockstep {
 
@@ -22,8 +23,10 @@ struct ThreadChoice {
 inline constexpr int kMaxThreads = 1024;
 
 /// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
-/// caller. Throws std::invalid_argument for a number below 0 or above kMaxThreads. Always 1 in a
-/// build without OpenMP, and after a fork from a process that had run a team (see `parallel`).
+/// caller. Always 1 in a build without OpenMP, and after a fork from a process that had run a team
+/// (see `parallel`).
+///
+/// Errors: InvalidArgument for a number below 0 or above kMaxThreads.
 [[nodiscard]] LOCKSTEP_API int resolve_threads(int requested);
 
 namespace detail {
@@ -60,14 +63,15 @@ LOCKSTEP_API void parallel(int threads, void (*call)(void* body, const Team&), v
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
 /// for all; on the caller's alone for `threads` below 2. The team can turn out smaller if the
 /// system grants fewer threads. The workers run in the caller's floating-point mode (rounding,
-/// flush-to-zero). The first exception of a body without barriers is rethrown here. Allocates
-/// nothing itself, but OpenMP does when it starts threads, as it must for the first team of a
-/// thread of the program and for a larger one.
+/// flush-to-zero). Allocates nothing itself, but OpenMP does when it starts threads, as it must for
+/// the first team of a thread of the program and for a larger one.
 ///
-/// After a fork: OpenMP's threads live on in the parent only, and GNU's runtime would wait for them
-/// in the child. So a child whose parent had run a team runs everything on one thread; one that was
-/// forked before has all threads. Lockstep cannot know of OpenMP regions that a program ran itself:
-/// if it forks after those alone, calls in the child must ask for one thread.
+/// Threads: after a fork OpenMP's threads exist in the parent only, and GNU's runtime would wait
+/// for them in the child. So a child whose parent had run a team runs everything on one thread; one
+/// that was forked before has all threads. Lockstep cannot know of OpenMP regions that a program
+/// ran itself: if it forks after those alone, calls in the child must ask for one thread.
+///
+/// Errors: the first exception of a body without barriers is rethrown here.
 template <class Body>
 void parallel(int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
@@ -76,26 +80,13 @@ void parallel(int threads, Body&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-/// A contiguous share of the indices 0 .. count-1.
-struct Range {
-  std::size_t begin = 0;  ///< the first index
-  std::size_t end = 0;    ///< the index after the last
-};
-
-/// The share of thread `index` of `size` in `count` items; shares differ by one item at most.
-/// `count` times `size` must not overflow, as it cannot for items that stand in memory.
-[[nodiscard]] constexpr Range share(std::size_t count, int index, int size) {
-  const auto i = static_cast<std::size_t>(index);
-  const auto n = static_cast<std::size_t>(size);
-  return {count * i / n, count * (i + 1) / n};
-}
-
 /// While it lives, denormal numbers are flushed to zero on this thread (and on the workers of a
 /// `parallel` started from it); the caller's mode is restored at the end. Within the body of a
 /// `parallel` rather than around it: threads that OpenMP starts there would inherit it for good.
-/// The promise of equal bits ends here between x86, which flushes what is tiny after rounding, and
-/// AArch64, which flushes what was tiny before: a result that rounds up to the smallest normal
-/// number differs.
+///
+/// Bits: the promise of equal bits ends here between x86, which flushes what is tiny after
+/// rounding, and AArch64, which flushes what was tiny before: a result that rounds up to the
+/// smallest normal number differs.
 class LOCKSTEP_API FlushDenormals {
  public:
   FlushDenormals();

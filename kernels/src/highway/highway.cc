@@ -10,7 +10,9 @@
 #include "simd/constants.h"
 
 // Highway builds these only where they are asked for.
-#if !LOCKSTEP_FEW_TARGETS
+#if LOCKSTEP_FEW_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL)
+#else
 #define HWY_WANT_SSSE3 1
 #define HWY_WANT_SSE4 1
 #define HWY_WANT_AVX3_DL 1

@@ -33,11 +33,11 @@ struct HighwayVectorOf {
   static constexpr bool kFused = HWY_NATIVE_FMA != 0;
   // Whether `scale` is there.
   static constexpr bool kHasScale = LOCKSTEP_AVX512 && kMaxLanes == kVirtualLanes;
-  // Vectors of half the length on AVX-512, which on Zen 4 take half the time; else the same.
+  // Vectors of half the length on AVX-512, which some cores do in half the time; otherwise the
+  // same.
   using Half = HighwayVectorOf<LOCKSTEP_AVX512 ? kVirtualLanes / 2 : kMaxLanes>;
   // 0 where vectors have no size that the compiler knows.
   static constexpr std::size_t kLanes = LOCKSTEP_SVE ? 0 : hn::MaxLanes(D());
-  // Vectors per panel: what kTileRows rows of accumulators leave registers for.
   static constexpr std::size_t kPanelVectors =
       LOCKSTEP_32_REGISTERS ? kPanelVectorsOf32Registers : kPanelVectorsOf16Registers;
 

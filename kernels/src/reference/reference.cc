@@ -15,21 +15,22 @@ void gemm_strip(const GemmStrip& g) {
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
       double sum = 0;
       if (g.start != nullptr) {
-        sum = static_cast<double>(g.plan.beta) *
-              static_cast<double>(g.start[i * g.plan.start_row_stride + j]);
+        sum = static_cast<double>(g.plan->beta) *
+              static_cast<double>(g.start[i * g.plan->start_row_stride + j]);
       }
-      const float* a = g.a + i * g.plan.a_row_stride;
+      const float* a = g.a + i * g.plan->a_row_stride;
       const float* b = g.b;
-      for (std::size_t p = 0; p < g.plan.k; ++p, a += g.plan.a_k_stride, b += g.plan.b_k_stride) {
+      for (std::size_t p = 0; p < g.plan->k;
+           ++p, a += g.plan->a_k_stride, b += g.plan->b_k_stride) {
         sum += static_cast<double>(*a) * static_cast<double>(b[j]);
       }
-      if (g.plan.epilogue == Epilogue::tanh) {
+      if (g.plan->epilogue == Epilogue::tanh) {
         sum = std::tanh(sum);
-      } else if (g.plan.epilogue == Epilogue::tanh_gradient) {
-        const double h = static_cast<double>(g.h[i * g.plan.h_row_stride + j]);
+      } else if (g.plan->epilogue == Epilogue::tanh_gradient) {
+        const double h = static_cast<double>(g.h[i * g.plan->h_row_stride + j]);
         sum *= 1 - h * h;
       }
-      g.c[i * g.plan.c_row_stride + j] = static_cast<float>(sum);
+      g.c[i * g.plan->c_row_stride + j] = static_cast<float>(sum);
     }
   }
 }
@@ -46,7 +47,7 @@ void gemv_strip(const GemvStrip& g) {
                        .c_row_stride = 0,
                        .epilogue = Epilogue::none,
                        .h_row_stride = 0};
-  gemm_strip({.plan = plan,
+  gemm_strip({.plan = &plan,
               .rows = 1,
               .cols = g.cols,
               .a = g.a,
@@ -114,20 +115,21 @@ void log_softmax_rows(const SoftmaxRows& s) {
 
 const Backend& reference_table() {
   // A wide panel keeps the packing code in use; lanes = 1 means no read beyond the last column.
-  static const Backend backend{"reference",
-                               "plain",
-                               false,
-                               1,
-                               kReferencePanel,
-                               false,
-                               gemm_strip,
-                               gemv_strip,
-                               map_array<tanh>,
-                               map_array<exp>,
-                               map_array<sigmoid>,
-                               map_array<relu>,
-                               softmax_rows,
-                               log_softmax_rows};
+  static const Backend backend{.library = "reference",
+                               .target = "plain",
+                               .fused = false,
+                               .lanes = 1,
+                               .panel = kReferencePanel,
+                               .panels_at_once = {1, 1},
+                               .exact_b = false,
+                               .gemm_strip = gemm_strip,
+                               .gemv_strip = gemv_strip,
+                               .tanh = map_array<tanh>,
+                               .exp = map_array<exp>,
+                               .sigmoid = map_array<sigmoid>,
+                               .relu = map_array<relu>,
+                               .softmax = softmax_rows,
+                               .log_softmax = log_softmax_rows};
   return backend;
 }
 

@@ -1,13 +1,13 @@
-// Numbers shared by all backends. The tables are the output of kernels/tools/fit_tanh.py and
-// fit_exp.py.
+// Numbers shared by all backends. Changing any of them changes results. The tables are the output
+// of kernels/tools/fit_tanh.py and fit_exp.py.
 #pragma once
 
 #include <cstddef>
 
 namespace lockstep {
 
-// Eight floats that the low three bits of an index choose from. They stand twice, so that vectors
-// of sixteen lanes, whose permutation reads four bits, need not clear the fourth.
+// Eight floats that the low three bits of an index choose from. They are there twice, so that
+// vectors of sixteen lanes, whose permutation reads four bits, need not clear the fourth.
 struct alignas(64) LookupTable {
   static constexpr std::size_t kSize = 8;
   constexpr explicit LookupTable(const float (&values)[kSize]) {

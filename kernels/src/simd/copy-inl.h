@@ -25,8 +25,8 @@ LOCKSTEP_INLINE void copy_few(const float* from, float* to, std::size_t n) {
 }
 
 #if LOCKSTEP_AVX2
-// The first n <= 8 floats of x, piece by piece: AVX2's masked store takes some twenty steps on
-// AMD's cores, and a detour through memory waits for its own stores.
+// The first n <= 8 floats of x, piece by piece: AVX2's masked store is slow on AMD's cores, and a
+// detour through memory waits for its own stores.
 LOCKSTEP_INLINE void store_pieces(__m256 x, float* p, std::size_t n) {
   if (n == 8) return _mm256_storeu_ps(p, x);
   __m128 piece = _mm256_castps256_ps128(x);

@@ -4,9 +4,9 @@
 // vector interface of the backend. Vectors may have no size known to the compiler (SVE), so they
 // are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
-// The last vector of a tile's columns: `count` of them stand in it, and if they do not fill it, it
-// is partial. Where they fill at most half of a vector of S, its interface may be another, L, of
-// vectors of half the length.
+// The last vector of a tile's columns: it holds `count` of them, and is partial if they do not fill
+// it. Where they fill at most half of a vector of S, its interface may be another, L, of vectors of
+// half the length.
 struct LastVector {
   std::size_t count;
   bool partial;
@@ -30,9 +30,8 @@ LOCKSTEP_INLINE void store_vector(typename S::V x, float* p, std::size_t count) 
   S::store(x, p);
 }
 
-// Where the accumulators of a tile of kVecs vectors per row stand, one after another: a pointer
-// that goes from row to row, since g++ keeps the addresses of all in registers that it does not
-// have.
+// Where the accumulators of a tile of kVecs vectors per row are in memory, one after another: a
+// pointer that moves from row to row, since g++ would keep the addresses of all in registers.
 template <class S, std::size_t kVecs, class T>
 class Places {
  public:
@@ -60,8 +59,8 @@ LOCKSTEP_INLINE typename S::V start_value(typename S::V start, float beta) {
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                 std::index_sequence<I...>, Acc&... acc) {
-  Places<S, kVecs, const float> start(g.start, row, g.plan.start_row_stride);
-  const float beta = g.plan.beta;
+  Places<S, kVecs, const float> start(g.start, row, g.plan->start_row_stride);
+  const float beta = g.plan->beta;
   ((acc = start_value<InterfaceOf<S, L, kVecs, I>>(
         load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
             start.template next<I>(), last_count),
@@ -79,7 +78,7 @@ template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, 
 LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
                                             std::size_t last_count, std::index_sequence<I...>,
                                             Acc&... acc) {
-  Places<S, kVecs, const float> h(g.h, row, g.plan.h_row_stride);
+  Places<S, kVecs, const float> h(g.h, row, g.plan->h_row_stride);
   ((acc = tanh_gradient<InterfaceOf<S, L, kVecs, I>>(
         acc, load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
                  h.template next<I>(), last_count))),
@@ -89,7 +88,7 @@ LOCKSTEP_INLINE void multiply_by_derivative(const GemmStrip& g, std::size_t row,
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                   std::index_sequence<I...>, Acc... acc) {
-  Places<S, kVecs, float> c(g.c, row, g.plan.c_row_stride);
+  Places<S, kVecs, float> c(g.c, row, g.plan->c_row_stride);
   (store_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
        acc, c.template next<I>(), last_count),
    ...);
@@ -98,8 +97,8 @@ LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size
 // How a tile reads b.
 enum class ReadB {
   whole,     // whole vectors
-  fetching,  // likewise, and brings lines of next_b into cache at each step of k
-  masked,    // the last vector under its mask (on Zen 4 that costs a twentieth of a product)
+  fetching,  // whole vectors, and prefetches lines of next_b at each step of k
+  masked,    // the last vector under its mask, which is slower
 };
 
 // The vector of a row of b that accumulator kIndex takes.
@@ -123,7 +122,7 @@ LOCKSTEP_INLINE typename Interface::V a_vector(typename S::V a) {
   }
 }
 
-// Step kStep of four of a tile of one row, four of whose elements stand in each 128 bits of `a`.
+// Step kStep of four of a tile of one row, four of whose elements are in each 128 bits of `a`.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kStep, std::size_t... I,
           class... Acc>
 LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t panel_stride,
@@ -135,7 +134,7 @@ LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t pa
    ...);
 }
 
-// What a tile brings into cache: so many lines, one behind another, at each step of k.
+// What a tile prefetches at each step of k: this number of lines, one behind another.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
@@ -145,14 +144,14 @@ struct Fetch {
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                  std::index_sequence<I...> each, Acc... acc) {
-  if (g.plan.epilogue == Epilogue::tanh_gradient) {
+  if (g.plan->epilogue == Epilogue::tanh_gradient) {
     multiply_by_derivative<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
   }
   store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
 }
 
 // One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
-// merges the equal loads and broadcasts of one step of k, so each stands in a register once.
+// merges the equal loads and broadcasts of one step of k, so each is in a register once.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each, Acc... acc) {
@@ -161,11 +160,11 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   } else if (g.start != nullptr) {
     load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
   }
-  const std::size_t k = g.plan.k;
-  const std::ptrdiff_t a_row_stride = g.plan.a_row_stride;
-  const std::ptrdiff_t a_k_stride = g.plan.a_k_stride;
-  const std::ptrdiff_t b_k_stride = g.plan.b_k_stride;
-  const std::ptrdiff_t b_panel_stride = g.plan.b_panel_stride;
+  const std::size_t k = g.plan->k;
+  const std::ptrdiff_t a_row_stride = g.plan->a_row_stride;
+  const std::ptrdiff_t a_k_stride = g.plan->a_k_stride;
+  const std::ptrdiff_t b_k_stride = g.plan->b_k_stride;
+  const std::ptrdiff_t b_panel_stride = g.plan->b_panel_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   std::size_t p = 0;
@@ -196,7 +195,7 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
     a += a_k_stride;
     b += b_k_stride;
   }
-  if (g.plan.epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
+  if (g.plan->epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
   } else {
@@ -216,11 +215,11 @@ LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector
   gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
 }
 
-// The next tile's part of c, which else would be waited for at its begin or end.
+// The next tile's part of c, for which it would otherwise wait at its begin or end.
 LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
   const std::size_t end = std::min(row + 2 * kTileRows, g.rows);
   for (; row < end; ++row) {
-    const float* c = row_of(g.c, row, g.plan.c_row_stride);
+    const float* c = row_of(g.c, row, g.plan->c_row_stride);
     for (std::size_t j = 0; j < g.cols; j += kFloatsPerLine) __builtin_prefetch(c + j, 1);
   }
 }
@@ -232,22 +231,22 @@ inline constexpr std::size_t kMostVectorsOf =
 template <class S>
 inline constexpr std::size_t kMostVectors = kMostVectorsOf<S, 1>;
 
-// Rows that a single tile can take: twice as many where each is a single vector. (More rows than
-// that are still cut into usual tiles: 32x10x128 took a tenth longer in higher ones.)
+// Rows that a single tile can take: more where each is a single vector. (Still more rows are cut
+// into usual tiles, which are faster then.)
 template <class S, std::size_t kVecs>
 inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > S::kPanelVectors   ? 2
                                          : kVecs > 1                  ? kTileRows
                                                                       : kHighTile* kTileRows;
 
-// The fewest rows of a tile; those that fetch are as wide as a panel.
+// The fewest rows of a tile; those that prefetch are as wide as a panel.
 constexpr std::size_t fewest_rows(ReadB read) {
   return read == ReadB::fetching ? kFewestFetchingRows : 1;
 }
 
 // Lines that a row of next_b is in: one more where rows do not begin with a line.
 LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
-  const bool begins_line = g.plan.b_k_stride % static_cast<std::ptrdiff_t>(kFloatsPerLine) == 0 &&
+  const bool begins_line = g.plan->b_k_stride % static_cast<std::ptrdiff_t>(kFloatsPerLine) == 0 &&
                            reinterpret_cast<std::uintptr_t>(g.next_b) % (kFloatsPerLine * 4) == 0;
   return (g.cols + (begins_line ? 1 : 2) * (kFloatsPerLine - 1)) / kFloatsPerLine;
 }
@@ -266,8 +265,8 @@ template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c =
-      g.rows * static_cast<std::size_t>(g.plan.c_row_stride) * sizeof(float) > kFetchedBytesOfC;
-  // Every line of next_b that a step of k has is fetched by one of the tiles.
+      g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
+  // Every line of next_b that a step of k has is prefetched by one of the tiles.
   constexpr bool kCanFetch =
       kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors;
   const std::size_t lines = kCanFetch && g.next_b != nullptr ? lines_of_row(g) : 0;
@@ -281,7 +280,7 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
     if constexpr (kCanFetch) {
       const std::size_t line = tile * lines_per_tile;
       if (line < lines && height >= kFewestFetchingRows) {
-        const Fetch fetch{g.next_b + line * kFloatsPerLine, g.plan.b_k_stride,
+        const Fetch fetch{g.next_b + line * kFloatsPerLine, g.plan->b_k_stride,
                           std::min(lines_per_tile, lines - line)};
         gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
         row += height;
@@ -297,7 +296,7 @@ template <class S, class L, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g, std::size_t last_count) {
   const LastVector last{last_count, last_count != L::lanes()};
   if constexpr (S::kMasks) {
-    if (last.partial && !g.plan.b_is_padded) {
+    if (last.partial && !g.plan->b_is_padded) {
       return gemm_rows<S, L, ReadB::masked, kVecs>(g, last);
     }
   }
@@ -335,7 +334,7 @@ void gemm_strip(const GemmStrip& g) {
   gemm_strip_of<S, S::kPanelVectors, 1>(vecs, g);
 }
 
-// One row times as many rows of b as there are `a`, along the rows as they stand in memory.
+// One row times as many rows of b as there are `a`, along the rows as they are in memory.
 template <class S, std::size_t... P, class... Broadcast>
 LOCKSTEP_INLINE void gemv_rows(const GemvStrip& g, const float* b, const float* start, float beta,
                                std::index_sequence<P...>, Broadcast... a) {
@@ -376,18 +375,21 @@ void gemv_strip(const GemvStrip& g) {
 
 template <class S>
 Backend make_backend(const char* library, const char* target) {
-  return {library,
-          target,
-          S::kFused,
-          S::lanes(),
-          S::kPanelVectors * S::lanes(),
-          S::kMasks,
-          gemm_strip<S>,
-          gemv_strip<S>,
-          map_array<S, Tanh>,
-          map_array<S, Exp>,
-          map_array<S, Sigmoid>,
-          map_array<S, Relu>,
-          softmax_rows<S>,
-          log_softmax_rows<S>};
+  const std::size_t panel = S::kPanelVectors * S::lanes();
+  return {.library = library,
+          .target = target,
+          .fused = S::kFused,
+          .lanes = S::lanes(),
+          .panel = panel,
+          .panels_at_once = {panels_at_once(1, panel, S::lanes()),
+                             panels_at_once(2, panel, S::lanes())},
+          .exact_b = S::kMasks,
+          .gemm_strip = gemm_strip<S>,
+          .gemv_strip = gemv_strip<S>,
+          .tanh = map_array<S, Tanh>,
+          .exp = map_array<S, Exp>,
+          .sigmoid = map_array<S, Sigmoid>,
+          .relu = map_array<S, Relu>,
+          .softmax = softmax_rows<S>,
+          .log_softmax = log_softmax_rows<S>};
 }

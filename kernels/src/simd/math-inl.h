@@ -67,7 +67,7 @@ LOCKSTEP_INLINE typename S::V exp(typename S::V x) {
   return bounded_exp<S>(S::at_most(x, kExpHigh));
 }
 
-// 1 / (1 + e) for positive x and e / (1 + e) else, e = exp(-|x|): no overflow, and no cancellation
+// 1 / (1 + e) for positive x, otherwise e / (1 + e), e = exp(-|x|): no overflow, no cancellation
 // where the result is small.
 template <class S>
 LOCKSTEP_INLINE typename S::V sigmoid(typename S::V x) {

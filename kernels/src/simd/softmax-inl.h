@@ -1,7 +1,7 @@
 // Softmax and its logarithm, written once for every backend.
 //
 // Included once per target, inside the namespace of that target, after arrays-inl.h. Sums have the
-// order that SoftmaxRows defines, whatever the size of a vector.
+// order that definition.h gives them, whatever the size of a vector.
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
@@ -324,7 +324,7 @@ void softmax_rows(const SoftmaxRows& s) {
   }
 }
 
-// Some rows at a time, so that the logarithms stand in a loop of their own, where they overlap.
+// Some rows at a time, so that the logarithms have a loop of their own, in which they overlap.
 template <class S>
 void log_softmax_rows(const SoftmaxRows& s) {
   float max[kLogSoftmaxRows];

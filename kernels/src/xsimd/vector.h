@@ -32,7 +32,8 @@ struct XsimdVector {
   // AVX-512 is where intrinsics below are for 16 lanes.
   static constexpr bool kHasScale = kLanes == 16;
 #if defined(__AVX512F__)
-  // Vectors of half the length on AVX-512, which on Zen 4 take half the time; else the same.
+  // Vectors of half the length on AVX-512, which some cores do in half the time; otherwise the
+  // same.
   using HalfArch = xsimd::fma3<xsimd::avx2>;
   using Half = XsimdVector<HalfArch>;
 #else

@@ -1,9 +1,9 @@
 // How the C functions of both libraries end. Not installed.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/lockstep_kernels.h"
 
 namespace lockstep::detail {
@@ -15,7 +15,7 @@ LOCKSTEP_API lockstep_status fail_with_current_exception() noexcept;
 template <class... Pointers>
 void require_pointers(const char* function, const Pointers*... pointers) {
   if ((... && (pointers != nullptr))) return;
-  throw std::invalid_argument(std::string(function) + ": a pointer is null");
+  throw InvalidArgument(std::string(function) + ": a pointer is null");
 }
 
 // Runs `body`; no exception leaves.

@@ -18,7 +18,7 @@ struct ThreadLimits {
 ThreadLimits read_thread_limits();
 
 // The quota that holds for the control group named in the text of /proc/self/cgroup: the smallest
-// on the way from `root` down to it.
+// among the groups from `root` down to it.
 std::optional<double> read_cpu_quota(const std::string& proc_cgroup,
                                      const std::filesystem::path& root);
 

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <stdexcept>
+#include <string>
 
-#include "thread_limits.h"
+#include "lockstep/error.h"
+#include "system/thread_limits.h"
 #include "tuning.h"
 
 #if LOCKSTEP_HAVE_OPENMP
@@ -112,8 +113,8 @@ const ThreadChoice& default_threads() {
 
 int resolve_threads(int requested) {
   if (requested < 0 || requested > kMaxThreads) {
-    throw std::invalid_argument("threads: " + std::to_string(requested) + " is not a count up to " +
-                                std::to_string(kMaxThreads) + ", or 0 for the default");
+    throw InvalidArgument("threads: " + std::to_string(requested) + " is not a count up to " +
+                          std::to_string(kMaxThreads) + ", or 0 for the default");
   }
 #if LOCKSTEP_HAVE_OPENMP
   if (!can_run_teams()) return 1;

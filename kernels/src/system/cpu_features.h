@@ -10,8 +10,8 @@ struct CpuFeatures {
   bool sse4 = false;    // SSE4.2, PCLMUL, AES
   bool avx2 = false;    // AVX2, FMA, BMI 1 and 2, LZCNT, POPCNT, F16C
   bool avx512 = false;  // AVX-512 F, CD, BW, DQ, VL
-  bool avx512_dl =
-      false;  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
+  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
+  bool avx512_dl = false;
   bool avx512_bf16 = false;  // and BF16 (Zen 4)
   bool avx512_fp16 = false;  // and FP16 (Sapphire Rapids)
   bool avx10_2 = false;
@@ -20,9 +20,9 @@ struct CpuFeatures {
   bool neon_crypto = false;    // AES, PMULL, SHA 1 and 2
   bool neon_bf16 = false;      // and BF16, FP16, dot products
   bool sve = false;            // with vectors longer than NEON's
-  bool sve2 = false;           // likewise; and AES
+  bool sve2 = false;           // longer than NEON's, and AES
   bool sve_256_bits = false;   // the vector length is exactly that
-  bool sve2_128_bits = false;  // likewise; SVE2, AES, BF16, I8MM
+  bool sve2_128_bits = false;  // exactly that; SVE2, AES, BF16, I8MM
 };
 
 // Asked once.

@@ -1,16 +1,18 @@
+// Checks of arguments, for both libraries. Not installed.
 #pragma once
 
-#include <stdexcept>
 #include <string>
+
+#include "lockstep/error.h"
 
 namespace lockstep {
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail(const char* function,
                                                         const char* requirement) {
-  throw std::invalid_argument(std::string(function) + ": " + requirement);
+  throw InvalidArgument(std::string(function) + ": " + requirement);
 }
 
-// Throws std::invalid_argument("<function>: <requirement>") unless `holds`; allocates only then.
+// Throws InvalidArgument("<function>: <requirement>") unless `holds`; allocates only then.
 inline void require(bool holds, const char* function, const char* requirement) {
   if (!holds) fail(function, requirement);
 }

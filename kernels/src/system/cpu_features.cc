@@ -1,4 +1,4 @@
-#include "cpu_features.h"
+#include "system/cpu_features.h"
 
 #include <cstdint>
 #include <initializer_list>

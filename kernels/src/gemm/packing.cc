@@ -1,15 +1,15 @@
-#include "packing.h"
+#include "gemm/packing.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "argument_check.h"
+#include "lockstep/detail/require.h"
 #include "microkernels.h"
 
 namespace lockstep {
 namespace {
 
-// A line here and now, more by the C library, which has wider vectors than this file.
+// A single line inline, more by the C library, which has wider vectors than this file.
 void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
   if (alpha != 1.0f) {
     for (std::size_t j = 0; j < cols; ++j) to[j] = alpha * b[j];
@@ -20,31 +20,32 @@ void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
   }
 }
 
-// Rows are prefetched where they may come from beyond the second-level cache: they are kilobytes
-// apart, which no hardware prefetcher follows.
-void pack_strip(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
-                std::size_t width, float* panels) {
-  const std::size_t fetched =
-      k * ldb * sizeof(float) > kPackedResidentBytes ? k - std::min(k, kPackedRowsAhead) : 0;
-  for (std::size_t p = 0; p < k; ++p, b += ldb, panels += width) {
-    if (p < fetched) {
-      for (std::size_t j = 0; j < cols; j += kFloatsPerLine)
-        __builtin_prefetch(b + kPackedRowsAhead * ldb + j);
+// The columns [first, last) of all rows. Rows are prefetched where they may come from beyond the
+// second-level cache: they are kilobytes apart, which no hardware prefetcher follows.
+void pack_columns_of_rows(const PanelCopy& c, std::size_t first, std::size_t last, float* panels) {
+  const bool is_large = c.k * c.ldb * sizeof(float) > kPackedResidentBytes;
+  const std::size_t prefetched = is_large ? c.k - std::min(c.k, kPackedRowsAhead) : 0;
+  const float* b = c.b;
+  for (std::size_t p = 0; p < c.k; ++p, b += c.ldb, panels += c.width) {
+    if (p < prefetched) {
+      for (std::size_t j = first; j < last; j += kFloatsPerLine) {
+        __builtin_prefetch(b + kPackedRowsAhead * c.ldb + j);
+      }
     }
-    for (std::size_t j = 0; j < cols; j += width) {
-      float* to = panels + j * k;
-      const std::size_t count = std::min(width, cols - j);
-      copy_row(alpha, b + j, count, to);
-      std::fill(to + count, to + width, 0.0f);
+    float* to = panels;
+    for (std::size_t j = first; j < last; j += c.width, to += c.panel_stride) {
+      const std::size_t count = std::min(c.width, last - j);
+      copy_row(c.alpha, b + j, count, to);
+      std::fill(to + count, to + c.width, 0.0f);
     }
   }
 }
 
-void pack_rows(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
-               std::size_t width, float* panels) {
-  const std::size_t strip = std::max(kPackedColumns / width, std::size_t{1}) * width;
-  for (std::size_t j = 0; j < cols; j += strip) {
-    pack_strip(k, std::min(strip, cols - j), alpha, b + j, ldb, width, panels + j * k);
+void pack_plain(const PanelCopy& c, float* panels) {
+  const std::size_t together = std::max<std::size_t>(kPackedColumns / c.width, 1);
+  const std::size_t columns = together * c.width;
+  for (std::size_t j = 0; j < c.cols; j += columns, panels += together * c.panel_stride) {
+    pack_columns_of_rows(c, j, std::min(j + columns, c.cols), panels);
   }
 }
 
@@ -75,9 +76,7 @@ struct NoFactor {
   }
 };
 
-// panel[p][j] = scaled(b[j][p]) for a square of four. Eight shuffles, of which cores do one or two
-// per cycle; beside them four loads, copies of registers and stores, and multiplications if there
-// is a factor (g++ 12, x86-64).
+// panel[p][j] = scaled(b[j][p]) for a square of four.
 template <class Scale>
 void transpose_quads(Scale scaled, const float* b, std::size_t ldb, std::size_t width,
                      float* panel) {
@@ -117,29 +116,30 @@ void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float*
   }
 }
 
-void pack_columns(std::size_t k, std::size_t cols, float alpha, const float* b, std::size_t ldb,
-                  std::size_t width, float* panels) {
-  for (std::size_t j = 0; j < cols; j += width) {
-    const std::size_t count = std::min(width, cols - j);
-    float* panel = panels + j * k;
-    if (alpha == 1.0f) {
-      transpose_block(k, count, NoFactor{}, b + j * ldb, ldb, width, panel);
+void pack_transposed(const PanelCopy& c, float* panel) {
+  for (std::size_t j = 0; j < c.cols; j += c.width, panel += c.panel_stride) {
+    const std::size_t count = std::min(c.width, c.cols - j);
+    const float* b = c.b + j * c.ldb;
+    if (c.alpha == 1.0f) {
+      transpose_block(c.k, count, NoFactor{}, b, c.ldb, c.width, panel);
     } else {
-      transpose_block(k, count, Factor{alpha}, b + j * ldb, ldb, width, panel);
+      transpose_block(c.k, count, Factor{c.alpha}, b, c.ldb, c.width, panel);
     }
-    if (count == width) continue;
-    for (std::size_t p = 0; p < k; ++p) {
-      std::fill(panel + p * width + count, panel + (p + 1) * width, 0.0f);
+    if (count == c.width) continue;
+    for (std::size_t p = 0; p < c.k; ++p) {
+      std::fill(panel + p * c.width + count, panel + (p + 1) * c.width, 0.0f);
     }
   }
 }
 
 }  // namespace
 
-void pack_panels(Transpose transpose, std::size_t k, std::size_t cols, float alpha, const float* b,
-                 std::size_t ldb, std::size_t width, float* panels) {
-  const auto pack = transpose == Transpose::no ? pack_rows : pack_columns;
-  pack(k, cols, alpha, b, ldb, width, panels);
+void pack_panels(const PanelCopy& copy, float* panels) {
+  if (copy.transpose == Transpose::no) {
+    pack_plain(copy, panels);
+  } else {
+    pack_transposed(copy, panels);
+  }
 }
 
 void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t lda, float* t,

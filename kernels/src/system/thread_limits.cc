@@ -1,4 +1,4 @@
-#include "thread_limits.h"
+#include "system/thread_limits.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,204 @@
+// Matrix products whose operands are as they are in memory.
+#include "lockstep/gemm.h"
+
+#include "dispatch.h"
+#include "gemm/blocked.h"
+#include "gemm/chain.h"
+#include "gemm/path.h"
+#include "lockstep/detail/require.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+namespace {
+
+static_assert(kAlignedColumns == kVirtualLanes, "rows are padded for the longest vector there is");
+
+constexpr const char* kName = "gemm";
+
+void require_strides(const Product& p) {
+  if (p.m == 0 || p.n == 0) return;
+  require(p.ldc >= p.n, kName, "ldc is shorter than a row of C");
+  if (p.k == 0 || p.alpha == 0.0f) return;
+  require(p.lda >= (p.transpose_a == Transpose::no ? p.k : p.m), kName,
+          "lda is shorter than a row of A");
+  require(p.ldb >= (p.transpose_b == Transpose::no ? p.n : p.k), kName,
+          "ldb is shorter than a row of B");
+}
+
+Product product_of(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
+                   const GemmOptions& options) {
+  require(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows, kName,
+          "the shapes of A, B and C do not fit");
+  require(c.transpose == Transpose::no, kName, "C is a transpose");
+  return {.transpose_a = a.transpose,
+          .transpose_b = b.transpose,
+          .m = c.rows,
+          .n = c.cols,
+          .k = a.cols,
+          .alpha = options.alpha,
+          .lda = a.stride,
+          .ldb = b.stride,
+          .beta = options.beta,
+          .ldc = c.stride};
+}
+
+void scale(const Product& p, float* c) {
+  for (std::size_t i = 0; i < p.m; ++i, c += p.ldc) {
+    for (std::size_t j = 0; j < p.n; ++j) c[j] = p.beta == 0.0f ? 0.0f : p.beta * c[j];
+  }
+}
+
+// One row of A: the columns of `panels`, row after row of B.
+void multiply_row(const Product& p, const Backend& backend, const Operands& operands,
+                  Range panels) {
+  const std::size_t end = std::min(panels.end * backend.panel, p.n);
+  for (std::size_t j = panels.begin * backend.panel; j < end; j += kGemvColumns) {
+    backend.gemv_strip(
+        {.cols = std::min(kGemvColumns, end - j),
+         .k = p.k,
+         .a = operands.a,
+         .a_k_stride = p.transpose_a == Transpose::no ? 1 : static_cast<std::ptrdiff_t>(p.lda),
+         .b = operands.b + j,
+         .b_k_stride = static_cast<std::ptrdiff_t>(p.ldb),
+         .start = at(operands.start, j),
+         .beta = p.beta,
+         .c = operands.c + j});
+  }
+}
+
+// Threads share the panels or the rows. No element is computed by two.
+void multiply_shared(const Product& p, const Backend& backend, const Choice& choice,
+                     const Operands& operands) {
+  parallel(choice.threads, [&](const Team& team) {
+    Range rows{0, p.m};
+    Range panels{0, divide_up(p.n, backend.panel)};
+    Range& shared = choice.shares_panels ? panels : rows;
+    shared = share(shared.end, team.index(), team.size());
+    if (choice.path == Path::row) return multiply_row(p, backend, operands, panels);
+    multiply_blocked(p, backend, choice, operands, rows, panels);
+  });
+}
+
+// The plan of a product that takes Path::whole.
+[[gnu::always_inline]] inline detail::ProductPlan plan_whole(const Product& p,
+                                                             const Backend& backend) {
+  return {.strips = plan_strips(p, backend, {}),
+          .backend = &backend,
+          .panels = nullptr,
+          .first_column = 0,
+          .cols = p.n};
+}
+
+Choice checked_choice(const Product& p, const Backend& backend, int threads) {
+  require_strides(p);
+  return choose(p, traits_of(backend), resolve_threads(threads));
+}
+
+// `whole` gives plan_whole(). Inline, since a copy of fields that were written just before waits
+// for them.
+template <class Whole>
+[[gnu::always_inline]] inline void multiply(const Product& p, const Backend& backend,
+                                            const Choice& choice, const float* a, const float* b,
+                                            float* c, const Whole& whole) {
+  if (choice.path == Path::nothing) return;
+  require(c != nullptr, kName, "C is null");
+  if (choice.path == Path::scaled) return scale(p, c);
+  require(a != nullptr && b != nullptr, kName, "A or B is null");
+  const Operands operands{.a = a, .b = b, .start = p.beta == 0.0f ? nullptr : c, .c = c};
+  if (choice.path == Path::whole) return run_rows(whole(), p.m, operands, /*prefetches=*/false);
+  multiply_shared(p, backend, choice, operands);
+}
+
+[[gnu::always_inline]] inline void multiply(const Product& p, int threads, const float* a,
+                                            const float* b, float* c) {
+  const Backend& backend = dispatch();
+  multiply(p, backend, checked_choice(p, backend, threads), a, b, c,
+           [&] { return plan_whole(p, backend); });
+}
+
+}  // namespace
+
+struct GemmPlan::State {
+  State(const Product& p, int threads)
+      : product(p), backend(dispatch()), choice(checked_choice(p, backend, threads)) {
+    if (choice.path == Path::whole) whole = plan_whole(p, backend);
+  }
+
+  Product product;
+  const Backend& backend;
+  Choice choice;
+  detail::ProductPlan whole{};
+};
+
+void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
+          float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
+          float* c, std::size_t ldc, int threads) {
+  const Product product{.transpose_a = transpose_a,
+                        .transpose_b = transpose_b,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .alpha = alpha,
+                        .lda = lda,
+                        .ldb = ldb,
+                        .beta = beta,
+                        .ldc = ldc};
+  multiply(product, threads, a, b, c);
+}
+
+void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
+          const GemmOptions& options) {
+  multiply(product_of(a, b, c, options), options.threads, a.data, b.data, c.data);
+}
+
+GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
+                   std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
+                   std::size_t ldc, int threads)
+    : state_(std::make_unique<State>(Product{.transpose_a = transpose_a,
+                                             .transpose_b = transpose_b,
+                                             .m = m,
+                                             .n = n,
+                                             .k = k,
+                                             .alpha = alpha,
+                                             .lda = lda,
+                                             .ldb = ldb,
+                                             .beta = beta,
+                                             .ldc = ldc},
+                                     threads)) {}
+GemmPlan::GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
+                   const GemmOptions& options)
+    : state_(std::make_unique<State>(product_of(a, b, c, options), options.threads)) {}
+GemmPlan::~GemmPlan() = default;
+GemmPlan::GemmPlan(GemmPlan&&) noexcept = default;
+GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
+
+void GemmPlan::run(const float* a, const float* b, float* c) const {
+  const State& s = *state_;
+  note_backend(s.backend);
+  multiply(s.product, s.backend, s.choice, a, b, c,
+           [&]() -> const detail::ProductPlan& { return s.whole; });
+}
+
+void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,
+                                const float* b, std::size_t ldb, float* c, std::size_t ldc,
+                                std::size_t first_row, std::size_t last_row) {
+  constexpr const char* kCaller = "gemm_accumulate_transposed";
+  if (n == 0 || k == 0 || first_row >= last_row) return;
+  require(ldb >= n && ldc >= n && lda >= last_row, kCaller, "a row stride is shorter than a row");
+  require(a != nullptr && b != nullptr && c != nullptr, kCaller, "a matrix is null");
+  const Backend& backend = dispatch();
+  const Product p{.transpose_a = Transpose::yes,
+                  .m = last_row,
+                  .n = n,
+                  .k = k,
+                  .lda = lda,
+                  .ldb = ldb,
+                  .beta = 1,
+                  .ldc = ldc,
+                  .b_is_padded = true};
+  const Range rows{first_row, last_row};
+  multiply_blocked(p, backend, in_blocks(p, traits_of(backend), rows.size(), /*may_copy=*/false),
+                   {.a = a, .b = b, .start = c, .c = c}, rows, {0, divide_up(n, backend.panel)});
+}
+
+}  // namespace lockstep

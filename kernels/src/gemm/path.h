@@ -1,0 +1,133 @@
+// How a product is computed: a pure function of its shape and the backend. No choice shows in a
+// result.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "gemm/product.h"
+#include "lockstep/detail/useful_threads.h"
+#include "microkernels.h"
+
+namespace lockstep {
+
+// What the choice depends on of a backend.
+struct Traits {
+  std::size_t lanes;
+  std::size_t panel;
+  bool exact_b;
+};
+
+inline Traits traits_of(const Backend& b) {
+  return {.lanes = b.lanes, .panel = b.panel, .exact_b = b.exact_b};
+}
+
+enum class Path {
+  nothing,  // C is empty
+  scaled,   // neither A nor B is read
+  whole,    // one strip per panel: nothing is shared, cut, copied or prefetched
+  row,      // along the rows of B
+  blocked,  // in blocks of rows, columns and k, by one thread or several
+};
+
+struct Choice {
+  Path path = Path::nothing;
+  int threads = 1;
+  bool shares_panels = false;  // threads share the panels of C, otherwise its rows
+  bool copies_a = false;       // A is transposed into rows of its own, block by block
+  bool copies_b = false;       // B is copied into panels, block by block
+  bool prefetches_b = false;
+  std::size_t depth = 0;            // steps of k per block
+  std::size_t panels_together = 0;  // panels that are copied or passed over at a time
+
+  bool operator==(const Choice&) const = default;
+};
+
+constexpr std::size_t divide_up(std::size_t n, std::size_t parts) {
+  if (n <= parts) return n != 0 ? 1 : 0;  // spares a division where it would show
+  return n / parts + (n % parts != 0 ? 1 : 0);
+}
+
+constexpr std::size_t floats_of_b(const Product& p) { return p.k * p.ldb; }
+
+// Is B copied into panels for this number of rows of A?
+constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows) {
+  if (p.transpose_b == Transpose::yes || p.alpha != 1.0f) return true;
+  if (!traits.exact_b && p.n % traits.lanes != 0) return true;
+  if (floats_of_b(p) * sizeof(float) <= kResidentBytes) return false;
+  // Rows that are a page or more apart, read a single line at a time, are slower in place.
+  const bool are_far = traits.panel <= kFloatsPerLine &&
+                       std::min(p.k, kDepthBlock) * p.ldb * sizeof(float) > kFarBytes;
+  return rows > kRowsInPlacePerColumn * traits.panel / (are_far ? 2 : 1);
+}
+
+// Is a transposed A copied into rows of its own? In place its columns come from as many pages as a
+// block of k has steps; for few columns of B the copy costs more.
+constexpr bool copies_a(const Product& p) {
+  return p.transpose_a == Transpose::yes && p.n >= kColumnsForCopyOfA &&
+         std::min(p.k, kDepthBlock) * p.lda * sizeof(float) >= kScatteredBytes;
+}
+
+// Is it a row times a matrix that is bound by reading it, and so is read in its own order?
+constexpr bool is_row(const Product& p, const Traits& traits) {
+  return p.m == 1 && p.transpose_b == Transpose::no && p.alpha == 1.0f && traits.exact_b &&
+         floats_of_b(p) * sizeof(float) > kGemvBytes;
+}
+
+constexpr bool fits_one_block(const Product& p) {
+  return p.m <= kRowBlock && p.k <= kDepthBlock && floats_of_b(p) * sizeof(float) <= kResidentBytes;
+}
+
+// In blocks, `rows` of them on each thread.
+constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t rows,
+                           bool may_copy = true) {
+  Choice c{.path = Path::blocked};
+  c.copies_a = may_copy && copies_a(p);
+  c.copies_b = may_copy && copies_b(p, traits, rows);
+  c.prefetches_b = !c.copies_b && floats_of_b(p) * sizeof(float) > kResidentBytes;
+  const bool jumps_in_a = p.transpose_a == Transpose::yes && !c.copies_a;
+  c.depth = block_depth(p.k, jumps_in_a ? kJumpingDepth : kDepthBlock);
+  const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
+  const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
+  c.panels_together = std::max<std::size_t>(1, columns / traits.panel);
+  return c;
+}
+
+// The largest share of a thread, as a part of the whole.
+constexpr double largest_share(std::size_t count, std::size_t threads) {
+  return static_cast<double>(divide_up(count, threads)) / static_cast<double>(count);
+}
+
+// By panels, each is copied and read by one thread only. By rows where there are too few panels, or
+// where the shares of panels are so uneven that the difference pays for reading all of B on each
+// thread, and every thread still has rows for two tiles.
+constexpr bool shares_panels(const Product& p, std::size_t panels, std::size_t threads) {
+  if (panels < threads) return false;
+  return p.m < 2 * kTileRows * threads ||
+         largest_share(panels, threads) <= kUnevenShares * largest_share(p.m, threads);
+}
+
+constexpr Choice choose(const Product& p, const Traits& traits, int threads) {
+  if (p.m == 0 || p.n == 0) return {.path = Path::nothing};
+  if (p.k == 0 || p.alpha == 0.0f) return {.path = Path::scaled};
+  if (threads > 1) {
+    const std::size_t panels = divide_up(p.n, traits.panel);
+    const double work = static_cast<double>(p.m) * static_cast<double>(p.n);
+    threads = useful_threads(work * static_cast<double>(p.k), kProductWorkPerThread,
+                             std::max(panels, divide_up(p.m, kTileRows)), threads);
+    if (threads > 1) {
+      const auto team = static_cast<std::size_t>(threads);
+      const bool by_panels = shares_panels(p, panels, team);
+      Choice c = is_row(p, traits) ? Choice{.path = Path::row}
+                                   : in_blocks(p, traits, by_panels ? p.m : divide_up(p.m, team));
+      c.threads = threads;
+      c.shares_panels = by_panels;
+      return c;
+    }
+  }
+  if (is_row(p, traits)) return {.path = Path::row};
+  if (fits_one_block(p) && !copies_a(p) && !copies_b(p, traits, p.m)) return {.path = Path::whole};
+  return in_blocks(p, traits, p.m);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,146 @@
+// Which path a product takes, as a table.
+#include "catch.h"
+#include "gemm/path.h"
+
+namespace lockstep {
+namespace {
+
+constexpr Traits kAvx512{.lanes = 16, .panel = 64, .exact_b = true};
+constexpr Traits kAvx2{.lanes = 8, .panel = 16, .exact_b = true};
+constexpr Traits kSse{.lanes = 4, .panel = 8, .exact_b = false};
+
+constexpr Product product(std::size_t m, std::size_t n, std::size_t k,
+                          Transpose transpose_a = Transpose::no,
+                          Transpose transpose_b = Transpose::no) {
+  return {.transpose_a = transpose_a,
+          .transpose_b = transpose_b,
+          .m = m,
+          .n = n,
+          .k = k,
+          .lda = transpose_a == Transpose::no ? k : m,
+          .ldb = transpose_b == Transpose::no ? n : k,
+          .ldc = n};
+}
+
+constexpr Product with_factors(Product p, float alpha, float beta) {
+  p.alpha = alpha;
+  p.beta = beta;
+  return p;
+}
+
+#if !LOCKSTEP_ODD_TUNING  // whose thresholds are others
+
+constexpr auto kNo = Transpose::no;
+constexpr auto kYes = Transpose::yes;
+
+// What is copied, prefetched and cut, in blocks by one thread.
+constexpr Choice blocks(bool copies_a, bool copies_b, bool prefetches_b, std::size_t depth,
+                        std::size_t panels_together) {
+  return {.path = Path::blocked,
+          .copies_a = copies_a,
+          .copies_b = copies_b,
+          .prefetches_b = prefetches_b,
+          .depth = depth,
+          .panels_together = panels_together};
+}
+
+constexpr Choice shared(int threads, bool shares_panels, Choice choice) {
+  choice.threads = threads;
+  choice.shares_panels = shares_panels;
+  return choice;
+}
+
+struct Row {
+  const char* why;
+  Product product;
+  Traits traits;
+  int threads;
+  Choice choice;
+};
+
+constexpr Row kTable[] = {
+    {"no rows", product(0, 5, 3), kAvx512, 1, {.path = Path::nothing}},
+    {"no columns", product(5, 0, 3), kAvx512, 2, {.path = Path::nothing}},
+    {"k = 0", product(5, 3, 0), kAvx512, 1, {.path = Path::scaled}},
+    {"alpha = 0", with_factors(product(5, 3, 7), 0, 1), kAvx2, 2, {.path = Path::scaled}},
+    {"small", product(7, 15, 17), kAvx512, 1, {.path = Path::whole}},
+    {"small, too little for two threads", product(7, 15, 17), kAvx2, 2, {.path = Path::whole}},
+    {"beta plays no part",
+     with_factors(product(20, 50, 50), 1, 2),
+     kAvx2,
+     1,
+     {.path = Path::whole}},
+    {"A transposed, in place", product(20, 50, 50, kYes), kAvx2, 1, {.path = Path::whole}},
+    {"B transposed", product(20, 50, 50, kNo, kYes), kAvx2, 1, blocks(false, true, false, 50, 4)},
+    {"alpha", with_factors(product(20, 50, 50), 2, 0), kAvx512, 1,
+     blocks(false, true, false, 50, 1)},
+    {"no masks, whole vectors", product(20, 48, 50), kSse, 1, {.path = Path::whole}},
+    {"no masks, a partial vector", product(20, 50, 50), kSse, 1, blocks(false, true, false, 50, 8)},
+    {"a row in cache", product(1, 64, 64), kAvx512, 1, {.path = Path::whole}},
+    {"a row", product(1, 256, 256), kAvx512, 1, {.path = Path::row}},
+    {"a row, no masks", product(1, 256, 256), kSse, 1, {.path = Path::whole}},
+    {"a row on two threads", product(1, 1024, 1024), kAvx2, 2,
+     shared(2, true, {.path = Path::row})},
+    {"more rows than a block", product(193, 64, 64), kAvx512, 1,
+     blocks(false, false, false, 64, 16)},
+    {"more steps than a block", product(20, 50, 513), kAvx512, 1,
+     blocks(false, false, false, 257, 1)},
+    {"B beyond the cache, few rows", product(64, 512, 512), kAvx2, 1,
+     blocks(false, false, true, 512, 4)},
+    {"B beyond the cache, many rows", product(600, 512, 512), kAvx512, 1,
+     blocks(false, true, false, 512, 16)},
+    {"rows of B far apart", product(100, 2048, 2048), kAvx2, 1, blocks(false, true, false, 512, 4)},
+    {"the same, wide panels", product(100, 2048, 2048), kAvx512, 1,
+     blocks(false, false, true, 512, 1)},
+    {"A transposed, large", product(512, 512, 6400, kYes), kAvx512, 1,
+     blocks(true, false, true, 493, 16)},
+    {"A transposed, few columns", product(512, 48, 6400, kYes), kAvx512, 1,
+     blocks(false, false, true, 189, 16)},
+    {"shared by panels", product(64, 1024, 1024), kAvx512, 2,
+     shared(2, true, blocks(false, false, true, 512, 1))},
+    {"shared by rows: three panels", product(256, 192, 512), kAvx512, 2,
+     shared(2, false, blocks(false, false, true, 512, 1))},
+    {"three panels, too few rows", product(23, 192, 512), kAvx512, 2,
+     shared(2, true, blocks(false, false, true, 512, 1))},
+};
+
+TEST_CASE("each product takes the path of its shape and backend") {
+  for (const Row& row : kTable) {
+    CAPTURE(row.why);
+    const Choice found = choose(row.product, row.traits, row.threads);
+    CHECK(found.path == row.choice.path);
+    CHECK(found.threads == row.choice.threads);
+    CHECK(found.shares_panels == row.choice.shares_panels);
+    CHECK(found.copies_a == row.choice.copies_a);
+    CHECK(found.copies_b == row.choice.copies_b);
+    CHECK(found.prefetches_b == row.choice.prefetches_b);
+    CHECK(found.depth == row.choice.depth);
+    CHECK(found.panels_together == row.choice.panels_together);
+  }
+}
+
+#endif
+
+TEST_CASE("a choice is a constant of shape and backend") {
+  static_assert(choose(product(0, 5, 3), kAvx512, 1).path == Path::nothing);
+  static_assert(choose(product(64, 1024, 1024), kAvx2, 2) ==
+                choose(product(64, 1024, 1024), kAvx2, 2));
+  STATIC_REQUIRE(choose(with_factors(product(5, 3, 7), 0, 1), kSse, 1).path == Path::scaled);
+}
+
+TEST_CASE("what is not copied is read as it is, and blocks of k are of nearly equal depth") {
+  for (const Traits& traits : {kAvx512, kAvx2, kSse}) {
+    for (const std::size_t k : {1u, 511u, 512u, 513u, 1025u, 6400u}) {
+      const Product p = product(64, 96, k, Transpose::yes);
+      const Choice c = in_blocks(p, traits, p.m, /*may_copy=*/false);
+      CAPTURE(traits.lanes, k);
+      CHECK_FALSE(c.copies_a);
+      CHECK_FALSE(c.copies_b);
+      CHECK(c.depth <= kJumpingDepth);
+      CHECK(divide_up(k, c.depth) == divide_up(k, kJumpingDepth));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep
