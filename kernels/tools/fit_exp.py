@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits exp and prints its constants as they stand in kernels/src/simd/constants.h.
+"""Fits exp and prints its constants as they are in kernels/src/simd/constants.h.
 
 exp(x) = 2^n 2^(j/8) exp(r) with x = (n + j/8) ln 2 + r and |r| <= ln(2)/16. exp(r) is
 c0 + r (c1 + r (c2 + r c3)). The powers come from a table; a second one holds c0 - 1 plus the relative

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the eight polynomials of tanh, prints them as they stand in kernels/src/simd/constants.h and
+"""Fits the eight polynomials of tanh, prints them as they are in kernels/src/simd/constants.h and
 draws their error.
 
 |x| up to kTanhHigh is cut where the float u = kTanhScale |x| + 1/2 crosses a power of two or the
