@@ -168,8 +168,7 @@ TEST_CASE("every backend reproduces the golden training run") {
     for (const std::string& name : runnable_backends()) {
       const BackendScope scope(name);
       Parameters p = parameters_of(golden);
-      Trainer trainer(p, options);
-      const std::vector<EpochResult> epochs = trainer.fit(data);
+      const std::vector<EpochResult> epochs = train(p, data, options);
       REQUIRE(epochs.size() == history.size());
       for (std::size_t i = 0; i < history.size(); ++i) {
         CAPTURE(file, name, i);

@@ -168,7 +168,7 @@ void add_network(FnvHash& hash, const Sizes& shape, std::size_t size, std::size_
     options.batch_size = size / 2 + 1;
     options.clip_norm = 1;
     options.threads = threads;
-    for (const EpochResult& result : Trainer(model, options).fit(data)) hash.add(result.loss);
+    for (const EpochResult& result : train(model, data, options)) hash.add(result.loss);
     hash.add(weights_hash(model));
     add(hash, predict_proba(model, data, threads));
     Stream stream(model, 3, threads);

@@ -9,10 +9,10 @@
 
 #include "floats.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
+#include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 
@@ -46,6 +46,15 @@ inline Parameters random_network(const Sizes& shape) {
   Parameters parameters(shape);
   initialize(parameters, Initializer::xavier, 0, /*seed=*/5);
   return parameters;
+}
+
+// All epochs of the options.
+inline std::vector<EpochResult> train(Parameters& parameters, const Dataset& data,
+                                      const Options& options) {
+  Trainer trainer(parameters, options);
+  std::vector<EpochResult> history;
+  while (history.size() < options.epochs) history.push_back(trainer.run_epoch(data));
+  return history;
 }
 
 // `size` sequences of `steps` timesteps, labelled in turn.

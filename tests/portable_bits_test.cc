@@ -125,7 +125,7 @@ TEST_CASE("a training is the same number on every machine") {
     options.epochs = 2;
     options.batch_size = 70;
     options.momentum = 0.9;
-    Trainer(model, options).fit(data);
+    train(model, data, options);
     return weights_hash(model);
   });
 }

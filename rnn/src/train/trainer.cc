@@ -166,12 +166,6 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   return result;
 }
 
-std::vector<EpochResult> Trainer::fit(const Dataset& data) {
-  std::vector<EpochResult> history;
-  for (std::size_t i = 0; i < state_->options.epochs; ++i) history.push_back(run_epoch(data));
-  return history;
-}
-
 int Trainer::threads() const { return state_->threads; }
 
 std::size_t Trainer::workspace_bytes() const {

@@ -15,7 +15,7 @@ namespace lockstep {
 
 /// What one pass over the training set gave.
 struct EpochResult {
-  std::size_t epoch = 0;           ///< counted from 1, over all calls of fit
+  std::size_t epoch = 0;           ///< counted from 1, over all passes of a trainer
   double loss = 0;                 ///< mean cross-entropy in nats, each minibatch before its update
   double accuracy = 0;             ///< share classified right, likewise
   double learning_rate = 0;        ///< of the pass
@@ -59,9 +59,6 @@ class LOCKSTEP_API Trainer {
   /// has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
-
-  /// `epochs` passes. Returns the loss history, one entry per pass.
-  std::vector<EpochResult> fit(const Dataset& data);
 
   /// Options::threads as resolve_threads understood it.
   [[nodiscard]] int threads() const;
