@@ -54,6 +54,8 @@ struct Training {
         parameters(p.parameters),
         trainer(parameters, {.batch_size = p.shape.n,
                              .learning_rate = p.learning_rate,
+                             .schedule = LearningRateSchedule::constant,
+                             .momentum = 0,
                              .clip_norm = p.clip_norm,
                              .shuffle = false,
                              .threads = threads}) {}
@@ -214,16 +216,8 @@ class LockstepContender : public Contender {
   FitTask fit(const Dataset& data, int threads) override {
     set_backend(backend_.name);
     const auto loss = std::make_shared<double>();
-    return {
-        [&data, threads, loss] {
-          Parameters parameters(
-              {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
-          initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
-          Trainer trainer(parameters,
-                          {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = threads});
-          *loss = trainer.fit(data).back().loss;
-        },
-        [loss] { return *loss; }};
+    return {[&data, threads, loss] { *loss = second_epoch_loss(data, threads); },
+            [loss] { return *loss; }};
   }
 
  private:

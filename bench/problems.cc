@@ -45,6 +45,15 @@ std::string at(std::size_t index, float found, float expected) {
 ReferenceScope::ReferenceScope() : active_(active_backend().name) { set_backend("reference"); }
 ReferenceScope::~ReferenceScope() { set_backend(active_); }
 
+double second_epoch_loss(const Dataset& data, int threads) {
+  Parameters parameters(
+      {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
+  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
+  Trainer trainer(parameters, {.schedule = LearningRateSchedule::constant, .threads = threads});
+  trainer.run_epoch(data);
+  return trainer.run_epoch(data).loss;
+}
+
 AlignedVector<float> random_numbers(std::size_t n, unsigned seed) {
   AlignedVector<float> x(n);
   unsigned state = seed;

@@ -25,6 +25,9 @@ class ReferenceScope {
   std::string active_;
 };
 
+// What is timed of a whole training, on the active backend: the loss of the second epoch.
+double second_epoch_loss(const Dataset& data, int threads);
+
 // Numbers in [-1, 1) without pattern, the same in every run.
 AlignedVector<float> random_numbers(std::size_t n, unsigned seed);
 

@@ -1,7 +1,5 @@
 #include "harness.h"
 #include "lockstep/rnn/builtin_data.h"
-#include "lockstep/rnn/random.h"
-#include "lockstep/rnn/trainer.h"
 #include "problems.h"
 #include "suites.h"
 
@@ -89,11 +87,7 @@ void time_rnn(benchmark::State& state, const Case& c, const RnnBenchShape& shape
 // What every contender is to train, by the library itself on the reference backend.
 double reference_loss(const Dataset& data) {
   const ReferenceScope scope;
-  Parameters parameters(
-      {.features = data.channels(), .layers = {{.hidden = 32}}, .outputs = data.classes()});
-  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
-  Trainer trainer(parameters, {.epochs = 2, .momentum = 0.9, .clip_norm = 0.25, .threads = 1});
-  return trainer.fit(data).back().loss;
+  return second_epoch_loss(data, 1);
 }
 
 constexpr const char* kFitData = "synthetic-control";
