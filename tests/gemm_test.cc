@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "gemm_oracle.h"
 

@@ -31,9 +31,7 @@ struct ReferenceModel {
 
   // Row 0 of either matrix is the bias; then the rows of Wx and of Wh, and those of Wy.
   [[nodiscard]] std::size_t recurrent_at(std::size_t row) const { return row * h; }
-  [[nodiscard]] std::size_t output_at(std::size_t row) const {
-    return (1 + d + h) * h + row * c;
-  }
+  [[nodiscard]] std::size_t output_at(std::size_t row) const { return (1 + d + h) * h + row * c; }
 
   std::size_t d;
   std::size_t h;
@@ -91,8 +89,8 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    windows.push_back({reference_states(m, Vector(m.h, 0.0), x.first(cut)).back(),
-                       x.subspan(cut), static_cast<std::size_t>(data.label(i))});
+    windows.push_back({reference_states(m, Vector(m.h, 0.0), x.first(cut)).back(), x.subspan(cut),
+                       static_cast<std::size_t>(data.label(i))});
   }
   return windows;
 }
@@ -204,7 +202,7 @@ ReferenceGradients reference_gradients(const Parameters& parameters, const Datas
 }
 
 Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int threads,
-                             std::size_t truncation) {
+                          std::size_t truncation) {
   require_fit(parameters, data);
   Parameters gradients(parameters.network());
   if (data.empty()) return gradients;
@@ -233,13 +231,12 @@ std::vector<float> hidden_states(const Parameters& parameters, const Dataset& da
   const std::size_t steps = data.length(sequence);
   WithMemory<PackedNetwork> weights(network);
   weights->pack(parameters, Team());
-  WithMemory<ForwardPass> pass(
-      network, RecurrentLayer::Limits{
-                   .rows = 1,
-                   .window = steps,
-                   .has_passing = false,
-                   .together = timesteps_together(size, 1, weights->layer.fused()),
-                   .has_way_back = false});
+  WithMemory<ForwardPass> pass(network, RecurrentLayer::Limits{.rows = 1,
+                                                               .window = steps,
+                                                               .has_passing = false,
+                                                               .together = timesteps_together(
+                                                                   size, 1, weights->layer.fused()),
+                                                               .has_way_back = false});
   Workspace counted;
   static_cast<void>(take_rows(counted, layout, steps));
   Workspace workspace = counted.with_memory();
@@ -249,9 +246,8 @@ std::vector<float> hidden_states(const Parameters& parameters, const Dataset& da
   pass->run(data, *weights, Team());
   std::vector<float> states(steps * size.hidden);
   for (std::size_t t = 0; t < steps; ++t) {
-    const float* state = t + 1 < steps
-                             ? pass->layer.rows_at(pass->schedule, t + 1) + layout.state
-                             : pass->layer.finals() + size.final_layout().state;
+    const float* state = t + 1 < steps ? pass->layer.rows_at(pass->schedule, t + 1) + layout.state
+                                       : pass->layer.finals() + size.final_layout().state;
     std::copy_n(state, size.hidden, states.data() + t * size.hidden);
   }
   return states;

@@ -1,3 +1,5 @@
+#include "lockstep/rnn/predict.h"
+
 #include <algorithm>
 #include <memory>
 #include <numeric>
@@ -7,7 +9,6 @@
 #include <utility>
 
 #include "infer/forward_pass.h"
-#include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
@@ -101,9 +102,9 @@ class Prediction {
   void write_probabilities(const ForwardPass& pass) {
     const Outputs all = pass.output.outputs(pass.schedule.rows());
     for (std::size_t n = 0; n < all.rows; ++n) {
-      weights_->output.head().predict(
-          {all.values + n * all.stride, 1, all.cols, all.stride},
-          probabilities_.data() + pass.schedule.member(n) * all.cols, all.cols);
+      weights_->output.head().predict({all.values + n * all.stride, 1, all.cols, all.stride},
+                                      probabilities_.data() + pass.schedule.member(n) * all.cols,
+                                      all.cols);
     }
   }
 

@@ -44,8 +44,8 @@ int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t sha
 }
 
 // Where weights press on the last cache and rows are few, a timestep waits for reading them. The
-// input weights wait for no state, so a panel of them is read for several timesteps at once. Without
-// fused multiply-add, two products are slower (SSE) or round once more (the reference).
+// input weights wait for no state, so a panel of them is read for several timesteps at once.
+// Without fused multiply-add, two products are slower (SSE) or round once more (the reference).
 std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fused) {
   if (size.weight_bytes() < kLargeWeights || size.inputs < kFewestFeatures) return 1;
   if (rows >= kEnoughRows || !fused) return 1;
@@ -120,10 +120,8 @@ TimestepProduct PackedLayer::step_from_inputs(std::size_t ldh, const Team& team)
 }
 
 PackedGemmPlan PackedLayer::step_back(std::size_t stride, const Team& team) const {
-  const PackedGemm g{.lda = stride,
-                     .ldc = stride,
-                     .epilogue = size_.cell->fused_gradient,
-                     .ldh = layout_.stride};
+  const PackedGemm g{
+      .lda = stride, .ldc = stride, .epilogue = size_.cell->fused_gradient, .ldh = layout_.stride};
   return {g, hidden_transposed_, block_of(panels_of(team, hidden_transposed_))};
 }
 
@@ -275,14 +273,12 @@ void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedGemmPla
                                 Range columns, std::size_t t, Steps block) {
   const std::size_t active = schedule.active(t);
   float* deltas = deltas_at(schedule, t, block);
-  const float* next =
-      t + 1 == block.end ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
+  const float* next = t + 1 == block.end ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
   const float* h = rows_at(schedule, t + 1) + layout_.state;
   product.run(active, next, nullptr, deltas, h);
   if (size_.cell->backward == nullptr) return;
-  size_.cell->backward(
-      {deltas + columns.begin, active, columns.end - columns.begin, delta_stride_},
-      h + columns.begin, layout_.stride);
+  size_.cell->backward({deltas + columns.begin, active, columns.end - columns.begin, delta_stride_},
+                       h + columns.begin, layout_.stride);
 }
 
 // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps of a block at once.
@@ -312,8 +308,7 @@ void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Steps block
   gemm_packed(g, packed_deltas_, {.last_k = depth});
 }
 
-void RecurrentLayer::keep_first_deltas(const RowSchedule& schedule, Steps block,
-                                       const Team& team) {
+void RecurrentLayer::keep_first_deltas(const RowSchedule& schedule, Steps block, const Team& team) {
   const std::size_t count = schedule.active(block.begin) * delta_stride_;
   if (team.index() == 0) std::copy_n(deltas_.data(), count, next_deltas_.data());
 }

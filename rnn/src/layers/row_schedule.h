@@ -84,8 +84,8 @@ struct MinibatchSize {
   [[nodiscard]] MinibatchSize joined(const MinibatchSize& other) const;
 };
 
-// That of the `rows` longest sequences, which holds every minibatch of that size. `indices` has every
-// index of the data; its order changes.
+// That of the `rows` longest sequences, which holds every minibatch of that size. `indices` has
+// every index of the data; its order changes.
 MinibatchSize largest_minibatch(const Dataset& data, std::size_t rows, std::size_t window,
                                 std::span<std::size_t> indices);
 

@@ -19,8 +19,7 @@ void Network::require_valid() const {
   for (const std::size_t size : {features, layers[0].hidden, outputs}) {
     if (size > 0 && size <= kMaxUnits) continue;
     throw std::invalid_argument("a network has 1 to " + std::to_string(kMaxUnits) +
-                                " features, hidden units and outputs, not " +
-                                std::to_string(size));
+                                " features, hidden units and outputs, not " + std::to_string(size));
   }
   static_cast<void>(cell_named(layers[0].cell));
   static_cast<void>(head_named(head));
@@ -30,8 +29,7 @@ std::vector<Tensor> tensors_of(const Network& network) {
   const std::size_t hidden = network.layers[0].hidden;
   std::vector<Tensor> tensors;
   const auto add = [&](const char* name, std::size_t rows, std::size_t cols, TensorRole role) {
-    const std::size_t offset =
-        tensors.empty() ? 0 : tensors.back().offset + tensors.back().size();
+    const std::size_t offset = tensors.empty() ? 0 : tensors.back().offset + tensors.back().size();
     tensors.push_back({name, rows, cols, offset, role});
   };
   add("rnn.bias_ih_l0", 1, hidden, TensorRole::bias);

@@ -27,8 +27,8 @@ struct ReferenceGradients {
 /// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
 /// Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API Parameters fast_gradients(const Parameters& parameters,
-                                                        const Dataset& data, int threads = 0,
-                                                        std::size_t truncation = 0);
+                                                     const Dataset& data, int threads = 0,
+                                                     std::size_t truncation = 0);
 
 /// Hidden states of sequence number `sequence` by the fast path on the active backend:
 /// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
