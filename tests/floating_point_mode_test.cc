@@ -251,7 +251,7 @@ std::vector<Call> public_calls() {
       {"fit",
        [=] {
          Parameters parameters = model;
-         train(parameters, data, {.epochs = 2, .threads = kThreads});
+         lockstep::train(parameters, data, {.epochs = 2, .threads = kThreads});
        }},
       {"predict_proba", [=] { static_cast<void>(predict_proba(model, data, kThreads)); }},
       {"predict", [=] { static_cast<void>(predict(model, data, kThreads)); }},
