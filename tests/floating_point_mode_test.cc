@@ -248,7 +248,7 @@ std::vector<Call> public_calls() {
       {"run_epoch", [=] { train(0, go_on); }},
       {"run_epoch, truncated", [=] { train(3, go_on); }},
       {"run_epoch, whose callback throws", [=] { expect_invalid([&] { train(0, fail); }); }},
-      {"fit",
+      {"epochs",
        [=] {
          Parameters parameters = model;
          lockstep::train(parameters, data, {.epochs = 2, .threads = kThreads});
