@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,7 +32,7 @@ using detail::c_call;
 using detail::require_pointers;
 
 void require(bool holds, const char* function, const std::string& requirement) {
-  if (!holds) throw std::invalid_argument(std::string(function) + ": " + requirement);
+  if (!holds) throw InvalidArgument(std::string(function) + ": " + requirement);
 }
 
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
@@ -62,16 +61,9 @@ std::vector<std::string> names_of(std::size_t classes, const char* const* class_
   return names;
 }
 
-// What a callback threw. None of the types whose statuses say what Lockstep found wrong.
-class CallbackError : public std::exception {
- public:
-  explicit CallbackError(const std::string& what)
-      : text_("lockstep_model_train: the callback threw an exception: " + what) {}
-  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
-
- private:
-  std::string text_;
-};
+[[noreturn]] void fail_in_callback(const std::string& what) {
+  throw InternalError("lockstep_model_train: the callback threw an exception: " + what);
+}
 
 // Whether the training goes on.
 bool call(lockstep_epoch_callback callback, const EpochResult& e, void* context) {
@@ -85,9 +77,9 @@ bool call(lockstep_epoch_callback callback, const EpochResult& e, void* context)
   try {
     return callback(&epoch, context) == 0;
   } catch (const std::exception& error) {
-    throw CallbackError(error.what());
+    fail_in_callback(error.what());
   } catch (...) {
-    throw CallbackError("none of the standard library's");
+    fail_in_callback("none of the standard library's");
   }
 }
 

@@ -14,14 +14,14 @@ namespace lockstep {
 namespace {
 
 void require(bool holds, const std::string& sentence) {
-  if (!holds) throw std::invalid_argument(sentence);
+  if (!holds) throw InvalidArgument(sentence);
 }
 
 void require_labels(const Dataset& data) {
   const auto missing = std::ranges::find(data.labels(), kNoLabel);
   if (missing == data.labels().end()) return;
-  throw std::invalid_argument("sequence " + std::to_string(missing - data.labels().begin()) +
-                              " (counted from 0) has no label, which is needed here");
+  throw InvalidArgument("sequence " + std::to_string(missing - data.labels().begin()) +
+                        " (counted from 0) has no label, which is needed here");
 }
 
 Parameters first_weights(const Dataset& train, const Options& options) {
@@ -96,7 +96,7 @@ Model::Model(Parameters parameters, Normalization normalization,
   try {
     require_whole(state_->parts);
   } catch (const std::runtime_error& error) {
-    throw std::invalid_argument(std::string("Model: ") + error.what());
+    throw InvalidArgument(std::string("Model: ") + error.what());
   }
 }
 

@@ -5,7 +5,6 @@
 #include <limits>
 #include <numeric>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -108,8 +107,8 @@ ValidationSplit split_validation(const Dataset& data, double share, std::uint64_
   const std::size_t size = data.size();
   const auto held_out = static_cast<std::size_t>(std::lround(share * static_cast<double>(size)));
   if (held_out == 0 || held_out >= size) {
-    throw std::invalid_argument("validation: this share of " + std::to_string(size) +
-                                " sequences leaves none to validate on or none to train on");
+    throw InvalidArgument("validation: this share of " + std::to_string(size) +
+                          " sequences leaves none to validate on or none to train on");
   }
   std::vector<std::size_t> order(size);
   std::iota(order.begin(), order.end(), std::size_t{0});

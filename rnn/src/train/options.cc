@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "lockstep/error.h"
 
 namespace lockstep {
 namespace {
@@ -174,8 +175,7 @@ const Row& row_of(std::string_view name) {
     if (same_word(row.info.name, name)) return row;
     names += (names.empty() ? "" : ", ") + row.info.name;
   }
-  throw std::invalid_argument("there is no option '" + std::string(name) + "', expected one of " +
-                              names);
+  throw InvalidArgument("there is no option '" + std::string(name) + "', expected one of " + names);
 }
 
 bool is_valid(const Row& row, const Options& options) {
@@ -188,8 +188,8 @@ bool is_valid(const Row& row, const Options& options) {
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {
-  throw std::invalid_argument(row.info.name + ": expected " + row.info.expected + ", found '" +
-                              std::string(found) + "'");
+  throw InvalidArgument(row.info.name + ": expected " + row.info.expected + ", found '" +
+                        std::string(found) + "'");
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 
@@ -11,9 +11,9 @@ namespace lockstep {
 
 /// A data file that cannot be read: what() is one sentence with the file, the line or entry, what
 /// was found and what was expected.
-class LOCKSTEP_API DataError : public std::runtime_error {
+class LOCKSTEP_API DataError : public FileError {
  public:
-  using std::runtime_error::runtime_error;
+  using FileError::FileError;
 };
 
 /// Reads labelled sequences; the format follows from the file's extension:

@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "lockstep/error.h"
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/metrics.h"
@@ -20,9 +20,9 @@
 namespace lockstep {
 
 /// A model file that cannot be read or written: what() is one sentence with file and reason.
-class LOCKSTEP_API ModelFileError : public std::runtime_error {
+class LOCKSTEP_API ModelFileError : public FileError {
  public:
-  using std::runtime_error::runtime_error;
+  using FileError::FileError;
 };
 
 /// Why a training ended.
@@ -60,7 +60,7 @@ struct ValidationSplit {
 };
 
 /// Holds out a share of `data` that the seed draws, rounded to whole sequences. Throws
-/// std::invalid_argument if that leaves no sequence on one side.
+/// InvalidArgument if that leaves no sequence on one side.
 [[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
                                                             std::uint64_t seed);
 
@@ -69,7 +69,7 @@ struct ValidationSplit {
 ///
 /// Threads: several may call const functions at a time; `fit` must be alone.
 ///
-/// Errors: std::invalid_argument, one sentence, for options out of their range and for data that do
+/// Errors: InvalidArgument, one sentence, for options out of their range and for data that do
 /// not fit: other channels, a class that the model does not have, a label that is missing.
 class LOCKSTEP_API Model {
  public:
@@ -101,7 +101,7 @@ class LOCKSTEP_API Model {
   [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
   /// Compares predictions with the labels.
   [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0) const;
-  /// Throws std::invalid_argument as `evaluate` would: for test data, before a training.
+  /// Throws InvalidArgument as `evaluate` would: for test data, before a training.
   void require_fit(const Dataset& data) const;
 
   /// Reads a safetensors file that Lockstep or PyTorch wrote. The tensors have the names and

@@ -59,7 +59,7 @@ struct LOCKSTEP_API Options {
 
   /// Sets the option `name` to the value that `text` stands for: a number in C's notation, a word,
   /// `true` or `false`, whatever the locale is. In names and words '-' and '_' are equal. Throws
-  /// std::invalid_argument, and changes nothing, for an unknown name (with the list of the known
+  /// InvalidArgument, and changes nothing, for an unknown name (with the list of the known
   /// ones) and for a value that the option cannot have: "NAME: expected ..., found ...".
   void set(std::string_view name, std::string_view text);
   /// The value of the option `name` as text that set() understands. Throws as set().
@@ -89,7 +89,7 @@ struct OptionInfo {
 /// All options in the order of the members of Options. Valid for ever.
 [[nodiscard]] LOCKSTEP_API std::span<const OptionInfo> options_table();
 
-/// Throws std::invalid_argument as Options::set would if a member has a value that it cannot have.
+/// Throws InvalidArgument as Options::set would if a member has a value that it cannot have.
 LOCKSTEP_API void validate(const Options& options);
 
 }  // namespace lockstep
