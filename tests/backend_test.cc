@@ -43,7 +43,7 @@ TEST_CASE("the list of backends is ordered, best first, and ends with the refere
   CHECK_FALSE(last.fused);
 }
 
-TEST_CASE("the best backend that runs is active by default") {
+TEST_CASE("the best backend that runs is active by default", "[optional]") {
   if (getenv("LOCKSTEP_BACKEND") != nullptr) LOCKSTEP_SKIP("LOCKSTEP_BACKEND names another");
   set_backend("");
   CHECK(active_backend().name == runnable_backends().front());

@@ -184,7 +184,8 @@ TEST_CASE("command: an output that would replace data or the other output is ref
                   {"train", fixture.data, "--model", fixture.model, "--report", fixture.model});
 }
 
-TEST_CASE("command: progress fits a terminal of 80 columns, with the time left", "[command]") {
+TEST_CASE("command: progress fits a terminal of 80 columns, with the time left",
+          "[command][optional]") {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (terminal < 0) LOCKSTEP_SKIP("no pseudo-terminal is to be had here");
   REQUIRE(::grantpt(terminal) == 0);
@@ -234,7 +235,7 @@ TEST_CASE("command: what cannot be read or written exits with 1", "[command]") {
   require_failure(1, "too long", {"train", fixture.data, "--model", long_name});
 }
 
-TEST_CASE("command: a full disk behind standard output is an error", "[command]") {
+TEST_CASE("command: a full disk behind standard output is an error", "[command][optional]") {
   if (!std::filesystem::exists("/dev/full")) LOCKSTEP_SKIP("/dev/full is not there");
   for (const auto& arguments : std::vector<std::vector<std::string>>{
            {"--version"}, {"info"}, {"train", "--dataset", "parity", "--epochs", "1"}}) {

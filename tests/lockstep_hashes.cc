@@ -161,7 +161,7 @@ Dataset data_for(const Sizes& shape, std::size_t size, std::size_t steps) {
 // Training, prediction and a stream of one network.
 void add_network(FnvHash& hash, const Sizes& shape, std::size_t size, std::size_t steps) {
   const Dataset data = data_for(shape, size, steps);
-  for (const int threads : {1, 2}) {
+  for (const int threads : {1, 2, 3}) {
     Parameters model = random_network(shape);
     Options options;
     options.epochs = 2;
@@ -190,6 +190,8 @@ FnvHash large_networks() {
   FnvHash hash;
   add_network(hash, {.features = 9, .hidden = 400, .classes = 5}, 37, 6);
   add_network(hash, {.features = 140, .hidden = 520, .classes = 5}, 9, 8);
+  // Two leaves of a minibatch, which three threads share by columns or by leaves.
+  add_network(hash, {.features = 2, .hidden = 384, .classes = 3}, 260, 3);
   return hash;
 }
 

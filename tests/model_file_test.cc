@@ -365,6 +365,16 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
     tensors[0] = {"rnn.weight_ih_l0", "F32", "[2,0]", ""};
     CHECK(contains(complaint(path, container(tensors)), "[2][0], expected a matrix"));
   }
+  SECTION("shapes that ask for far more memory than the file is long") {
+    const std::string many(200000, '\0');
+    tensors = {{"rnn.weight_ih_l0", "F16", "[1,100000]", many},
+               {"rnn.weight_hh_l0", "F16", "[1,100000]", many},
+               {"rnn.bias_ih_l0", "F16", "[1]", "12"},
+               {"rnn.bias_hh_l0", "F16", "[1]", "12"},
+               {"head.weight", "F16", "[100000,1]", many},
+               {"head.bias", "F16", "[1]", "12"}};
+    CHECK(contains(complaint(path, container(tensors)), "expected [100000]"));
+  }
   SECTION("NaN") {
     tensors[5].bytes = bytes_of<float>({1, std::numeric_limits<float>::quiet_NaN()});
     CHECK(contains(complaint(path, container(tensors)), "\"head.bias\" holds NaN"));
@@ -396,9 +406,14 @@ TEST_CASE("metadata that does not fit the model is refused") {
                  "1 class names for 2 classes"));
   CHECK(contains(reason(R"({\"version\":3,)" + names + "," + none + "}"),
                  "version is \"3\", expected up to 2"));
-  const std::string second = R"({\"version\":2,)" + names + "," + none;
+  const std::string second = R"({\"version\":2,\"head\":\"classify\",)" + names + "," + none;
   CHECK(reason(second + R"(,\"cell\":\"relu\"})") == "");
   CHECK(contains(reason(second + "}"), "metadata lacks"));
+  CHECK(contains(reason(R"({\"version\":2,\"cell\":\"tanh\",)" + names + "," + none + "}"),
+                 "metadata lacks"));
+  CHECK(contains(
+      reason(R"({\"version\":2,\"cell\":\"tanh\",\"head\":\"rank\",)" + names + "," + none + "}"),
+      "its head \"rank\" is unknown"));
   CHECK(contains(reason(second + R"(,\"cell\":1})"), "metadata lacks"));
   CHECK(contains(reason(second + R"(,\"cell\":\"sine\"})"), "its cell \"sine\" is unknown"));
   CHECK(contains(reason(start + names + R"(,\"normalization\":{\"kind\":\"log\"}})"),

@@ -75,17 +75,16 @@ TEST_CASE("an option is used where what it needs is set") {
   CHECK(Options{.schedule = LearningRateSchedule::step}.uses("decay-epochs"));
 }
 
-TEST_CASE("texts of options do not depend on the locale") {
+TEST_CASE("texts of options do not depend on the locale", "[optional]") {
   const std::string before = std::setlocale(LC_ALL, nullptr);
   if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) {
-    WARN("skipped: no locale with another decimal sign is installed");
-    CHECK(Options().get("momentum") == "0.9");
-    return;
+    LOCKSTEP_SKIP("no locale with another decimal sign is installed");
   }
   Options options;
   options.set("momentum", "0.5");
-  CHECK(options.get("momentum") == "0.5");
+  const std::string text = options.get("momentum");
   std::setlocale(LC_ALL, before.c_str());
+  CHECK(text == "0.5");
 }
 
 }  // namespace

@@ -203,7 +203,7 @@ TEST_CASE("threads share several leaves of large weights, or their columns, with
   }
 }
 
-// Weights of more than 16 MiB: see forward_test for more than the first steps.
+// Weights of more than 16 MiB: see recurrent_layer_test for more than the first steps.
 TEST_CASE(
     "inputs that go through large weights together change no bit of predictions and gradients") {
   const Sizes shape{130, 2048, 2};
@@ -261,9 +261,11 @@ TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
 }
 
 TEST_CASE("gradients of every shape pass the gradient check on every backend") {
-  const std::vector<Run> runs{{{1, 1, 2}, 5, 4},   {{1, 8, 1}, 3, 5},   {{17, 3, 2}, 9, 6},
-                              {{3, 13, 5}, 1, 1},  {{3, 13, 5}, 1, 9},  {{2, 7, 3}, 40, 1},
-                              {{5, 31, 7}, 35, 8}, {{2, 16, 3}, 2, 140}};
+  const std::vector<Run> runs{{{1, 1, 2}, 5, 4},          {{1, 8, 1}, 3, 5},
+                              {{17, 3, 2}, 9, 6},         {{3, 13, 5}, 1, 1},
+                              {{3, 13, 5}, 1, 9},         {{2, 7, 3}, 40, 1},
+                              {{5, 31, 7}, 35, 8},        {{2, 16, 3}, 2, 140},
+                              {{3, 13, 5, "relu"}, 9, 9}, {{5, 31, 7, "relu"}, 35, 8}};
   for (const Run& run : runs) {
     const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <numeric>
 #include <span>
-#include <stdexcept>
 
 #include "cells/cell.h"
 #include "heads/head.h"
 #include "infer/forward_pass.h"
+#include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
@@ -144,17 +144,17 @@ void add_reference_gradients(const ReferenceModel& m, const Window& window,
 void require_channels(const Parameters& parameters, const Dataset& data) {
   require_parameters(parameters, "gradients");
   if (data.channels() == parameters.network().features) return;
-  throw std::invalid_argument("gradients: the data has " + std::to_string(data.channels()) +
-                              " channels, but the model takes " +
-                              std::to_string(parameters.network().features));
+  throw InvalidArgument("gradients: the data has " + std::to_string(data.channels()) +
+                        " channels, but the model takes " +
+                        std::to_string(parameters.network().features));
 }
 
 void require_fit(const Parameters& parameters, const Dataset& data) {
   require_channels(parameters, data);
   for (const int label : data.labels()) {
     if (label >= 0 && static_cast<std::size_t>(label) < parameters.network().outputs) continue;
-    throw std::invalid_argument("gradients: label " + std::to_string(label) + " is not in [0, " +
-                                std::to_string(parameters.network().outputs) + ")");
+    throw InvalidArgument("gradients: label " + std::to_string(label) + " is not in [0, " +
+                          std::to_string(parameters.network().outputs) + ")");
   }
 }
 
@@ -223,7 +223,7 @@ std::vector<float> hidden_states(const Parameters& parameters, const Dataset& da
                                  std::size_t sequence) {
   require_channels(parameters, data);
   if (sequence >= data.size()) {
-    throw std::invalid_argument("hidden_states: there is no sequence " + std::to_string(sequence));
+    throw InvalidArgument("hidden_states: there is no sequence " + std::to_string(sequence));
   }
   const Network& network = parameters.network();
   const LayerSize size(network);

@@ -1,9 +1,9 @@
 #include "lockstep/rnn/builtin_data.h"
 
 #include <numbers>
-#include <stdexcept>
 #include <utility>
 
+#include "lockstep/error.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/random.h"
 
@@ -172,8 +172,7 @@ TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed) {
     }
     known += (known.empty() ? "" : ", ") + std::string(builtin.info.name);
   }
-  throw std::invalid_argument("unknown data set '" + std::string(name) + "', expected one of " +
-                              known);
+  throw InvalidArgument("unknown data set '" + std::string(name) + "', expected one of " + known);
 }
 
 }  // namespace lockstep

@@ -2,28 +2,28 @@
 
 #include <algorithm>
 #include <numeric>
-#include <stdexcept>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+
+#include "lockstep/error.h"
 
 namespace lockstep {
 
 Dataset::Dataset(std::size_t channels, std::vector<std::string> class_names)
     : channels_(channels), class_names_(std::move(class_names)) {
-  if (channels == 0) throw std::invalid_argument("Dataset: channels is 0, expected at least 1");
+  if (channels == 0) throw InvalidArgument("Dataset: channels is 0, expected at least 1");
 }
 
 void Dataset::add(std::span<const float> values, int label) {
   if (values.empty() || values.size() % channels_ != 0) {
-    throw std::invalid_argument("Dataset::add: " + std::to_string(values.size()) +
-                                " values, expected a positive multiple of the " +
-                                std::to_string(channels_) + " channels");
+    throw InvalidArgument("Dataset::add: " + std::to_string(values.size()) +
+                          " values, expected a positive multiple of the " +
+                          std::to_string(channels_) + " channels");
   }
   if (label < kNoLabel || (label >= 0 && static_cast<std::size_t>(label) >= classes())) {
-    throw std::invalid_argument("Dataset::add: label " + std::to_string(label) +
-                                ", expected kNoLabel or a class below " +
-                                std::to_string(classes()));
+    throw InvalidArgument("Dataset::add: label " + std::to_string(label) +
+                          ", expected kNoLabel or a class below " + std::to_string(classes()));
   }
   const std::size_t sequences = size();
   const std::size_t begin = values_.size();
@@ -66,7 +66,7 @@ Dataset Dataset::with_classes(const std::vector<std::string>& class_names) const
     const std::string& name = class_names_[static_cast<std::size_t>(label)];
     const auto found = new_labels.find(name);
     if (found == new_labels.end()) {
-      throw std::invalid_argument("class '" + name + "' is not among the expected classes");
+      throw InvalidArgument("class '" + name + "' is not among the expected classes");
     }
     label = found->second;
   }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <stdexcept>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/model.h"
 
@@ -13,15 +13,15 @@ namespace {
 
 void check(std::span<const float> probabilities, std::span<const int> labels, std::size_t classes) {
   if (classes == 0 || classes > kMaxUnits || probabilities.size() != labels.size() * classes) {
-    throw std::invalid_argument("evaluate: " + std::to_string(probabilities.size()) +
-                                " probabilities, expected " + std::to_string(labels.size()) +
-                                " samples of " + std::to_string(classes) + ", from 1 to " +
-                                std::to_string(kMaxUnits) + " classes");
+    throw InvalidArgument("evaluate: " + std::to_string(probabilities.size()) +
+                          " probabilities, expected " + std::to_string(labels.size()) +
+                          " samples of " + std::to_string(classes) + ", from 1 to " +
+                          std::to_string(kMaxUnits) + " classes");
   }
   for (const int label : labels) {
     if (label < 0 || static_cast<std::size_t>(label) >= classes) {
-      throw std::invalid_argument("evaluate: label " + std::to_string(label) + ", expected 0 to " +
-                                  std::to_string(classes - 1));
+      throw InvalidArgument("evaluate: label " + std::to_string(label) + ", expected 0 to " +
+                            std::to_string(classes - 1));
     }
   }
 }

@@ -1,8 +1,8 @@
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 #include <string>
 
+#include "lockstep/error.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
 
@@ -53,8 +53,8 @@ float standardized(float value, Standard standard) {
 // A Normalization is a plain structure, which anyone can fill in.
 void require_agreement(const std::vector<float>& mean, const std::vector<float>& scale) {
   if (mean.size() == scale.size()) return;
-  throw std::invalid_argument("Normalization::apply: there are " + std::to_string(mean.size()) +
-                              " means and " + std::to_string(scale.size()) + " scales");
+  throw InvalidArgument("Normalization::apply: there are " + std::to_string(mean.size()) +
+                        " means and " + std::to_string(scale.size()) + " scales");
 }
 
 void standardize_on_its_own(Dataset& data, std::size_t sequence) {
@@ -72,7 +72,7 @@ Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
   Normalization result;
   result.kind = kind;
   if (kind != NormalizationKind::channel) return result;
-  if (data.empty()) throw std::invalid_argument("Normalization::fit: the data set is empty");
+  if (data.empty()) throw InvalidArgument("Normalization::fit: the data set is empty");
   for (std::size_t channel = 0; channel < data.channels(); ++channel) {
     const Standard standard = standard_of(data, {0, data.size()}, channel);
     result.mean.push_back(standard.mean);
@@ -84,9 +84,8 @@ Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
 void Normalization::apply(Dataset& data) const {
   if (kind == NormalizationKind::none) return;
   if (kind == NormalizationKind::channel && mean.size() != data.channels()) {
-    throw std::invalid_argument("Normalization::apply: the data has " +
-                                std::to_string(data.channels()) + " channels, expected " +
-                                std::to_string(mean.size()) + " as in the fit");
+    throw InvalidArgument("Normalization::apply: the data has " + std::to_string(data.channels()) +
+                          " channels, expected " + std::to_string(mean.size()) + " as in the fit");
   }
   for (std::size_t i = 0; i < data.size(); ++i) {
     if (kind == NormalizationKind::channel) {
@@ -100,15 +99,15 @@ void Normalization::apply(Dataset& data) const {
 void Normalization::apply(std::span<float> timesteps) const {
   if (kind == NormalizationKind::none) return;
   if (kind == NormalizationKind::series) {
-    throw std::invalid_argument(
+    throw InvalidArgument(
         "Normalization::apply: series needs whole sequences, not some of their timesteps");
   }
   require_agreement(mean, scale);
   const std::size_t channels = mean.size();
   if (channels == 0 || timesteps.size() % channels != 0) {
-    throw std::invalid_argument("Normalization::apply: " + std::to_string(timesteps.size()) +
-                                " values are no whole timesteps of " + std::to_string(channels) +
-                                " channels");
+    throw InvalidArgument("Normalization::apply: " + std::to_string(timesteps.size()) +
+                          " values are no whole timesteps of " + std::to_string(channels) +
+                          " channels");
   }
   for (std::size_t i = 0; i < timesteps.size(); i += channels) {
     for (std::size_t c = 0; c < channels; ++c) {

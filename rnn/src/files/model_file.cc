@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
+#include <map>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -94,23 +94,31 @@ const Shape& matrix_shape(const safetensors::Reader& file, const std::string& na
   return shape;
 }
 
-Network find_network(const safetensors::Reader& file, const FileNames& names, std::string cell) {
+Network find_network(const safetensors::Reader& file, const FileNames& names,
+                     const NetworkWords& words) {
   const auto sizes = [&](const char* tensor) { return matrix_shape(file, names.of(tensor)); };
   return {.features = sizes("rnn.weight_ih_l0")[1],
-          .layers = {{.cell = std::move(cell), .hidden = sizes("rnn.weight_hh_l0")[1]}},
+          .layers = {{.cell = words.cell, .hidden = sizes("rnn.weight_hh_l0")[1]}},
+          .head = words.head,
           .outputs = sizes("head.weight")[0]};
 }
 
-// Every tensor of the network is in the file, and no other.
+// Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
+// more memory than it is long.
 void require_tensors(const safetensors::Reader& file, const FileNames& names,
                      const std::vector<Tensor>& tensors) {
-  std::set<std::string> needed;
+  std::map<std::string, Shape> needed;
   for (const Tensor& t : tensors) {
-    needed.insert(names.of(t.name));
-    if (has_second_bias(t)) needed.insert(names.second_bias());
+    needed[names.of(t.name)] = file_shape(t);
+    if (has_second_bias(t)) needed[names.second_bias()] = file_shape(t);
   }
-  for (const std::string& name : needed) {
-    if (!file.tensors().contains(name)) throw std::runtime_error("it has no tensor " + quote(name));
+  for (const auto& [name, expected] : needed) {
+    const auto found = file.tensors().find(name);
+    if (found == file.tensors().end()) throw std::runtime_error("it has no tensor " + quote(name));
+    if (found->second.shape == expected) continue;
+    throw std::runtime_error("tensor " + quote(name) + " has shape " +
+                             safetensors::to_string(found->second.shape) + ", expected " +
+                             safetensors::to_string(expected) + " as in a plain RNN");
   }
   for (const auto& [name, info] : file.tensors()) {
     if (needed.contains(name)) continue;
@@ -120,34 +128,32 @@ void require_tensors(const safetensors::Reader& file, const FileNames& names,
   }
 }
 
-std::vector<float> read_tensor(safetensors::Reader& file, const std::string& name,
-                               const Shape& expected) {
-  const Shape& shape = file.tensors().at(name).shape;
-  if (shape != expected) {
-    throw std::runtime_error("tensor " + quote(name) + " has shape " +
-                             safetensors::to_string(shape) + ", expected " +
-                             safetensors::to_string(expected) + " as in a plain RNN");
-  }
+std::vector<float> read_tensor(safetensors::Reader& file, const std::string& name) {
   std::vector<float> values = file.read_float32(name);
   require_finite(values, "tensor " + quote(name));
   return values;
 }
 
-Parameters read_parameters(safetensors::Reader& file, const std::string& cell) {
+Parameters read_parameters(safetensors::Reader& file, const NetworkWords& words) {
   const FileNames names = find_names(file);
   for (const char* needed : {"rnn.weight_ih_l0", "head.weight"}) {
     const std::string name = names.of(needed);
     if (!file.tensors().contains(name)) throw std::runtime_error("it has no tensor " + quote(name));
   }
-  const Network network = find_network(file, names, cell);
+  const Network network = find_network(file, names, words);
+  try {
+    network.require_valid();
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(error.what());
+  }
   require_tensors(file, names, tensors_of(network));
   Parameters p(network);
   for (const Tensor& t : p.tensors()) {
-    const std::vector<float> values = read_tensor(file, names.of(t.name), file_shape(t));
+    const std::vector<float> values = read_tensor(file, names.of(t.name));
     const std::span<float> to = p[t.name];
     transpose(t.cols, t.rows, values.data(), t.rows, to.data(), t.cols);
     if (!has_second_bias(t)) continue;
-    const std::vector<float> second = read_tensor(file, names.second_bias(), {t.cols});
+    const std::vector<float> second = read_tensor(file, names.second_bias());
     std::ranges::transform(to, second, to.begin(), std::plus<>());
     require_finite(to, "the sum of its two biases");
   }
@@ -164,10 +170,10 @@ ModelParts read_model(const std::filesystem::path& path) {
   const auto metadata = file.metadata().find(kMetadataKey);
   ModelParts model;
   if (metadata == file.metadata().end()) {
-    model.parameters = read_parameters(file, "tanh");
+    model.parameters = read_parameters(file, {});
     assume_metadata(model);
   } else {
-    model.parameters = read_parameters(file, cell_in_metadata(metadata->second));
+    model.parameters = read_parameters(file, network_in_metadata(metadata->second));
     decode_metadata(metadata->second, model);
   }
   return model;

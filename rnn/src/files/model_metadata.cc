@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kIncomplete =
-    "its metadata lacks version, class_names or normalization, or one is of a wrong type";
+    "its metadata lacks version, cell, head, class_names or normalization, or one is of a wrong "
+    "type";
 
 // Version 1 has no cell, which is tanh.
 constexpr int kVersion = 2;
@@ -107,16 +108,17 @@ json parse_metadata(const std::string& text) {
 
 }  // namespace
 
-std::string cell_in_metadata(const std::string& text) {
+NetworkWords network_in_metadata(const std::string& text) {
   const json metadata = parse_metadata(text);
-  if (metadata["version"] == 1) return "tanh";
-  const auto cell = metadata.find("cell");
-  if (cell == metadata.end() || !cell->is_string()) throw std::runtime_error(kIncomplete);
-  const auto known = cell_names();
-  if (std::ranges::find(known, cell->get<std::string>()) == known.end()) {
-    throw std::runtime_error("its cell " + quote(cell->get<std::string>()) + " is unknown");
-  }
-  return cell->get<std::string>();
+  if (metadata["version"] == 1) return {};
+  const auto word = [&](const char* key, const std::vector<std::string>& known) {
+    const auto found = metadata.find(key);
+    if (found == metadata.end() || !found->is_string()) throw std::runtime_error(kIncomplete);
+    std::string name = found->get<std::string>();
+    if (std::ranges::find(known, name) != known.end()) return name;
+    throw std::runtime_error("its " + std::string(key) + " " + quote(name) + " is unknown");
+  };
+  return {.cell = word("cell", cell_names()), .head = word("head", head_names())};
 }
 
 void decode_metadata(const std::string& text, ModelParts& model) {

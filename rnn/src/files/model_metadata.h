@@ -17,8 +17,14 @@ void require_whole(const ModelParts& model);
 /// The text for a model that is whole.
 [[nodiscard]] std::string encode_metadata(const ModelParts& model);
 
-/// The name of the cell, of a model that this knows.
-[[nodiscard]] std::string cell_in_metadata(const std::string& text);
+/// What the tensors of a file do not show of its network.
+struct NetworkWords {
+  std::string cell = "tanh";
+  std::string head = "classify";
+};
+
+/// Those of a network that this knows; of version 1 the initial values.
+[[nodiscard]] NetworkWords network_in_metadata(const std::string& text);
 
 /// Sets class names and normalization of `model`, whose shape is known, from such a text.
 void decode_metadata(const std::string& text, ModelParts& model);

@@ -4,11 +4,11 @@
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "infer/forward_pass.h"
+#include "lockstep/error.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
@@ -122,9 +122,8 @@ std::vector<float> predict_proba(const Parameters& parameters, const Dataset& da
   require_parameters(parameters, "predict");
   const Network& network = parameters.network();
   if (data.channels() != network.features) {
-    throw std::invalid_argument("predict: the data has " + std::to_string(data.channels()) +
-                                " channels, but the model takes " +
-                                std::to_string(network.features));
+    throw InvalidArgument("predict: the data has " + std::to_string(data.channels()) +
+                          " channels, but the model takes " + std::to_string(network.features));
   }
   if (data.empty()) return {};
   return Prediction(network, data, resolve_threads(threads)).run(parameters);

@@ -1,10 +1,10 @@
 #include "lockstep/rnn/stream.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 
 #include "infer/forward_pass.h"
+#include "lockstep/error.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "tuning.h"
@@ -14,8 +14,8 @@ namespace {
 
 void require_size(const char* what, std::size_t size, std::size_t expected) {
   if (size == expected) return;
-  throw std::invalid_argument("Stream: " + std::string(what) + " has " + std::to_string(size) +
-                              " values, expected " + std::to_string(expected));
+  throw InvalidArgument("Stream: " + std::string(what) + " has " + std::to_string(size) +
+                        " values, expected " + std::to_string(expected));
 }
 
 }  // namespace
@@ -54,18 +54,17 @@ struct Stream::State {
 
   void require_sequence(std::size_t sequence) const {
     if (sequence < sequences) return;
-    throw std::invalid_argument("Stream: there is no sequence " + std::to_string(sequence) +
-                                ", as it was made for " + std::to_string(sequences));
+    throw InvalidArgument("Stream: there is no sequence " + std::to_string(sequence) +
+                          ", as it was made for " + std::to_string(sequences));
   }
 
   void require_steps(std::span<const float> x, std::size_t steps, std::size_t rows_per_step) const {
     const std::size_t per_step = rows_per_step * size.inputs;
     // Divided, as a product could overflow.
     if (x.size() % per_step == 0 && x.size() / per_step == steps) return;
-    throw std::invalid_argument("Stream: " + std::to_string(x.size()) + " values are not " +
-                                std::to_string(steps) + " timesteps of " +
-                                std::to_string(rows_per_step) + " sequences of " +
-                                std::to_string(size.inputs) + " features");
+    throw InvalidArgument("Stream: " + std::to_string(x.size()) + " values are not " +
+                          std::to_string(steps) + " timesteps of " + std::to_string(rows_per_step) +
+                          " sequences of " + std::to_string(size.inputs) + " features");
   }
 
   [[nodiscard]] int team_size(std::size_t steps) const {
@@ -119,8 +118,8 @@ struct Stream::State {
 Stream::Stream(const Parameters& parameters, std::size_t sequences, int threads) {
   require_parameters(parameters, "Stream");
   if (sequences == 0 || sequences > kMaxUnits) {
-    throw std::invalid_argument("Stream: " + std::to_string(sequences) +
-                                " sequences; it takes 1 to " + std::to_string(kMaxUnits));
+    throw InvalidArgument("Stream: " + std::to_string(sequences) + " sequences; it takes 1 to " +
+                          std::to_string(kMaxUnits));
   }
   state_ = std::make_unique<State>(parameters, sequences, resolve_threads(threads));
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 #include <span>
+#include <stdexcept>
 #include <type_traits>
 #include <vector>
 
@@ -37,6 +38,7 @@ class Workspace {
     add(arena_bytes_, count, sizeof(T));
     add(arena_bytes_, (kLine - arena_bytes_ % kLine) % kLine, 1);
     if (counts_) return {};
+    if (arena_bytes_ > memory_.size()) throw std::logic_error("Workspace: more than was counted");
     return {reinterpret_cast<T*>(memory_.data() + begin), count};
   }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/error.h"
+
 namespace lockstep {
 
 template <class Row>
@@ -24,8 +26,8 @@ const Row& find_named(std::span<const Row* const> table, std::string_view name, 
     if (row->name == name) return *row;
     known += (known.empty() ? "" : ", ") + std::string(row->name);
   }
-  throw std::invalid_argument("unknown " + std::string(what) + " '" + std::string(name) +
-                              "', expected one of " + known);
+  throw InvalidArgument("unknown " + std::string(what) + " '" + std::string(name) +
+                        "', expected one of " + known);
 }
 
 }  // namespace lockstep

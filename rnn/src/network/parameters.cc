@@ -2,24 +2,24 @@
 
 #include <algorithm>
 #include <bit>
-#include <stdexcept>
 #include <utility>
 
 #include "cells/cell.h"
 #include "heads/head.h"
+#include "lockstep/error.h"
 #include "network/tensors.h"
 
 namespace lockstep {
 
 void Network::require_valid() const {
   if (layers.size() != 1) {
-    throw std::invalid_argument("a network has one recurrent layer, not " +
-                                std::to_string(layers.size()));
+    throw InvalidArgument("a network has one recurrent layer, not " +
+                          std::to_string(layers.size()));
   }
   for (const std::size_t size : {features, layers[0].hidden, outputs}) {
     if (size > 0 && size <= kMaxUnits) continue;
-    throw std::invalid_argument("a network has 1 to " + std::to_string(kMaxUnits) +
-                                " features, hidden units and outputs, not " + std::to_string(size));
+    throw InvalidArgument("a network has 1 to " + std::to_string(kMaxUnits) +
+                          " features, hidden units and outputs, not " + std::to_string(size));
   }
   static_cast<void>(cell_named(layers[0].cell));
   static_cast<void>(head_named(head));
@@ -47,7 +47,7 @@ std::size_t parameter_count(const Network& network) {
 
 void require_parameters(const Parameters& parameters, const char* function) {
   if (!parameters.empty()) return;
-  throw std::invalid_argument(std::string(function) + ": there are no parameters");
+  throw InvalidArgument(std::string(function) + ": there are no parameters");
 }
 
 Parameters::Parameters(const Network& network) : network_(network) {
@@ -59,7 +59,7 @@ Parameters::Parameters(const Network& network) : network_(network) {
 std::span<const float> Parameters::operator[](std::string_view name) const {
   const auto tensor = std::ranges::find(tensors_, name, &Tensor::name);
   if (tensor == tensors_.end()) {
-    throw std::invalid_argument("there is no tensor '" + std::string(name) + "'");
+    throw InvalidArgument("there is no tensor '" + std::string(name) + "'");
   }
   return values().subspan(tensor->offset, tensor->size());
 }

@@ -1,4 +1,5 @@
 #include <array>
+#include <stdexcept>
 
 #include "network/lookup.h"
 #include "optimizers/optimizer.h"
@@ -21,6 +22,7 @@ const OptimizerRule& optimizer_named(std::string_view name) {
 
 Optimizer::Optimizer(const OptimizerRule& rule, std::size_t weights, const Options& options)
     : rule_(&rule), options_(options), slots_(rule.slots(options)) {
+  if (slots_.size() > kMostSlots) throw std::logic_error("Optimizer: too many slots");
   for (std::vector<float>& slot : slots_) slot.resize(weights);
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lockstep/error.h"
+#include "network/lookup.h"
+#include "optimizers/optimizer.h"
 
 namespace lockstep {
 namespace {
@@ -148,6 +150,8 @@ const std::vector<Row>& rows() {
       row<&O::decay>("decay", kTraining, positive(), "Factor of the falls", "schedule step"),
       row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1), "Epochs between the falls",
                             "schedule step"),
+      row<&O::optimizer>("optimizer", kTraining, one_of(names_of(optimizers())),
+                         "How weights follow their gradient"),
       row<&O::momentum>("momentum", kTraining, below_one(), "Momentum; 0: plain gradient descent"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
                          "Largest L2 norm of the mean gradient; 0: no limit"),

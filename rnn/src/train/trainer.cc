@@ -4,12 +4,14 @@
 #include <chrono>
 #include <exception>
 #include <limits>
+#include <new>
 #include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
@@ -21,22 +23,21 @@ namespace lockstep {
 namespace {
 
 void require_option(bool holds, const char* message) {
-  if (!holds) throw std::invalid_argument(message);
+  if (!holds) throw InvalidArgument(message);
 }
 
 void require_data(const Dataset& data, const Network& network) {
   require_option(!data.empty(), "training data: there is no sequence in it");
   if (data.channels() != network.features) {
-    throw std::invalid_argument("training data: " + std::to_string(data.channels()) +
-                                " channels, but the model takes " +
-                                std::to_string(network.features));
+    throw InvalidArgument("training data: " + std::to_string(data.channels()) +
+                          " channels, but the model takes " + std::to_string(network.features));
   }
   for (std::size_t i = 0; i < data.size(); ++i) {
     const int label = data.label(i);
     if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
-    throw std::invalid_argument("training data: label " + std::to_string(label) + " of sequence " +
-                                std::to_string(i) + " is not in [0, " +
-                                std::to_string(network.outputs) + ")");
+    throw InvalidArgument("training data: label " + std::to_string(label) + " of sequence " +
+                          std::to_string(i) + " is not in [0, " + std::to_string(network.outputs) +
+                          ")");
   }
 }
 
@@ -60,7 +61,7 @@ struct Trainer::State {
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
-        optimizer(kSgd, p.values().size(), o) {}
+        optimizer(optimizer_named(o.optimizer), p.values().size(), o) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
@@ -133,6 +134,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
 
 Trainer::Trainer(Parameters& parameters, const Options& options) {
   validate(options);
+  require_parameters(parameters, "Trainer");
   state_ = std::make_unique<State>(parameters, options);
 }
 
@@ -179,13 +181,18 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   const std::size_t window = window_of(options.truncate);
   const std::size_t rows = std::min(options.batch_size, sequences);
   const std::size_t kept = std::min(window, max_length);
-  // Of a sequence: its window of Z, and more than all else that grows with the minibatch.
+  constexpr const char* kTooLarge =
+      "training_workspace_bytes: the minibatch is larger than the address space";
+  // Products of sizes that the workspace does not see must not overflow.
   const std::size_t row_bytes = LayerSize(network).layout().stride * sizeof(float);
   const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
-  require_option(static_cast<double>(rows) * each < 0x1p62,
-                 "training_workspace_bytes: the minibatch is larger than the address space");
-  return TrainingStep::bytes_for(
-      network, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);
+  require_option(static_cast<double>(rows) * each < 0x1p62, kTooLarge);
+  try {
+    return TrainingStep::bytes_for(
+        network, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);
+  } catch (const std::bad_array_new_length&) {
+    throw InvalidArgument(kTooLarge);
+  }
 }
 
 }  // namespace lockstep

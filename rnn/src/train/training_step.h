@@ -53,7 +53,8 @@ class TrainingStep {
   // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
   [[nodiscard]] int team_size(int threads) const;
 
-  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team.
+  // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team, once
+  // after each `begin` with a team of one size: leaves of a thread share memory afterwards.
   // Throws nothing: a thread that left would keep the others waiting.
   void run(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
 

@@ -34,6 +34,7 @@ struct LOCKSTEP_API Options {
   LearningRateSchedule schedule = LearningRateSchedule::cosine;  ///< of learning_rate
   double decay = 0.5;                                            ///< > 0, of the step schedule
   std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
+  std::string optimizer = "sgd";  ///< how weights follow their gradient
   /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
   double momentum = 0.9;
   double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
