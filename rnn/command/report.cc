@@ -66,7 +66,7 @@ std::string figure(const std::string& value, const std::string& meaning) {
          "</span></div>\n";
 }
 
-// The set that counts: the test set if there is one, else the best stand-in.
+// The set that counts: the test set if there is one, otherwise the next best.
 std::pair<std::string, const Evaluation&> main_evaluation(const TrainingRun& run) {
   if (run.test) return {"test", *run.test};
   if (run.validation) return {"validation", *run.validation};

@@ -13,9 +13,9 @@ struct CacheInfo {
   std::string shared_with;  ///< the CPUs that share it with CPU 0, such as "0-7"
 };
 
-/// The processor's name as Linux tells it, or "unknown".
+/// The processor's name as Linux gives it, or "unknown".
 [[nodiscard]] std::string cpu_name();
-/// The caches of CPU 0, nearest first; empty where Linux does not tell.
+/// The caches of CPU 0, nearest first; empty where Linux does not know.
 [[nodiscard]] std::vector<CacheInfo> cpu_caches();
 
 }  // namespace lockstep::command

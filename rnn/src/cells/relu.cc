@@ -1,4 +1,4 @@
-// The rectifier: h = max(0, a), whose derivative is 1 where h > 0, else 0. PyTorch's RNN,
+// The rectifier: h = max(0, a), whose derivative is 1 where h > 0, otherwise 0. PyTorch's RNN,
 // nonlinearity="relu"; as there, the gradient of a NaN passes.
 #include "cells/cell.h"
 #include "lockstep/elementwise.h"

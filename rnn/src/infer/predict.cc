@@ -18,7 +18,7 @@ namespace {
 std::size_t divide_up(std::size_t n, std::size_t parts) { return (n + parts - 1) / parts; }
 
 // How the sequences are shared out. Threads take chunks of them where the weights stay in a core's
-// cache, else columns of every product, all threads for one chunk after another.
+// cache, otherwise columns of every product, all threads for one chunk after another.
 struct Plan {
   bool shares_columns;
   int team_size;

@@ -4,6 +4,7 @@
 
 #include "definition.h"
 #include "lockstep/backend.h"
+#include "lockstep/detail/useful_threads.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -39,8 +40,7 @@ LayerSize::LayerSize(const Network& network)
 int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares, int threads) {
   const double work = static_cast<double>(timesteps) *
                       static_cast<double>((size.inputs + size.hidden) * size.hidden);
-  const double useful = std::min(static_cast<double>(shares), 1 + work / kWorkPerThread);
-  return std::min(threads, static_cast<int>(useful));
+  return useful_threads(work, kWorkPerThread, shares, threads);
 }
 
 // Where weights press on the last cache and rows are few, a timestep waits for reading them. The

@@ -23,7 +23,7 @@ enum class TensorRole {
 /// A matrix among the parameters of a network: rows x cols, row-major without gaps.
 struct LOCKSTEP_API Tensor {
   std::string name;                    ///< that of PyTorch's module, such as "rnn.weight_ih_l0"
-  std::size_t rows = 0;                ///< of a bias 1, else the inputs of the weights
+  std::size_t rows = 0;                ///< 1 for a bias, the inputs for weights
   std::size_t cols = 0;                ///< units or outputs
   std::size_t offset = 0;              ///< of its first number in Parameters::values
   TensorRole role = TensorRole::bias;  ///< what it is for

@@ -71,10 +71,10 @@ class LOCKSTEP_API Trainer {
   std::unique_ptr<State> state_;
 };
 
-/// What workspace_bytes of such a trainer will tell, on the active backend, after a data set of
-/// `sequences` sequences: exactly if `max_length` is the length of each, else at most this. Throws
-/// std::invalid_argument as Trainer and Network::require_valid, and if it is more than the address
-/// space.
+/// What workspace_bytes of such a trainer will be, on the active backend, after a data set of
+/// `sequences` sequences: exactly if `max_length` is the length of each, otherwise at most this.
+/// Throws std::invalid_argument as Trainer and Network::require_valid, and if it is more than the
+/// address space.
 [[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const Network& network,
                                                                 const Options& options,
                                                                 std::size_t sequences,
