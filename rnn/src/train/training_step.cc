@@ -155,7 +155,8 @@ void TrainingStep::backward(const Team& team) noexcept {
   add_leaves(team);
 }
 
-// Whether threads take leaves of their own; otherwise all share the columns of one leaf after another.
+// Whether threads take leaves of their own; otherwise all share the columns of one leaf after
+// another.
 bool TrainingStep::shares_leaves(int team_size) const {
   const auto threads = static_cast<std::size_t>(team_size);
   if (leaves_in_use_ == 1) return false;
