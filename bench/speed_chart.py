@@ -157,7 +157,7 @@ def rival(speeds: Speeds) -> str:
 def claim(days: Sequence[Day]) -> str:
     training = training_speeds(days)
     times, mean = times_as_fast(training)
-    lines = [f"On one thread ({training.setting}) Lockstep trains",
+    lines = [f"On one thread ({training.setting}, {training.date}) Lockstep trains",
              f"**{times} {rival(training)}** ({mean} of {len(training.rows)} shapes)"]
     for speeds in (speeds for day in days for speeds in speeds_of(day, "rnn_forward")):
         if (speeds.setting, speeds.date) == (training.setting, training.date):
