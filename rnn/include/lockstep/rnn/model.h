@@ -89,7 +89,8 @@ class LOCKSTEP_API Model {
   /// Trains on `train`. After each epoch the loss of `validation` is measured; without that set, of
   /// the share Options::validation held out of `train`, if that is not 0. Afterwards the model has
   /// the weights of the smallest such loss, if there is Options::patience, else the last; never any
-  /// that are not finite. Another call learns on from them, with momentum and schedule begun anew.
+  /// that are not finite. Another call learns on from them, with momentum, schedule
+  /// and the orders of the epochs begun anew.
   ///@{
   FitResult fit(const Dataset& train, const FitObserver& observer = {});
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer = {});
