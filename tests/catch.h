@@ -16,8 +16,7 @@ namespace lockstep {
 inline int skipped_cases = 0;
 }
 
-// Ends a test case that can say nothing here; `why` may be streamed. A run without failures in
-// which one was skipped ends with a line from which ctest takes the status.
+// Ends a test case that can say nothing here; `why` may be streamed. See main.cc.
 #define LOCKSTEP_SKIP(why)        \
   do {                            \
     ++lockstep::skipped_cases;    \

@@ -1,12 +1,14 @@
 # Fails unless every hash that ODD prints is one that NORMAL prints too, on a backend with fused
-# multiply-add at least. (ODD may have fewer backends.)
+# multiply-add at least. (ODD may have fewer backends.) Skipped on a CPU without any.
 foreach(kind NORMAL ODD)
   execute_process(COMMAND ${${kind}} OUTPUT_VARIABLE ${kind}_TEXT COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^\n]+" ${kind}_LINES "${${kind}_TEXT}")
 endforeach()
-set(PRODUCTS ${ODD_LINES})
-list(FILTER PRODUCTS INCLUDE REGEX "^[^ ]+ products ")
-if(NOT PRODUCTS)
+if(NOT NORMAL_TEXT MATCHES " products ")
+  message("skipped: no backend with fused multiply-add here")
+  return()
+endif()
+if(NOT ODD_TEXT MATCHES " products ")
   message(FATAL_ERROR "no product was compared:\n${ODD_TEXT}")
 endif()
 set(DIFFERENT ${ODD_LINES})

@@ -79,23 +79,13 @@ void multiply_shared(const Product& p, const Backend& backend, const Choice& cho
   });
 }
 
-// The plan of a product that takes Path::whole.
-[[gnu::always_inline]] inline detail::ProductPlan plan_whole(const Product& p,
-                                                             const Backend& backend) {
-  return {.strips = plan_strips(p, backend, {}),
-          .backend = &backend,
-          .panels = nullptr,
-          .first_column = 0,
-          .cols = p.n};
-}
-
 Choice checked_choice(const Product& p, const Backend& backend, int threads) {
   require_strides(p);
   return choose(p, traits_of(backend), resolve_threads(threads));
 }
 
-// `whole` gives plan_whole(). Inline, since a copy of fields that were written just before waits
-// for them.
+// `whole` gives the strips of Path::whole. Inline, and one strip filled in directly: a small
+// product waits for what is written and read again.
 template <class Whole>
 [[gnu::always_inline]] inline void multiply(const Product& p, const Backend& backend,
                                             const Choice& choice, const float* a, const float* b,
@@ -104,16 +94,28 @@ template <class Whole>
   require(c != nullptr, kName, "C is null");
   if (choice.path == Path::scaled) return scale(p, c);
   require(a != nullptr && b != nullptr, kName, "A or B is null");
-  const Operands operands{.a = a, .b = b, .start = p.beta == 0.0f ? nullptr : c, .c = c};
-  if (choice.path == Path::whole) return run_rows(whole(), p.m, operands, /*prefetches=*/false);
-  multiply_shared(p, backend, choice, operands);
+  const float* start = p.beta == 0.0f ? nullptr : c;
+  if (choice.path != Path::whole) {
+    return multiply_shared(p, backend, choice, {.a = a, .b = b, .start = start, .c = c});
+  }
+  const StripPlan& plan = whole();
+  run_strips(backend, panels_at_once(backend, p.m), /*prefetches=*/false, nullptr,
+             {.plan = &plan,
+              .rows = p.m,
+              .cols = p.n,
+              .a = a,
+              .b = b,
+              .next_b = nullptr,
+              .start = start,
+              .c = c,
+              .h = nullptr});
 }
 
 [[gnu::always_inline]] inline void multiply(const Product& p, int threads, const float* a,
                                             const float* b, float* c) {
   const Backend& backend = dispatch();
   multiply(p, backend, checked_choice(p, backend, threads), a, b, c,
-           [&] { return plan_whole(p, backend); });
+           [&] { return plan_strips(p, backend, {}); });
 }
 
 }  // namespace
@@ -121,13 +123,13 @@ template <class Whole>
 struct GemmPlan::State {
   State(const Product& p, int threads)
       : product(p), backend(dispatch()), choice(checked_choice(p, backend, threads)) {
-    if (choice.path == Path::whole) whole = plan_whole(p, backend);
+    if (choice.path == Path::whole) whole = plan_strips(p, backend, {});
   }
 
   Product product;
   const Backend& backend;
   Choice choice;
-  detail::ProductPlan whole{};
+  StripPlan whole{};
 };
 
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
@@ -175,8 +177,7 @@ GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
 void GemmPlan::run(const float* a, const float* b, float* c) const {
   const State& s = *state_;
   note_backend(s.backend);
-  multiply(s.product, s.backend, s.choice, a, b, c,
-           [&]() -> const detail::ProductPlan& { return s.whole; });
+  multiply(s.product, s.backend, s.choice, a, b, c, [&]() -> const StripPlan& { return s.whole; });
 }
 
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,

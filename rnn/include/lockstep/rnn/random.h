@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -43,8 +44,14 @@ template <class Engine>
 class LOCKSTEP_API Distributions {
  public:
   /// Arguments of the engine: equal ones give equal numbers.
-  template <class... Arguments>
-  explicit Distributions(Arguments... arguments) : engine_(arguments...) {}
+  ///@{
+  explicit Distributions(std::uint64_t seed)
+    requires std::constructible_from<Engine, std::uint64_t>
+      : engine_(seed) {}
+  Distributions(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0)
+    requires std::constructible_from<Engine, std::uint64_t, std::string_view, std::uint64_t>
+      : engine_(seed, purpose, index) {}
+  ///@}
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   double uniform();
