@@ -18,14 +18,14 @@
 // This target alone, and one without vectors, which Highway insists on.
 #define HWY_DISABLED_TARGETS (~(LOCKSTEP_HWY | HWY_EMU128 | HWY_SCALAR))
 // Highway builds these only where they are asked for.
-#define HWY_WANT_SSSE3 !LOCKSTEP_FEW_TARGETS
+#define HWY_WANT_SSSE3 1
 #define HWY_WANT_SSE4 1
 #define HWY_COMPILE_ALL_ATTAINABLE 1
 // Its debug assertions would call into libhwy; only the headers are used.
 #define HWY_IS_DEBUG_BUILD 0
 
 #include "hwy/detect_targets.h"
-#if HWY_TARGETS & LOCKSTEP_HWY
+#if HWY_TARGETS & LOCKSTEP_HWY & ~(LOCKSTEP_FEW_TARGETS ? HWY_SSSE3 : 0)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "highway/kernels.h"
 // clang-format off: foreach_target.h must come first
