@@ -3,8 +3,8 @@
 # cases may be skipped, with which the tests end with 77.
 
 # Everything that takes the default backend takes the one named here.
-foreach(backend highway/avx10_2 highway/avx3_spr highway/avx3_zen4 highway/avx3_dl highway/avx3
-    xsimd/avx512 highway/avx2 xsimd/avx2 highway/sse4 xsimd/sse4 highway/ssse3 highway/sse2 reference)
+foreach(backend highway/avx3 xsimd/avx512 highway/avx2 xsimd/avx2 highway/sse4 xsimd/sse4
+    highway/ssse3 highway/sse2 reference)
   set(name "suites on ${backend}")
   # The command says whether it can be had at all, where scopes in the suites would end in an abort,
   # which counts as a failure.

@@ -13,8 +13,8 @@ if(NOT EXISTS "${NM}" OR NOT EXISTS "${OBJDUMP}")
   return()
 endif()
 
-# neon64.cc is not among them: NEON is the baseline of AArch64.
-set(BACKEND_OBJECTS "^(highway|avx2|avx512|sse4)\\.cc\\.o$")
+# xsimd's NEON is not among them: it is the baseline of AArch64.
+set(BACKEND_OBJECTS "^(highway_[a-z0-9_]+|xsimd_(avx2|avx512|sse4))\\.cc\\.o$")
 set(PROBLEMS "")
 set(WIDE_BACKEND_LINES 0)
 

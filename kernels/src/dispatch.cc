@@ -6,29 +6,23 @@
 #include <span>
 #include <string>
 
+#include "backends.h"
 #include "lockstep/backend.h"
 #include "lockstep/error.h"
-#include "reference/reference.h"
 #include "system/cpu_features.h"
-#if LOCKSTEP_HAVE_HIGHWAY
-#include "highway/highway.h"
-#endif
-#if LOCKSTEP_HAVE_XSIMD
-#include "xsimd/xsimd_backends.h"
-#endif
 
 namespace lockstep {
 namespace {
 
 #if LOCKSTEP_HAVE_HIGHWAY
-#define LOCKSTEP_HIGHWAY_TARGET(target) highway_target(target)
+#define LOCKSTEP_HIGHWAY(target) "highway/" #target, highway_##target
 #else
-#define LOCKSTEP_HIGHWAY_TARGET(target) nullptr
+#define LOCKSTEP_HIGHWAY(target) "highway/" #target, nullptr
 #endif
 #if LOCKSTEP_HAVE_XSIMD
-#define LOCKSTEP_XSIMD_TABLE(table) &table
+#define LOCKSTEP_XSIMD(target) "xsimd/" #target, xsimd_##target
 #else
-#define LOCKSTEP_XSIMD_TABLE(table) nullptr
+#define LOCKSTEP_XSIMD(target) "xsimd/" #target, nullptr
 #endif
 
 struct Entry {
@@ -41,28 +35,24 @@ struct Entry {
 std::span<const Entry> entries() {
   static const Entry kBackends[] = {
 #if defined(__x86_64__)
-      {"highway/avx10_2", LOCKSTEP_HIGHWAY_TARGET("AVX10_2"), &CpuFeatures::avx10_2},
-      {"highway/avx3_spr", LOCKSTEP_HIGHWAY_TARGET("AVX3_SPR"), &CpuFeatures::avx512_fp16},
-      {"highway/avx3_zen4", LOCKSTEP_HIGHWAY_TARGET("AVX3_ZEN4"), &CpuFeatures::avx512_bf16},
-      {"highway/avx3_dl", LOCKSTEP_HIGHWAY_TARGET("AVX3_DL"), &CpuFeatures::avx512_dl},
-      {"highway/avx3", LOCKSTEP_HIGHWAY_TARGET("AVX3"), &CpuFeatures::avx512},
-      {"xsimd/avx512", LOCKSTEP_XSIMD_TABLE(xsimd_avx512), &CpuFeatures::avx512},
-      {"highway/avx2", LOCKSTEP_HIGHWAY_TARGET("AVX2"), &CpuFeatures::avx2},
-      {"xsimd/avx2", LOCKSTEP_XSIMD_TABLE(xsimd_avx2), &CpuFeatures::avx2},
-      {"highway/sse4", LOCKSTEP_HIGHWAY_TARGET("SSE4"), &CpuFeatures::sse4},
-      {"xsimd/sse4", LOCKSTEP_XSIMD_TABLE(xsimd_sse4), &CpuFeatures::sse4},
-      {"highway/ssse3", LOCKSTEP_HIGHWAY_TARGET("SSSE3"), &CpuFeatures::ssse3},
-      {"highway/sse2", LOCKSTEP_HIGHWAY_TARGET("SSE2"), nullptr},
+      {LOCKSTEP_HIGHWAY(avx3), &CpuFeatures::avx512},
+      {LOCKSTEP_XSIMD(avx512), &CpuFeatures::avx512},
+      {LOCKSTEP_HIGHWAY(avx2), &CpuFeatures::avx2},
+      {LOCKSTEP_XSIMD(avx2), &CpuFeatures::avx2},
+      {LOCKSTEP_HIGHWAY(sse4), &CpuFeatures::sse4},
+      {LOCKSTEP_XSIMD(sse4), &CpuFeatures::sse4},
+      {LOCKSTEP_HIGHWAY(ssse3), &CpuFeatures::ssse3},
+      {LOCKSTEP_HIGHWAY(sse2), nullptr},
 #elif defined(__aarch64__)
-      {"highway/sve_256", LOCKSTEP_HIGHWAY_TARGET("SVE_256"), &CpuFeatures::sve_256_bits},
-      {"highway/sve2", LOCKSTEP_HIGHWAY_TARGET("SVE2"), &CpuFeatures::sve2},
-      {"highway/sve", LOCKSTEP_HIGHWAY_TARGET("SVE"), &CpuFeatures::sve},
-      {"highway/neon_bf16", LOCKSTEP_HIGHWAY_TARGET("NEON_BF16"), &CpuFeatures::neon_bf16},
-      {"highway/neon", LOCKSTEP_HIGHWAY_TARGET("NEON"), &CpuFeatures::neon_crypto},
-      {"highway/neon_without_aes", LOCKSTEP_HIGHWAY_TARGET("NEON_WITHOUT_AES"), &CpuFeatures::neon},
-      {"xsimd/neon64", LOCKSTEP_XSIMD_TABLE(xsimd_neon64), &CpuFeatures::neon},
+      {LOCKSTEP_HIGHWAY(sve_256), &CpuFeatures::sve_256_bits},
+      {LOCKSTEP_HIGHWAY(sve2), &CpuFeatures::sve2},
+      {LOCKSTEP_HIGHWAY(sve), &CpuFeatures::sve},
+      {LOCKSTEP_HIGHWAY(neon_bf16), &CpuFeatures::neon_bf16},
+      {LOCKSTEP_HIGHWAY(neon), &CpuFeatures::neon_crypto},
+      {LOCKSTEP_HIGHWAY(neon_without_aes), &CpuFeatures::neon},
+      {LOCKSTEP_XSIMD(neon64), &CpuFeatures::neon},
       // Vectors of the same length, but of a size that the compiler does not know.
-      {"highway/sve2_128", LOCKSTEP_HIGHWAY_TARGET("SVE2_128"), &CpuFeatures::sve2_128_bits},
+      {LOCKSTEP_HIGHWAY(sve2_128), &CpuFeatures::sve2_128_bits},
 #endif
       {"reference", &reference_table, nullptr},
   };

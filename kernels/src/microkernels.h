@@ -37,20 +37,6 @@ struct GemmStrip {
   const float* h;
 };
 
-// One row times a matrix as it is in memory: the chain of GemmStrip, for any number of columns.
-// Backends that say exact_b only.
-struct GemvStrip {
-  std::size_t cols;
-  std::size_t k;
-  const float* a;
-  std::ptrdiff_t a_k_stride;
-  const float* b;
-  std::ptrdiff_t b_k_stride;
-  const float* start;
-  float beta;
-  float* c;
-};
-
 // Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) * (scale / sum_i), or of its logarithm,
 // y[i][j] = x[i][j] - max_i - log(sum_i). `max` and `sum` (each [rows]) may be null, and so may y
 // in a softmax. cols > 0.
@@ -103,7 +89,8 @@ struct Backend {
   std::size_t panels_at_once[2];  // of strips of one row and of two
   bool exact_b;                   // reads nothing of b beyond the columns of a strip
   void (&gemm_strip)(const GemmStrip&);
-  void (&gemv_strip)(const GemvStrip&);
+  // One row times a matrix as it is in memory, any number of columns, no epilogue; exact_b only.
+  void (&gemv_strip)(const GemmStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   void (&exp)(const float* x, float* y, std::size_t n);
   void (&sigmoid)(const float* x, float* y, std::size_t n);

@@ -40,15 +40,19 @@ bool is_first_largest(const float* x, std::size_t cols, std::size_t label) {
   return !beaten;
 }
 
-// Cross-entropy of a few rows. What is needed of the logits is read before the gradient may
-// overwrite them.
-std::size_t cross_entropy_of_group(const Backend& backend, SoftmaxRows s, const int* labels,
-                                   double* loss) {
+// Cross-entropy of the rows from `first` on, kCrossEntropyRows at most. What is needed of the
+// logits is read before the gradient may overwrite them.
+std::size_t cross_entropy_of_group(const Backend& backend, SoftmaxRows s, std::size_t first,
+                                   const int* labels, double* loss) {
   float max[kCrossEntropyRows];
   float sum[kCrossEntropyRows];
   bool hit[kCrossEntropyRows];
+  s.rows = std::min(s.rows - first, kCrossEntropyRows);
+  s.x += static_cast<std::ptrdiff_t>(first) * s.x_row_stride;
+  s.y += static_cast<std::ptrdiff_t>(first) * s.y_row_stride;
   s.max = max;
   s.sum = sum;
+  labels += first;
   for (std::size_t i = 0; i < s.rows; ++i) {
     const float* x = s.x + static_cast<std::ptrdiff_t>(i) * s.x_row_stride;
     const auto label = static_cast<std::size_t>(labels[i]);
@@ -63,15 +67,6 @@ std::size_t cross_entropy_of_group(const Backend& backend, SoftmaxRows s, const 
     correct += hit[i] && !std::isnan(loss[i]) ? 1 : 0;
   }
   return correct;
-}
-
-// The rows first to last - 1 of all.
-SoftmaxRows some_rows(const SoftmaxRows& all, std::size_t first, std::size_t last) {
-  SoftmaxRows some = all;
-  some.rows = last - first;
-  some.x += static_cast<std::ptrdiff_t>(first) * all.x_row_stride;
-  some.y += static_cast<std::ptrdiff_t>(first) * all.y_row_stride;
-  return some;
 }
 
 }  // namespace
@@ -102,8 +97,7 @@ std::size_t softmax_cross_entropy(std::size_t rows, std::size_t cols, const floa
   const Backend& backend = dispatch();
   std::size_t correct = 0;
   for (std::size_t i = 0; i < rows; i += kCrossEntropyRows) {
-    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kCrossEntropyRows));
-    correct += cross_entropy_of_group(backend, some, labels + i, loss + i);
+    correct += cross_entropy_of_group(backend, all, i, labels, loss + i);
   }
   return correct;
 }
@@ -120,9 +114,8 @@ CrossEntropy mean_softmax_cross_entropy(std::size_t rows, std::size_t cols, cons
   CrossEntropy result;
   for (std::size_t i = 0; i < rows; i += kCrossEntropyRows) {
     double loss[kCrossEntropyRows];
-    const SoftmaxRows some = some_rows(all, i, std::min(rows, i + kCrossEntropyRows));
-    result.correct += cross_entropy_of_group(backend, some, labels + i, loss);
-    for (std::size_t n = 0; n < some.rows; ++n) result.loss += loss[n];
+    result.correct += cross_entropy_of_group(backend, all, i, labels, loss);
+    for (std::size_t n = 0; n < kCrossEntropyRows && i + n < rows; ++n) result.loss += loss[n];
   }
   result.loss /= static_cast<double>(rows);
   return result;

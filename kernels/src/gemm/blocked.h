@@ -1,6 +1,7 @@
 // Products in blocks of rows, columns and k.
 #pragma once
 
+#include "gemm/chain.h"
 #include "gemm/path.h"
 #include "lockstep/range.h"
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "gemm/product.h"
 #include "microkernels.h"
 
 namespace lockstep {
@@ -31,6 +30,15 @@ template <class Offset>
 const float* at(const float* p, Offset offset) {
   return p == nullptr ? nullptr : p + offset;
 }
+
+// `b` is the first column that is multiplied; start and h may be null.
+struct Operands {
+  const float* a = nullptr;
+  const float* b = nullptr;
+  const float* start = nullptr;
+  float* c = nullptr;
+  const float* h = nullptr;
+};
 
 // `rows` rows from `row` on by `cols` columns from `column` on, where operands.b begins.
 inline GemmStrip strip_at(const StripPlan& plan, const Operands& operands, std::size_t row,

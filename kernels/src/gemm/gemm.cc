@@ -3,7 +3,6 @@
 
 #include "dispatch.h"
 #include "gemm/blocked.h"
-#include "gemm/chain.h"
 #include "gemm/path.h"
 #include "lockstep/detail/require.h"
 #include "lockstep/threads.h"
@@ -23,6 +22,14 @@ void require_strides(const Product& p) {
           "lda is shorter than a row of A");
   require(p.ldb >= (p.transpose_b == Transpose::no ? p.n : p.k), kName,
           "ldb is shorter than a row of B");
+}
+
+// A matrix as the functions of plain pointers describe it: `rows` and `cols` of op(X).
+ConstMatrixView operand(Transpose transpose, const float* data, std::size_t rows, std::size_t cols,
+                        std::size_t stride) {
+  ConstMatrixView view(data, rows, cols, stride);
+  view.transpose = transpose;
+  return view;
 }
 
 Product product_of(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
@@ -49,20 +56,13 @@ void scale(const Product& p, float* c) {
 }
 
 // One row of A: the columns of `panels`, row after row of B.
-void multiply_row(const Product& p, const Backend& backend, const Operands& operands,
-                  Range panels) {
+void multiply_row(const Product& p, const Backend& backend, Operands operands, Range panels) {
+  const StripPlan plan = plan_strips(p, backend, {});
+  const float* b = operands.b;
   const std::size_t end = std::min(panels.end * backend.panel, p.n);
   for (std::size_t j = panels.begin * backend.panel; j < end; j += kGemvColumns) {
-    backend.gemv_strip(
-        {.cols = std::min(kGemvColumns, end - j),
-         .k = p.k,
-         .a = operands.a,
-         .a_k_stride = p.transpose_a == Transpose::no ? 1 : static_cast<std::ptrdiff_t>(p.lda),
-         .b = operands.b + j,
-         .b_k_stride = static_cast<std::ptrdiff_t>(p.ldb),
-         .start = at(operands.start, j),
-         .beta = p.beta,
-         .c = operands.c + j});
+    operands.b = b + j;
+    backend.gemv_strip(strip_at(plan, operands, 0, 1, j, std::min(kGemvColumns, end - j)));
   }
 }
 
@@ -135,17 +135,8 @@ struct GemmPlan::State {
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads) {
-  const Product product{.transpose_a = transpose_a,
-                        .transpose_b = transpose_b,
-                        .m = m,
-                        .n = n,
-                        .k = k,
-                        .alpha = alpha,
-                        .lda = lda,
-                        .ldb = ldb,
-                        .beta = beta,
-                        .ldc = ldc};
-  multiply(product, threads, a, b, c);
+  gemm(operand(transpose_a, a, m, k, lda), operand(transpose_b, b, k, n, ldb), {c, m, n, ldc},
+       {.alpha = alpha, .beta = beta, .threads = threads});
 }
 
 void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
@@ -156,17 +147,8 @@ void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& 
 GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
                    std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
                    std::size_t ldc, int threads)
-    : state_(std::make_unique<State>(Product{.transpose_a = transpose_a,
-                                             .transpose_b = transpose_b,
-                                             .m = m,
-                                             .n = n,
-                                             .k = k,
-                                             .alpha = alpha,
-                                             .lda = lda,
-                                             .ldb = ldb,
-                                             .beta = beta,
-                                             .ldc = ldc},
-                                     threads)) {}
+    : GemmPlan(operand(transpose_a, nullptr, m, k, lda), operand(transpose_b, nullptr, k, n, ldb),
+               {nullptr, m, n, ldc}, {.alpha = alpha, .beta = beta, .threads = threads}) {}
 GemmPlan::GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
                    const GemmOptions& options)
     : state_(std::make_unique<State>(product_of(a, b, c, options), options.threads)) {}

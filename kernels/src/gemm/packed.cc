@@ -26,16 +26,19 @@ std::size_t packed_floats(const Backend& backend, std::size_t k, std::size_t n) 
 
 constexpr const char* kName = "gemm_packed";
 
+// From `first` to before `last`, which may be PackedBlock::kEnd, of `count` there are.
+Range part(std::size_t first, std::size_t last, std::size_t count, const char* requirement) {
+  if (last == PackedBlock::kEnd) last = count;
+  require(first <= last && last <= count, kName, requirement);
+  return {first, last};
+}
+
 Range panels_in(const PackedBlock& block, const PackedMatrix& b) {
-  const std::size_t last = block.last_panel == PackedBlock::kEnd ? b.panels() : block.last_panel;
-  require(block.first_panel <= last && last <= b.panels(), kName, "B has no such panels");
-  return {block.first_panel, last};
+  return part(block.first_panel, block.last_panel, b.panels(), "B has no such panels");
 }
 
 Range rows_in(const PackedBlock& block, const PackedMatrix& b) {
-  const std::size_t last = block.last_k == PackedBlock::kEnd ? b.k() : block.last_k;
-  require(block.first_k <= last && last <= b.k(), kName, "B has no such rows");
-  return {block.first_k, last};
+  return part(block.first_k, block.last_k, b.k(), "B has no such rows");
 }
 
 }  // namespace

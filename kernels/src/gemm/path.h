@@ -5,11 +5,26 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "gemm/product.h"
 #include "lockstep/detail/useful_threads.h"
+#include "lockstep/gemm.h"
 #include "microkernels.h"
 
 namespace lockstep {
+
+// A product as it is asked for; its operands come with each run.
+struct Product {
+  Transpose transpose_a = Transpose::no;
+  Transpose transpose_b = Transpose::no;
+  std::size_t m = 0;
+  std::size_t n = 0;
+  std::size_t k = 0;
+  float alpha = 1;
+  std::size_t lda = 0;
+  std::size_t ldb = 0;
+  float beta = 0;
+  std::size_t ldc = 0;
+  bool b_is_padded = false;  // rows of B are readable for whole vectors
+};
 
 // What the choice depends on of a backend.
 struct Traits {

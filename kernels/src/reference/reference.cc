@@ -1,7 +1,7 @@
-#include "reference/reference.h"
-
 #include <algorithm>
 #include <cmath>
+
+#include "backends.h"
 
 namespace lockstep {
 namespace {
@@ -33,29 +33,6 @@ void gemm_strip(const GemmStrip& g) {
       g.c[i * g.plan->c_row_stride + j] = static_cast<float>(sum);
     }
   }
-}
-
-void gemv_strip(const GemvStrip& g) {
-  const StripPlan plan{.k = g.k,
-                       .a_row_stride = 0,
-                       .a_k_stride = g.a_k_stride,
-                       .b_k_stride = g.b_k_stride,
-                       .b_panel_stride = 0,
-                       .b_is_padded = false,
-                       .start_row_stride = 0,
-                       .beta = g.beta,
-                       .c_row_stride = 0,
-                       .epilogue = Epilogue::none,
-                       .h_row_stride = 0};
-  gemm_strip({.plan = &plan,
-              .rows = 1,
-              .cols = g.cols,
-              .a = g.a,
-              .b = g.b,
-              .next_b = nullptr,
-              .start = g.start,
-              .c = g.c,
-              .h = nullptr});
 }
 
 // Each result is computed in double and rounded once.
@@ -123,7 +100,7 @@ const Backend& reference_table() {
                                .panels_at_once = {1, 1},
                                .exact_b = false,
                                .gemm_strip = gemm_strip,
-                               .gemv_strip = gemv_strip,
+                               .gemv_strip = gemm_strip,
                                .tanh = map_array<tanh>,
                                .exp = map_array<exp>,
                                .sigmoid = map_array<sigmoid>,

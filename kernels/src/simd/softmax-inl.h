@@ -42,20 +42,15 @@ struct SubtractBoth {
 // NOLINTEND(modernize-use-nodiscard)
 
 // The virtual lanes as one vector or as several; nothing where a vector's size is not known.
-template <class S, std::size_t kLanes = S::kLanes>
-struct VirtualVector {
-  using Type = Joined<S, std::make_index_sequence<kVirtualLanes / kLanes>>;
-};
 template <class S>
-struct VirtualVector<S, kVirtualLanes> {
-  using Type = S;
-};
+auto virtual_vector() {
+  if constexpr (S::kLanes == kVirtualLanes) return S();
+  if constexpr (S::kLanes > 0 && S::kLanes < kVirtualLanes) {
+    return Joined<S, std::make_index_sequence<kVirtualLanes / S::kLanes>>();
+  }
+}
 template <class S>
-struct VirtualVector<S, 0> {
-  using Type = void;
-};
-template <class S>
-using Virtual = typename VirtualVector<S>::Type;
+using Virtual = decltype(virtual_vector<S>());
 
 // How many virtual vectors make `interleaved_vectors` real ones.
 template <class S>

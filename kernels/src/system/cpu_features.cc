@@ -27,9 +27,9 @@ struct Leaf {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-Leaf cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
+Leaf cpuid(std::uint32_t leaf) {
   Leaf r;
-  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  __get_cpuid_count(leaf, 0, &r.eax, &r.ebx, &r.ecx, &r.edx);
   return r;
 }
 
@@ -45,7 +45,6 @@ std::uint32_t saved_state(const Leaf& leaf1) {
 CpuFeatures detect() {
   const Leaf leaf1 = cpuid(1);
   const Leaf leaf7 = cpuid(7);
-  const Leaf leaf7_1 = leaf7.eax >= 1 ? cpuid(7, 1) : Leaf{};
   const Leaf extended = cpuid(0x80000001);
   const std::uint32_t state = saved_state(leaf1);
   const bool ymm = has(state, {1, 2});
@@ -57,10 +56,6 @@ CpuFeatures detect() {
   f.avx2 = f.sse4 && ymm && has(leaf1.ecx, {12, 28, 29}) && has(leaf7.ebx, {3, 5, 8}) &&
            has(extended.ecx, {5});
   f.avx512 = f.avx2 && zmm && has(leaf7.ebx, {16, 17, 28, 30, 31});
-  f.avx512_dl = f.avx512 && has(leaf7.ecx, {1, 6, 8, 9, 10, 11, 12, 14});
-  f.avx512_bf16 = f.avx512_dl && has(leaf7_1.eax, {5});
-  f.avx512_fp16 = f.avx512_bf16 && has(leaf7.edx, {23});
-  if (f.avx512_fp16 && has(leaf7_1.edx, {19})) f.avx10_2 = (cpuid(0x24).ebx & 0xFF) >= 2;
   return f;
 }
 

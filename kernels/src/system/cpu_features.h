@@ -10,11 +10,6 @@ struct CpuFeatures {
   bool sse4 = false;    // SSE4.2, PCLMUL, AES
   bool avx2 = false;    // AVX2, FMA, BMI 1 and 2, LZCNT, POPCNT, F16C
   bool avx512 = false;  // AVX-512 F, CD, BW, DQ, VL
-  // Ice Lake's: VNNI, VBMI 1 and 2, BITALG, VPOPCNTDQ, GFNI, VAES, VPCLMULQDQ
-  bool avx512_dl = false;
-  bool avx512_bf16 = false;  // and BF16 (Zen 4)
-  bool avx512_fp16 = false;  // and FP16 (Sapphire Rapids)
-  bool avx10_2 = false;
   // aarch64
   bool neon = false;
   bool neon_crypto = false;    // AES, PMULL, SHA 1 and 2

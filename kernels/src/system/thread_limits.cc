@@ -25,24 +25,25 @@ int affinity_count() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-// Control groups 2: "<quota> <period>" or "max <period>", in microseconds.
-std::optional<double> quota_v2(const fs::path& group) {
-  std::ifstream file(group / "cpu.max");
+// A quota of -1 or "max" is none.
+std::optional<double> quota_in(std::istream& quotas, std::istream& periods) {
   double quota = 0;
   double period = 0;
-  if (file >> quota >> period && quota > 0 && period > 0) return quota / period;
+  if (quotas >> quota && periods >> period && quota > 0 && period > 0) return quota / period;
   return std::nullopt;
 }
 
-// Control groups 1: two files, a quota of -1 for none.
+// Control groups 2: "<quota> <period>", in microseconds.
+std::optional<double> quota_v2(const fs::path& group) {
+  std::ifstream file(group / "cpu.max");
+  return quota_in(file, file);
+}
+
+// Control groups 1: a file for each.
 std::optional<double> quota_v1(const fs::path& group) {
-  std::ifstream quota_file(group / "cpu.cfs_quota_us");
-  std::ifstream period_file(group / "cpu.cfs_period_us");
-  double quota = 0;
-  double period = 0;
-  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0)
-    return quota / period;
-  return std::nullopt;
+  std::ifstream quotas(group / "cpu.cfs_quota_us");
+  std::ifstream periods(group / "cpu.cfs_period_us");
+  return quota_in(quotas, periods);
 }
 
 // The smallest quota among `base` and the groups on the path below it. In a container the path can

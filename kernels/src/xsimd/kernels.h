@@ -1,14 +1,14 @@
-// The micro-kernels over xsimd, for one architecture. Each <arch>.cc includes this once and is
-// compiled with the flags of its architecture; everything but its table() has internal linkage, so
-// that no other program part can be handed code that its CPU lacks.
+// The micro-kernels over xsimd for one target, of which kernels/CMakeLists.txt writes a file that
+// defines LOCKSTEP_TABLE, LOCKSTEP_NAME and LOCKSTEP_ARCH, a class of xsimd, and includes this. All
+// but the table has internal linkage: no other part of a program may get code that its CPU lacks.
 #pragma once
 
 #include <cstdint>
 #include <limits>
 #include <utility>
 
+#include "backends.h"
 #include "lockstep/portable_math.h"
-#include "microkernels.h"
 #include "simd/constants.h"
 #include "xsimd/vector.h"
 
@@ -22,11 +22,12 @@ namespace {
 #include "simd/kernels-inl.h"
 // clang-format on
 
-template <class Arch>
-const Backend& xsimd_table(const char* target) {
-  static const Backend backend = make_backend<XsimdVector<Arch>>("xsimd", target);
+const Backend& table() {
+  static const Backend backend = make_backend<XsimdVector<LOCKSTEP_ARCH>>("xsimd", LOCKSTEP_NAME);
   return backend;
 }
 }  // namespace
+
+const BackendTable LOCKSTEP_TABLE = table;
 
 }  // namespace lockstep
