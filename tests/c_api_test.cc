@@ -577,6 +577,26 @@ TEST_CASE("C: errors of training") {
   check_invalid(train_on(t.model, unlabelled), "no label");
 }
 
+TEST_CASE("C: a training that fails leaves the options of the model") {
+  const Trained t;
+  const auto epochs_of_next = [&] {
+    lockstep_training training{};
+    REQUIRE(lockstep_model_train(t.model, t.train, nullptr, nullptr, nullptr, nullptr, &training) ==
+            LOCKSTEP_OK);
+    return training.epochs;
+  };
+  const std::size_t before = epochs_of_next();
+  const QuickOptions options{{"epochs", std::to_string(before + 1).c_str()}};
+  OwnedDataset wide;
+  REQUIRE(lockstep_dataset_create(2, 6, nullptr, &wide) == LOCKSTEP_OK);
+  check_invalid(lockstep_model_train(t.model, wide, nullptr, options, nullptr, nullptr, nullptr),
+                "channels");
+  CHECK(epochs_of_next() == before);
+  REQUIRE(lockstep_model_train(t.model, t.train, nullptr, options, nullptr, nullptr, nullptr) ==
+          LOCKSTEP_OK);
+  CHECK(epochs_of_next() == before + 1);
+}
+
 TEST_CASE("C: a callback ends the training") {
   const Trained t;
   const QuickOptions options{{"epochs", "10"}};

@@ -245,7 +245,8 @@ TEST_CASE("Bad .csv rows are refused with their line") {
   CHECK_THAT(rows("1,t,5,a\n"), ContainsSubstring("the step is 't'"));
   CHECK_THAT(rows("1,1,5,a\n1,2,5,b\n"), ContainsSubstring("a.csv:3: the label of sample '1'"));
   CHECK_THAT(rows("1,2,5,a\n1,2,5,a\n"), ContainsSubstring("expected increasing steps"));
-  CHECK_THAT(rows("1,1,5,a\n2,1,5,a\n1,2,5,a\n"), ContainsSubstring("a.csv:4: sample '1' goes on"));
+  CHECK_THAT(rows("1,1,5,a\n2,1,5,a\n1,2,5,a\n"),
+             ContainsSubstring("a.csv:4: sample '1' continues"));
   CHECK_THAT(rows("1,1,5,\"a\n"),
              ContainsSubstring("a.csv:2: a quoted field has no closing quote"));
   CHECK_THAT(rows("\"1\n\",1,5,a\n1,x,5,a\n"), ContainsSubstring("a.csv:4: the step is 'x'"));

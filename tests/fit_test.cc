@@ -114,6 +114,11 @@ TEST_CASE("a validation share is held out of training and normalization, by the 
   CHECK(result.history.back().validation_loss == expected.history.back().validation_loss);
   CHECK(result.history.back().validation_loss == given.evaluate(validation).loss);
   CHECK_FALSE(split_validation(all, 0.25, 2).validation.labels() == validation.labels());
+  options.validation = 0.25;
+  options.seed = 2;
+  model.set_options(options);
+  model.fit(all);
+  CHECK(model.normalization() == Normalization::fit(NormalizationKind::channel, train));
   CHECK_THROWS_AS(split_validation(all, 0.001, 1), std::invalid_argument);
   CHECK_THROWS_AS(split_validation(all, 0.999, 1), std::invalid_argument);
 }
@@ -150,6 +155,7 @@ TEST_CASE("an observer ends a training after a minibatch or an epoch") {
   const FitResult after_batch = model.fit(train, observer);
   CHECK(after_batch.status == FitStatus::stopped);
   CHECK(after_batch.history.size() == 1);
+  CHECK(after_batch.kept_epoch == 1);
   CHECK(after_batch.history[0].timesteps < train.total_timesteps());
   CHECK(model.weights_hash() != before);
 }
@@ -166,6 +172,15 @@ TEST_CASE("what an observer throws passes on, and the model keeps the last whole
   };
   CHECK_THROWS_WITH(model.fit(train, observer), "mine");
   CHECK(model.weights_hash() == stopped.weights_hash());
+
+  Model after_epoch(train, small());
+  FitObserver by_epoch;
+  by_epoch.on_epoch = [](const EpochResult& epoch) -> bool {
+    if (epoch.epoch == 2) throw std::runtime_error("mine");
+    return true;
+  };
+  CHECK_THROWS_WITH(after_epoch.fit(train, by_epoch), "mine");
+  CHECK(after_epoch.weights_hash() == stopped.weights_hash());
 }
 
 // Fits until the rate is changed, by the schedule, to one that no weight survives.

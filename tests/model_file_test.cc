@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "catch.h"
+#include "lockstep/rnn/model.h"
 #include "networks.h"
 #include "temporary_directory.h"
 

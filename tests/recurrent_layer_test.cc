@@ -8,7 +8,7 @@
 
 #include "backend_scope.h"
 #include "catch.h"
-#include "infer/forward_pass.h"
+#include "layers/network_pass.h"
 #include "lockstep/aligned_vector.h"
 #include "lockstep/threads.h"
 #include "networks.h"
@@ -33,25 +33,24 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
   order_by_length(data, ordered);
   const Network network = kShape;
   const RowLayout layout = LayerSize(network).layout();
-  WithMemory<ForwardPass> pass(network, RecurrentLayer::Limits{.rows = data.size(),
+  WithMemory<NetworkPass> pass(network, RecurrentLayer::Limits{.rows = data.size(),
+                                                               .steps = 1 + data.max_length(),
                                                                .window = data.max_length(),
-                                                               .has_passing = true,
-                                                               .together = together,
-                                                               .has_way_back = false});
+                                                               .together = together});
   pass->schedule.assign(data, ordered, 0, 1, window);
   AlignedVector<float> rows(pass->schedule.window_rows() * layout.stride);
   for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
   pass->layer.keep_window_at(rows.data());
-  WithMemory<PackedNetwork> weights(network);
+  WithMemory<PackedNetwork> weights(network, false);
   weights->pack(parameters, Team());
-  parallel(threads, [&](const Team& team) { pass->run(data, *weights, team); });
+  parallel(threads, [&](const Team& team) { pass->forward(data, *weights, team); });
   std::vector<float> all(rows.begin(), rows.end());
   const RowLayout finals = LayerSize(network).final_layout();
-  const Outputs outputs = pass->output.outputs(data.size());
+  const MatrixView outputs = pass->output.outputs({0, data.size()});
   for (std::size_t n = 0; n < data.size(); ++n) {
     const float* state = pass->layer.finals() + n * finals.stride + finals.state;
     all.insert(all.end(), state, state + kShape.hidden);
-    const float* logits = outputs.values + n * outputs.stride;
+    const float* logits = outputs.data + n * outputs.stride;
     all.insert(all.end(), logits, logits + outputs.cols);
   }
   return all;

@@ -1,5 +1,7 @@
 #include "data_source.h"
 
+#include <algorithm>
+
 #include "lockstep/rnn/data_file.h"
 #include "text.h"
 
@@ -10,6 +12,15 @@ std::vector<std::string> builtin_names() {
   std::vector<std::string> names;
   for (const BuiltinInfo& info : builtin_datasets()) names.emplace_back(info.name);
   return names;
+}
+
+CLI::Validator one_of(std::vector<std::string> words) {
+  const std::string list = join(words, ", ");
+  const auto check = [words = std::move(words), list](std::string& text) {
+    if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
+    return "unknown '" + text + "', expected one of " + list;
+  };
+  return {check, "{" + list + "}"};
 }
 
 }  // namespace

@@ -5,8 +5,7 @@
 #include "data_source.h"
 #include "evaluation_output.h"
 #include "lockstep/rnn/model.h"
-#include "output.h"
-#include "verbs.h"
+#include "text.h"
 
 namespace lockstep::command {
 namespace {

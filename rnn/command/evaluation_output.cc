@@ -21,9 +21,10 @@ std::string class_table(const Evaluation& e, const std::vector<std::string>& nam
                         std::size_t width) {
   std::string text = "    " + pad("class", width) + "  precision  recall      f1  sequences\n";
   for (std::size_t c = 0; c < names.size(); ++c) {
-    text += format("%3zu ", c) + pad(names[c], width) +
-            format("     %6s  %6s  %6s  %9zu\n", ratio_text(e.precision[c]).c_str(),
-                   ratio_text(e.recall[c]).c_str(), ratio_text(e.f1[c]).c_str(), class_size(e, c));
+    text +=
+        format("%3zu ", c) + pad(names[c], width) +
+        format("     %6s  %6s  %6s  %9zu\n", number_text(e.precision[c]).c_str(),
+               number_text(e.recall[c]).c_str(), number_text(e.f1[c]).c_str(), class_size(e, c));
   }
   return text;
 }
@@ -54,7 +55,7 @@ std::size_t class_size(const Evaluation& evaluation, std::size_t c) {
   return std::accumulate(row.begin(), row.end(), std::size_t{0});
 }
 
-std::string ratio_text(double ratio) { return std::isnan(ratio) ? "-" : format("%.4f", ratio); }
+std::string number_text(double value) { return std::isnan(value) ? "-" : format("%.4f", value); }
 
 ordered_json evaluation_json(const Evaluation& e, const std::vector<std::string>& class_names) {
   ordered_json classes = ordered_json::array();
@@ -76,8 +77,11 @@ ordered_json evaluation_json(const Evaluation& e, const std::vector<std::string>
 
 std::string evaluation_text(const Evaluation& e, const std::vector<std::string>& class_names) {
   std::vector<std::string> names;
-  for (const std::string& name : class_names) names.push_back(printable(name));
-  const std::size_t width = column_width(names, text_width("true \\ predicted"));
+  std::size_t width = text_width("true \\ predicted");
+  for (const std::string& name : class_names) {
+    names.push_back(printable(name));
+    width = std::max(width, text_width(name));
+  }
   return format("accuracy  %.4f   loss %.4f   (%zu sequences)\n\n", e.accuracy, e.loss, e.samples) +
          class_table(e, names, width) + "\n" + confusion_table(e, names, width);
 }

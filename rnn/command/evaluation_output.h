@@ -19,7 +19,7 @@ namespace lockstep::command {
 /// How many of the sequences are of class c.
 [[nodiscard]] std::size_t class_size(const Evaluation& evaluation, std::size_t c);
 
-/// A ratio for people: "0.9833", or "-" where it is undefined.
-[[nodiscard]] std::string ratio_text(double ratio);
+/// A ratio or loss for people: "0.9833", or "-" where it is undefined.
+[[nodiscard]] std::string number_text(double value);
 
 }  // namespace lockstep::command

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <memory>
 #include <numeric>
 
@@ -8,9 +10,7 @@
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/random.h"
-#include "output.h"
 #include "text.h"
-#include "verbs.h"
 
 namespace lockstep::command {
 namespace {
@@ -29,6 +29,34 @@ struct GradcheckCommand {
   std::string backend;
   bool json = false;
 };
+
+// Accepts whole numbers written in decimal digits alone. For Option::transform: it drops leading
+// zeros, which CLI11 would read as the sign of octal digits.
+CLI::Validator whole_number(std::uint64_t low, std::uint64_t high) {
+  const auto check = [=](std::string& text) {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || stop != end || value < low || value > high) {
+      return "expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
+             ", found '" + text + "'";
+    }
+    text = std::to_string(value);
+    return std::string();
+  };
+  return {check, ""};
+}
+
+// Accepts finite numbers above 0.
+CLI::Validator positive() {
+  const auto check = [](std::string& text) {
+    double value = 0;
+    const bool is_number = CLI::detail::lexical_cast(text, value);
+    if (is_number && value > 0 && std::isfinite(value)) return std::string();
+    return "expected a number above 0, found '" + text + "'";
+  };
+  return {check, ""};
+}
 
 // Normal values and unequal lengths up to `length`.
 Dataset random_data(const GradcheckCommand& command) {
@@ -109,7 +137,7 @@ Verb add_gradcheck(CLI::App& command) {
   const auto add_size = [app](const char* flag, std::size_t& size, const char* help,
                               std::uint64_t least = 1) {
     constexpr std::uint64_t kMost = 65536;
-    add_count(*app, flag, size, least, kMost, help);
+    app->add_option(flag, size, help)->transform(whole_number(least, kMost))->capture_default_str();
   };
   add_data_source(*app, options->source);
   add_size("--features", options->features, "Channels of the random problem");

@@ -1,3 +1,5 @@
+#include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "evaluation_output.h"
@@ -5,10 +7,8 @@
 #include "lockstep/rnn/model.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
-#include "output.h"
-#include "system_info.h"
+#include "option_parsing.h"
 #include "text.h"
-#include "verbs.h"
 
 namespace lockstep::command {
 namespace {
@@ -19,6 +19,52 @@ struct InfoCommand {
   std::string model_file;
   bool json = false;
 };
+
+// A cache of CPU 0.
+struct CacheInfo {
+  int level = 0;
+  std::string type;  // "Data", "Instruction" or "Unified"
+  std::size_t kibibytes = 0;
+  std::string shared_with;  // the CPUs that share it with CPU 0, such as "0-7"
+};
+
+std::string first_line(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// Sizes are given as "48K".
+CacheInfo read_cache(const std::filesystem::path& directory) {
+  CacheInfo cache;
+  std::ifstream(directory / "level") >> cache.level;
+  std::ifstream(directory / "size") >> cache.kibibytes;
+  cache.type = first_line(directory / "type");
+  cache.shared_with = first_line(directory / "shared_cpu_list");
+  return cache;
+}
+
+// As Linux gives it.
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (colon != std::string::npos && line.starts_with("model name")) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+// Nearest first; none where Linux does not know.
+std::vector<CacheInfo> cpu_caches() {
+  const std::filesystem::path root = "/sys/devices/system/cpu/cpu0/cache";
+  std::vector<CacheInfo> caches;
+  for (int index = 0;; ++index) {
+    const auto directory = root / ("index" + std::to_string(index));
+    if (!std::filesystem::exists(directory / "size")) return caches;
+    caches.push_back(read_cache(directory));
+  }
+}
 
 ordered_json system_json() {
   ordered_json caches = ordered_json::array();

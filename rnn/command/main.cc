@@ -6,9 +6,7 @@
 
 #include "lockstep/version.h"
 #include "option_parsing.h"
-#include "output.h"
 #include "text.h"
-#include "verbs.h"
 
 namespace lockstep::command {
 namespace {
@@ -24,7 +22,7 @@ constexpr const char* kHelp =
     "  lockstep predict model.safetensors new.csv > predictions.csv\n"
     "  lockstep info\n"
     "  lockstep gradcheck\n\n"
-    "`lockstep VERB --help` tells more about a verb.\n\n"
+    "`lockstep VERB --help` explains a verb.\n\n"
     "Exit codes: 0 done; 1 failed; 2 bad usage; 130 or 143 a training that SIGINT or SIGTERM\n"
     "stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"

@@ -1,8 +1,6 @@
 #include "option_parsing.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "lockstep/backend.h"
 #include "text.h"
@@ -24,40 +22,6 @@ std::string help_of(const OptionInfo& info) {
 }
 
 }  // namespace
-
-CLI::Validator whole_number(std::uint64_t low, std::uint64_t high) {
-  const auto check = [=](std::string& text) {
-    std::uint64_t value = 0;
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || stop != end || value < low || value > high) {
-      return "expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
-             ", found '" + text + "'";
-    }
-    text = std::to_string(value);
-    return std::string();
-  };
-  return {check, ""};
-}
-
-CLI::Validator positive() {
-  const auto check = [](std::string& text) {
-    double value = 0;
-    const bool is_number = CLI::detail::lexical_cast(text, value);
-    if (is_number && value > 0 && std::isfinite(value)) return std::string();
-    return "expected a number above 0, found '" + text + "'";
-  };
-  return {check, ""};
-}
-
-CLI::Validator one_of(std::vector<std::string> words) {
-  const std::string list = join(words, ", ");
-  const auto check = [words = std::move(words), list](std::string& text) {
-    if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
-    return "unknown '" + text + "', expected one of " + list;
-  };
-  return {check, "{" + list + "}"};
-}
 
 std::string flag_of(std::string_view name) {
   std::string flag = "--" + std::string(name);

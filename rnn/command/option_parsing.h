@@ -25,22 +25,12 @@ struct Verb {
   std::function<int()> run;
 };
 
-/// Accepts whole numbers in [low, high], written in decimal digits alone. For Option::transform: it
-/// drops leading zeros, which CLI11 would read as the sign of octal digits.
-[[nodiscard]] CLI::Validator whole_number(std::uint64_t low, std::uint64_t high);
-/// Accepts finite numbers above 0.
-[[nodiscard]] CLI::Validator positive();
-/// Accepts the given words.
-[[nodiscard]] CLI::Validator one_of(std::vector<std::string> words);
-
-/// An option for a whole number in [low, high], where `high` fits an Integer.
-template <class Integer>
-CLI::Option* add_count(CLI::App& app, const std::string& flag, Integer& value, std::uint64_t low,
-                       std::uint64_t high, const std::string& help) {
-  return app.add_option(flag, value, help)
-      ->transform(whole_number(low, high))
-      ->capture_default_str();
-}
+/// Each adds one verb to the command.
+Verb add_train(CLI::App& command);
+Verb add_evaluate(CLI::App& command);
+Verb add_predict(CLI::App& command);
+Verb add_info(CLI::App& command);
+Verb add_gradcheck(CLI::App& command);
 
 /// The flag of an option of Options: "--learning-rate".
 [[nodiscard]] std::string flag_of(std::string_view name);

@@ -8,9 +8,7 @@
 #include "data_source.h"
 #include "evaluation_output.h"
 #include "lockstep/rnn/model.h"
-#include "output.h"
 #include "text.h"
-#include "verbs.h"
 
 namespace lockstep::command {
 namespace {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -106,8 +105,8 @@ std::string curves(const TrainingRun& run) {
 std::string class_table(const Evaluation& e, const std::vector<std::string>& names) {
   std::vector<Row> rows;
   for (std::size_t c = 0; c < names.size(); ++c) {
-    rows.push_back({names[c], ratio_text(e.precision[c]), ratio_text(e.recall[c]),
-                    ratio_text(e.f1[c]), std::to_string(class_size(e, c))});
+    rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
+                    number_text(e.f1[c]), std::to_string(class_size(e, c))});
   }
   return table({"Class", "Precision", "Recall", "F1", "Sequences"}, rows);
 }
@@ -145,46 +144,23 @@ std::string data_text(const TrainingRun& run) {
   return text;
 }
 
-std::string learning_rate_text(const Options& t) {
-  std::string text = format("%g, ", t.learning_rate) + t.get("schedule");
-  if (t.schedule != LearningRateSchedule::step) return text;
-  return text + format(" by %g every %zu epochs", t.decay, t.decay_epochs);
-}
-
-std::string gradients_text(const Options& t) {
-  if (t.truncate == 0) return "back over whole sequences";
-  return "back over the last " + counted(t.truncate, "timestep", "timesteps");
-}
-
+// The options that have an effect have the names by which they are set.
 std::string settings(const TrainingRun& run) {
-  const TrainCommand& c = run.command;
-  const Options& t = c.options;
+  const Options& options = run.command.options;
   const Network& network = run.model.parameters().network();
-  return section(
-      "Settings",
-      table({},
-            {{"Data", data_text(run)},
-             {"Network",
-              counted(network.features, "feature", "features") + ", " + network.layers[0].cell +
-                  format(", %zu hidden, %zu classes", network.layers[0].hidden, network.outputs)},
-             {"Normalization", t.get("normalize")},
-             {"Initial weights", t.get("init")},
-             {"Learning rate", learning_rate_text(t)},
-             {"Momentum", format("%g", t.momentum)},
-             {"Clip norm", t.clip_norm > 0 ? format("%g", t.clip_norm) : "off"},
-             {"Batch size", std::to_string(t.batch_size)},
-             {"Gradients", gradients_text(t)},
-             {"Order", t.shuffle ? "shuffled in every epoch" : "as in the data"},
-             {"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
-             {"Seed", std::to_string(t.seed)},
-             {"Backend", run.backend},
-             {"Threads", std::to_string(run.fit.threads)},
-             {"Weights hash", hash_text(run.model.weights_hash())},
-             {"Version", LOCKSTEP_VERSION}},
-            "settings"));
+  std::vector<Row> rows = {{"Data", data_text(run)},
+                           {"Features", std::to_string(network.features)},
+                           {"Classes", std::to_string(network.outputs)}};
+  for (const OptionInfo& info : options_table()) {
+    if (options.uses(info.name)) rows.push_back({flag_of(info.name), options.get(info.name)});
+  }
+  rows.insert(rows.end(), {{"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
+                           {"Backend", run.backend},
+                           {"Threads", std::to_string(run.fit.threads)},
+                           {"Weights hash", hash_text(run.model.weights_hash())},
+                           {"Version", LOCKSTEP_VERSION}});
+  return section("Settings", table({}, rows, "settings"));
 }
-
-std::string number_text(double value) { return std::isnan(value) ? "-" : format("%.4f", value); }
 
 std::string epoch_table(const TrainingRun& run) {
   Row head{"Epoch", "Loss", "Accuracy"};
@@ -221,14 +197,24 @@ std::string page(const TrainingRun& run) {
   return html + "</main>\n</body>\n</html>\n";
 }
 
-}  // namespace
-
-void write_report(const TrainingRun& run, const std::filesystem::path& path) {
+// An error of the file names it.
+template <class Work>
+void about_file(const std::filesystem::path& path, const Work& work) {
   try {
-    write_file_atomically(path, page(run));
-  } catch (const std::system_error& error) {
+    work();
+  } catch (const std::runtime_error& error) {
     throw std::runtime_error("cannot write the report '" + path.string() + "': " + error.what());
   }
+}
+
+}  // namespace
+
+void require_report_writable(const std::filesystem::path& path) {
+  about_file(path, [&] { require_replaceable(path); });
+}
+
+void write_report(const TrainingRun& run, const std::filesystem::path& path) {
+  about_file(path, [&] { write_file_atomically(path, page(run)); });
 }
 
 }  // namespace lockstep::command

@@ -1,10 +1,27 @@
 #include "text.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <system_error>
 
 namespace lockstep::command {
+namespace {
+
+[[noreturn]] void throw_output_error() {
+  throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_output_error();
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) throw_output_error();
+}
 
 std::string format(const char* pattern, ...) {
   std::va_list arguments;
@@ -44,11 +61,6 @@ std::size_t text_width(std::string_view text) {
 std::string pad(std::string_view text, std::size_t width) {
   const std::size_t used = text_width(text);
   return std::string(text) + std::string(used < width ? width - used : 0, ' ');
-}
-
-std::size_t column_width(const std::vector<std::string>& texts, std::size_t least) {
-  for (const std::string& text : texts) least = std::max(least, text_width(text));
-  return least;
 }
 
 std::string with_unit(double count) {

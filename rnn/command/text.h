@@ -7,6 +7,11 @@
 
 namespace lockstep::command {
 
+/// Writes to standard output. Like flush_output, throws std::system_error if that fails, as on a
+/// full disk: a program that succeeds has delivered what it printed.
+void print(std::string_view text);
+void flush_output();
+
 /// As std::snprintf, for as long a text as it takes.
 [[nodiscard, gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 
@@ -21,9 +26,6 @@ namespace lockstep::command {
 
 /// Characters (code points) of UTF-8 text.
 [[nodiscard]] std::size_t text_width(std::string_view text);
-
-/// The longest of `texts` and `least`, in characters.
-[[nodiscard]] std::size_t column_width(const std::vector<std::string>& texts, std::size_t least);
 
 /// A count for people: "950", "38.2 k", "3.91 M".
 [[nodiscard]] std::string with_unit(double count);

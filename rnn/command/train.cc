@@ -8,12 +8,10 @@
 #include "interrupt.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
-#include "output.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
 #include "train_summary.h"
-#include "verbs.h"
 
 namespace lockstep::command {
 namespace {
@@ -149,6 +147,15 @@ int list_datasets() {
   return 0;
 }
 
+// An empty path names no file.
+bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  if (a.empty() || b.empty()) return false;
+  std::error_code error;
+  if (std::filesystem::equivalent(a, b, error)) return true;
+  const auto canonical = std::filesystem::weakly_canonical(a, error);
+  return !error && canonical == std::filesystem::weakly_canonical(b, error);
+}
+
 // An output must replace neither data nor the other output.
 void require_distinct_files(const TrainCommand& command) {
   const std::vector<std::pair<std::string, std::string>> files = {
@@ -172,7 +179,7 @@ int run_train(const TrainCommand& command) {
   require_data_source(command.source, "train");
   select_backend(command.backend);
   require_distinct_files(command);
-  if (!command.report_file.empty()) require_writable(command.report_file, "report");
+  if (!command.report_file.empty()) require_report_writable(command.report_file);
   const TrainingData data = load_training_data(command);
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),

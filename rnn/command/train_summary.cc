@@ -9,12 +9,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json accuracy_of(const std::optional<Evaluation>& evaluation) {
-  return evaluation ? ordered_json(evaluation->accuracy) : ordered_json(nullptr);
-}
-
-ordered_json loss_of(const std::optional<Evaluation>& evaluation) {
-  return evaluation ? ordered_json(evaluation->loss) : ordered_json(nullptr);
+ordered_json value_of(const std::optional<Evaluation>& evaluation, double Evaluation::* value) {
+  return evaluation ? ordered_json(*evaluation.*value) : ordered_json(nullptr);
 }
 
 std::string evaluation_line(const char* set, const Evaluation& e) {
@@ -47,12 +43,12 @@ ordered_json epoch_json(const EpochResult& epoch) {
 }
 
 ordered_json summary_json(const TrainingRun& run) {
-  return {{"test_accuracy", accuracy_of(run.test)},
-          {"test_loss", loss_of(run.test)},
+  return {{"test_accuracy", value_of(run.test, &Evaluation::accuracy)},
+          {"test_loss", value_of(run.test, &Evaluation::loss)},
           {"train_accuracy", run.train.accuracy},
           {"train_loss", run.train.loss},
-          {"validation_accuracy", accuracy_of(run.validation)},
-          {"validation_loss", loss_of(run.validation)},
+          {"validation_accuracy", value_of(run.validation, &Evaluation::accuracy)},
+          {"validation_loss", value_of(run.validation, &Evaluation::loss)},
           {"epochs", run.fit.history.size()},
           {"kept_epoch", run.fit.kept_epoch},
           {"interrupted", run.signal != 0},

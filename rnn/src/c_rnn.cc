@@ -1,12 +1,14 @@
 // The C functions of data sets and models; those of the kernels are in kernels/src/c_kernels.cc.
 #include <algorithm>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lockstep/detail/c_boundary.h"
+#include "lockstep/detail/require.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/data_file.h"
@@ -28,11 +30,25 @@ struct lockstep_model {
 namespace lockstep {
 namespace {
 
-using detail::c_call;
-using detail::require_pointers;
+// Runs `body` unless one of the pointers is null; no exception leaves.
+template <class Body>
+lockstep_status call(const char* function, std::initializer_list<const void*> pointers,
+                     const Body& body) noexcept {
+  return detail::c_call([&] {
+    for (const void* pointer : pointers) detail::require_pointers(function, pointer);
+    body();
+  });
+}
 
-void require(bool holds, const char* function, const std::string& requirement) {
-  if (!holds) throw InvalidArgument(std::string(function) + ": " + requirement);
+// Makes a handle of what `make` returns; it is null if anything fails.
+template <class Handle, class Make>
+lockstep_status create(const char* function, Handle** handle,
+                       std::initializer_list<const void*> pointers, const Make& make) noexcept {
+  if (handle != nullptr) *handle = nullptr;
+  return call(function, pointers, [&] {
+    detail::require_pointers(function, handle);
+    *handle = new Handle{make()};
+  });
 }
 
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
@@ -42,22 +58,23 @@ static_assert(static_cast<int>(FitStatus::finished) == LOCKSTEP_TRAINING_FINISHE
               static_cast<int>(FitStatus::diverged) == LOCKSTEP_TRAINING_DIVERGED);
 
 void require_capacity(const char* function, std::size_t capacity, std::size_t needed) {
-  require(
-      capacity >= needed, function,
-      "room for " + std::to_string(capacity) + " results, but there are " + std::to_string(needed));
+  if (capacity >= needed) return;
+  throw InvalidArgument(std::string(function) + ": room for " + std::to_string(capacity) +
+                        " results, but there are " + std::to_string(needed));
 }
 
-std::vector<std::string> names_of(std::size_t classes, const char* const* class_names) {
-  require(classes <= kMaxUnits, "lockstep_dataset_create", "more classes than a model can have");
+std::vector<std::string> names_of(const char* function, std::size_t classes,
+                                  const char* const* class_names) {
+  require(classes <= kMaxUnits, function, "more classes than a model can have");
   std::vector<std::string> names;
   for (std::size_t c = 0; c < classes; ++c) {
-    if (class_names != nullptr) require_pointers("lockstep_dataset_create", class_names[c]);
+    if (class_names != nullptr) detail::require_pointers(function, class_names[c]);
     names.push_back(class_names == nullptr ? std::to_string(c) : class_names[c]);
   }
   std::vector<std::string> sorted = names;
-  std::sort(sorted.begin(), sorted.end());
-  require(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(),
-          "lockstep_dataset_create", "two classes have the same name");
+  std::ranges::sort(sorted);
+  require(std::ranges::adjacent_find(sorted) == sorted.end(), function,
+          "two classes have the same name");
   return names;
 }
 
@@ -65,8 +82,8 @@ std::vector<std::string> names_of(std::size_t classes, const char* const* class_
   throw InternalError("lockstep_model_train: the callback threw an exception: " + what);
 }
 
-// Whether the training goes on.
-bool call(lockstep_epoch_callback callback, const EpochResult& e, void* context) {
+// Whether the training continues.
+bool call_back(lockstep_epoch_callback callback, const EpochResult& e, void* context) {
   const lockstep_epoch epoch{e.epoch,
                              e.loss,
                              e.accuracy,
@@ -83,50 +100,41 @@ bool call(lockstep_epoch_callback callback, const EpochResult& e, void* context)
   }
 }
 
-FitResult train(Model& model, const Dataset& data, const Dataset* validation,
+FitResult train(Model& model, const Dataset& data, const lockstep_dataset* validation,
                 lockstep_epoch_callback callback, void* context) {
   FitObserver observer;
   if (callback != nullptr) {
-    observer.on_epoch = [=](const EpochResult& epoch) { return call(callback, epoch, context); };
+    observer.on_epoch = [=](const EpochResult& e) { return call_back(callback, e, context); };
   }
-  return validation == nullptr ? model.fit(data, observer) : model.fit(data, *validation, observer);
+  return validation == nullptr ? model.fit(data, observer)
+                               : model.fit(data, validation->data, observer);
 }
 
 }  // namespace
 }  // namespace lockstep
 
+using lockstep::call;
+using lockstep::create;
 using lockstep::require;
-using lockstep::require_capacity;
-using lockstep::detail::c_call;
-using lockstep::detail::require_pointers;
 
 lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
                                         const char* const* class_names,
                                         lockstep_dataset** dataset) {
-  return c_call([&] {
-    require_pointers("lockstep_dataset_create", dataset);
-    *dataset = nullptr;
-    *dataset =
-        new lockstep_dataset{lockstep::Dataset(channels, lockstep::names_of(classes, class_names))};
+  const char* const function = __func__;
+  return create(function, dataset, {}, [&] {
+    return lockstep::Dataset(channels, lockstep::names_of(function, classes, class_names));
   });
 }
 
 lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset) {
-  return c_call([&] {
-    require_pointers("lockstep_dataset_read", dataset);
-    *dataset = nullptr;
-    require_pointers("lockstep_dataset_read", path);
-    *dataset = new lockstep_dataset{lockstep::read_dataset(path)};
-  });
+  return create(__func__, dataset, {path}, [&] { return lockstep::read_dataset(path); });
 }
 
 lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockstep_dataset** train,
                                          lockstep_dataset** test) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_dataset_builtin";
-    require_pointers(kName, train, test);
-    *train = *test = nullptr;
-    require_pointers(kName, name);
+  if (train != nullptr) *train = nullptr;
+  if (test != nullptr) *test = nullptr;
+  return call(__func__, {train, test, name}, [&] {
     lockstep::TrainTest made = lockstep::make_builtin_dataset(name, seed);
     auto first = std::make_unique<lockstep_dataset>(lockstep_dataset{std::move(made.train)});
     *test = new lockstep_dataset{std::move(made.test)};
@@ -136,30 +144,28 @@ lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockst
 
 lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values, size_t length,
                                      int label) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_dataset_add";
-    require_pointers(kName, dataset);
-    if (length > 0) require_pointers(kName, values);
+  const char* const function = __func__;
+  return call(function, {dataset}, [&] {
+    if (length > 0) lockstep::detail::require_pointers(function, values);
     const std::size_t channels = dataset->data.channels();
-    require(length <= SIZE_MAX / sizeof(float) / channels, kName, "length: more than memory holds");
+    require(length <= SIZE_MAX / sizeof(float) / channels, function,
+            "length: more than memory holds");
     dataset->data.add({values, length * channels}, label);
   });
 }
 
 lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
                                           lockstep_dataset_info* info) {
-  return c_call([&] {
-    require_pointers("lockstep_dataset_get_info", dataset, info);
+  return call(__func__, {dataset, info}, [&] {
     const lockstep::Dataset& d = dataset->data;
     *info = {d.size(), d.channels(), d.classes(), d.max_length()};
   });
 }
 
 lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index, int* label) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_dataset_label";
-    require_pointers(kName, dataset, label);
-    require(index < dataset->data.size(), kName, "there is no such sequence");
+  const char* const function = __func__;
+  return call(function, {dataset, label}, [&] {
+    require(index < dataset->data.size(), function, "there is no such sequence");
     *label = dataset->data.label(index);
   });
 }
@@ -167,30 +173,24 @@ lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t i
 void lockstep_dataset_free(lockstep_dataset* dataset) { delete dataset; }
 
 lockstep_status lockstep_options_create(lockstep_options** options) {
-  return c_call([&] {
-    require_pointers("lockstep_options_create", options);
-    *options = nullptr;
-    *options = new lockstep_options{};
-  });
+  return create(__func__, options, {}, [] { return lockstep::Options{}; });
 }
 
 lockstep_status lockstep_options_set(lockstep_options* options, const char* name,
                                      const char* value) {
-  return c_call([&] {
-    require_pointers("lockstep_options_set", options, name, value);
-    options->options.set(name, value);
-  });
+  return call(__func__, {options, name, value}, [&] { options->options.set(name, value); });
 }
 
 lockstep_status lockstep_options_get(const lockstep_options* options, const char* name, char* text,
                                      size_t capacity) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_options_get";
-    require_pointers(kName, options, name, text);
+  const char* const function = __func__;
+  return call(function, {options, name, text}, [&] {
     const std::string value = options->options.get(name);
-    require(value.size() < capacity, kName,
-            "room for " + std::to_string(capacity) + " bytes, but the value takes " +
-                std::to_string(value.size() + 1));
+    if (value.size() >= capacity) {
+      throw lockstep::InvalidArgument(std::string(function) + ": room for " +
+                                      std::to_string(capacity) + " bytes, but the value takes " +
+                                      std::to_string(value.size() + 1));
+    }
     std::copy_n(value.c_str(), value.size() + 1, text);
   });
 }
@@ -199,12 +199,9 @@ void lockstep_options_free(lockstep_options* options) { delete options; }
 
 lockstep_status lockstep_model_create(const lockstep_dataset* dataset,
                                       const lockstep_options* options, lockstep_model** model) {
-  return c_call([&] {
-    require_pointers("lockstep_model_create", model);
-    *model = nullptr;
-    require_pointers("lockstep_model_create", dataset);
-    const lockstep::Options chosen = options == nullptr ? lockstep::Options{} : options->options;
-    *model = new lockstep_model{lockstep::Model(dataset->data, chosen)};
+  return create(__func__, model, {dataset}, [&] {
+    return lockstep::Model(dataset->data,
+                           options == nullptr ? lockstep::Options{} : options->options);
   });
 }
 
@@ -213,36 +210,32 @@ lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_datas
                                      const lockstep_options* options,
                                      lockstep_epoch_callback callback, void* context,
                                      lockstep_training* training) {
-  return c_call([&] {
-    require_pointers("lockstep_model_train", model, dataset);
-    if (options != nullptr) model->model.set_options(options->options);
-    const lockstep::FitResult result =
-        lockstep::train(model->model, dataset->data,
-                        validation == nullptr ? nullptr : &validation->data, callback, context);
+  return call(__func__, {model, dataset}, [&] {
+    lockstep::Model& m = model->model;
+    const lockstep::Options before = m.options();
+    lockstep::FitResult result;
+    try {
+      if (options != nullptr) m.set_options(options->options);
+      result = lockstep::train(m, dataset->data, validation, callback, context);
+    } catch (...) {
+      m.set_options(before);
+      throw;
+    }
     if (training == nullptr) return;
     *training = {static_cast<int>(result.status), result.history.size(), result.kept_epoch};
   });
 }
 
 lockstep_status lockstep_model_load(const char* path, lockstep_model** model) {
-  return c_call([&] {
-    require_pointers("lockstep_model_load", model);
-    *model = nullptr;
-    require_pointers("lockstep_model_load", path);
-    *model = new lockstep_model{lockstep::Model::load(path)};
-  });
+  return create(__func__, model, {path}, [&] { return lockstep::Model::load(path); });
 }
 
 lockstep_status lockstep_model_save(const lockstep_model* model, const char* path) {
-  return c_call([&] {
-    require_pointers("lockstep_model_save", model, path);
-    model->model.save(path);
-  });
+  return call(__func__, {model, path}, [&] { model->model.save(path); });
 }
 
 lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_model_info* info) {
-  return c_call([&] {
-    require_pointers("lockstep_model_get_info", model, info);
+  return call(__func__, {model, info}, [&] {
     const lockstep::Network& n = model->model.parameters().network();
     *info = {n.features, n.layers[0].hidden, n.outputs, model->model.weights_hash()};
   });
@@ -250,10 +243,9 @@ lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_mo
 
 lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t index,
                                           const char** name) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_model_class_name";
-    require_pointers(kName, model, name);
-    require(index < model->model.class_names().size(), kName, "there is no such class");
+  const char* const function = __func__;
+  return call(function, {model, name}, [&] {
+    require(index < model->model.class_names().size(), function, "there is no such class");
     *name = model->model.class_names()[index].c_str();
   });
 }
@@ -261,35 +253,29 @@ lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t in
 lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
                                              const lockstep_dataset* dataset, int threads,
                                              float* probabilities, size_t capacity) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_model_predict_proba";
-    require_pointers(kName, model, dataset);
+  const char* const function = __func__;
+  return call(function, {model, dataset}, [&] {
     const std::size_t size = dataset->data.size();
-    require_capacity(kName, capacity, size * model->model.class_names().size());
-    if (size > 0) require_pointers(kName, probabilities);
-    const std::vector<float> result = model->model.predict_proba(dataset->data, threads);
-    std::copy(result.begin(), result.end(), probabilities);
+    lockstep::require_capacity(function, capacity, size * model->model.class_names().size());
+    if (size > 0) lockstep::detail::require_pointers(function, probabilities);
+    std::ranges::copy(model->model.predict_proba(dataset->data, threads), probabilities);
   });
 }
 
 lockstep_status lockstep_model_predict(const lockstep_model* model, const lockstep_dataset* dataset,
                                        int threads, int* classes, size_t capacity) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_model_predict";
-    require_pointers(kName, model, dataset);
-    const std::size_t size = dataset->data.size();
-    require_capacity(kName, capacity, size);
-    if (size > 0) require_pointers(kName, classes);
-    const std::vector<int> result = model->model.predict(dataset->data, threads);
-    std::copy(result.begin(), result.end(), classes);
+  const char* const function = __func__;
+  return call(function, {model, dataset}, [&] {
+    lockstep::require_capacity(function, capacity, dataset->data.size());
+    if (!dataset->data.empty()) lockstep::detail::require_pointers(function, classes);
+    std::ranges::copy(model->model.predict(dataset->data, threads), classes);
   });
 }
 
 lockstep_status lockstep_model_evaluate(const lockstep_model* model,
                                         const lockstep_dataset* dataset, int threads,
                                         double* accuracy, double* loss) {
-  return c_call([&] {
-    require_pointers("lockstep_model_evaluate", model, dataset);
+  return call(__func__, {model, dataset}, [&] {
     const lockstep::Evaluation result = model->model.evaluate(dataset->data, threads);
     if (accuracy != nullptr) *accuracy = result.accuracy;
     if (loss != nullptr) *loss = result.loss;

@@ -8,16 +8,13 @@
 #include "files/model_file.h"
 #include "files/model_metadata.h"
 #include "lockstep/rnn/predict.h"
+#include "network/tensors.h"
 #include "train/fit.h"
 
 namespace lockstep {
 namespace {
 
-void require(bool holds, const std::string& sentence) {
-  if (!holds) throw InvalidArgument(sentence);
-}
-
-void require_labels(const Dataset& data) {
+void require_all_labels(const Dataset& data) {
   const auto missing = std::ranges::find(data.labels(), kNoLabel);
   if (missing == data.labels().end()) return;
   throw InvalidArgument("sequence " + std::to_string(missing - data.labels().begin()) +
@@ -45,16 +42,13 @@ struct Model::State {
 
   // The data as the network takes them.
   [[nodiscard]] Dataset normalized(Dataset data) const {
-    const std::size_t features = parts.parameters.network().features;
-    require(data.channels() == features, std::to_string(data.channels()) +
-                                             " channels, but the model takes " +
-                                             std::to_string(features));
+    require_channels(parts.parameters.network(), data);
     parts.normalization.apply(data);
     return data;
   }
   // The same of labelled data, with labels numbered as the model's classes.
   [[nodiscard]] Dataset labelled(const Dataset& data) const {
-    require_labels(data);
+    require_all_labels(data);
     return normalized(data.with_classes(parts.class_names));
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
@@ -63,7 +57,7 @@ struct Model::State {
   }
 };
 
-// Options tell what is known of how the parts were made.
+// The options say what is known of how the parts were made.
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   const std::vector<Layer>& layers = parameters().network().layers;
   if (!layers.empty()) {
@@ -78,10 +72,12 @@ Model& Model::operator=(Model&&) noexcept = default;
 
 Model::Model(const Dataset& train, const Options& options) {
   validate(options);
-  require(!train.empty(), "there is no sequence to learn from");
-  require_labels(train);
-  require(train.classes() >= 2,
-          "only the class '" + train.class_names()[0] + "', but a classifier needs at least two");
+  if (train.empty()) throw InvalidArgument("there is no sequence to learn from");
+  require_all_labels(train);
+  if (train.classes() < 2) {
+    throw InvalidArgument("only the class '" + train.class_names()[0] +
+                          "', but a classifier needs at least two");
+  }
   state_ =
       std::make_unique<State>(State{.parts = {.parameters = first_weights(train, options),
                                               .normalization = fit_normalization(train, options),
@@ -106,12 +102,12 @@ FitResult Model::fit(const Dataset& train, const FitObserver& observer) {
     const auto [rest, held_out] = split_validation(train, o.validation, o.seed);
     return state_->fit(rest, held_out, observer);
   }
-  require(o.patience == 0, "patience: there is no validation set to judge by");
+  if (o.patience > 0) throw InvalidArgument("patience: there is no validation set to judge by");
   return state_->fit(train, Dataset(train.channels()), observer);
 }
 
 FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
-  require(!validation.empty(), "there is no sequence to validate on");
+  if (validation.empty()) throw InvalidArgument("there is no sequence to validate on");
   return state_->fit(train, validation, observer);
 }
 

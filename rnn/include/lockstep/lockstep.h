@@ -60,7 +60,7 @@ LOCKSTEP_API lockstep_status lockstep_dataset_builtin(const char* name, uint64_t
 LOCKSTEP_API lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values,
                                                   size_t length, int label);
 
-/** Tells its sizes. */
+/** Gives its sizes. */
 LOCKSTEP_API lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
                                                        lockstep_dataset_info* info);
 
@@ -81,7 +81,7 @@ typedef struct lockstep_model lockstep_model;
 typedef struct lockstep_model_info {
   size_t features;       /**< values per timestep, the channels of its data */
   size_t hidden;         /**< recurrent units */
-  size_t classes;        /**< that it tells apart */
+  size_t classes;        /**< that it distinguishes */
   uint64_t weights_hash; /**< of all weights */
 } lockstep_model_info;
 
@@ -95,7 +95,7 @@ typedef struct lockstep_options lockstep_options;
 LOCKSTEP_API lockstep_status lockstep_options_create(lockstep_options** options);
 
 /**
- * Sets an option to the value that `value` stands for: a number, a word, `true` or `false`, as
+ * Sets an option to the value whose text is `value`: a number, a word, `true` or `false`, as
  * ("learning_rate", "0.05") or ("schedule", "step"). A failure changes nothing.
  */
 LOCKSTEP_API lockstep_status lockstep_options_set(lockstep_options* options, const char* name,
@@ -112,11 +112,11 @@ LOCKSTEP_API void lockstep_options_free(lockstep_options* options);
 typedef struct lockstep_epoch {
   size_t epoch;               /**< counted from 1 */
   double loss;                /**< mean cross-entropy in nats, each minibatch before its update */
-  double accuracy;            /**< share classified right, likewise */
+  double accuracy;            /**< share classified right, each before its update */
   double learning_rate;       /**< of the pass */
   double seconds;             /**< wall time of the pass */
   double validation_loss;     /**< after the pass; NaN without validation data */
-  double validation_accuracy; /**< likewise */
+  double validation_accuracy; /**< after the pass; NaN without validation data */
 } lockstep_epoch;
 
 /**
@@ -154,9 +154,9 @@ LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* datas
 /**
  * Trains; Model::fit in lockstep/rnn/model.h. Every sequence needs a label whose class, by name, is
  * one of the model. Null options mean those of the last training, at first those of
- * lockstep_model_create; without `validation` data the share of the options is held out. `callback`
- * may be null and gets `context`; `training` may be null. Weights that are not finite are never
- * kept.
+ * lockstep_model_create; a call that fails leaves them as they were. Without `validation` data the
+ * share of the options is held out. `callback` may be null and gets `context`; `training` may be
+ * null. Weights that are not finite are never kept.
  */
 LOCKSTEP_API lockstep_status lockstep_model_train(lockstep_model* model,
                                                   const lockstep_dataset* dataset,
@@ -171,7 +171,7 @@ LOCKSTEP_API lockstep_status lockstep_model_load(const char* path, lockstep_mode
 /** Writes a safetensors file, the whole or nothing; Model::save in lockstep/rnn/model.h. */
 LOCKSTEP_API lockstep_status lockstep_model_save(const lockstep_model* model, const char* path);
 
-/** Tells its sizes and the hash of its weights. */
+/** Gives its sizes and the hash of its weights. */
 LOCKSTEP_API lockstep_status lockstep_model_get_info(const lockstep_model* model,
                                                      lockstep_model_info* info);
 
@@ -181,7 +181,7 @@ LOCKSTEP_API lockstep_status lockstep_model_class_name(const lockstep_model* mod
 
 /**
  * Probability of every class for every sequence: `probabilities` is [size of the data][classes] and
- * holds `capacity` floats, at least so many. Labels are ignored. `threads` as in lockstep_gemm.
+ * holds `capacity` floats, at least that number. Labels are ignored. `threads` as in lockstep_gemm.
  */
 LOCKSTEP_API lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
                                                           const lockstep_dataset* dataset,

@@ -9,14 +9,6 @@
 
 namespace lockstep {
 
-// A block of a row-major matrix.
-struct Block {
-  float* values;
-  std::size_t rows;
-  std::size_t cols;
-  std::size_t stride;
-};
-
 // A cell with one sum per unit: h = f(a), a = b + x Wx + h' Wh.
 struct Cell {
   std::string_view name;  // of Layer::cell
@@ -26,8 +18,8 @@ struct Cell {
   Epilogue fused_gradient = Epilogue::none;
   // The same as passes over what the products left, null where they are fused: sums become states,
   // gradients of the states h become gradients of the sums.
-  void (*forward)(const Block& sums) = nullptr;
-  void (*backward)(const Block& gradients, const float* h, std::size_t ldh) = nullptr;
+  void (*forward)(const MatrixView& sums) = nullptr;
+  void (*backward)(const MatrixView& gradients, const float* h, std::size_t ldh) = nullptr;
 
   // f and, from a state h = f(a), its derivative: what the gradient check compares with.
   double (*define)(double a) = nullptr;

@@ -1,7 +1,6 @@
-
 #include "cells/cell.h"
 #include "lockstep/rnn/network.h"
-#include "network/lookup.h"
+#include "lookup.h"
 
 namespace lockstep {
 

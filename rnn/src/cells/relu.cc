@@ -6,16 +6,16 @@
 namespace lockstep {
 namespace {
 
-void forward(const Block& sums) {
+void forward(const MatrixView& sums) {
   for (std::size_t i = 0; i < sums.rows; ++i) {
-    float* row = sums.values + i * sums.stride;
+    float* row = sums.data + i * sums.stride;
     relu(row, row, sums.cols);
   }
 }
 
-void backward(const Block& gradients, const float* h, std::size_t ldh) {
+void backward(const MatrixView& gradients, const float* h, std::size_t ldh) {
   for (std::size_t i = 0; i < gradients.rows; ++i) {
-    float* row = gradients.values + i * gradients.stride;
+    float* row = gradients.data + i * gradients.stride;
     for (std::size_t j = 0; j < gradients.cols; ++j) {
       row[j] = h[i * ldh + j] <= 0 ? 0.0f : row[j];
     }

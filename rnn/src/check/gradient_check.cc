@@ -7,7 +7,7 @@
 
 #include "cells/cell.h"
 #include "heads/head.h"
-#include "infer/forward_pass.h"
+#include "layers/network_pass.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
@@ -19,67 +19,75 @@ namespace {
 
 using Vector = std::vector<double>;
 
-// The parameters in double, with the shorthand of the formulas.
+// Where in the parameters the matrix of a layer begins, whose first row is the bias.
+struct Matrix {
+  std::size_t begin;
+  std::size_t cols;
+};
+
+// The parameters in double.
 struct ReferenceModel {
   explicit ReferenceModel(const Parameters& p)
-      : d(p.network().features),
-        h(p.network().layers[0].hidden),
-        c(p.network().outputs),
+      : features(p.network().features),
+        hidden(p.network().layers[0].hidden),
+        recurrent{0, hidden},
+        output{(1 + features + hidden) * hidden, p.network().outputs},
         cell(cell_named(p.network().layers[0].cell)),
         head(head_named(p.network().head)),
         values(p.values().begin(), p.values().end()) {}
 
-  // Row 0 of either matrix is the bias; then the rows of Wx and of Wh, and those of Wy.
-  [[nodiscard]] std::size_t recurrent_at(std::size_t row) const { return row * h; }
-  [[nodiscard]] std::size_t output_at(std::size_t row) const { return (1 + d + h) * h + row * c; }
+  [[nodiscard]] const double* row(const Matrix& m, std::size_t i) const {
+    return values.data() + m.begin + i * m.cols;
+  }
 
-  std::size_t d;
-  std::size_t h;
-  std::size_t c;
+  std::size_t features;
+  std::size_t hidden;
+  Matrix recurrent;  // b, Wx, Wh
+  Matrix output;     // by, Wy
   const Cell& cell;
   const Head& head;
   Vector values;
 };
 
-// The timesteps of a sequence that its gradient goes back over, and the state before them, which it
-// takes for a constant.
+// The timesteps of a sequence that its gradient covers, and the state before them, a constant.
 struct Window {
   Vector state;
   std::span<const float> x;
   std::size_t label;
 };
 
-// h_t for t = -1 .. T-1, so states[t + 1] is h_t. Along the rows of the weights, as they stand in
-// memory; each sum is still in the order of the formula: bias, x, h.
+// [1, x, h], what a matrix is multiplied by.
+Vector row_of(std::span<const float> x, const Vector& h) {
+  Vector z{1.0};
+  z.insert(z.end(), x.begin(), x.end());
+  z.insert(z.end(), h.begin(), h.end());
+  return z;
+}
+
+// z times a matrix: along its rows, and each sum in the order of z.
+Vector product(const ReferenceModel& m, const Vector& z, const Matrix& matrix) {
+  Vector sum(matrix.cols, 0.0);
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    const double* row = m.row(matrix, i);
+    for (std::size_t j = 0; j < matrix.cols; ++j) sum[j] += z[i] * row[j];
+  }
+  return sum;
+}
+
+// h_t for t = -1 .. T-1, so states[t + 1] is h_t.
 std::vector<Vector> reference_states(const ReferenceModel& m, const Vector& before,
                                      std::span<const float> x) {
-  const std::size_t d = m.d;
-  const std::size_t steps = x.size() / d;
-  std::vector<Vector> states(steps + 1, Vector(m.h, 0.0));
-  states[0] = before;
-  for (std::size_t t = 0; t < steps; ++t) {
-    Vector& sum = states[t + 1];
-    const auto add_row = [&](double value, std::size_t row) {
-      const double* weights = m.values.data() + m.recurrent_at(row);
-      for (std::size_t j = 0; j < m.h; ++j) sum[j] += value * weights[j];
-    };
-    add_row(1.0, 0);
-    for (std::size_t i = 0; i < d; ++i) add_row(static_cast<double>(x[t * d + i]), 1 + i);
-    for (std::size_t i = 0; i < m.h; ++i) add_row(states[t][i], 1 + d + i);
-    for (double& value : sum) value = m.cell.define(value);
+  std::vector<Vector> states{before};
+  for (; !x.empty(); x = x.subspan(m.features)) {
+    Vector h = product(m, row_of(x.first(m.features), states.back()), m.recurrent);
+    for (double& value : h) value = m.cell.define(value);
+    states.push_back(std::move(h));
   }
   return states;
 }
 
-// y = by + h Wy
 Vector reference_outputs(const ReferenceModel& m, const Vector& state) {
-  const double* bias = m.values.data() + m.output_at(0);
-  Vector y(bias, bias + m.c);
-  for (std::size_t i = 0; i < m.h; ++i) {
-    const double* weights = m.values.data() + m.output_at(1 + i);
-    for (std::size_t k = 0; k < m.c; ++k) y[k] += state[i] * weights[k];
-  }
-  return y;
+  return product(m, row_of({}, state), m.output);
 }
 
 std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& data,
@@ -89,8 +97,8 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    windows.push_back({reference_states(m, Vector(m.h, 0.0), x.first(cut)).back(), x.subspan(cut),
-                       static_cast<std::size_t>(data.label(i))});
+    windows.push_back({reference_states(m, Vector(m.hidden, 0.0), x.first(cut)).back(),
+                       x.subspan(cut), static_cast<std::size_t>(data.label(i))});
   }
   return windows;
 }
@@ -104,64 +112,44 @@ double reference_loss(const ReferenceModel& m, const std::vector<Window>& window
   return total;
 }
 
+// Adds the gradient of a matrix, of which z times it has the gradient `delta`, and returns that of
+// z.
+Vector add_gradient(const ReferenceModel& m, const Vector& z, const Matrix& matrix,
+                    const Vector& delta, Vector& gradient) {
+  Vector dz(z.size(), 0.0);
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    const double* row = m.row(matrix, i);
+    double* sum = gradient.data() + matrix.begin + i * matrix.cols;
+    for (std::size_t j = 0; j < matrix.cols; ++j) {
+      sum[j] += z[i] * delta[j];
+      dz[i] += delta[j] * row[j];
+    }
+  }
+  return dz;
+}
+
 // Backpropagation through the window of one sequence, added to `sum`.
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
-  const auto& [before, x, label] = window;
-  const std::vector<Vector> states = reference_states(m, before, x);
+  const std::vector<Vector> states = reference_states(m, window.state, window.x);
   Vector dy = reference_outputs(m, states.back());
-  sum.loss += m.head.define(dy, label);
-  const auto add_outer = [&](double value, std::size_t at, const Vector& delta) {
-    for (std::size_t j = 0; j < delta.size(); ++j) sum.values[at + j] += value * delta[j];
-  };
-  const auto product = [&](std::size_t at, const Vector& delta) {
-    double dot = 0;
-    for (std::size_t j = 0; j < delta.size(); ++j) dot += delta[j] * m.values[at + j];
-    return dot;
-  };
-  Vector dh(m.h);
-  add_outer(1.0, m.output_at(0), dy);
-  for (std::size_t i = 0; i < m.h; ++i) {
-    add_outer(states.back()[i], m.output_at(1 + i), dy);
-    dh[i] = product(m.output_at(1 + i), dy);
-  }
-  Vector delta(m.h);
+  sum.loss += m.head.define(dy, window.label);
+  Vector dz = add_gradient(m, row_of({}, states.back()), m.output, dy, sum.values);
+  Vector delta(m.hidden);
   for (std::size_t t = states.size() - 1; t-- > 0;) {
-    for (std::size_t j = 0; j < m.h; ++j) {
+    const double* dh = dz.data() + dz.size() - m.hidden;
+    for (std::size_t j = 0; j < m.hidden; ++j) {
       delta[j] = dh[j] * m.cell.define_slope(states[t + 1][j]);
     }
-    add_outer(1.0, m.recurrent_at(0), delta);
-    for (std::size_t i = 0; i < m.d; ++i) {
-      add_outer(static_cast<double>(x[t * m.d + i]), m.recurrent_at(1 + i), delta);
-    }
-    for (std::size_t i = 0; i < m.h; ++i) {
-      add_outer(states[t][i], m.recurrent_at(1 + m.d + i), delta);
-      dh[i] = product(m.recurrent_at(1 + m.d + i), delta);
-    }
+    const Vector z = row_of(window.x.subspan(t * m.features, m.features), states[t]);
+    dz = add_gradient(m, z, m.recurrent, delta, sum.values);
   }
-}
-
-void require_channels(const Parameters& parameters, const Dataset& data) {
-  require_parameters(parameters, "gradients");
-  if (data.channels() == parameters.network().features) return;
-  throw InvalidArgument("gradients: the data has " + std::to_string(data.channels()) +
-                        " channels, but the model takes " +
-                        std::to_string(parameters.network().features));
 }
 
 void require_fit(const Parameters& parameters, const Dataset& data) {
-  require_channels(parameters, data);
-  for (const int label : data.labels()) {
-    if (label >= 0 && static_cast<std::size_t>(label) < parameters.network().outputs) continue;
-    throw InvalidArgument("gradients: label " + std::to_string(label) + " is not in [0, " +
-                          std::to_string(parameters.network().outputs) + ")");
-  }
-}
-
-std::vector<std::size_t> all_indices(const Dataset& data) {
-  std::vector<std::size_t> indices(data.size());
-  std::iota(indices.begin(), indices.end(), std::size_t{0});
-  return indices;
+  require_parameters(parameters, "gradients");
+  require_channels(parameters.network(), data, "gradients: ");
+  require_labels(parameters.network(), data, "gradients: ");
 }
 
 // Up to `count` different entries of a tensor; all if count is 0 or larger than the tensor.
@@ -206,7 +194,8 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
   require_fit(parameters, data);
   Parameters gradients(parameters.network());
   if (data.empty()) return gradients;
-  std::vector<std::size_t> all = all_indices(data);
+  std::vector<std::size_t> all(data.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
   const std::size_t window = window_of(truncation);
   TrainingStep step(parameters.network(), largest_minibatch(data, data.size(), window, all),
                     window);
@@ -221,7 +210,8 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
 
 std::vector<float> hidden_states(const Parameters& parameters, const Dataset& data,
                                  std::size_t sequence) {
-  require_channels(parameters, data);
+  require_parameters(parameters, "hidden_states");
+  require_channels(parameters.network(), data, "hidden_states: ");
   if (sequence >= data.size()) {
     throw InvalidArgument("hidden_states: there is no sequence " + std::to_string(sequence));
   }
@@ -229,21 +219,19 @@ std::vector<float> hidden_states(const Parameters& parameters, const Dataset& da
   const LayerSize size(network);
   const RowLayout layout = size.layout();
   const std::size_t steps = data.length(sequence);
-  WithMemory<PackedNetwork> weights(network);
+  WithMemory<PackedNetwork> weights(network, false);
   weights->pack(parameters, Team());
-  WithMemory<ForwardPass> pass(network, RecurrentLayer::Limits{.rows = 1,
-                                                               .window = steps,
-                                                               .has_passing = false,
-                                                               .together = timesteps_together(
-                                                                   size, 1, weights->layer.fused()),
-                                                               .has_way_back = false});
+  const std::size_t together = timesteps_together(size, 1, weights->layer.fused());
+  WithMemory<NetworkPass> pass(
+      network,
+      RecurrentLayer::Limits{.rows = 1, .steps = steps, .window = steps, .together = together});
   Workspace counted;
   static_cast<void>(take_rows(counted, layout, steps));
   Workspace workspace = counted.with_memory();
   pass->layer.keep_window_at(take_rows(workspace, layout, steps).data());
   pass->schedule.assign(data, std::vector<std::size_t>{sequence}, 0, 1, steps);
   const FlushDenormals flush;
-  pass->run(data, *weights, Team());
+  pass->forward(data, *weights, Team());
   std::vector<float> states(steps * size.hidden);
   for (std::size_t t = 0; t < steps; ++t) {
     const float* state = t + 1 < steps ? pass->layer.rows_at(pass->schedule, t + 1) + layout.state

@@ -1,11 +1,13 @@
 #include "lockstep/rnn/builtin_data.h"
 
+#include <algorithm>
 #include <numbers>
 #include <utility>
 
 #include "lockstep/error.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/random.h"
+#include "lookup.h"
 
 namespace lockstep {
 namespace {
@@ -162,17 +164,16 @@ const std::vector<BuiltinInfo>& builtin_datasets() {
 }
 
 TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed) {
-  std::string known;
-  for (const Builtin& builtin : builtins()) {
-    if (builtin.info.name == name) {
-      Random random(seed);
-      Dataset train = draw_set(builtin, builtin.train_size, random);
-      Dataset test = draw_set(builtin, builtin.test_size, random);
-      return {std::move(train), std::move(test)};
-    }
-    known += (known.empty() ? "" : ", ") + std::string(builtin.info.name);
+  const auto name_of = [](const Builtin& builtin) { return builtin.info.name; };
+  const auto found = std::ranges::find(builtins(), name, name_of);
+  if (found == builtins().end()) {
+    throw InvalidArgument("unknown data set '" + std::string(name) + "', expected one of " +
+                          listed(builtins(), name_of));
   }
-  throw InvalidArgument("unknown data set '" + std::string(name) + "', expected one of " + known);
+  Random random(seed);
+  Dataset train = draw_set(*found, found->train_size, random);
+  Dataset test = draw_set(*found, found->test_size, random);
+  return {std::move(train), std::move(test)};
 }
 
 }  // namespace lockstep

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <tuple>
+#include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "data/data_file_formats.h"
+#include "lookup.h"
 
 namespace lockstep {
 namespace {
@@ -43,13 +45,10 @@ void check_file(const std::filesystem::path& path) {
 Dataset read_dataset(const std::filesystem::path& path) {
   check_file(path);
   const std::string extension = data_file::lower(path.extension().string());
-  std::string known;
-  for (const Format& format : kFormats) {
-    if (format.extension == extension) return format.read(path);
-    known += (known.empty() ? "" : ", ") + std::string(format.extension);
-  }
+  const auto* const format = std::ranges::find(kFormats, extension, &Format::extension);
+  if (format != kFormats.end()) return format->read(path);
   throw DataError(path.string() + ": unknown extension '" + extension + "', expected one of " +
-                  known);
+                  listed(kFormats, &Format::extension));
 }
 
 namespace data_file {
@@ -153,45 +152,43 @@ bool LineReader::next() {
   return false;
 }
 
-DatasetBuilder::DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared)
-    : sequences_(channels), declared_(!declared.empty()) {
-  for (const std::string& name : declared) class_of(name);
-}
-
-int DatasetBuilder::class_of(std::string_view label) {
-  const auto [entry, is_new] = ids_.emplace(label, static_cast<int>(names_.size()));
-  if (is_new) names_.emplace_back(label);
-  return entry->second;
-}
-
-bool DatasetBuilder::accepts(std::string_view label) const {
-  return !declared_ || ids_.contains(std::string(label));
-}
-
-void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
-  sequences_.add(values, kNoLabel);
-  labels_.push_back(label ? class_of(*label) : kNoLabel);
-}
-
 namespace {
 
-std::vector<std::string> sorted(std::vector<std::string> names) {
-  const bool numeric = std::all_of(names.begin(), names.end(),
-                                   [](const std::string& name) { return parse_number(name); });
-  const auto key = [numeric](const std::string& name) {
-    return std::tuple(numeric ? *parse_number(name) : 0.0, std::string_view(name));
-  };
-  std::sort(names.begin(), names.end(),
-            [&](const std::string& a, const std::string& b) { return key(a) < key(b); });
+// The labels that occur: by value if all are numbers, otherwise by their text.
+std::vector<std::string> classes_of(const std::vector<std::optional<std::string>>& labels) {
+  std::set<std::string> different;
+  for (const auto& label : labels) {
+    if (label) different.insert(*label);
+  }
+  std::vector<std::string> names(different.begin(), different.end());
+  const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
+  if (std::ranges::all_of(names, is_number)) {
+    std::ranges::stable_sort(names, {},
+                             [](const std::string& name) { return *parse_number(name); });
+  }
   return names;
 }
 
 }  // namespace
 
+bool DatasetBuilder::accepts(std::string_view label) const {
+  return declared_.empty() || std::ranges::find(declared_, label) != declared_.end();
+}
+
+void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
+  sequences_.add(values, kNoLabel);
+  labels_.emplace_back(label);
+}
+
 Dataset DatasetBuilder::build() const {
-  Dataset result(sequences_.channels(), names_);
-  for (std::size_t i = 0; i < labels_.size(); ++i) result.add(sequences_.sequence(i), labels_[i]);
-  return declared_ ? result : result.with_classes(sorted(names_));
+  const std::vector<std::string> names = declared_.empty() ? classes_of(labels_) : declared_;
+  std::unordered_map<std::string_view, int> ids;
+  for (const std::string& name : names) ids.emplace(name, static_cast<int>(ids.size()));
+  Dataset result(sequences_.channels(), names);
+  for (std::size_t i = 0; i < labels_.size(); ++i) {
+    result.add(sequences_.sequence(i), labels_[i] ? ids.at(*labels_[i]) : kNoLabel);
+  }
+  return result;
 }
 
 }  // namespace data_file

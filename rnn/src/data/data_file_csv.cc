@@ -104,102 +104,80 @@ Columns parse_header(const RecordReader& records) {
   return columns;
 }
 
-// Puts the rows of one sample after another together.
-class SampleAssembler {
- public:
-  explicit SampleAssembler(Columns columns)
-      : columns_(std::move(columns)), builder_(columns_.channels.size()) {}
-
-  void add_row(const std::vector<std::string>& fields, const Place& place) {
-    if (fields.size() != columns_.names.size()) {
-      fail(place, "the row has " + std::to_string(fields.size()) + " fields, expected " +
-                      std::to_string(columns_.names.size()) + " as in the header");
-    }
-    const double step = parse_step(fields, place);
-    if (values_.empty() || fields[columns_.sample] != sample_) {
-      start_sample(fields, place);
-    } else {
-      check_continues(fields, step, place);
-    }
-    step_ = step;
-    append_values(fields, place);
-  }
-
-  Dataset finish(const std::filesystem::path& path) {
-    if (values_.empty()) throw DataError(path.string() + ": there are no rows after the header");
-    finish_sample();
-    return builder_.build();
-  }
-
- private:
-  [[nodiscard]] double parse_step(const std::vector<std::string>& fields,
-                                  const Place& place) const {
-    const std::string& text = fields[columns_.step];
-    const std::optional<double> step = parse_number(text);
-    if (!step) fail(place, "the step is " + in_quotes(text) + ", expected a number");
-    return *step;
-  }
-
-  [[nodiscard]] std::optional<std::string> label_of(const std::vector<std::string>& fields) const {
-    if (!columns_.label) return std::nullopt;
-    const auto label = present_label(fields[*columns_.label]);
-    return label ? std::optional<std::string>(*label) : std::nullopt;
-  }
-
-  void start_sample(const std::vector<std::string>& fields, const Place& place) {
-    if (!values_.empty()) finish_sample();
-    sample_ = fields[columns_.sample];
-    if (!seen_.insert(sample_).second) {
-      fail(place, "sample " + in_quotes(sample_) +
-                      " goes on after another sample, expected its rows to stand together");
-    }
-    label_ = label_of(fields);
-  }
-
-  void finish_sample() {
-    builder_.add(values_, label_);
-    values_.clear();
-  }
-
-  void check_continues(const std::vector<std::string>& fields, double step,
-                       const Place& place) const {
-    if (step <= step_) {
-      fail(place, "step " + in_quotes(fields[columns_.step]) + " of sample " + in_quotes(sample_) +
-                      " does not follow the step before it, expected increasing steps");
-    }
-    const std::optional<std::string> label = label_of(fields);
-    if (label != label_) {
-      fail(place, "the label of sample " + in_quotes(sample_) + " changes from " +
-                      in_quotes(label_.value_or("")) + " to " + in_quotes(label.value_or("")) +
-                      ", expected one label per sample");
-    }
-  }
-
-  void append_values(const std::vector<std::string>& fields, const Place& place) {
-    for (const std::size_t column : columns_.channels) {
-      const std::optional<float> value = parse_value(fields[column]);
-      if (!value) fail_value(place, "column " + in_quotes(columns_.names[column]), fields[column]);
-      values_.push_back(*value);
-    }
-  }
-
-  Columns columns_;
-  DatasetBuilder builder_;
-  std::unordered_set<std::string> seen_;
-  std::string sample_;
-  std::optional<std::string> label_;
-  double step_ = 0;
-  std::vector<float> values_;  // of the current sample, [rows so far][channels]
+// What a row says of itself beside its values.
+struct RowKey {
+  std::string sample;
+  double step = 0;
+  std::optional<std::string> label;
 };
+
+RowKey parse_key(const Columns& columns, const std::vector<std::string>& fields,
+                 const Place& place) {
+  if (fields.size() != columns.names.size()) {
+    fail(place, "the row has " + std::to_string(fields.size()) + " fields, expected " +
+                    std::to_string(columns.names.size()) + " as in the header");
+  }
+  const std::optional<double> step = parse_number(fields[columns.step]);
+  if (!step) {
+    fail(place, "the step is " + in_quotes(fields[columns.step]) + ", expected a number");
+  }
+  RowKey key{fields[columns.sample], *step, std::nullopt};
+  if (columns.label) key.label = present_label(fields[*columns.label]);
+  return key;
+}
+
+// `row` is of the same sample as `before`.
+void check_continues(const RowKey& before, const RowKey& row, std::string_view step,
+                     const Place& place) {
+  if (row.step <= before.step) {
+    fail(place, "step " + in_quotes(step) + " of sample " + in_quotes(row.sample) +
+                    " does not follow the step before it, expected increasing steps");
+  }
+  if (row.label != before.label) {
+    fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
+                    in_quotes(before.label.value_or("")) + " to " +
+                    in_quotes(row.label.value_or("")) + ", expected one label per sample");
+  }
+}
+
+void append_values(const Columns& columns, const std::vector<std::string>& fields,
+                   const Place& place, std::vector<float>& values) {
+  for (const std::size_t column : columns.channels) {
+    const std::optional<float> value = parse_value(fields[column]);
+    if (!value) fail_value(place, "column " + in_quotes(columns.names[column]), fields[column]);
+    values.push_back(*value);
+  }
+}
 
 }  // namespace
 
 Dataset read_csv(const std::filesystem::path& path) {
   RecordReader records(path);
   if (!records.next()) throw DataError(path.string() + ": the file is blank, expected a header");
-  SampleAssembler samples(parse_header(records));
-  while (records.next()) samples.add_row(records.fields(), records.place());
-  return samples.finish(path);
+  const Columns columns = parse_header(records);
+  DatasetBuilder builder(columns.channels.size());
+  std::unordered_set<std::string> seen;
+  RowKey before;
+  std::vector<float> values;  // of the current sample, [rows so far][channels]
+  while (records.next()) {
+    RowKey row = parse_key(columns, records.fields(), records.place());
+    if (!values.empty() && row.sample == before.sample) {
+      check_continues(before, row, records.fields()[columns.step], records.place());
+    } else {
+      if (!values.empty()) builder.add(values, before.label);
+      values.clear();
+      if (!seen.insert(row.sample).second) {
+        fail(records.place(), "sample " + in_quotes(row.sample) +
+                                  " continues after another sample, expected its rows to follow "
+                                  "one another");
+      }
+    }
+    append_values(columns, records.fields(), records.place(), values);
+    before = std::move(row);
+  }
+  if (values.empty()) throw DataError(path.string() + ": there are no rows after the header");
+  builder.add(values, before.label);
+  return builder.build();
 }
 
 }  // namespace lockstep::data_file

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lockstep/rnn/data_file.h"
@@ -23,27 +23,27 @@ Dataset read_tsv(const std::filesystem::path& path);
 Dataset read_csv(const std::filesystem::path& path);
 Dataset read_npz(const std::filesystem::path& path);
 
-/// A place in a text file, as messages name it.
+// A place in a text file, as messages name it.
 struct Place {
   std::string file;
   std::size_t line = 0;
 };
 
-/// Throws DataError with "file:line: message".
+// Throws DataError with "file:line: message".
 [[noreturn]] void fail(const Place& place, const std::string& message);
 
-/// Throws DataError for a text in which parse_value found no number; `what` names the value.
+// Throws DataError for a text in which parse_value found no number; `what` names the value.
 [[noreturn]] void fail_value(const Place& place, const std::string& what, std::string_view text);
 
-/// The text in quotes for a message: shortened, and without control characters.
+// The text in quotes for a message: shortened, and without control characters.
 std::string in_quotes(std::string_view text);
 
 std::string_view trim(std::string_view text);
 std::string lower(std::string_view text);
-/// The parts between separators: one more than there are separators.
+// The parts between separators: one more than there are separators.
 std::vector<std::string_view> split(std::string_view text, char separator);
 
-/// The number that the whole text is, as std::from_chars reads it: independent of the locale.
+// The number that the whole text is, as std::from_chars reads it: independent of the locale.
 template <typename Number>
 std::optional<Number> from_text(std::string_view text) {
   Number value{};
@@ -54,27 +54,27 @@ std::optional<Number> from_text(std::string_view text) {
   return value;
 }
 
-/// A finite number in C notation with spaces around it or a plus sign allowed.
+// A finite number in C notation with spaces around it or a plus sign allowed.
 std::optional<double> parse_number(std::string_view text);
-/// The same, within the range of float32.
+// The same, within the range of float32.
 std::optional<float> parse_value(std::string_view text);
-/// Whether the text marks a missing value: empty, '?' or NaN.
+// Whether the text marks a missing value: empty, '?' or NaN.
 bool is_missing(std::string_view text);
-/// The label that a field holds, or none if it is missing.
+// The label that a field holds, or none if it is missing.
 std::optional<std::string_view> present_label(std::string_view field);
 
-/// A text file's whole content, without a byte order mark. Throws DataError if it cannot be read,
-/// is empty or holds a NUL byte, as no text does.
+// A text file's whole content, without a byte order mark. Throws DataError if it cannot be read,
+// is empty or holds a NUL byte, as no text does.
 std::string read_text(const std::filesystem::path& path);
 
-/// Steps through the lines of a text file.
+// Steps through the lines of a text file.
 class LineReader {
  public:
   explicit LineReader(const std::filesystem::path& path);
 
-  /// Goes to the next line that is not blank; false at the end of the file.
+  // Goes to the next line that is not blank; false at the end of the file.
   bool next();
-  /// The current line without its end.
+  // The current line without its end.
   [[nodiscard]] std::string_view line() const { return line_; }
   [[nodiscard]] const Place& place() const { return place_; }
 
@@ -85,28 +85,25 @@ class LineReader {
   Place place_;
 };
 
-/// Gathers sequences whose labels are texts, and numbers the classes.
+// Gathers sequences whose labels are texts, and numbers the classes.
 class DatasetBuilder {
  public:
-  /// With `declared` names the classes are these, in this order; without, those that occur, sorted.
-  explicit DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared = {});
+  // With `declared` names the classes are these, in this order; without, those that occur, sorted.
+  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {})
+      : sequences_(channels), declared_(std::move(declared)) {}
 
-  /// Whether the label is declared, or none were.
+  // Whether the label is declared, or none were.
   [[nodiscard]] bool accepts(std::string_view label) const;
-  /// Appends values [length][channels], unlabelled or with a label that `accepts` accepts.
+  // Appends values [length][channels], unlabelled or with a label that `accepts` accepts.
   void add(std::span<const float> values, std::optional<std::string_view> label);
 
   [[nodiscard]] bool empty() const { return sequences_.empty(); }
   [[nodiscard]] Dataset build() const;
 
  private:
-  int class_of(std::string_view label);
-
   Dataset sequences_;
-  bool declared_;
-  std::vector<std::string> names_;
-  std::unordered_map<std::string, int> ids_;
-  std::vector<int> labels_;
+  std::vector<std::string> declared_;
+  std::vector<std::optional<std::string>> labels_;
 };
 
 }  // namespace lockstep::data_file

@@ -14,7 +14,7 @@ namespace {
 
 std::string shape_text(const NpyArray& array) {
   std::string text;
-  for (const std::size_t size : array.shape()) text.append("[").append(std::to_string(size)) += "]";
+  for (const std::size_t size : array.shape) text.append("[").append(std::to_string(size)) += "]";
   return text.empty() ? "[]" : text;
 }
 
@@ -22,21 +22,21 @@ std::string shape_text(const NpyArray& array) {
 class Arrays {
  public:
   explicit Arrays(const std::filesystem::path& path)
-      : name_(path.string()), archive_(path), values_(find_values()) {
+      : name_(path.string()), values_(find_values()) {
     check_one_per_sequence(labels_, "y");
     check_one_per_sequence(lengths_, "lengths");
     if (lengths_ && !lengths_->is_integer()) {
-      fail("lengths has type " + in_quotes(lengths_->dtype()) + ", expected integers");
+      fail("lengths has type " + in_quotes(lengths_->dtype) + ", expected integers");
     }
   }
 
-  [[nodiscard]] std::size_t size() const { return values_.shape()[0]; }
+  [[nodiscard]] std::size_t size() const { return values_.shape[0]; }
   [[nodiscard]] std::size_t channels() const {
-    return values_.shape().size() == 3 ? values_.shape()[2] : 1;
+    return values_.shape.size() == 3 ? values_.shape[2] : 1;
   }
 
   [[nodiscard]] std::size_t length(std::size_t i) const {
-    const std::size_t longest = values_.shape()[1];
+    const std::size_t longest = values_.shape[1];
     if (!lengths_) return longest;
     const std::int64_t length = lengths_->integer_at(i);
     if (length < 1 || static_cast<std::uint64_t>(length) > longest) {
@@ -53,7 +53,7 @@ class Arrays {
   }
 
   [[nodiscard]] float value(std::size_t i, std::size_t step, std::size_t channel) const {
-    const std::vector<std::size_t>& strides = values_.strides();
+    const std::vector<std::size_t>& strides = values_.strides;
     const std::size_t across = strides.size() == 3 ? channel * strides[2] : 0;
     const double value = values_.float_at(i * strides[0] + step * strides[1] + across);
     if (!(std::abs(value) <= std::numeric_limits<float>::max())) {
@@ -68,37 +68,36 @@ class Arrays {
     throw DataError(name_ + ": " + message);
   }
 
-  std::optional<NpyArray> find(const std::string& key) {
+  [[nodiscard]] std::optional<NpyArray> find(const std::string& key) const {
     const std::string entry = key + ".npy";
-    std::optional<std::string> bytes = archive_.read(entry);
+    std::optional<std::string> bytes = read_zip_entry(name_, entry);
     if (!bytes) return std::nullopt;
     return NpyArray(*std::move(bytes), name_ + ": entry " + in_quotes(entry));
   }
 
-  NpyArray find_values() {
+  [[nodiscard]] NpyArray find_values() const {
     std::optional<NpyArray> values = find("X");
     if (!values) fail("the archive has no array X");
-    const std::vector<std::size_t>& shape = values->shape();
+    const std::vector<std::size_t>& shape = values->shape;
     const bool has_zero = std::find(shape.begin(), shape.end(), 0U) != shape.end();
     if ((shape.size() != 2 && shape.size() != 3) || has_zero) {
       fail("X has shape " + shape_text(*values) +
            ", expected [N][T][D] or [N][T] with sizes of at least 1");
     }
     if (!values->is_float()) {
-      fail("X has type " + in_quotes(values->dtype()) + ", expected float32 or float64");
+      fail("X has type " + in_quotes(values->dtype) + ", expected float32 or float64");
     }
     return *std::move(values);
   }
 
   void check_one_per_sequence(const std::optional<NpyArray>& array, const std::string& key) const {
-    if (array && array->shape() != std::vector<std::size_t>{size()}) {
+    if (array && array->shape != std::vector<std::size_t>{size()}) {
       fail(key + " has shape " + shape_text(*array) + ", expected [" + std::to_string(size()) +
            "] as X has " + std::to_string(size()) + " sequences");
     }
   }
 
   std::string name_;
-  ZipArchive archive_;
   NpyArray values_;
   std::optional<NpyArray> labels_ = find("y");
   std::optional<NpyArray> lengths_ = find("lengths");

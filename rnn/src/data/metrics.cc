@@ -6,7 +6,7 @@
 
 #include "lockstep/error.h"
 #include "lockstep/portable_math.h"
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/network.h"
 
 namespace lockstep {
 namespace {
@@ -65,7 +65,7 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const int> l
     const auto predicted =
         static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     ++result.confusion[label * classes + predicted];
-    // std::max hands a NaN on.
+    // std::max returns a NaN if it is the first.
     loss -= portable_log(std::max(row[label], std::numeric_limits<float>::denorm_min()));
   }
   score_classes(result, classes);

@@ -1,84 +1,56 @@
+#include "lockstep/rnn/normalization.h"
+
 #include <cmath>
 #include <limits>
 #include <string>
 
 #include "lockstep/error.h"
+#include "lockstep/range.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/model.h"
 
 namespace lockstep {
 namespace {
 
-// Sequences [first, last) of a data set.
-struct Range {
-  std::size_t first;
-  std::size_t last;
-};
-
-template <class Data, class Function>
-void for_each_value(Data& data, Range range, std::size_t channel, Function function) {
-  for (std::size_t i = range.first; i < range.last; ++i) {
+template <class Function>
+void for_each_value(const Dataset& data, Range sequences, std::size_t channel, Function function) {
+  for (std::size_t i = sequences.begin; i < sequences.end; ++i) {
     const auto values = data.sequence(i);
     for (std::size_t at = channel; at < values.size(); at += data.channels()) function(values[at]);
   }
 }
 
-struct Standard {
-  float mean;
-  float scale;
-};
-
-Standard standard_of(const Dataset& data, Range range, std::size_t channel) {
+// Appends mean and scale of a channel over some sequences.
+void fit_channel(const Dataset& data, Range sequences, std::size_t channel, Normalization& result) {
   // Differences from the first value, so that a constant channel has a deviation of exactly 0.
-  const double origin = data.sequence(range.first)[channel];
+  const double origin = data.sequence(sequences.begin)[channel];
   double sum = 0;
   double count = 0;
-  for_each_value(data, range, channel, [&](float value) {
+  for_each_value(data, sequences, channel, [&](float value) {
     sum += value - origin;
     count += 1;
   });
   const double mean = origin + sum / count;
   double squares = 0;
-  for_each_value(data, range, channel,
+  for_each_value(data, sequences, channel,
                  [&](float value) { squares += (value - mean) * (value - mean); });
   const double deviation = std::sqrt(squares / count);
   const bool constant = deviation < std::numeric_limits<float>::min();
-  return {static_cast<float>(mean), constant ? 1.0F : static_cast<float>(1.0 / deviation)};
+  result.mean.push_back(static_cast<float>(mean));
+  result.scale.push_back(constant ? 1.0F : static_cast<float>(1.0 / deviation));
 }
 
-float standardized(float value, Standard standard) {
-  return (value - standard.mean) * standard.scale;
-}
-
-// A Normalization is a plain structure, which anyone can fill in.
-void require_agreement(const std::vector<float>& mean, const std::vector<float>& scale) {
-  if (mean.size() == scale.size()) return;
-  throw InvalidArgument("Normalization::apply: there are " + std::to_string(mean.size()) +
-                        " means and " + std::to_string(scale.size()) + " scales");
-}
-
-void standardize_on_its_own(Dataset& data, std::size_t sequence) {
-  const Range one{sequence, sequence + 1};
-  for (std::size_t channel = 0; channel < data.channels(); ++channel) {
-    const Standard standard = standard_of(data, one, channel);
-    for_each_value(data, one, channel,
-                   [&](float& value) { value = standardized(value, standard); });
-  }
+Normalization fit_channels(const Dataset& data, Range sequences) {
+  Normalization result{.kind = NormalizationKind::channel, .mean = {}, .scale = {}};
+  for (std::size_t c = 0; c < data.channels(); ++c) fit_channel(data, sequences, c, result);
+  return result;
 }
 
 }  // namespace
 
 Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
-  Normalization result;
-  result.kind = kind;
-  if (kind != NormalizationKind::channel) return result;
+  if (kind != NormalizationKind::channel) return {.kind = kind, .mean = {}, .scale = {}};
   if (data.empty()) throw InvalidArgument("Normalization::fit: the data set is empty");
-  for (std::size_t channel = 0; channel < data.channels(); ++channel) {
-    const Standard standard = standard_of(data, {0, data.size()}, channel);
-    result.mean.push_back(standard.mean);
-    result.scale.push_back(standard.scale);
-  }
-  return result;
+  return fit_channels(data, {0, data.size()});
 }
 
 void Normalization::apply(Dataset& data) const {
@@ -91,7 +63,7 @@ void Normalization::apply(Dataset& data) const {
     if (kind == NormalizationKind::channel) {
       apply(data.sequence(i));
     } else {
-      standardize_on_its_own(data, i);
+      fit_channels(data, {i, i + 1}).apply(data.sequence(i));
     }
   }
 }
@@ -102,7 +74,10 @@ void Normalization::apply(std::span<float> timesteps) const {
     throw InvalidArgument(
         "Normalization::apply: series needs whole sequences, not some of their timesteps");
   }
-  require_agreement(mean, scale);
+  if (mean.size() != scale.size()) {  // anyone can fill in the members
+    throw InvalidArgument("Normalization::apply: there are " + std::to_string(mean.size()) +
+                          " means and " + std::to_string(scale.size()) + " scales");
+  }
   const std::size_t channels = mean.size();
   if (channels == 0 || timesteps.size() % channels != 0) {
     throw InvalidArgument("Normalization::apply: " + std::to_string(timesteps.size()) +
@@ -111,7 +86,7 @@ void Normalization::apply(std::span<float> timesteps) const {
   }
   for (std::size_t i = 0; i < timesteps.size(); i += channels) {
     for (std::size_t c = 0; c < channels; ++c) {
-      timesteps[i + c] = standardized(timesteps[i + c], {mean[c], scale[c]});
+      timesteps[i + c] = (timesteps[i + c] - mean[c]) * scale[c];
     }
   }
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "data/data_file_formats.h"
-#include "data/little_endian.h"
+#include "little_endian.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -28,22 +28,13 @@ std::string shortest(double value) {
 
 void append_utf8(std::string& text, std::uint32_t code_point) {
   const auto put = [&text](std::uint32_t byte) { text.push_back(static_cast<char>(byte)); };
-  const auto put_rest = [&](unsigned shift) { put(0x80 | (code_point >> shift & 0x3f)); };
   if (code_point < 0x80) {
     put(code_point);
-  } else if (code_point < 0x800) {
-    put(0xc0 | code_point >> 6);
-    put_rest(0);
-  } else if (code_point < 0x10000) {
-    put(0xe0 | code_point >> 12);
-    put_rest(6);
-    put_rest(0);
-  } else {
-    put(0xf0 | (code_point >> 18 & 0x07));
-    put_rest(12);
-    put_rest(6);
-    put_rest(0);
+    return;
   }
+  const unsigned rest = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
+  put((0xff00U >> (rest + 1) & 0xff) | (code_point >> 6 * rest & 0x3fU >> rest));
+  for (unsigned i = rest; i-- > 0;) put(0x80 | (code_point >> 6 * i & 0x3f));
 }
 
 bool is_supported(char kind, std::size_t size) {
@@ -60,133 +51,139 @@ bool is_supported(char kind, std::size_t size) {
   }
 }
 
-}  // namespace
-
-NpyArray::NpyArray(std::string bytes, std::string name)
-    : bytes_(std::move(bytes)), name_(std::move(name)) {
-  const std::string header = read_header();
-  parse_dtype(header);
-  parse_shape(header);
-  const std::string_view order = value_of(header, "fortran_order");
-  if (!order.starts_with("True") && !order.starts_with("False")) {
-    fail("the header has no 'fortran_order' of True or False");
-  }
-  check_size();
-  set_strides(order.starts_with("True"));
+[[noreturn]] void fail(const NpyArray& array, const std::string& message) {
+  throw DataError(array.name + ": " + message);
 }
 
-void NpyArray::fail(const std::string& message) const { throw DataError(name_ + ": " + message); }
-
-std::string NpyArray::read_header() {
+std::string read_header(NpyArray& array) {
   constexpr std::string_view kMagic = "\x93NUMPY";
   constexpr std::size_t kLengthAt = kMagic.size() + 2;
-  if (!bytes_.starts_with(kMagic) || bytes_.size() < kLengthAt + 4) {
-    fail("the entry is not a .npy array");
+  if (!array.bytes.starts_with(kMagic) || array.bytes.size() < kLengthAt + 4) {
+    fail(array, "the entry is not a .npy array");
   }
-  const auto version = static_cast<unsigned char>(bytes_[kMagic.size()]);
+  const auto version = static_cast<unsigned char>(array.bytes[kMagic.size()]);
   if (version < 1 || version > 3) {
-    fail("the .npy version is " + std::to_string(version) + ", expected 1, 2 or 3");
+    fail(array, "the .npy version is " + std::to_string(version) + ", expected 1, 2 or 3");
   }
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   const std::size_t start = kLengthAt + length_bytes;
-  const std::uint64_t length = read_little_endian(bytes_.data() + kLengthAt, length_bytes);
-  if (length > bytes_.size() - start) fail("the entry ends within its .npy header");
-  data_ = start + length;
-  return bytes_.substr(start, length);
+  const std::uint64_t length = read_little_endian(array.bytes.data() + kLengthAt, length_bytes);
+  if (length > array.bytes.size() - start) fail(array, "the entry ends within its .npy header");
+  array.data = start + length;
+  return array.bytes.substr(start, length);
 }
 
-void NpyArray::parse_dtype(const std::string& header) {
+void parse_dtype(const std::string& header, NpyArray& array) {
   const std::string_view value = value_of(header, "descr");
   const std::size_t end = value.find('\'', 1);
   if (!value.starts_with('\'') || end == std::string_view::npos || end < 3) {
-    fail("the header has no plain 'descr', expected a type such as '<f4'");
+    fail(array, "the header has no plain 'descr', expected a type such as '<f4'");
   }
-  dtype_ = value.substr(1, end - 1);
-  kind_ = dtype_[1];
+  array.dtype = value.substr(1, end - 1);
+  array.kind = array.dtype[1];
   const std::optional<std::size_t> size =
-      from_text<std::size_t>(std::string_view(dtype_).substr(2));
-  const bool little_endian = dtype_[0] == '<' || dtype_[0] == '|';
+      from_text<std::size_t>(std::string_view(array.dtype).substr(2));
+  const bool little_endian = array.dtype[0] == '<' || array.dtype[0] == '|';
   constexpr std::size_t kLargestItem = 1 << 20;
-  if (!little_endian || !size || *size > kLargestItem || !is_supported(kind_, *size)) {
-    fail("the type " + in_quotes(dtype_) +
-         " is not supported, expected little-endian floats, integers or fixed-width text");
+  if (!little_endian || !size || *size > kLargestItem || !is_supported(array.kind, *size)) {
+    fail(array,
+         "the type " + in_quotes(array.dtype) +
+             " is not supported, expected little-endian floats, integers or fixed-width text");
   }
-  item_bytes_ = kind_ == 'U' ? 4 * *size : *size;
+  array.item_bytes = array.kind == 'U' ? 4 * *size : *size;
 }
 
-void NpyArray::parse_shape(const std::string& header) {
+void parse_shape(const std::string& header, NpyArray& array) {
   const std::string_view value = value_of(header, "shape");
   const std::size_t end = value.find(')');
-  if (!value.starts_with('(') || end == std::string_view::npos) fail("the header has no 'shape'");
+  if (!value.starts_with('(') || end == std::string_view::npos)
+    fail(array, "the header has no 'shape'");
   for (const std::string_view part : split(value.substr(1, end - 1), ',')) {
     if (trim(part).empty()) continue;  // as behind the comma of (3,)
     const std::optional<std::size_t> size = from_text<std::size_t>(trim(part));
-    if (!size) fail("the shape holds " + in_quotes(part) + ", expected whole numbers");
-    shape_.push_back(*size);
+    if (!size) fail(array, "the shape holds " + in_quotes(part) + ", expected whole numbers");
+    array.shape.push_back(*size);
   }
 }
 
-void NpyArray::check_size() const {
-  std::size_t expected = item_bytes_;
-  for (const std::size_t size : shape_) {
+void check_size(const NpyArray& array) {
+  std::size_t expected = array.item_bytes;
+  for (const std::size_t size : array.shape) {
     if (size != 0 && expected > std::numeric_limits<std::size_t>::max() / size) {
-      fail("the shape in the header is larger than any memory");
+      fail(array, "the shape in the header is larger than any memory");
     }
     expected *= size;
   }
-  const std::size_t found = bytes_.size() - data_;
+  const std::size_t found = array.bytes.size() - array.data;
   if (found != expected) {
-    fail("the entry holds " + std::to_string(found) + " bytes of data, expected " +
-         std::to_string(expected) + " from its header");
+    fail(array, "the entry holds " + std::to_string(found) + " bytes of data, expected " +
+                    std::to_string(expected) + " from its header");
   }
 }
 
-void NpyArray::set_strides(bool fortran_order) {
-  const std::size_t dimensions = shape_.size();
-  strides_.resize(dimensions);
+void set_strides(bool fortran_order, NpyArray& array) {
+  const std::size_t dimensions = array.shape.size();
+  array.strides.resize(dimensions);
   std::size_t stride = 1;
   for (std::size_t k = 0; k < dimensions; ++k) {
     const std::size_t dimension = fortran_order ? k : dimensions - 1 - k;
-    strides_[dimension] = stride;
-    stride *= shape_[dimension];
+    array.strides[dimension] = stride;
+    stride *= array.shape[dimension];
   }
 }
 
+// Without the zeros that fill a fixed width.
+std::string stripped(std::string text) {
+  text.erase(text.find_last_not_of('\0') + 1);
+  return text;
+}
+
+std::string utf8_at(const NpyArray& array, std::size_t place) {
+  std::string text;
+  for (std::size_t at = 0; at < array.item_bytes; at += 4) {
+    const std::uint64_t code_point = read_little_endian(array.element(place) + at, 4);
+    append_utf8(text, static_cast<std::uint32_t>(code_point));
+  }
+  return text;
+}
+
+}  // namespace
+
+NpyArray::NpyArray(std::string file_bytes, std::string file_name)
+    : bytes(std::move(file_bytes)), name(std::move(file_name)) {
+  const std::string header = read_header(*this);
+  parse_dtype(header, *this);
+  parse_shape(header, *this);
+  const std::string_view order = value_of(header, "fortran_order");
+  if (!order.starts_with("True") && !order.starts_with("False")) {
+    fail(*this, "the header has no 'fortran_order' of True or False");
+  }
+  check_size(*this);
+  set_strides(order.starts_with("True"), *this);
+}
+
 const char* NpyArray::element(std::size_t place) const {
-  return bytes_.data() + data_ + place * item_bytes_;
+  return bytes.data() + data + place * item_bytes;
 }
 
 double NpyArray::float_at(std::size_t place) const {
-  const std::uint64_t bits = read_little_endian(element(place), item_bytes_);
-  if (item_bytes_ == 8) return std::bit_cast<double>(bits);
+  const std::uint64_t bits = read_little_endian(element(place), item_bytes);
+  if (item_bytes == 8) return std::bit_cast<double>(bits);
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
 }
 
 std::int64_t NpyArray::integer_at(std::size_t place) const {
-  const char* const bytes = element(place);
-  const bool negative = kind_ == 'i' && static_cast<signed char>(bytes[item_bytes_ - 1]) < 0;
+  const char* const item = element(place);
+  const bool negative = kind == 'i' && static_cast<signed char>(item[item_bytes - 1]) < 0;
   const std::uint64_t fill = negative ? ~std::uint64_t{0} : 0;
-  return static_cast<std::int64_t>(read_little_endian(bytes, item_bytes_, fill));
+  return static_cast<std::int64_t>(read_little_endian(item, item_bytes, fill));
 }
 
 std::string NpyArray::text_at(std::size_t place) const {
   if (is_float()) return shortest(float_at(place));
-  if (kind_ == 'u') return std::to_string(static_cast<std::uint64_t>(integer_at(place)));
+  if (kind == 'u') return std::to_string(static_cast<std::uint64_t>(integer_at(place)));
   if (is_integer()) return std::to_string(integer_at(place));
-  if (kind_ == 'U') return utf8_at(place);
-  std::string text(element(place), item_bytes_);
-  text.erase(text.find_last_not_of('\0') + 1);
-  return text;
-}
-
-std::string NpyArray::utf8_at(std::size_t place) const {
-  std::string text;
-  for (std::size_t at = 0; at < item_bytes_; at += 4) {
-    const std::uint64_t code_point = read_little_endian(element(place) + at, 4);
-    append_utf8(text, static_cast<std::uint32_t>(code_point));
-  }
-  text.erase(text.find_last_not_of('\0') + 1);
-  return text;
+  return stripped(kind == 'U' ? utf8_at(*this, place) : std::string(element(place), item_bytes));
 }
 
 }  // namespace lockstep::data_file

@@ -3,13 +3,14 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <fstream>
 #include <initializer_list>
 #include <memory>
 #include <new>
 #include <string_view>
 
 #include "data/data_file_formats.h"
-#include "data/little_endian.h"
+#include "little_endian.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -32,13 +33,11 @@ std::uint64_t field(std::string_view record, std::size_t at, std::size_t count) 
   return read_little_endian(record.substr(at, count).data(), count);
 }
 
-}  // namespace
-
-struct ZipArchive::Entry {
+struct Entry {
   std::string place;  // as messages name it
   std::uint64_t flags, method, checksum, packed_bytes, bytes, at;
 
-  // Sizes of 64 bits stand in an extra field, in this order.
+  // Sizes of 64 bits are in an extra field, in this order.
   void read_zip64(std::string_view extra) {
     while (extra.size() >= 4) {
       std::string_view content = extra.substr(4, field(extra, 2, 2));
@@ -55,128 +54,148 @@ struct ZipArchive::Entry {
   }
 };
 
-ZipArchive::ZipArchive(const std::filesystem::path& path)
-    : name_(path.string()),
-      file_(path, std::ios::binary),
-      file_bytes_(std::filesystem::file_size(path)),
-      directory_(read_directory()) {}
+class ZipArchive {
+ public:
+  explicit ZipArchive(const std::filesystem::path& path)
+      : name_(path.string()),
+        file_(path, std::ios::binary),
+        file_bytes_(std::filesystem::file_size(path)),
+        directory_(read_directory()) {}
 
-void ZipArchive::fail(const std::string& message) const { throw DataError(name_ + ": " + message); }
-
-std::string ZipArchive::bytes_at(std::uint64_t at, std::uint64_t count) {
-  if (at > file_bytes_ || count > file_bytes_ - at) fail("the .npz (zip) archive is cut short");
-  std::string bytes(count, '\0');
-  file_.seekg(static_cast<std::streamoff>(at));
-  file_.read(bytes.data(), static_cast<std::streamsize>(count));
-  if (!file_) fail("the file cannot be read");
-  return bytes;
-}
-
-// The list of the entries, which the record at the end of the file points to.
-std::string ZipArchive::read_directory() {
-  const std::uint64_t tail_bytes =
-      std::min<std::uint64_t>(file_bytes_, kEndBytes + kLongestComment);
-  const std::string tail = bytes_at(file_bytes_ - tail_bytes, tail_bytes);
-  std::size_t at = tail.rfind(kEndMark);
-  if (at == std::string::npos || tail.size() - at < kEndBytes) {
-    fail("the file is not a readable .npz (zip) archive");
-  }
-  std::uint64_t bytes = field(tail, at + 12, 4);
-  std::uint64_t begin = field(tail, at + 16, 4);
-  if (at >= kLocatorBytes && tail.compare(at - kLocatorBytes, 4, kLocatorMark) == 0) {
-    const std::string end = bytes_at(field(tail, at - kLocatorBytes + 8, 8), kEnd64Bytes);
-    if (!end.starts_with(kEnd64Mark)) fail("the .npz (zip) archive has a damaged end");
-    bytes = field(end, 40, 8);
-    begin = field(end, 48, 8);
-  }
-  return bytes_at(begin, bytes);
-}
-
-std::optional<ZipArchive::Entry> ZipArchive::find(const std::string& name) const {
-  std::string_view rest = directory_;
-  while (rest.size() >= kEntryBytes && rest.starts_with(kEntryMark)) {
-    const std::size_t name_bytes = field(rest, 28, 2);
-    const std::size_t extra_bytes = field(rest, 30, 2);
-    const std::size_t entry_bytes = kEntryBytes + name_bytes + extra_bytes + field(rest, 32, 2);
-    if (entry_bytes > rest.size()) break;
-    if (rest.substr(kEntryBytes, name_bytes) == name) {
-      Entry entry{name_ + ": entry " + in_quotes(name),
-                  field(rest, 8, 2),
-                  field(rest, 10, 2),
-                  field(rest, 16, 4),
-                  field(rest, 20, 4),
-                  field(rest, 24, 4),
-                  field(rest, 42, 4)};
-      entry.read_zip64(rest.substr(kEntryBytes + name_bytes, extra_bytes));
-      return entry;
+  std::optional<std::string> read(const std::string& name) {
+    const std::optional<Entry> entry = find(name);
+    if (!entry) return std::nullopt;
+    check(*entry);
+    const std::uint64_t at = find_data(*entry);
+    std::string bytes =
+        entry->method == kStored ? bytes_at(at, entry->packed_bytes) : expand(*entry, at);
+    const auto* const content = reinterpret_cast<const Bytef*>(bytes.data());
+    if (bytes.size() != entry->bytes || crc32_z(0, content, bytes.size()) != entry->checksum) {
+      throw DataError(entry->place + " is damaged: its data is cut short or fails its checksum");
     }
-    rest.remove_prefix(entry_bytes);
+    return bytes;
   }
-  if (!rest.empty()) fail("the list of entries of the .npz (zip) archive is damaged");
-  return std::nullopt;
-}
 
-// Before memory is taken: what the archive claims must be possible for a file of its size.
-void ZipArchive::check(const Entry& entry) const {
-  if ((entry.flags & 1) != 0) throw DataError(entry.place + " is encrypted");
-  if (entry.method != kStored && entry.method != kDeflated) {
-    throw DataError(entry.place + " has compression method " + std::to_string(entry.method) +
-                    ", expected stored or deflated");
+ private:
+  [[noreturn]] void fail(const std::string& message) const {
+    throw DataError(name_ + ": " + message);
   }
-  const std::string claim = entry.place + " claims " + std::to_string(entry.bytes) + " bytes, ";
-  const std::uint64_t ratio = entry.method == kStored ? 1 : kLargestDeflateRatio;
-  if (entry.packed_bytes > file_bytes_ || entry.bytes / ratio > entry.packed_bytes) {
-    throw DataError(claim + "more than the file can hold");
-  }
-  if (entry.bytes > kFreelyExpanded && entry.bytes / kFreeRatio > file_bytes_) {
-    throw DataError(claim + "more than " + std::to_string(kFreelyExpanded) + " and more than " +
-                    std::to_string(kFreeRatio) + " times the file; uncompressed it would be read");
-  }
-}
 
-std::uint64_t ZipArchive::find_data(const Entry& entry) {
-  const std::string header = bytes_at(entry.at, kDataBytes);
-  if (!header.starts_with(kDataMark)) throw DataError(entry.place + " is not where it should be");
-  return entry.at + kDataBytes + field(header, 26, 2) + field(header, 28, 2);
-}
+  std::string bytes_at(std::uint64_t at, std::uint64_t count) {
+    if (at > file_bytes_ || count > file_bytes_ - at) fail("the .npz (zip) archive is cut short");
+    std::string bytes(count, '\0');
+    file_.seekg(static_cast<std::streamoff>(at));
+    file_.read(bytes.data(), static_cast<std::streamsize>(count));
+    if (!file_) fail("the file cannot be read");
+    return bytes;
+  }
 
-std::string ZipArchive::expand(const Entry& entry, std::uint64_t at) {
-  z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
-  const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
-  std::string bytes;
-  std::string piece;
-  std::uint64_t unread = entry.packed_bytes;
-  int status = Z_OK;
-  while (status == Z_OK) {
-    if (stream.avail_in == 0 && unread > 0) {
-      piece = bytes_at(at + entry.packed_bytes - unread, std::min(unread, kPieceBytes));
-      unread -= piece.size();
-      stream.next_in = reinterpret_cast<Bytef*>(piece.data());
-      stream.avail_in = static_cast<uInt>(piece.size());
+  // The list of the entries, which the record at the end of the file points to.
+  std::string read_directory() {
+    const std::uint64_t tail_bytes =
+        std::min<std::uint64_t>(file_bytes_, kEndBytes + kLongestComment);
+    const std::string tail = bytes_at(file_bytes_ - tail_bytes, tail_bytes);
+    std::size_t at = tail.rfind(kEndMark);
+    if (at == std::string::npos || tail.size() - at < kEndBytes) {
+      fail("the file is not a readable .npz (zip) archive");
     }
-    const std::uint64_t done = stream.total_out;
-    bytes.resize(std::min(entry.bytes, std::max<std::uint64_t>(bytes.size(), done + kPieceBytes)));
-    stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + done);
-    stream.avail_out = static_cast<uInt>(std::min(bytes.size() - done, kPieceBytes));
-    status = inflate(&stream, Z_NO_FLUSH);
+    std::uint64_t bytes = field(tail, at + 12, 4);
+    std::uint64_t begin = field(tail, at + 16, 4);
+    if (at >= kLocatorBytes && tail.compare(at - kLocatorBytes, 4, kLocatorMark) == 0) {
+      const std::string end = bytes_at(field(tail, at - kLocatorBytes + 8, 8), kEnd64Bytes);
+      if (!end.starts_with(kEnd64Mark)) fail("the .npz (zip) archive has a damaged end");
+      bytes = field(end, 40, 8);
+      begin = field(end, 48, 8);
+    }
+    return bytes_at(begin, bytes);
   }
-  bytes.resize(status == Z_STREAM_END && unread + stream.avail_in == 0 ? stream.total_out : 0);
-  return bytes;
-}
 
-std::optional<std::string> ZipArchive::read(const std::string& name) {
-  const std::optional<Entry> entry = find(name);
-  if (!entry) return std::nullopt;
-  check(*entry);
-  const std::uint64_t at = find_data(*entry);
-  std::string bytes =
-      entry->method == kStored ? bytes_at(at, entry->packed_bytes) : expand(*entry, at);
-  const auto* const content = reinterpret_cast<const Bytef*>(bytes.data());
-  if (bytes.size() != entry->bytes || crc32_z(0, content, bytes.size()) != entry->checksum) {
-    throw DataError(entry->place + " is damaged: its data is cut short or fails its checksum");
+  [[nodiscard]] std::optional<Entry> find(const std::string& name) const {
+    std::string_view rest = directory_;
+    while (rest.size() >= kEntryBytes && rest.starts_with(kEntryMark)) {
+      const std::size_t name_bytes = field(rest, 28, 2);
+      const std::size_t extra_bytes = field(rest, 30, 2);
+      const std::size_t entry_bytes = kEntryBytes + name_bytes + extra_bytes + field(rest, 32, 2);
+      if (entry_bytes > rest.size()) break;
+      if (rest.substr(kEntryBytes, name_bytes) == name) {
+        Entry entry{name_ + ": entry " + in_quotes(name),
+                    field(rest, 8, 2),
+                    field(rest, 10, 2),
+                    field(rest, 16, 4),
+                    field(rest, 20, 4),
+                    field(rest, 24, 4),
+                    field(rest, 42, 4)};
+        entry.read_zip64(rest.substr(kEntryBytes + name_bytes, extra_bytes));
+        return entry;
+      }
+      rest.remove_prefix(entry_bytes);
+    }
+    if (!rest.empty()) fail("the list of entries of the .npz (zip) archive is damaged");
+    return std::nullopt;
   }
-  return bytes;
+
+  // Before memory is taken: what the archive claims must be possible for a file of its size.
+  void check(const Entry& entry) const {
+    if ((entry.flags & 1) != 0) throw DataError(entry.place + " is encrypted");
+    if (entry.method != kStored && entry.method != kDeflated) {
+      throw DataError(entry.place + " has compression method " + std::to_string(entry.method) +
+                      ", expected stored or deflated");
+    }
+    const std::string claim = entry.place + " claims " + std::to_string(entry.bytes) + " bytes, ";
+    const std::uint64_t ratio = entry.method == kStored ? 1 : kLargestDeflateRatio;
+    if (entry.packed_bytes > file_bytes_ || entry.bytes / ratio > entry.packed_bytes) {
+      throw DataError(claim + "more than the file can hold");
+    }
+    if (entry.bytes > kFreelyExpanded && entry.bytes / kFreeRatio > file_bytes_) {
+      throw DataError(claim + "more than " + std::to_string(kFreelyExpanded) + " and more than " +
+                      std::to_string(kFreeRatio) +
+                      " times the file; uncompressed it would be read");
+    }
+  }
+
+  std::uint64_t find_data(const Entry& entry) {
+    const std::string header = bytes_at(entry.at, kDataBytes);
+    if (!header.starts_with(kDataMark)) throw DataError(entry.place + " is not where it should be");
+    return entry.at + kDataBytes + field(header, 26, 2) + field(header, 28, 2);
+  }
+
+  std::string expand(const Entry& entry, std::uint64_t at) {
+    z_stream stream{};
+    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
+    const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
+    std::string bytes;
+    std::string piece;
+    std::uint64_t unread = entry.packed_bytes;
+    int status = Z_OK;
+    while (status == Z_OK) {
+      if (stream.avail_in == 0 && unread > 0) {
+        piece = bytes_at(at + entry.packed_bytes - unread, std::min(unread, kPieceBytes));
+        unread -= piece.size();
+        stream.next_in = reinterpret_cast<Bytef*>(piece.data());
+        stream.avail_in = static_cast<uInt>(piece.size());
+      }
+      const std::uint64_t done = stream.total_out;
+      bytes.resize(
+          std::min(entry.bytes, std::max<std::uint64_t>(bytes.size(), done + kPieceBytes)));
+      stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + done);
+      stream.avail_out = static_cast<uInt>(std::min(bytes.size() - done, kPieceBytes));
+      status = inflate(&stream, Z_NO_FLUSH);
+    }
+    bytes.resize(status == Z_STREAM_END && unread + stream.avail_in == 0 ? stream.total_out : 0);
+    return bytes;
+  }
+
+  std::string name_;
+  std::ifstream file_;
+  std::uint64_t file_bytes_;
+  std::string directory_;
+};
+
+}  // namespace
+
+std::optional<std::string> read_zip_entry(const std::filesystem::path& path,
+                                          const std::string& name) {
+  return ZipArchive(path).read(name);
 }
 
 }  // namespace lockstep::data_file

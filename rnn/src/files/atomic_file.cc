@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace lockstep {
 namespace {
@@ -24,62 +25,53 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 // A file that disappears again unless it is renamed.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::filesystem::path& directory);
-  ~TemporaryFile();
+  explicit TemporaryFile(const std::filesystem::path& directory) {
+    static std::atomic<unsigned> counter{0};
+    do {
+      path_ = directory / (".lockstep-" + std::to_string(::getpid()) + "-" +
+                           std::to_string(counter.fetch_add(1)) + ".tmp");
+      descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (descriptor_ < 0 && errno == EEXIST);
+    if (descriptor_ < 0) {
+      throw_errno("cannot create a file in directory '" + directory.string() + "'");
+    }
+  }
+  ~TemporaryFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
   void set_permissions(std::filesystem::perms permissions) {
     std::filesystem::permissions(path_, permissions);
   }
-  void write(std::string_view bytes);
-  void flush_and_close();
-  void rename_to(const std::filesystem::path& path);
+
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      if (written >= 0) {
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+      } else if (errno != EINTR) {
+        throw_errno("cannot write");
+      }
+    }
+  }
+
+  void flush_and_close() {
+    if (::fsync(descriptor_) != 0) throw_errno("cannot flush to disk");
+    if (::close(std::exchange(descriptor_, -1)) != 0) throw_errno("cannot close");
+  }
+
+  void rename_to(const std::filesystem::path& path) {
+    if (std::rename(path_.c_str(), path.c_str()) != 0) throw_errno("cannot rename into place");
+    path_.clear();
+  }
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
 };
-
-TemporaryFile::TemporaryFile(const std::filesystem::path& directory) {
-  static std::atomic<unsigned> counter{0};
-  do {
-    path_ = directory / (".lockstep-" + std::to_string(::getpid()) + "-" +
-                         std::to_string(counter.fetch_add(1)) + ".tmp");
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) {
-    throw_errno("cannot create a file in directory '" + directory.string() + "'");
-  }
-}
-
-TemporaryFile::~TemporaryFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  if (!path_.empty()) ::unlink(path_.c_str());
-}
-
-void TemporaryFile::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EINTR) {
-      throw_errno("cannot write");
-    }
-  }
-}
-
-void TemporaryFile::flush_and_close() {
-  if (::fsync(descriptor_) != 0) throw_errno("cannot flush to disk");
-  const int descriptor = descriptor_;
-  descriptor_ = -1;
-  if (::close(descriptor) != 0) throw_errno("cannot close");
-}
-
-void TemporaryFile::rename_to(const std::filesystem::path& path) {
-  if (std::rename(path_.c_str(), path.c_str()) != 0) throw_errno("cannot rename into place");
-  path_.clear();
-}
 
 // The file is whole with or without this; only whether the rename outlives a power cut is at stake,
 // and some file systems cannot flush a directory. So a failure is no error.

@@ -15,6 +15,7 @@
 #include "files/safetensors.h"
 #include "files/strict_json.h"
 #include "lockstep/gemm.h"
+#include "lockstep/rnn/model.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -62,13 +63,6 @@ std::vector<safetensors::Tensor> encode_tensors(const Parameters& p) {
   return tensors;
 }
 
-// A file that Lockstep did not write says nothing of classes and inputs.
-void assume_metadata(ModelParts& model) {
-  for (std::size_t label = 0; label < model.parameters.network().outputs; ++label) {
-    model.class_names.push_back(std::to_string(label));
-  }
-}
-
 // The first of `prefixes` with which the file has a tensor called `name`.
 std::string find_prefix(const safetensors::Reader& file, std::span<const std::string_view> prefixes,
                         const std::string& name) {
@@ -85,21 +79,25 @@ FileNames find_names(const safetensors::Reader& file) {
           .head = find_prefix(file, kHeadPrefixes, "weight")};
 }
 
+const Shape& shape_of(const safetensors::Reader& file, const std::string& name) {
+  const auto found = file.tensors().find(name);
+  if (found == file.tensors().end()) throw std::runtime_error("it has no tensor " + quote(name));
+  return found->second.shape;
+}
+
 const Shape& matrix_shape(const safetensors::Reader& file, const std::string& name) {
-  const Shape& shape = file.tensors().at(name).shape;
-  if (shape.size() != 2 || shape[0] == 0 || shape[1] == 0) {
-    throw std::runtime_error("tensor " + quote(name) + " has shape " +
-                             safetensors::to_string(shape) + ", expected a matrix");
-  }
-  return shape;
+  const Shape& shape = shape_of(file, name);
+  if (shape.size() == 2 && shape[0] > 0 && shape[1] > 0) return shape;
+  throw std::runtime_error("tensor " + quote(name) + " has shape " + safetensors::to_string(shape) +
+                           ", expected a matrix");
 }
 
 Network find_network(const safetensors::Reader& file, const FileNames& names,
-                     const NetworkWords& words) {
+                     const ModelMetadata& metadata) {
   const auto sizes = [&](const char* tensor) { return matrix_shape(file, names.of(tensor)); };
   return {.features = sizes("rnn.weight_ih_l0")[1],
-          .layers = {{.cell = words.cell, .hidden = sizes("rnn.weight_hh_l0")[1]}},
-          .head = words.head,
+          .layers = {{.cell = metadata.cell, .hidden = sizes("rnn.weight_hh_l0")[1]}},
+          .head = metadata.head,
           .outputs = sizes("head.weight")[0]};
 }
 
@@ -113,11 +111,10 @@ void require_tensors(const safetensors::Reader& file, const FileNames& names,
     if (has_second_bias(t)) needed[names.second_bias()] = file_shape(t);
   }
   for (const auto& [name, expected] : needed) {
-    const auto found = file.tensors().find(name);
-    if (found == file.tensors().end()) throw std::runtime_error("it has no tensor " + quote(name));
-    if (found->second.shape == expected) continue;
+    const Shape& found = shape_of(file, name);
+    if (found == expected) continue;
     throw std::runtime_error("tensor " + quote(name) + " has shape " +
-                             safetensors::to_string(found->second.shape) + ", expected " +
+                             safetensors::to_string(found) + ", expected " +
                              safetensors::to_string(expected) + " as in a plain RNN");
   }
   for (const auto& [name, info] : file.tensors()) {
@@ -134,13 +131,9 @@ std::vector<float> read_tensor(safetensors::Reader& file, const std::string& nam
   return values;
 }
 
-Parameters read_parameters(safetensors::Reader& file, const NetworkWords& words) {
+Parameters read_parameters(safetensors::Reader& file, const ModelMetadata& metadata) {
   const FileNames names = find_names(file);
-  for (const char* needed : {"rnn.weight_ih_l0", "head.weight"}) {
-    const std::string name = names.of(needed);
-    if (!file.tensors().contains(name)) throw std::runtime_error("it has no tensor " + quote(name));
-  }
-  const Network network = find_network(file, names, words);
+  const Network network = find_network(file, names, metadata);
   try {
     network.require_valid();
   } catch (const std::invalid_argument& error) {
@@ -167,15 +160,16 @@ std::string encode_model(const ModelParts& model) {
 
 ModelParts read_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
-  const auto metadata = file.metadata().find(kMetadataKey);
-  ModelParts model;
-  if (metadata == file.metadata().end()) {
-    model.parameters = read_parameters(file, {});
-    assume_metadata(model);
-  } else {
-    model.parameters = read_parameters(file, network_in_metadata(metadata->second));
-    decode_metadata(metadata->second, model);
+  const auto text = file.metadata().find(kMetadataKey);
+  const bool is_ours = text != file.metadata().end();
+  ModelMetadata metadata = is_ours ? decode_metadata(text->second) : ModelMetadata{};
+  Parameters parameters = read_parameters(file, metadata);
+  for (std::size_t c = 0; !is_ours && c < parameters.network().outputs; ++c) {
+    metadata.class_names.push_back(std::to_string(c));
   }
+  ModelParts model{std::move(parameters), std::move(metadata.normalization),
+                   std::move(metadata.class_names)};
+  require_whole(model);
   return model;
 }
 

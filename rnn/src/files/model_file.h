@@ -1,19 +1,10 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
-#include <vector>
 
-#include "lockstep/rnn/model.h"
+#include "files/model_metadata.h"
 
 namespace lockstep {
-
-// What the file of a model holds. Model::load and Model::save describe it.
-struct ModelParts {
-  Parameters parameters;
-  Normalization normalization;
-  std::vector<std::string> class_names;
-};
 
 // These throw ModelFileError as the functions of Model.
 [[nodiscard]] ModelParts load_model(const std::filesystem::path& path);

@@ -93,43 +93,32 @@ std::string encode_metadata(const ModelParts& model) {
   }
 }
 
-namespace {
-
-json parse_metadata(const std::string& text) {
+ModelMetadata decode_metadata(const std::string& text) {
   const json metadata = parse_strict_json(text);
-  if (metadata.is_object() && metadata.contains("version")) {
-    const json& version = metadata["version"];
-    if (version == 1 || version == kVersion) return metadata;
+  if (!metadata.is_object() || !metadata.contains("version")) throw std::runtime_error(kIncomplete);
+  const json& version = metadata["version"];
+  if (version != 1 && version != kVersion) {
     throw std::runtime_error("its version is " + quote(version.dump()) + ", expected up to " +
                              std::to_string(kVersion));
   }
-  throw std::runtime_error(kIncomplete);
-}
-
-}  // namespace
-
-NetworkWords network_in_metadata(const std::string& text) {
-  const json metadata = parse_metadata(text);
-  if (metadata["version"] == 1) return {};
-  const auto word = [&](const char* key, const std::vector<std::string>& known) {
-    const auto found = metadata.find(key);
-    if (found == metadata.end() || !found->is_string()) throw std::runtime_error(kIncomplete);
-    std::string name = found->get<std::string>();
-    if (std::ranges::find(known, name) != known.end()) return name;
-    throw std::runtime_error("its " + std::string(key) + " " + quote(name) + " is unknown");
+  ModelMetadata result;
+  const auto read_word = [&](const char* key, const std::vector<std::string>& known,
+                             std::string& word) {
+    word = metadata.at(key).get<std::string>();
+    if (std::ranges::find(known, word) != known.end()) return;
+    throw std::runtime_error("its " + std::string(key) + " " + quote(word) + " is unknown");
   };
-  return {.cell = word("cell", cell_names()), .head = word("head", head_names())};
-}
-
-void decode_metadata(const std::string& text, ModelParts& model) {
-  const json metadata = parse_metadata(text);
   try {
-    model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
-    model.normalization = parse_normalization(metadata.at("normalization"));
+    if (version == kVersion) {
+      read_word("cell", cell_names(), result.cell);
+      read_word("head", head_names(), result.head);
+    }
+    result.class_names = metadata.at("class_names").get<std::vector<std::string>>();
+    result.normalization = parse_normalization(metadata.at("normalization"));
   } catch (const json::exception&) {
     throw std::runtime_error(kIncomplete);
   }
-  require_whole(model);
+  return result;
 }
 
 }  // namespace lockstep

@@ -2,34 +2,39 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
-#include "files/model_file.h"
+#include "lockstep/rnn/normalization.h"
+#include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
 
-/// What a model file holds beside its tensors: class names and normalization, as JSON text.
-/// Model::load shows it. Errors are std::runtime_error whose what() is a reason, to follow the
-/// name of the file.
-
-/// Fails unless weights, class names and normalization fit the shape of the model.
-void require_whole(const ModelParts& model);
-
-/// The text for a model that is whole.
-[[nodiscard]] std::string encode_metadata(const ModelParts& model);
-
-/// What the tensors of a file do not show of its network.
-struct NetworkWords {
-  std::string cell = "tanh";
-  std::string head = "classify";
+// What the file of a model holds. Model::load and Model::save describe it.
+struct ModelParts {
+  Parameters parameters;
+  Normalization normalization;
+  std::vector<std::string> class_names;
 };
 
-/// Those of a network that this knows; of version 1 the initial values.
-[[nodiscard]] NetworkWords network_in_metadata(const std::string& text);
+// What a model file holds beside its tensors, as JSON text, which Model::load shows. The initial
+// values are those of a file that does not say.
+struct ModelMetadata {
+  std::string cell = "tanh";
+  std::string head = "classify";
+  std::vector<std::string> class_names;
+  Normalization normalization;
+};
 
-/// Sets class names and normalization of `model`, whose shape is known, from such a text.
-void decode_metadata(const std::string& text, ModelParts& model);
+// Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
 
-/// Fails with the name `what` unless all `values` are finite.
+// Fails unless weights, class names and normalization fit together.
+void require_whole(const ModelParts& model);
+// Fails with the name `what` unless all `values` are finite.
 void require_finite(std::span<const float> values, const std::string& what);
+
+// The text for a model that is whole.
+[[nodiscard]] std::string encode_metadata(const ModelParts& model);
+// Cell and head are ones that this knows; whether the rest fits the tensors is not checked.
+[[nodiscard]] ModelMetadata decode_metadata(const std::string& text);
 
 }  // namespace lockstep

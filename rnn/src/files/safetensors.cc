@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "files/strict_json.h"
+#include "little_endian.h"
 
 namespace lockstep::safetensors {
 namespace {
@@ -21,31 +22,10 @@ constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
 constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{4} << 20;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-// Byte by byte, so that it holds on machines of either byte order.
-template <typename Unsigned>
-Unsigned load_little_endian(const char* bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
-    value |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
-  }
-  return static_cast<Unsigned>(value);
-}
-
-template <typename Unsigned>
-void append_little_endian(std::string& bytes, Unsigned value) {
-  for (std::size_t i = 0; i < sizeof(Unsigned); ++i) {
-    bytes.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
-  }
-}
-
-float from_bfloat16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
 // IEEE 754 binary16: a sign, 5 bits of exponent (bias 15), 10 bits of fraction.
-float from_half(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
+float from_half(std::uint64_t bits) {
+  const auto exponent = static_cast<int>(bits >> 10 & 0x1f);
+  const auto fraction = static_cast<int>(bits & 0x3ff);
   float magnitude = 0;
   if (exponent == 0x1f) {
     magnitude = fraction == 0 ? std::numeric_limits<float>::infinity()
@@ -58,22 +38,23 @@ float from_half(std::uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-// How one type becomes float32. A file may hold types that are not listed, which are not read.
+float from_float32(std::uint64_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+}
+
+// How the bits of one type become float32. A file may hold types that are not listed, which are not
+// read.
 struct FloatType {
   std::string_view name;
   std::size_t bytes;
-  float (*decode)(const char*);
+  float (*decode)(std::uint64_t bits);
 };
 
 constexpr FloatType kFloatTypes[] = {
-    {"F32", 4,
-     [](const char* p) { return std::bit_cast<float>(load_little_endian<std::uint32_t>(p)); }},
-    {"F64", 8,
-     [](const char* p) {
-       return static_cast<float>(std::bit_cast<double>(load_little_endian<std::uint64_t>(p)));
-     }},
-    {"F16", 2, [](const char* p) { return from_half(load_little_endian<std::uint16_t>(p)); }},
-    {"BF16", 2, [](const char* p) { return from_bfloat16(load_little_endian<std::uint16_t>(p)); }},
+    {"F32", 4, from_float32},
+    {"F64", 8, [](std::uint64_t bits) { return static_cast<float>(std::bit_cast<double>(bits)); }},
+    {"F16", 2, from_half},
+    {"BF16", 2, [](std::uint64_t bits) { return from_float32(bits << 16); }},
 };
 
 const FloatType* find_float_type(std::string_view name) {
@@ -165,12 +146,6 @@ std::uint64_t size_of_file(const std::filesystem::path& path) {
   return bytes;
 }
 
-json describe(const Tensor& tensor, std::size_t begin) {
-  return {{"dtype", "F32"},
-          {"shape", tensor.shape},
-          {"data_offsets", {begin, begin + tensor.values.size() * sizeof(float)}}};
-}
-
 }  // namespace
 
 Reader::Reader(const std::filesystem::path& path) {
@@ -179,7 +154,8 @@ Reader::Reader(const std::filesystem::path& path) {
   stream_.open(path, std::ios::binary);
   if (!stream_) throw std::runtime_error("it cannot be opened for reading");
 
-  const auto header_bytes = load_little_endian<std::uint64_t>(read_bytes(kLengthBytes).data());
+  const std::uint64_t header_bytes =
+      read_little_endian(read_bytes(kLengthBytes).data(), kLengthBytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_bytes - kLengthBytes) {
     throw std::runtime_error(
         "it is not a safetensors file or it is truncated: its first 8 bytes announce a header of " +
@@ -223,7 +199,7 @@ std::vector<float> Reader::read_float32(const std::string& name) {
   const std::string bytes = read_bytes(info.end - info.begin);
   std::vector<float> values(bytes.size() / type->bytes);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = type->decode(bytes.data() + i * type->bytes);
+    values[i] = type->decode(read_little_endian(bytes.data() + i * type->bytes, type->bytes));
   }
   return values;
 }
@@ -233,8 +209,10 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
   header[kMetadataKey] = metadata;
   std::size_t data_bytes = 0;
   for (const Tensor& tensor : tensors) {
-    header[tensor.name] = describe(tensor, data_bytes);
-    data_bytes += tensor.values.size() * sizeof(float);
+    const std::size_t end = data_bytes + tensor.values.size() * sizeof(float);
+    header[tensor.name] = {
+        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {data_bytes, end}}};
+    data_bytes = end;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the tensors, for readers that map the file
@@ -245,11 +223,11 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
 
   std::string bytes;
   bytes.reserve(kLengthBytes + text.size() + data_bytes);
-  append_little_endian(bytes, std::uint64_t{text.size()});
+  append_little_endian(bytes, text.size(), kLengthBytes);
   bytes += text;
   for (const Tensor& tensor : tensors) {
     for (const float value : tensor.values) {
-      append_little_endian(bytes, std::bit_cast<std::uint32_t>(value));
+      append_little_endian(bytes, std::bit_cast<std::uint32_t>(value), sizeof value);
     }
   }
   return bytes;

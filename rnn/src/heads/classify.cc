@@ -8,13 +8,12 @@
 namespace lockstep {
 namespace {
 
-std::size_t loss(const Outputs& y, const int* labels, double* losses) {
-  return softmax_cross_entropy(y.rows, y.cols, y.values, y.stride, labels, y.values, y.stride,
-                               losses);
+std::size_t loss(const MatrixView& y, const int* labels, double* losses) {
+  return softmax_cross_entropy(y.rows, y.cols, y.data, y.stride, labels, y.data, y.stride, losses);
 }
 
-void predict(const Outputs& y, float* to, std::size_t to_stride) {
-  softmax(y.rows, y.cols, y.values, y.stride, to, to_stride);
+void predict(const MatrixView& y, float* to, std::size_t to_stride) {
+  softmax(y.rows, y.cols, y.data, y.stride, to, to_stride);
 }
 
 double define(std::vector<double>& y, std::size_t label) {

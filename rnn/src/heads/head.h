@@ -6,24 +6,18 @@
 #include <string_view>
 #include <vector>
 
-namespace lockstep {
+#include "lockstep/matrix_view.h"
 
-// Outputs of `rows` sequences, [rows][cols], row after row `stride` floats apart.
-struct Outputs {
-  float* values;
-  std::size_t rows;
-  std::size_t cols;
-  std::size_t stride;
-};
+namespace lockstep {
 
 struct Head {
   std::string_view name;  // of Network::head
 
-  // Outputs become their gradients of the summed loss. Leaves the loss of each row in `losses` and
-  // returns how many rows were right.
-  std::size_t (*loss)(const Outputs& outputs, const int* labels, double* losses);
-  // Outputs become what a prediction gives, at `to`, [rows][cols], `to_stride` floats apart.
-  void (*predict)(const Outputs& outputs, float* to, std::size_t to_stride);
+  // Outputs, a row for each sequence, become their gradients of the summed loss. Leaves the loss of
+  // each row in `losses` and returns how many rows were right.
+  std::size_t (*loss)(const MatrixView& outputs, const int* labels, double* losses);
+  // Outputs become what a prediction gives, rows of `to` that are `to_stride` floats apart.
+  void (*predict)(const MatrixView& outputs, float* to, std::size_t to_stride);
 
   // The loss of one row, whose outputs become their gradients: what the gradient check compares
   // with.

@@ -1,6 +1,6 @@
 #include "heads/head.h"
 #include "lockstep/rnn/network.h"
-#include "network/lookup.h"
+#include "lookup.h"
 
 namespace lockstep {
 

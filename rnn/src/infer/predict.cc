@@ -4,11 +4,9 @@
 #include <memory>
 #include <numeric>
 #include <optional>
-#include <string>
 #include <utility>
 
-#include "infer/forward_pass.h"
-#include "lockstep/error.h"
+#include "layers/network_pass.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
@@ -47,7 +45,7 @@ class Prediction {
   Prediction(const Network& network, const Dataset& data, int threads)
       : network_(network),
         data_(data),
-        weights_(network),
+        weights_(network, false),
         plan_(make_plan(weights_->layer, data, threads)),
         ordered_(data.size()),
         probabilities_(data.size() * network.outputs) {
@@ -56,7 +54,7 @@ class Prediction {
   }
 
   std::vector<float> run(const Parameters& parameters) {
-    std::optional<WithMemory<ForwardPass>> shared;
+    std::optional<WithMemory<NetworkPass>> shared;
     if (plan_.shares_columns) shared.emplace(network_, limits());
     parallel(plan_.team_size, [&](const Team& team) {
       const FlushDenormals flush;
@@ -66,7 +64,7 @@ class Prediction {
         for (std::size_t c = 0; c < plan_.chunks; ++c) classify(c, **shared, team);
         return;
       }
-      WithMemory<ForwardPass> own(network_, limits());
+      WithMemory<NetworkPass> own(network_, limits());
       // Every team.size()-th chunk: the long sequences are first and must not fall to one thread.
       for (auto c = static_cast<std::size_t>(team.index()); c < plan_.chunks;
            c += static_cast<std::size_t>(team.size())) {
@@ -80,31 +78,29 @@ class Prediction {
   [[nodiscard]] RecurrentLayer::Limits limits() const {
     const PackedLayer& layer = weights_->layer;
     return {.rows = plan_.rows,
+            .steps = data_.max_length(),
             .window = 0,
-            .has_passing = true,
-            .together = timesteps_together(layer.size(), plan_.rows, layer.fused()),
-            .has_way_back = false};
+            .together = timesteps_together(layer.size(), plan_.rows, layer.fused())};
   }
 
   // Chunk `c` by all threads of the team.
-  void classify(std::size_t c, ForwardPass& pass, const Team& team) {
+  void classify(std::size_t c, NetworkPass& pass, const Team& team) {
     const std::size_t first = c * plan_.rows;
     const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
     if (team.index() == 0) {
       pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, 0);
     }
     team.barrier();
-    pass.run(data_, *weights_, team);
+    pass.forward(data_, *weights_, team);
     team.barrier();
     if (team.index() == 0) write_probabilities(pass);
   }
 
-  void write_probabilities(const ForwardPass& pass) {
-    const Outputs all = pass.output.outputs(pass.schedule.rows());
-    for (std::size_t n = 0; n < all.rows; ++n) {
-      weights_->output.head().predict({all.values + n * all.stride, 1, all.cols, all.stride},
-                                      probabilities_.data() + pass.schedule.member(n) * all.cols,
-                                      all.cols);
+  void write_probabilities(const NetworkPass& pass) {
+    for (std::size_t n = 0; n < pass.schedule.rows(); ++n) {
+      const MatrixView row = pass.output.outputs({n, n + 1});
+      weights_->output.head().predict(
+          row, probabilities_.data() + pass.schedule.member(n) * row.cols, row.cols);
     }
   }
 
@@ -121,10 +117,7 @@ class Prediction {
 std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {
   require_parameters(parameters, "predict");
   const Network& network = parameters.network();
-  if (data.channels() != network.features) {
-    throw InvalidArgument("predict: the data has " + std::to_string(data.channels()) +
-                          " channels, but the model takes " + std::to_string(network.features));
-  }
+  require_channels(network, data, "predict: ");
   if (data.empty()) return {};
   return Prediction(network, data, resolve_threads(threads)).run(parameters);
 }

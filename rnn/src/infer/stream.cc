@@ -3,29 +3,19 @@
 #include <algorithm>
 #include <string>
 
-#include "infer/forward_pass.h"
+#include "layers/network_pass.h"
 #include "lockstep/error.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
 namespace lockstep {
-namespace {
-
-void require_size(const char* what, std::size_t size, std::size_t expected) {
-  if (size == expected) return;
-  throw InvalidArgument("Stream: " + std::string(what) + " has " + std::to_string(size) +
-                        " values, expected " + std::to_string(expected));
-}
-
-}  // namespace
-
 // Rows of Z as in RecurrentLayer, two for each sequence: one half of `rows` holds all states, and a
 // timestep leaves the next ones in the other half.
 struct Stream::State {
   struct Memory {
     Memory(Workspace& workspace, const Network& network, std::size_t sequences)
-        : weights(workspace, network),
+        : weights(workspace, network, false),
           rows(take_rows(workspace, weights.layer.size().layout(), 2 * sequences)),
           logits(workspace.take<float>(sequences * network.outputs)),
           probabilities(workspace.take<float>(sequences * network.outputs)) {}
@@ -43,7 +33,7 @@ struct Stream::State {
         sequences(count),
         threads(team),
         memory(network, sequences),
-        product(memory->weights.layer.step(layout.stride, Team())) {
+        product(memory->weights.layer.step(layout.stride, false, Team())) {
     memory->weights.pack(parameters, Team());
   }
 
@@ -52,8 +42,9 @@ struct Stream::State {
   }
   [[nodiscard]] float* h(std::size_t sequence) { return row(half, sequence) + layout.state; }
 
-  void require_sequence(std::size_t sequence) const {
-    if (sequence < sequences) return;
+  [[nodiscard]] Range all() const { return {0, sequences}; }
+  [[nodiscard]] Range one(std::size_t sequence) const {
+    if (sequence < sequences) return {sequence, sequence + 1};
     throw InvalidArgument("Stream: there is no sequence " + std::to_string(sequence) +
                           ", as it was made for " + std::to_string(sequences));
   }
@@ -73,36 +64,36 @@ struct Stream::State {
   }
 
   // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
-  // timesteps are `x_stride` floats apart. Leaves their states in the half that is due then.
+  // timesteps are `x_stride` floats apart. Leaves their states in the half that is next after
+  // these.
   void advance(Range mine, const float* x, std::size_t x_stride, std::size_t steps) {
-    const std::size_t count = mine.end - mine.begin;
     for (std::size_t t = 0; t < steps; ++t) {
       const std::size_t from = (half + t) % 2;
       const float* x_t = x + t * x_stride;
       float* z = row(from, mine.begin);
-      for (std::size_t n = 0; n < count; ++n) {
+      for (std::size_t n = 0; n < mine.size(); ++n) {
         std::copy_n(x_t + n * size.inputs, size.inputs, z + n * layout.stride + layout.input);
       }
-      product.run({count, z, row(1 - from, mine.begin) + layout.state});
+      product.run({mine.size(), z, row(1 - from, mine.begin) + layout.state, layout.stride});
     }
   }
 
-  [[nodiscard]] Outputs logits(Range some) {
-    return {memory->logits.data() + some.begin * network.outputs, some.end - some.begin,
-            network.outputs, network.outputs};
-  }
-
-  void read_logits(Range some) {
+  [[nodiscard]] std::span<const float> logits(Range some) {
     const FlushDenormals flush;
-    const Outputs y = logits(some);
-    memory->weights.output.run(y.rows, h(some.begin), layout.stride, y.values, y.stride);
+    const MatrixView y = logits_of(some);
+    memory->weights.output.run(h(some.begin), layout.stride, y);
+    return {y.data, y.rows * y.cols};
   }
-
-  void read_probabilities(Range some) {
-    read_logits(some);
+  [[nodiscard]] std::span<const float> probabilities(Range some) {
+    static_cast<void>(logits(some));
     const FlushDenormals flush;
-    memory->weights.output.head().predict(
-        logits(some), memory->probabilities.data() + some.begin * network.outputs, network.outputs);
+    const MatrixView y = logits_of(some);
+    float* p = memory->probabilities.data() + some.begin * y.cols;
+    memory->weights.output.head().predict(y, p, y.cols);
+    return {p, y.rows * y.cols};
+  }
+  [[nodiscard]] MatrixView logits_of(Range some) {
+    return {memory->logits.data() + some.begin * network.outputs, some.size(), network.outputs};
   }
 
   const Network network;
@@ -134,7 +125,7 @@ std::size_t Stream::sequences() const { return state_->sequences; }
 void Stream::feed(std::span<const float> x, std::size_t steps) {
   State& s = *state_;
   s.require_steps(x, steps, s.sequences);
-  // Each thread takes all timesteps of its own sequences and need not meet the others.
+  // Each thread takes all timesteps of its own sequences and needs no barrier.
   parallel(s.team_size(steps), [&](const Team& team) {
     const FlushDenormals flush;
     const Range mine = share(s.sequences, team.index(), team.size());
@@ -145,49 +136,36 @@ void Stream::feed(std::span<const float> x, std::size_t steps) {
 
 void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps) {
   State& s = *state_;
-  s.require_sequence(sequence);
+  const Range mine = s.one(sequence);
   s.require_steps(x, steps, 1);
   const FlushDenormals flush;
-  s.advance({sequence, sequence + 1}, x.data(), s.size.inputs, steps);
-  // The others are where they were.
+  s.advance(mine, x.data(), s.size.inputs, steps);
+  // The states of the others are still in the same half.
   if (steps % 2 == 1) {
     std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.size.hidden, s.h(sequence));
   }
 }
 
-std::span<const float> Stream::logits() {
-  state_->read_logits({0, state_->sequences});
-  return state_->memory->logits;
-}
-
+std::span<const float> Stream::logits() { return state_->logits(state_->all()); }
 std::span<const float> Stream::logits(std::size_t sequence) {
-  State& s = *state_;
-  s.require_sequence(sequence);
-  s.read_logits({sequence, sequence + 1});
-  return s.memory->logits.subspan(sequence * s.network.outputs, s.network.outputs);
+  return state_->logits(state_->one(sequence));
 }
-
-std::span<const float> Stream::probabilities() {
-  state_->read_probabilities({0, state_->sequences});
-  return state_->memory->probabilities;
-}
-
+std::span<const float> Stream::probabilities() { return state_->probabilities(state_->all()); }
 std::span<const float> Stream::probabilities(std::size_t sequence) {
-  State& s = *state_;
-  s.require_sequence(sequence);
-  s.read_probabilities({sequence, sequence + 1});
-  return s.memory->probabilities.subspan(sequence * s.network.outputs, s.network.outputs);
+  return state_->probabilities(state_->one(sequence));
 }
 
 std::span<const float> Stream::state(std::size_t sequence) const {
-  state_->require_sequence(sequence);
-  return {state_->h(sequence), state_->size.hidden};
+  return {state_->h(state_->one(sequence).begin), state_->size.hidden};
 }
 
 void Stream::set_state(std::size_t sequence, std::span<const float> h) {
-  state_->require_sequence(sequence);
-  require_size("a state", h.size(), state_->size.hidden);
-  std::ranges::copy(h, state_->h(sequence));
+  float* const state = state_->h(state_->one(sequence).begin);
+  if (h.size() != state_->size.hidden) {
+    throw InvalidArgument("Stream: a state has " + std::to_string(h.size()) + " values, expected " +
+                          std::to_string(state_->size.hidden));
+  }
+  std::ranges::copy(h, state);
 }
 
 void Stream::reset() {
@@ -195,8 +173,7 @@ void Stream::reset() {
 }
 
 void Stream::reset(std::size_t sequence) {
-  state_->require_sequence(sequence);
-  std::fill_n(state_->h(sequence), state_->size.hidden, 0.0f);
+  std::fill_n(state_->h(state_->one(sequence).begin), state_->size.hidden, 0.0f);
 }
 
 }  // namespace lockstep

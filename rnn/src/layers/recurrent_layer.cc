@@ -12,17 +12,14 @@ namespace {
 
 // Rows of deltas in a block: no more than a leaf has, no fewer than a timestep can have.
 std::size_t delta_rows(const LayerSize& size, const RecurrentLayer::Limits& limits) {
-  return std::max(std::min(gradient_depth(size.hidden), limits.rows * limits.window), limits.rows);
+  const std::size_t all = limits.rows * limits.window_steps();
+  return std::max(std::min(gradient_depth(size.hidden), all), limits.rows);
 }
 
 bool packs_factors(const LayerSize& size) { return size.weight_bytes() > kPackedFactors; }
 
 Range panels_of(const Team& team, const PackedMatrix& weights) {
   return share(weights.panels(), team.index(), team.size());
-}
-
-PackedBlock block_of(Range panels) {
-  return {.first_panel = panels.begin, .last_panel = panels.end};
 }
 
 Range columns_of(Range panels, const PackedMatrix& weights) {
@@ -43,7 +40,7 @@ int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t sha
   return useful_threads(work, kWorkPerThread, shares, threads);
 }
 
-// Where weights press on the last cache and rows are few, a timestep waits for reading them. The
+// Where weights fill the last cache and rows are few, a timestep waits for reading them. The
 // input weights wait for no state, so a panel of them is read for several timesteps at once.
 // Without fused multiply-add, two products are slower (SSE) or round once more (the reference).
 std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fused) {
@@ -64,13 +61,12 @@ std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::s
   return rows;
 }
 
-PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, bool has_way_back)
+PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, bool trains)
     : size_(size),
-      layout_(size.layout()),
       fused_(active_backend().fused),
       recurrent_(workspace.take_packed(size.inputs + size.hidden, size.hidden)),
       bias_(workspace.take<float>(size.hidden)) {
-  if (has_way_back) hidden_transposed_ = workspace.take_packed(size.hidden, size.hidden);
+  if (trains) hidden_transposed_ = workspace.take_packed(size.hidden, size.hidden);
 }
 
 void PackedLayer::pack(std::span<const float> weights, const Team& team) {
@@ -83,46 +79,40 @@ void PackedLayer::pack(std::span<const float> weights, const Team& team) {
   if (team.index() == 0) std::copy_n(weights.begin(), hidden, bias_.begin());
 }
 
-TimestepProduct PackedLayer::step(std::size_t ldh, const Team& team) const {
+TimestepProduct PackedLayer::step(std::size_t ldh, bool inputs_added, const Team& team) const {
+  const RowLayout layout = size_.layout();
   const Range panels = panels_of(team, recurrent_);
-  const PackedGemm g{.lda = layout_.stride, .ldc = ldh, .epilogue = size_.cell->fused};
-  return {PackedGemmPlan(g, recurrent_, block_of(panels)),
-          layout_.input,
-          bias_.data(),
-          *size_.cell,
-          columns_of(panels, recurrent_),
-          ldh};
+  const PackedGemm g{.lda = layout.stride,
+                     .start_stride = inputs_added ? ldh : 0,
+                     .ldc = ldh,
+                     .epilogue = size_.cell->fused};
+  const PackedGemmPlan plan(g, recurrent_,
+                            {.first_panel = panels.begin,
+                             .last_panel = panels.end,
+                             .first_k = inputs_added ? size_.inputs : 0});
+  return {plan, inputs_added ? layout.state : layout.input, inputs_added ? nullptr : bias_.data(),
+          size_.cell->forward, columns_of(panels, recurrent_)};
 }
 
-void PackedLayer::add_inputs(const Timestep& t, std::size_t ldh, std::size_t panel) const {
+void PackedLayer::add_inputs(const Timestep& t, std::size_t panel) const {
+  const RowLayout layout = size_.layout();
   const PackedGemm g{.m = t.count,
-                     .a = t.z + layout_.input,
-                     .lda = layout_.stride,
+                     .a = t.z + layout.input,
+                     .lda = layout.stride,
                      .start = bias_.data(),
                      .c = t.h,
-                     .ldc = ldh};
+                     .ldc = t.ldh};
   gemm_packed(g, recurrent_,
               {.first_panel = panel, .last_panel = panel + 1, .last_k = size_.inputs});
 }
 
-TimestepProduct PackedLayer::step_from_inputs(std::size_t ldh, const Team& team) const {
-  const Range panels = panels_of(team, recurrent_);
-  const PackedGemm g{
-      .lda = layout_.stride, .start_stride = ldh, .ldc = ldh, .epilogue = size_.cell->fused};
-  PackedBlock block = block_of(panels);
-  block.first_k = size_.inputs;
-  return {PackedGemmPlan(g, recurrent_, block),
-          layout_.state,
-          nullptr,
-          *size_.cell,
-          columns_of(panels, recurrent_),
-          ldh};
-}
-
 PackedGemmPlan PackedLayer::step_back(std::size_t stride, const Team& team) const {
-  const PackedGemm g{
-      .lda = stride, .ldc = stride, .epilogue = size_.cell->fused_gradient, .ldh = layout_.stride};
-  return {g, hidden_transposed_, block_of(panels_of(team, hidden_transposed_))};
+  const Range panels = panels_of(team, hidden_transposed_);
+  const PackedGemm g{.lda = stride,
+                     .ldc = stride,
+                     .epilogue = size_.cell->fused_gradient,
+                     .ldh = size_.layout().stride};
+  return {g, hidden_transposed_, {.first_panel = panels.begin, .last_panel = panels.end}};
 }
 
 Range PackedLayer::columns_back(const Team& team) const {
@@ -137,10 +127,10 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, cons
       together_(limits.together),
       finals_(take_rows(workspace, final_layout_, limits.rows)),
       delta_stride_(round_up(size.hidden)) {
-  if (limits.has_passing) {
-    passing_rows_ = take_rows(workspace, layout_, (together_ + 1) * limits.rows);
+  if (limits.steps > limits.window) {
+    ring_ = take_rows(workspace, layout_, (together_ + 1) * limits.rows);
   }
-  if (!limits.has_way_back) return;
+  if (!limits.trains()) return;
   const std::size_t rows = delta_rows(size, limits);
   final_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
@@ -153,17 +143,17 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, cons
 
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
   if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout_.stride;
-  // A ring. (Dividing would show in the steps of small networks.)
+  // Dividing would show in the steps of small networks.
   const std::size_t place = together_ == 1 ? t % 2 : t % (together_ + 1);
-  return passing_rows_.data() + place * max_rows_ * layout_.stride;
+  return ring_.data() + place * max_rows_ * layout_.stride;
 }
 
 // Threads share the rows of each timestep, or the timesteps if there are fewer rows than threads.
 void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule,
                                    Range timesteps, const Team& team) {
   const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
-  const Range mine = by_rows ? Range{0, timesteps.end - timesteps.begin}
-                             : share(timesteps.end - timesteps.begin, team.index(), team.size());
+  const Range mine =
+      by_rows ? Range{0, timesteps.size()} : share(timesteps.size(), team.index(), team.size());
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
     gather_inputs(data, schedule, timesteps.begin + i, by_rows ? team : Team());
   }
@@ -183,13 +173,12 @@ void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& sched
 
 // States become part of the next rows, the last ones are the final ones of all sequences.
 Timestep RecurrentLayer::timestep(const RowSchedule& schedule, std::size_t t) const {
-  const bool is_last = t + 1 == schedule.steps();
-  return {schedule.active(t), rows_at(schedule, t),
-          is_last ? finals() + final_layout_.state : rows_at(schedule, t + 1) + layout_.state};
-}
-
-std::size_t RecurrentLayer::ldh(const RowSchedule& schedule, std::size_t t) const {
-  return t + 1 == schedule.steps() ? final_layout_.stride : layout_.stride;
+  const std::size_t count = schedule.active(t);
+  const float* z = rows_at(schedule, t);
+  if (t + 1 == schedule.steps()) {
+    return {count, z, finals() + final_layout_.state, final_layout_.stride};
+  }
+  return {count, z, rows_at(schedule, t + 1) + layout_.state, layout_.stride};
 }
 
 void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& weights,
@@ -197,7 +186,7 @@ void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& 
   const Range panels = share(weights.panels(), team.index(), team.size());
   for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
     for (std::size_t t = timesteps.begin; t < timesteps.end; ++t) {
-      weights.add_inputs(timestep(schedule, t), ldh(schedule, t), panel);
+      weights.add_inputs(timestep(schedule, t), panel);
     }
   }
 }
@@ -208,11 +197,8 @@ void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
                              const PackedLayer& weights, const Team& team) {
   const std::size_t steps = schedule.steps();
   const auto block_from = [&](std::size_t t) { return Range{t, std::min(t + together_, steps)}; };
-  const auto product = [&](std::size_t ldh) {
-    return together_ > 1 ? weights.step_from_inputs(ldh, team) : weights.step(ldh, team);
-  };
-  const TimestepProduct step = product(layout_.stride);
-  const TimestepProduct last_step = product(final_layout_.stride);
+  const TimestepProduct step = weights.step(layout_.stride, together_ > 1, team);
+  const TimestepProduct last_step = weights.step(final_layout_.stride, together_ > 1, team);
   gather_inputs(data, schedule, block_from(0), team);
   team.barrier();
   for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {
@@ -225,23 +211,25 @@ void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
   }
 }
 
-StateGradients RecurrentLayer::final_gradients() const {
-  return {final_deltas_.data(), delta_stride_, size_.cell->fused_gradient,
-          finals() + final_layout_.state, final_layout_.stride};
+PackedGemm RecurrentLayer::final_gradients() const {
+  return {.c = final_deltas_.data(),
+          .ldc = delta_stride_,
+          .epilogue = size_.cell->fused_gradient,
+          .h = finals() + final_layout_.state,
+          .ldh = final_layout_.stride};
 }
 
 void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& weights,
                               const Team& team) {
   const Range cleared = share(gradient_.size(), team.index(), team.size());
-  std::fill(gradient_.begin() + static_cast<std::ptrdiff_t>(cleared.begin),
-            gradient_.begin() + static_cast<std::ptrdiff_t>(cleared.end), 0.0f);
+  std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
   const PackedGemmPlan product = weights.step_back(delta_stride_, team);
   const Range columns = weights.columns_back(team);
   const std::size_t first = schedule.window_begin();
   const std::size_t depth =
       std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
   for (std::size_t end = schedule.steps(); end > first;) {
-    const Steps block{end - std::min(end - first, depth), end};
+    const Range block{end - std::min(end - first, depth), end};
     for (std::size_t t = end; t-- > block.begin;) {
       if (t + 1 == schedule.steps()) {
         take_last_deltas(schedule, deltas_at(schedule, t, block), team);
@@ -251,7 +239,10 @@ void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& we
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
-    keep_first_deltas(schedule, block, team);
+    if (team.index() == 0) {
+      const std::size_t first_deltas = schedule.active(block.begin) * delta_stride_;
+      std::copy_n(deltas_.data(), first_deltas, next_deltas_.data());
+    }
     team.barrier();
     end = block.begin;
   }
@@ -270,19 +261,19 @@ void RecurrentLayer::take_last_deltas(const RowSchedule& schedule, float* deltas
 
 // delta_t = (delta_{t+1} Wh^T) * f'(h_t), a thread's share of the columns.
 void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedGemmPlan& product,
-                                Range columns, std::size_t t, Steps block) {
+                                Range columns, std::size_t t, Range block) {
   const std::size_t active = schedule.active(t);
   float* deltas = deltas_at(schedule, t, block);
   const float* next = t + 1 == block.end ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
   const float* h = rows_at(schedule, t + 1) + layout_.state;
   product.run(active, next, nullptr, deltas, h);
   if (size_.cell->backward == nullptr) return;
-  size_.cell->backward({deltas + columns.begin, active, columns.end - columns.begin, delta_stride_},
+  size_.cell->backward({deltas + columns.begin, active, columns.size(), delta_stride_},
                        h + columns.begin, layout_.stride);
 }
 
 // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps of a block at once.
-void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Steps block,
+void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Range block,
                                         const Team& team) {
   const Range rows = share(size_.rows(), team.index(), team.size());
   const std::size_t depth = schedule.offset(block.end) - schedule.offset(block.begin);
@@ -295,10 +286,10 @@ void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Steps block
   }
   pack_share(packed_deltas_, Transpose::no, deltas_.data(), delta_stride_, team);
   float* own = inputs_.data() + rows.begin * depth;
-  transpose(depth, rows.end - rows.begin, z + rows.begin, layout_.stride, own, depth);
+  transpose(depth, rows.size(), z + rows.begin, layout_.stride, own, depth);
   team.barrier();
   float* gradient = gradient_.data() + rows.begin * delta_stride_;
-  const PackedGemm g{.m = rows.end - rows.begin,
+  const PackedGemm g{.m = rows.size(),
                      .a = own,
                      .lda = depth,
                      .start = gradient,
@@ -308,12 +299,7 @@ void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Steps block
   gemm_packed(g, packed_deltas_, {.last_k = depth});
 }
 
-void RecurrentLayer::keep_first_deltas(const RowSchedule& schedule, Steps block, const Team& team) {
-  const std::size_t count = schedule.active(block.begin) * delta_stride_;
-  if (team.index() == 0) std::copy_n(deltas_.data(), count, next_deltas_.data());
-}
-
-float* RecurrentLayer::deltas_at(const RowSchedule& schedule, std::size_t t, Steps block) const {
+float* RecurrentLayer::deltas_at(const RowSchedule& schedule, std::size_t t, Range block) const {
   return deltas_.data() + (schedule.offset(t) - schedule.offset(block.begin)) * delta_stride_;
 }
 

@@ -33,10 +33,6 @@ std::size_t RowSchedule::begun(std::size_t t) const {
   return static_cast<std::size_t>(std::ranges::upper_bound(starts, t) - starts.begin());
 }
 
-bool MinibatchSize::holds(const MinibatchSize& other) const {
-  return rows >= other.rows && steps >= other.steps && window_timesteps >= other.window_timesteps;
-}
-
 MinibatchSize MinibatchSize::joined(const MinibatchSize& other) const {
   return {.rows = std::max(rows, other.rows),
           .steps = std::max(steps, other.steps),

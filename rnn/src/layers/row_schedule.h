@@ -80,7 +80,7 @@ struct MinibatchSize {
   std::size_t steps = 0;             // timesteps of the longest sequence
   std::size_t window_timesteps = 0;  // of all sequences, of each the last `window` at most
 
-  [[nodiscard]] bool holds(const MinibatchSize& other) const;
+  bool operator==(const MinibatchSize&) const = default;
   [[nodiscard]] MinibatchSize joined(const MinibatchSize& other) const;
 };
 

@@ -1,14 +1,13 @@
 // The first weights of a network.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
 #include <span>
 #include <vector>
 
 #include "definition.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/rnn/random.h"
+#include "network/dot.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -24,28 +23,12 @@ void fill_xavier(std::span<float> weights, std::size_t fan_in, std::size_t fan_o
   std::ranges::generate(weights, [&] { return static_cast<float>(random.uniform(-limit, limit)); });
 }
 
-// A fixed number of running sums: vector instructions can carry them, and the order of additions,
-// hence the result, is the same on every machine.
-double dot(std::span<const double> a, std::span<const double> b) {
-  std::array<double, kOrthogonalSums> sums{};
-  std::size_t i = 0;
-  for (; i + kOrthogonalSums <= a.size(); i += kOrthogonalSums) {
-    for (std::size_t lane = 0; lane < kOrthogonalSums; ++lane) {
-      sums[lane] += a[i + lane] * b[i + lane];
-    }
-  }
-  for (std::size_t lane = 0; i < a.size(); ++i, ++lane) {
-    sums[lane] += a[i] * b[i];
-  }
-  return std::accumulate(sums.begin(), sums.end(), 0.0);
-}
-
 // Subtracts from `v` its projection on each row of `basis`, one after another (modified
 // Gram-Schmidt).
 void remove_projections(std::span<double> v, std::span<const double> basis) {
   for (std::size_t start = 0; start < basis.size(); start += v.size()) {
     const std::span<const double> row = basis.subspan(start, v.size());
-    const double length = dot(row, v);
+    const double length = dot<kOrthogonalSums>(row.data(), v.data(), v.size());
     for (std::size_t i = 0; i < v.size(); ++i) {
       v[i] -= length * row[i];
     }
@@ -62,7 +45,7 @@ void fill_orthogonal(std::span<float> weights, std::size_t size, KeyedRandom& ra
   for (std::size_t start = 0; start < rows.size(); start += size) {
     const std::span<double> row(rows.data() + start, size);
     remove_projections(row, {rows.data(), start});
-    const double norm = std::sqrt(dot(row, row));
+    const double norm = std::sqrt(dot<kOrthogonalSums>(row.data(), row.data(), size));
     std::ranges::transform(row, row.begin(), [norm](double value) { return value / norm; });
   }
   std::ranges::transform(rows, weights.begin(),

@@ -50,6 +50,22 @@ void require_parameters(const Parameters& parameters, const char* function) {
   throw InvalidArgument(std::string(function) + ": there are no parameters");
 }
 
+void require_channels(const Network& network, const Dataset& data, const std::string& where) {
+  if (data.channels() == network.features) return;
+  throw InvalidArgument(where + std::to_string(data.channels()) +
+                        " channels, but the model takes " + std::to_string(network.features));
+}
+
+void require_labels(const Network& network, const Dataset& data, const std::string& where) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const int label = data.label(i);
+    if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
+    throw InvalidArgument(where + "label " + std::to_string(label) + " of sequence " +
+                          std::to_string(i) + " is not in [0, " + std::to_string(network.outputs) +
+                          ")");
+  }
+}
+
 Parameters::Parameters(const Network& network) : network_(network) {
   network_.require_valid();
   tensors_ = tensors_of(network_);

@@ -1,9 +1,11 @@
-// How the numbers of a network are cut into tensors.
+// How the numbers of a network are cut into tensors, and what must fit them.
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
+#include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
@@ -14,5 +16,10 @@ namespace lockstep {
 // Throws std::invalid_argument in the name of `function` for Parameters() and for what was moved
 // from.
 void require_parameters(const Parameters& parameters, const char* function);
+
+// Throws std::invalid_argument, in a sentence that begins with `where`, if the data have other
+// channels than the network, or a sequence has none of its labels.
+void require_channels(const Network& network, const Dataset& data, const std::string& where = "");
+void require_labels(const Network& network, const Dataset& data, const std::string& where);
 
 }  // namespace lockstep

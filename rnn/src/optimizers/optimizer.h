@@ -6,18 +6,18 @@
 #include <string_view>
 #include <vector>
 
-#include "lockstep/rnn/parameters.h"
-#include "lockstep/rnn/trainer.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/threads.h"
 
 namespace lockstep {
 
-// A span of weights, the gradient of their summed loss, and of each slot the numbers that belong to
-// them.
+// A span of weights, the gradient of their summed loss, and the numbers of their slots, one slot
+// `slot_stride` floats behind the other.
 struct Update {
   std::span<float> weights;
   std::span<const float> gradient;
-  std::span<float* const> slots;
+  float* slots;  // null if there are none
+  std::size_t slot_stride;
   double scale;  // of the gradient; see gradient_scale
   double rate;
   const Options& options;
@@ -48,7 +48,7 @@ class Optimizer {
  private:
   const OptimizerRule* rule_;
   Options options_;
-  std::vector<std::vector<float>> slots_;
+  std::vector<float> slots_;  // [slots][weights]
 };
 
 // The factor that turns the gradient of a summed loss over `samples` into that of the mean, scaled

@@ -1,15 +1,7 @@
-#include <array>
-#include <stdexcept>
-
-#include "network/lookup.h"
+#include "lookup.h"
 #include "optimizers/optimizer.h"
 
 namespace lockstep {
-namespace {
-
-constexpr std::size_t kMostSlots = 4;
-
-}  // namespace
 
 std::span<const OptimizerRule* const> optimizers() {
   static constexpr const OptimizerRule* kOptimizers[] = {&kSgd};
@@ -21,19 +13,15 @@ const OptimizerRule& optimizer_named(std::string_view name) {
 }
 
 Optimizer::Optimizer(const OptimizerRule& rule, std::size_t weights, const Options& options)
-    : rule_(&rule), options_(options), slots_(rule.slots(options)) {
-  if (slots_.size() > kMostSlots) throw std::logic_error("Optimizer: too many slots");
-  for (std::vector<float>& slot : slots_) slot.resize(weights);
-}
+    : rule_(&rule), options_(options), slots_(rule.slots(options) * weights) {}
 
 void Optimizer::update(std::span<float> weights, std::span<const float> gradient, double scale,
                        double rate, const Team& team) {
   const Range mine = share(weights.size(), team.index(), team.size());
-  const std::size_t count = mine.end - mine.begin;
-  std::array<float*, kMostSlots> slots{};
-  for (std::size_t i = 0; i < slots_.size(); ++i) slots[i] = slots_[i].data() + mine.begin;
-  rule_->update({weights.subspan(mine.begin, count), gradient.subspan(mine.begin, count),
-                 std::span(slots).first(slots_.size()), scale, rate, options_});
+  rule_->update({weights.subspan(mine.begin, mine.size()),
+                 gradient.subspan(mine.begin, mine.size()),
+                 slots_.empty() ? nullptr : slots_.data() + mine.begin, weights.size(), scale, rate,
+                 options_});
 }
 
 double gradient_scale(double summed_norm, std::size_t samples, double clip_norm) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "lockstep/error.h"
+#include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 
@@ -69,11 +71,12 @@ FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& valid
   KeptWeights kept(parameters, options.patience);
   FitResult result;
   result.threads = trainer.threads();
-  bool goes_on = true;
+  bool stopped = false;
   const auto on_batch = [&](const BatchProgress& progress) {
-    return goes_on = !observer.on_batch || observer.on_batch(progress);
+    stopped = observer.on_batch && !observer.on_batch(progress);
+    return !stopped;
   };
-  while (goes_on && result.history.size() < options.epochs) {
+  while (result.status == FitStatus::finished && result.history.size() < options.epochs) {
     EpochResult epoch = trainer.run_epoch(train, on_batch);
     const bool has_diverged = !std::isfinite(epoch.loss) || !all_finite(parameters);
     if (!has_diverged) {
@@ -81,11 +84,10 @@ FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& valid
       kept.note(epoch);
     }
     result.history.push_back(epoch);
-    if (observer.on_epoch && !observer.on_epoch(epoch)) goes_on = false;
-    if (!goes_on) result.status = FitStatus::stopped;
+    if (observer.on_epoch && !observer.on_epoch(epoch)) stopped = true;
+    if (stopped) result.status = FitStatus::stopped;
     if (kept.is_patience_over()) result.status = FitStatus::patience;
     if (has_diverged) result.status = FitStatus::diverged;
-    goes_on = result.status == FitStatus::finished;
   }
   result.kept_epoch = kept.epoch();
   return result;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "lockstep/rnn/model.h"
+#include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 

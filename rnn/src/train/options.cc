@@ -2,31 +2,25 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "lockstep/error.h"
-#include "network/lookup.h"
+#include "lookup.h"
 #include "optimizers/optimizer.h"
 
 namespace lockstep {
 namespace {
 
-// What the values of an option may be: numbers of a range, or one of some words.
+// What the values of an option may be: numbers from low to high, or one of some words.
 struct Domain {
   double low = 0;
   double high = std::numeric_limits<double>::max();
-  bool excludes_low = false;
-  bool excludes_high = false;
   std::string text{};
   std::vector<std::string> words{};
-
-  [[nodiscard]] bool contains(double value) const {
-    return (excludes_low ? value > low : value >= low) &&
-           (excludes_high ? value < high : value <= high);
-  }
 };
 
 Domain count_from(unsigned low) {
@@ -37,13 +31,11 @@ Domain count_from(unsigned low, unsigned high) {
           .high = static_cast<double>(high),
           .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
 }
-Domain positive() { return {.excludes_low = true, .text = "above 0"}; }
+Domain positive() { return {.low = std::numeric_limits<double>::denorm_min(), .text = "above 0"}; }
 Domain not_negative() { return {.text = "of 0 or more"}; }
-Domain below_one() { return {.high = 1, .excludes_high = true, .text = "from 0 to less than 1"}; }
+Domain below_one() { return {.high = std::nextafter(1.0, 0.0), .text = "from 0 to less than 1"}; }
 Domain one_of(std::vector<std::string> words) {
-  std::string text = "one of ";
-  for (const std::string& word : words) text += word + (&word == &words.back() ? "" : ", ");
-  return {.text = std::move(text), .words = std::move(words)};
+  return {.text = "one of " + listed(words), .words = std::move(words)};
 }
 
 struct Row {
@@ -174,12 +166,12 @@ const std::vector<Row>& rows() {
 }
 
 const Row& row_of(std::string_view name) {
-  std::string names;
-  for (const Row& row : rows()) {
-    if (same_word(row.info.name, name)) return row;
-    names += (names.empty() ? "" : ", ") + row.info.name;
-  }
-  throw InvalidArgument("there is no option '" + std::string(name) + "', expected one of " + names);
+  const auto name_of = [](const Row& row) -> std::string_view { return row.info.name; };
+  const auto found = std::ranges::find_if(
+      rows(), [name](std::string_view word) { return same_word(word, name); }, name_of);
+  if (found != rows().end()) return *found;
+  throw InvalidArgument("there is no option '" + std::string(name) + "', expected one of " +
+                        listed(rows(), name_of));
 }
 
 bool is_valid(const Row& row, const Options& options) {
@@ -188,7 +180,7 @@ bool is_valid(const Row& row, const Options& options) {
   if (!words.empty()) return std::ranges::find(words, text) != words.end();
   double value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
-  return row.domain.contains(value);
+  return value >= row.domain.low && value <= row.domain.high;
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "lockstep/rnn/trainer.h"
+#include "lockstep/rnn/options.h"
 
 namespace lockstep {
 

@@ -9,7 +9,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
@@ -22,23 +21,11 @@
 namespace lockstep {
 namespace {
 
-void require_option(bool holds, const char* message) {
-  if (!holds) throw InvalidArgument(message);
-}
-
 void require_data(const Dataset& data, const Network& network) {
-  require_option(!data.empty(), "training data: there is no sequence in it");
-  if (data.channels() != network.features) {
-    throw InvalidArgument("training data: " + std::to_string(data.channels()) +
-                          " channels, but the model takes " + std::to_string(network.features));
-  }
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    const int label = data.label(i);
-    if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
-    throw InvalidArgument("training data: label " + std::to_string(label) + " of sequence " +
-                          std::to_string(i) + " is not in [0, " + std::to_string(network.outputs) +
-                          ")");
-  }
+  const std::string where = "training data: ";
+  if (data.empty()) throw InvalidArgument(where + "there is no sequence in it");
+  require_channels(network, data, where);
+  require_labels(network, data, where);
 }
 
 }  // namespace
@@ -50,7 +37,7 @@ struct Epoch {
   EpochResult result{};
   std::size_t done = 0;
   std::size_t correct = 0;
-  bool goes_on = true;
+  bool continues = true;
   std::exception_ptr failure{};  // of on_batch
 
   void count(const TrainingStep::Totals& totals, std::size_t samples);
@@ -80,15 +67,16 @@ struct Trainer::State {
   std::size_t epochs_done = 0;
 };
 
-// Takes the memory for minibatches of this data set, unless it is there already.
+// Takes the memory for minibatches of this data set, unless the step has it already.
 void Trainer::State::prepare(const Dataset& data) {
   order.resize(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t window = window_of(options.truncate);
-  const MinibatchSize needed = largest_minibatch(data, options.batch_size, window, order);
-  if (step != nullptr && largest.holds(needed)) return;
+  const MinibatchSize needed =
+      largest.joined(largest_minibatch(data, options.batch_size, window, order));
+  if (step != nullptr && needed == largest) return;
   step.reset();  // if memory runs out below, there is no step that looks large enough
-  largest = largest.joined(needed);
+  largest = needed;
   step = std::make_unique<TrainingStep>(parameters.network(), largest, window);
 }
 
@@ -102,19 +90,19 @@ void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {
   result.timesteps += totals.timesteps;
   correct += totals.correct;
   done += samples;
-  goes_on = done < data.size();
+  continues = done < data.size();
   if (!on_batch) return;
   try {
-    goes_on = on_batch({result.epoch, done, data.size()}) && goes_on;
+    continues = on_batch({result.epoch, done, data.size()}) && continues;
   } catch (...) {
     failure = std::current_exception();
-    goes_on = false;
+    continues = false;
   }
 }
 
 // What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
 void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
-  while (epoch.goes_on) {
+  while (epoch.continues) {
     const auto minibatch = minibatch_at(epoch.done);
     if (team.index() == 0) step->begin(epoch.data, minibatch);
     team.barrier();
@@ -186,7 +174,7 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   // Products of sizes that the workspace does not see must not overflow.
   const std::size_t row_bytes = LayerSize(network).layout().stride * sizeof(float);
   const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
-  require_option(static_cast<double>(rows) * each < 0x1p62, kTooLarge);
+  if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
     return TrainingStep::bytes_for(
         network, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);

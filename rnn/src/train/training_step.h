@@ -6,8 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "heads/output_layer.h"
-#include "layers/recurrent_layer.h"
+#include "layers/network_pass.h"
 #include "layers/row_schedule.h"
 #include "layers/workspace.h"
 #include "lockstep/rnn/dataset.h"
@@ -35,8 +34,8 @@ class TrainingStep {
   struct Totals {
     double loss = 0;  // sum over the minibatch
     std::size_t correct = 0;
-    std::size_t timesteps = 0;         // gone forward through
-    std::size_t window_timesteps = 0;  // gone back through
+    std::size_t timesteps = 0;         // of the forward pass
+    std::size_t window_timesteps = 0;  // of the backward pass
   };
 
   // Takes all memory for minibatches that `largest` holds.
@@ -70,44 +69,28 @@ class TrainingStep {
   [[nodiscard]] std::size_t bytes() const { return m_.bytes(); }
 
  private:
-  // The sequences of a leaf on their way.
-  struct Leaf {
-    Leaf(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-         std::size_t window, bool fused);
-
-    void forward(const TrainingStep& step, const Dataset& data, const Team& team);
-    void backward(const TrainingStep& step, const Team& team);
-
-    RowSchedule schedule;
-    RecurrentLayer layer;
-    OutputLayer output;
-  };
-
   // Everything that takes memory.
   struct Memory {
     Memory(Workspace& workspace, const Network& network, const MinibatchSize& largest,
            std::size_t window);
 
-    PackedLayer layer;
-    PackedOutput output;
+    PackedNetwork weights;
     std::span<float> rows;  // Z of the windows of all leaves, one after another
     std::span<std::size_t> ordered;
     std::span<float> gradient;
     std::span<double> row_squares;  // sum of squares of each row of the gradients
-    std::vector<Leaf> leaves;
+    std::vector<NetworkPass> leaves;
   };
 
   [[nodiscard]] bool shares_leaves(int team_size) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
-  void pack(const Parameters& parameters, const Team& team);
+  void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
   void add_leaves(const Team& team);
   double add_row(std::size_t row, float* result) const;
-  [[nodiscard]] float* row_of(const Leaf& leaf, std::size_t row) const;
-  [[nodiscard]] std::size_t layer_floats() const { return layer_rows_ * hidden_; }
+  [[nodiscard]] float* row_of(const NetworkPass& leaf, std::size_t row) const;
 
-  std::size_t hidden_;
-  std::size_t layer_rows_;
+  LayerSize size_;
   std::size_t outputs_;
   std::size_t window_;
   WithMemory<Memory> m_;

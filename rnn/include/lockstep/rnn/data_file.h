@@ -21,13 +21,13 @@ class LOCKSTEP_API DataError : public FileError {
 ///   .tsv  UCR 2018: label, then the values of one channel, separated by tabs or commas (.txt too);
 ///         NaN at the end of a row ends that sequence
 ///   .npz  NumPy: X [N][T][D] or [N][T], y [N]; X of float32 or float64, C or Fortran order; y of
-///         integers, floats or text; optional `lengths` [N] for ragged sets (what stands behind a
-///         length is ignored)
+///         integers, floats or text; optional `lengths` [N] for ragged sets (values beyond a
+///         length are ignored)
 ///   .csv  a header, then one timestep per row; columns `sample`, `step` and `label` by name, every
-///         other column is a channel; the rows of a sample stand together, its steps increase
+///         other column is a channel; the rows of a sample follow one another, its steps increase
 /// Without labels (.ts whose classLabel is false, .npz without y, .csv without label) the set is
 /// unlabelled; a label that is empty, '?' or NaN leaves its sequence without one. Class names are
-/// the label texts: in the order a .ts header declares them, else sorted (by value if all are
+/// the label texts: in the order a .ts header declares them, otherwise sorted (by value if all are
 /// numbers). Missing and infinite values and bad rows throw DataError.
 [[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path);
 

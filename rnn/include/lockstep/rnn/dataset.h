@@ -14,7 +14,7 @@ inline constexpr int kNoLabel = -1;
 
 /// Sequences of unequal length with one class label each.
 ///
-/// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences stand one after
+/// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences follow one
 /// another in one array, so a data set of a million short sequences is one allocation, not a
 /// million. Reading from several threads is safe; `add` is not.
 class LOCKSTEP_API Dataset {

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,45 +23,6 @@ class LOCKSTEP_API ModelFileError : public FileError {
  public:
   using FileError::FileError;
 };
-
-/// Why a training ended.
-enum class FitStatus {
-  finished,  ///< after Options::epochs
-  patience,  ///< after Options::patience epochs without a better validation loss
-  stopped,   ///< by its observer
-  diverged,  ///< the loss or a weight was no longer a finite number
-};
-
-/// Who watches a training, on the thread that called Model::fit. Both may be empty, and end the
-/// training by returning false. What they throw ends it too and passes on.
-struct FitObserver {
-  std::function<bool(const BatchProgress&)> on_batch;  ///< after every minibatch
-  std::function<bool(const EpochResult&)> on_epoch;    ///< after every epoch
-};
-
-/// How a training went.
-struct LOCKSTEP_API FitResult {
-  FitStatus status = FitStatus::finished;  ///< why it ended
-  std::vector<EpochResult> history;        ///< the last is of part of an epoch if on_batch ended it
-  std::size_t kept_epoch = 0;              ///< whose weights were kept; 0: those from before
-  int threads = 1;                         ///< that it could use
-
-  /// Of all epochs.
-  [[nodiscard]] double seconds() const;
-  /// Mean over all epochs.
-  [[nodiscard]] double timesteps_per_second() const;
-};
-
-/// A data set in two parts, both in its order.
-struct ValidationSplit {
-  Dataset train;       ///< to learn from
-  Dataset validation;  ///< held out
-};
-
-/// Holds out a share of `data` that the seed draws, rounded to whole sequences. Throws
-/// InvalidArgument if that leaves no sequence on one side.
-[[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
-                                                            std::uint64_t seed);
 
 /// A classifier of sequences: a network, how its inputs are standardised, and its classes. It takes
 /// data as they were measured, and matches their labels to its classes by name.
@@ -88,9 +48,14 @@ class LOCKSTEP_API Model {
 
   /// Trains on `train`. After each epoch the loss of `validation` is measured; without that set, of
   /// the share Options::validation held out of `train`, if that is not 0. Afterwards the model has
-  /// the weights of the smallest such loss, if there is Options::patience, else the last; never any
-  /// that are not finite. Another call learns on from them, with momentum, schedule
-  /// and the orders of the epochs begun anew.
+  /// the weights of the smallest such loss, if there is Options::patience, otherwise the last;
+  /// never any that are not finite. Another call learns on from them, with momentum, schedule and
+  /// the orders of the epochs begun anew.
+  ///
+  /// An epoch that on_batch ends early is measured, reported to on_epoch and kept or not like a
+  /// whole one: its EpochResult is of the minibatches that were done, its weights those after the
+  /// last of them. If on_batch throws, the model has the weights that were kept before that epoch;
+  /// if on_epoch throws, those that were kept after it.
   ///@{
   FitResult fit(const Dataset& train, const FitObserver& observer = {});
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer = {});
@@ -135,7 +100,9 @@ class LOCKSTEP_API Model {
   [[nodiscard]] std::uint64_t weights_hash() const;
   /// What it was made with; of a model from a file or from parts, as far as that is known.
   [[nodiscard]] const Options& options() const;
-  /// Options for the next `fit`. Those that say how a model is made have no effect any more.
+  /// Options for the next `fit`. Those that say how a model is made have no effect any more: the
+  /// normalization too stays as it was fitted, even if another seed or share `validation` holds out
+  /// other sequences.
   void set_options(const Options& options);
   /// Texts of its classes, [classes].
   [[nodiscard]] const std::vector<std::string>& class_names() const;

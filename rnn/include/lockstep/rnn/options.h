@@ -38,18 +38,18 @@ struct LOCKSTEP_API Options {
   /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
   double momentum = 0.9;
   double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
-  /// Timesteps that the gradient goes back over, at the end of each sequence; 0: all.
+  /// Timesteps at the end of each sequence that the backward pass covers; 0: all.
   ///
   /// Truncated backpropagation through time, the BPTT(h) of Williams and Peng (Neural Computation
-  /// 2, 1990) with h = truncate, where a loss stands at the end of a sequence only. The forward
+  /// 2, 1990) with h = truncate, where the only loss is at the end of a sequence. The forward
   /// pass runs over the whole sequence and carries its state from the first timestep to the last;
   /// loss and label are those of the whole sequence. The gradient takes the state before the last
   /// `truncate` timesteps for a constant: dLoss/dw is summed over the uses of a weight w in these
   /// timesteps alone, and nothing is learnt from what came before. (To cut a sequence into windows
-  /// of h timesteps, counted from its end, and go back through each comes to the same here: only
-  /// the last has a loss.) Sequences of up to `truncate` timesteps give the same bits as without.
-  /// States are kept of these timesteps only, so memory does not grow with the length of the
-  /// sequences.
+  /// of h timesteps, counted from its end, and to backpropagate through each gives the same here:
+  /// only the last has a loss.) Sequences of up to `truncate` timesteps give the same bits as
+  /// without. States are kept of these timesteps only, so memory does not grow with the length of
+  /// the sequences.
   std::size_t truncate = 0;
   bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
   std::uint64_t seed = 1;  ///< of first weights, orders and the validation split
@@ -58,7 +58,7 @@ struct LOCKSTEP_API Options {
   double validation = 0;     ///< share of the training data that is held out, in [0, 1)
   std::size_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
 
-  /// Sets the option `name` to the value that `text` stands for: a number in C's notation, a word,
+  /// Sets the option `name` to the value whose text is `text`: a number in C's notation, a word,
   /// `true` or `false`, whatever the locale is. In names and words '-' and '_' are equal. Throws
   /// InvalidArgument, and changes nothing, for an unknown name (with the list of the known
   /// ones) and for a value that the option cannot have: "NAME: expected ..., found ...".

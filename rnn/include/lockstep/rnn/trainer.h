@@ -17,12 +17,12 @@ namespace lockstep {
 struct EpochResult {
   std::size_t epoch = 0;           ///< counted from 1, over all passes of a trainer
   double loss = 0;                 ///< mean cross-entropy in nats, each minibatch before its update
-  double accuracy = 0;             ///< share classified right, likewise
+  double accuracy = 0;             ///< share classified right, each before its update
   double learning_rate = 0;        ///< of the pass
   double seconds = 0;              ///< wall time of the pass
   std::size_t timesteps = 0;       ///< of the sequences trained on in the pass
   double validation_loss = 0;      ///< NaN without a validation set
-  double validation_accuracy = 0;  ///< likewise
+  double validation_accuracy = 0;  ///< NaN without a validation set
 };
 
 /// Progress inside an epoch, given after every minibatch.
@@ -32,11 +32,50 @@ struct BatchProgress {
   std::size_t samples = 0;       ///< sequences of the training set
 };
 
+/// Why a training ended.
+enum class FitStatus {
+  finished,  ///< after Options::epochs
+  patience,  ///< after Options::patience epochs without a better validation loss
+  stopped,   ///< by its observer
+  diverged,  ///< the loss or a weight was no longer a finite number
+};
+
+/// What observes a training, on the thread that called Model::fit. Both may be empty, and end
+/// the training by returning false. What they throw ends it too and passes on.
+struct FitObserver {
+  std::function<bool(const BatchProgress&)> on_batch;  ///< after every minibatch
+  std::function<bool(const EpochResult&)> on_epoch;    ///< after every epoch
+};
+
+/// How a training went.
+struct LOCKSTEP_API FitResult {
+  FitStatus status = FitStatus::finished;  ///< why it ended
+  std::vector<EpochResult> history;        ///< the last is of part of an epoch if on_batch ended it
+  std::size_t kept_epoch = 0;              ///< whose weights were kept; 0: those from before
+  int threads = 1;                         ///< that it could use
+
+  /// Of all epochs.
+  [[nodiscard]] double seconds() const;
+  /// Mean over all epochs.
+  [[nodiscard]] double timesteps_per_second() const;
+};
+
+/// A data set in two parts, both in its order.
+struct ValidationSplit {
+  Dataset train;       ///< to learn from
+  Dataset validation;  ///< held out
+};
+
+/// Holds out a share of `data` that the seed draws, rounded to whole sequences. Throws
+/// InvalidArgument if that leaves no sequence on one side.
+[[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
+                                                            std::uint64_t seed);
+
 /// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
-/// time (rnn/README.md says where each formula stands). The kernels run on the backend that
-/// is active when the trainer first meets its data; do not change it in the middle of a training.
+/// time (rnn/README.md says where each formula is). The kernels run on the backend that
+/// is active when the trainer first gets its data; do not change it in the middle of a training.
 ///
-/// All memory is taken when the trainer meets its first data set (and again only if a later one has
+/// All memory is taken when the trainer gets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
 /// at a time; it uses up to `threads` threads itself.
 class LOCKSTEP_API Trainer {
@@ -53,8 +92,8 @@ class LOCKSTEP_API Trainer {
 
   /// One more pass over `data` (already normalized, every sequence labelled); calling it again
   /// continues. `on_batch`, called on the calling thread, may return false to stop after the
-  /// current minibatch: the result then covers what was done. What it throws stops likewise and
-  /// passes on. Throws std::invalid_argument if there are no parameters, sizes or labels do
+  /// current minibatch: the result then covers what was done. What it throws stops the pass too,
+  /// and is passed on. Throws std::invalid_argument if there are no parameters, sizes or labels do
   /// not fit, or there is no sequence; std::bad_alloc if there is no work memory. Then no weight
   /// has changed.
   EpochResult run_epoch(const Dataset& data,

@@ -1,8 +1,9 @@
-// Rows of the tables of cells, heads and optimizers by their names.
+// Rows of tables by their names.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,16 @@
 #include "lockstep/error.h"
 
 namespace lockstep {
+
+// The names of rows, separated by commas.
+template <class Rows, class NameOf = std::identity>
+std::string listed(const Rows& rows, NameOf name_of = {}) {
+  std::string text;
+  for (const auto& row : rows) {
+    text += (text.empty() ? "" : ", ") + std::string(std::invoke(name_of, row));
+  }
+  return text;
+}
 
 template <class Row>
 std::vector<std::string> names_of(std::span<const Row* const> table) {
@@ -21,13 +32,10 @@ std::vector<std::string> names_of(std::span<const Row* const> table) {
 // Throws std::invalid_argument, with the names that there are.
 template <class Row>
 const Row& find_named(std::span<const Row* const> table, std::string_view name, const char* what) {
-  std::string known;
-  for (const Row* row : table) {
-    if (row->name == name) return *row;
-    known += (known.empty() ? "" : ", ") + std::string(row->name);
-  }
+  const auto found = std::ranges::find(table, name, &Row::name);
+  if (found != table.end()) return **found;
   throw InvalidArgument("unknown " + std::string(what) + " '" + std::string(name) +
-                        "', expected one of " + known);
+                        "', expected one of " + listed(table, &Row::name));
 }
 
 }  // namespace lockstep

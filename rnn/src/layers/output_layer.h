@@ -17,22 +17,20 @@ namespace lockstep {
 // A copy of the weights of the head in the order in which the products read them.
 class PackedOutput {
  public:
-  PackedOutput(Workspace& workspace, const Network& network, bool has_way_back);
+  PackedOutput(Workspace& workspace, const Network& network, bool trains);
   // Packs this thread's share of by, Wy [1 + H][C]; the caller puts a barrier behind it.
   void pack(std::span<const float> weights, const Team& team);
 
-  // y = by + h Wy of `count` states.
-  void run(std::size_t count, const float* h, std::size_t ldh, float* y, std::size_t ldy) const;
-  // (d Wy^T), the gradients of `count` states from those of their outputs.
-  void run_back(std::size_t count, const float* d, std::size_t ldd,
-                const StateGradients& states) const;
+  // y = by + h Wy of as many states as `y` has rows.
+  void run(const float* h, std::size_t ldh, const MatrixView& y) const;
 
   [[nodiscard]] const Head& head() const { return *head_; }
+  [[nodiscard]] const PackedMatrix& transposed() const { return transposed_; }
 
  private:
   const Head* head_;
   PackedMatrix weights_;     // Wy: H x C
-  PackedMatrix transposed_;  // on the way back
+  PackedMatrix transposed_;  // if it trains
   std::span<float> bias_;
 };
 
@@ -40,20 +38,19 @@ class PackedOutput {
 // the weights.
 class OutputLayer {
  public:
-  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
-              bool has_way_back);
+  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, bool trains);
 
   // Outputs of all sequences from their last states; the threads of `team` share the sequences.
   void forward(const RowSchedule& schedule, const RecurrentLayer& layer,
                const PackedOutput& weights, const Team& team);
-  [[nodiscard]] Outputs outputs(std::size_t rows) const {
-    return {outputs_.data(), rows, cols_, stride_};
+  [[nodiscard]] MatrixView outputs(Range rows) const {
+    return {outputs_.data() + rows.begin * stride_, rows.size(), cols_, stride_};
   }
 
   // Losses, and in place of the outputs their gradients. By one thread.
   void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head);
-  // From there the gradient of the weights, and those of the last states, which go to `layer`. By
-  // one thread; may be repeated.
+  // From there the gradient of the weights, and those of the last states, in `layer`. By one
+  // thread; may be repeated.
   void backward(const RowSchedule& schedule, const RecurrentLayer& layer,
                 const PackedOutput& weights);
   // Gradient of by, Wy: rows gradient_stride() apart.

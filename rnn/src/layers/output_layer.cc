@@ -1,15 +1,15 @@
-#include "heads/output_layer.h"
+#include "layers/output_layer.h"
 
 #include <algorithm>
 #include <numeric>
 
 namespace lockstep {
 
-PackedOutput::PackedOutput(Workspace& workspace, const Network& network, bool has_way_back)
+PackedOutput::PackedOutput(Workspace& workspace, const Network& network, bool trains)
     : head_(&head_named(network.head)),
       weights_(workspace.take_packed(network.layers.back().hidden, network.outputs)),
       bias_(workspace.take<float>(network.outputs)) {
-  if (has_way_back) {
+  if (trains) {
     transposed_ = workspace.take_packed(network.outputs, network.layers.back().hidden);
   }
 }
@@ -22,32 +22,19 @@ void PackedOutput::pack(std::span<const float> weights, const Team& team) {
   if (team.index() == 0) std::copy_n(weights.begin(), cols, bias_.begin());
 }
 
-void PackedOutput::run(std::size_t count, const float* h, std::size_t ldh, float* y,
-                       std::size_t ldy) const {
-  gemm_packed({.m = count, .a = h, .lda = ldh, .start = bias_.data(), .c = y, .ldc = ldy},
-              weights_);
-}
-
-void PackedOutput::run_back(std::size_t count, const float* d, std::size_t ldd,
-                            const StateGradients& states) const {
-  gemm_packed({.m = count,
-               .a = d,
-               .lda = ldd,
-               .c = states.values,
-               .ldc = states.stride,
-               .epilogue = states.epilogue,
-               .h = states.h,
-               .ldh = states.ldh},
-              transposed_);
+void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) const {
+  gemm_packed(
+      {.m = y.rows, .a = h, .lda = ldh, .start = bias_.data(), .c = y.data, .ldc = y.stride},
+      weights_);
 }
 
 OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
-                         bool has_way_back)
+                         bool trains)
     : states_(0, network.layers.back().hidden),
       cols_(network.outputs),
       stride_(round_up(network.outputs)),
       outputs_(workspace.take<float>(max_rows * stride_)) {
-  if (!has_way_back) return;
+  if (!trains) return;
   gradient_ = workspace.take<float>((1 + network.layers.back().hidden) * stride_);
   labels_ = workspace.take<int>(max_rows);
   losses_ = workspace.take<double>(max_rows);
@@ -56,14 +43,14 @@ OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size
 void OutputLayer::forward(const RowSchedule& schedule, const RecurrentLayer& layer,
                           const PackedOutput& weights, const Team& team) {
   const Range rows = share(schedule.rows(), team.index(), team.size());
-  weights.run(rows.end - rows.begin, layer.finals() + rows.begin * states_.stride + states_.state,
-              states_.stride, outputs_.data() + rows.begin * stride_, stride_);
+  weights.run(layer.finals() + rows.begin * states_.stride + states_.state, states_.stride,
+              outputs(rows));
 }
 
 void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head) {
   const std::size_t rows = schedule.rows();
   for (std::size_t n = 0; n < rows; ++n) labels_[n] = data.label(schedule.member(n));
-  correct_ = head.loss(outputs(rows), labels_.data(), losses_.data());
+  correct_ = head.loss(outputs({0, rows}), labels_.data(), losses_.data());
 }
 
 // d: gradients of the outputs.  dWy = [1, h]^T d,  dh = d Wy^T
@@ -74,11 +61,16 @@ void OutputLayer::backward(const RowSchedule& schedule, const RecurrentLayer& la
   gemm_accumulate_transposed(cols_, rows, layer.finals() + states_.one, states_.stride,
                              outputs_.data(), stride_, gradient_.data(), stride_, 0,
                              gradient_.size() / stride_);
-  weights.run_back(rows, outputs_.data(), stride_, layer.final_gradients());
+  PackedGemm states = layer.final_gradients();
+  states.m = rows;
+  states.a = outputs_.data();
+  states.lda = stride_;
+  gemm_packed(states, weights.transposed());
 }
 
 double OutputLayer::loss(std::size_t rows) const {
-  return std::accumulate(losses_.begin(), losses_.begin() + static_cast<std::ptrdiff_t>(rows), 0.0);
+  const auto found = losses_.first(rows);
+  return std::accumulate(found.begin(), found.end(), 0.0);
 }
 
 }  // namespace lockstep
