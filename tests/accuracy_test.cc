@@ -27,7 +27,8 @@ nlohmann::json train(std::vector<std::string> arguments) {
 
 // Trains on a set of the UEA/UCR archives, if it is at hand: the median of three seeds, as the sets
 // are small.
-void require_accuracy(const std::string& set, const std::vector<std::string>& flags) {
+void require_accuracy(const std::string& set, const std::vector<std::string>& flags,
+                      double least = 0.95) {
   const char* const folder = std::getenv("LOCKSTEP_SHARED_DIR");
   const fs::path data = fs::path(folder != nullptr ? folder : LOCKSTEP_SHARED_DIR) / "data";
   if (!fs::exists(data / (set + "_TRAIN.ts"))) {
@@ -41,13 +42,13 @@ void require_accuracy(const std::string& set, const std::vector<std::string>& fl
     accuracies.push_back(train(arguments)["test_accuracy"]);
   }
   std::ranges::sort(accuracies);
-  CHECK(accuracies[1] >= 0.95);
+  CHECK(accuracies[1] >= least);
 }
 
 TEST_CASE("the demo learns synthetic control, with the same weights on every machine") {
   const nlohmann::json summary = train({"--dataset", "synthetic-control"});
-  CHECK(summary["test_accuracy"] >= 0.95);
-  if (active_backend().fused) CHECK(summary["weights_hash"] == "fc993448645b6498");
+  CHECK(summary["test_accuracy"] >= 0.98);
+  if (active_backend().fused) CHECK(summary["weights_hash"] == "1584a096c4c7fb80");
 }
 
 TEST_CASE("ItalyPowerDemand is learnt with default flags", "[optional]") {
@@ -59,8 +60,12 @@ TEST_CASE("JapaneseVowels, of unequal length, is learnt with default flags", "[o
 }
 
 TEST_CASE("BasicMotions is learnt by rectifiers", "[optional]") {
-  require_accuracy("BasicMotions", {"--cell", "relu", "--learning-rate", "0.003", "--batch-size",
-                                    "4", "--epochs", "400"});
+  require_accuracy("BasicMotions", {"--cell", "relu", "--learning-rate", "0.003", "--momentum",
+                                    "0.9", "--batch-size", "4", "--epochs", "400"});
+}
+
+TEST_CASE("BasicMotions is learnt with default flags, though not well", "[optional]") {
+  require_accuracy("BasicMotions", {}, 0.8);
 }
 
 }  // namespace

@@ -367,7 +367,7 @@ TEST_CASE("C: options are set and got by name") {
     return std::string(text);
   };
   CHECK(get("hidden") == "8");
-  CHECK(get("momentum") == "0.9");
+  CHECK(get("momentum") == "0.8");
   CHECK(get("schedule") == "cosine");
   lockstep_options* const handle = options;
   REQUIRE(lockstep_options_set(handle, "learning-rate", "1e-3") == LOCKSTEP_OK);

@@ -142,6 +142,7 @@ namespace {
   require((a != nullptr || strips.k == 0) && c != nullptr, kName, "A or C is null");
   require(strips.epilogue != Epilogue::tanh_gradient || h != nullptr, kName, "h is null");
   note_backend(*plan.backend);
+  if (strips.k == 0) a = c;  // null has no rows to point to; nothing is read
   // Hardware prefetchers follow a panel, but for few rows not fast enough.
   const bool is_far = strips.k * plan.cols * sizeof(float) > kNearBytes;
   run_rows(plan, m, {.a = a, .b = plan.panels, .start = start, .c = c, .h = h}, is_far);

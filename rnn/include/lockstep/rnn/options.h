@@ -36,7 +36,7 @@ struct LOCKSTEP_API Options {
   std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
   std::string optimizer = "sgd";  ///< how weights follow their gradient
   /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
-  double momentum = 0.9;
+  double momentum = 0.8;
   double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
   /// Timesteps at the end of each sequence that the backward pass covers; 0: all.
   ///
