@@ -24,10 +24,11 @@ void require_strides(const Product& p) {
           "ldb is shorter than a row of B");
 }
 
-// A matrix as the functions of plain pointers describe it: `rows` and `cols` of op(X).
-ConstMatrixView operand(Transpose transpose, const float* data, std::size_t rows, std::size_t cols,
-                        std::size_t stride) {
-  ConstMatrixView view(data, rows, cols, stride);
+// A matrix without data, as the functions of plain pointers describe it: `rows` and `cols` of
+// op(X).
+ConstMatrixView shape_of(Transpose transpose, std::size_t rows, std::size_t cols,
+                         std::size_t stride) {
+  ConstMatrixView view(nullptr, rows, cols, stride);
   view.transpose = transpose;
   return view;
 }
@@ -135,8 +136,18 @@ struct GemmPlan::State {
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads) {
-  gemm(operand(transpose_a, a, m, k, lda), operand(transpose_b, b, k, n, ldb), {c, m, n, ldc},
-       {.alpha = alpha, .beta = beta, .threads = threads});
+  // Not by way of views, which a small product waits for.
+  const Product product{.transpose_a = transpose_a,
+                        .transpose_b = transpose_b,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .alpha = alpha,
+                        .lda = lda,
+                        .ldb = ldb,
+                        .beta = beta,
+                        .ldc = ldc};
+  multiply(product, threads, a, b, c);
 }
 
 void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
@@ -147,7 +158,7 @@ void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& 
 GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
                    std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
                    std::size_t ldc, int threads)
-    : GemmPlan(operand(transpose_a, nullptr, m, k, lda), operand(transpose_b, nullptr, k, n, ldb),
+    : GemmPlan(shape_of(transpose_a, m, k, lda), shape_of(transpose_b, k, n, ldb),
                {nullptr, m, n, ldc}, {.alpha = alpha, .beta = beta, .threads = threads}) {}
 GemmPlan::GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
                    const GemmOptions& options)

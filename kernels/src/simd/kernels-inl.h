@@ -5,12 +5,11 @@
 // are never put into arrays or classes: the accumulators of a tile are a parameter pack.
 
 // The last vector of a tile's columns: it holds `count` of them, and is partial if they do not fill
-// it; `masked` says that B must then be read under its mask. Where they fill at most half of a
-// vector of S, its interface may be another, L, of vectors of half the length.
+// it. Where they fill at most half of a vector of S, its interface may be another, L, of vectors of
+// half the length.
 struct LastVector {
   std::size_t count;
   bool partial;
-  bool masked;
 };
 
 constexpr bool is_last(std::size_t vecs, std::size_t index) { return index % vecs + 1 == vecs; }
@@ -67,18 +66,6 @@ LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t
             start.template next<I>(), last_count),
         beta)),
    ...);
-}
-
-template <class S>
-LOCKSTEP_NOINLINE typename S::V tanh_call(typename S::V x) {
-  return tanh<S>(x);
-}
-
-// tanh of an accumulator: a call on SSE, where a lookup is an instruction for each lane.
-template <class S>
-LOCKSTEP_INLINE typename S::V tanh_of_tile(typename S::V x) {
-  if constexpr (S::kFused) return tanh<S>(x);
-  return tanh_call<S>(x);
 }
 
 // `gradient` times the derivative of tanh where its value is h, which is 1 - h^2.
@@ -163,16 +150,21 @@ LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_
   store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
 }
 
-// Adds the products of all steps of k. The compiler merges the equal loads and broadcasts of one
-// step, so each is in a register once.
+// One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
+// merges the equal loads and broadcasts of one step of k, so each is in a register once.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
-LOCKSTEP_INLINE void add_products(const GemmStrip& g, std::size_t row, std::size_t last_count,
-                                  Fetch fetch, std::index_sequence<I...> each, Acc&... acc) {
+LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
+                               std::index_sequence<I...> each, Acc... acc) {
+  if (g.start != nullptr && last.partial) {
+    load_start<S, L, true, kVecs>(g, row, last.count, each, acc...);
+  } else if (g.start != nullptr) {
+    load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
+  }
   const std::size_t k = g.plan->k;
   const std::ptrdiff_t a_row_stride = g.plan->a_row_stride;
   const std::ptrdiff_t a_k_stride = g.plan->a_k_stride;
   const std::ptrdiff_t b_k_stride = g.plan->b_k_stride;
-  const std::ptrdiff_t panel_stride = g.plan->b_panel_stride;
+  const std::ptrdiff_t b_panel_stride = g.plan->b_panel_stride;
   const float* a = row_of(g.a, row, a_row_stride);
   const float* b = g.b;
   std::size_t p = 0;
@@ -180,12 +172,12 @@ LOCKSTEP_INLINE void add_products(const GemmStrip& g, std::size_t row, std::size
     // On x86 a row is bound by loads, of which a broadcast is one; a permutation is none.
     for (; a_k_stride == 1 && p + 4 <= k; p += 4, a += 4, b += 4 * b_k_stride) {
       const typename S::V four = S::load_four(a);
-      const float* b1 = b + b_k_stride;
-      const float* b2 = b1 + b_k_stride;
-      row_step<S, L, kRead, kVecs, 0>(four, b, panel_stride, last_count, each, acc...);
-      row_step<S, L, kRead, kVecs, 1>(four, b1, panel_stride, last_count, each, acc...);
-      row_step<S, L, kRead, kVecs, 2>(four, b2, panel_stride, last_count, each, acc...);
-      row_step<S, L, kRead, kVecs, 3>(four, b2 + b_k_stride, panel_stride, last_count, each,
+      row_step<S, L, kRead, kVecs, 0>(four, b, b_panel_stride, last.count, each, acc...);
+      row_step<S, L, kRead, kVecs, 1>(four, b + b_k_stride, b_panel_stride, last.count, each,
+                                      acc...);
+      row_step<S, L, kRead, kVecs, 2>(four, b + 2 * b_k_stride, b_panel_stride, last.count, each,
+                                      acc...);
+      row_step<S, L, kRead, kVecs, 3>(four, b + 3 * b_k_stride, b_panel_stride, last.count, each,
                                       acc...);
     }
   }
@@ -198,35 +190,12 @@ LOCKSTEP_INLINE void add_products(const GemmStrip& g, std::size_t row, std::size
     }
     ((acc = InterfaceOf<S, L, kVecs, I>::fma(
           a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(*row_of(a, I / kVecs, a_row_stride))),
-          b_vector<S, L, kRead, kVecs, I>(b, panel_stride, last_count), acc)),
+          b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
      ...);
     a += a_k_stride;
     b += b_k_stride;
   }
-}
-
-// One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs.
-template <class S, class L, std::size_t kVecs, std::size_t... I, class... Acc>
-LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
-                               std::index_sequence<I...> each, Acc... acc) {
-  if (g.start != nullptr && last.partial) {
-    load_start<S, L, true, kVecs>(g, row, last.count, each, acc...);
-  } else if (g.start != nullptr) {
-    load_start<S, L, false, kVecs>(g, row, last.count, each, acc...);
-  }
-  // Only tiles as wide as a panel prefetch, and none of few rows.
-  constexpr bool kCanFetch = std::is_same_v<S, L> && kVecs == S::kPanelVectors &&
-                             sizeof...(I) >= kVecs * kFewestFetchingRows;
-  if (S::kMasks && last.masked) {
-    add_products<S, L, ReadB::masked, kVecs>(g, row, last.count, {}, each, acc...);
-  } else if (kCanFetch && fetch.lines > 0) {
-    add_products<S, L, ReadB::fetching, kVecs>(g, row, last.count, fetch, each, acc...);
-  } else {
-    add_products<S, L, ReadB::whole, kVecs>(g, row, last.count, {}, each, acc...);
-  }
-  if (g.plan->epilogue == Epilogue::tanh) {
-    ((acc = tanh_of_tile<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
-  }
+  if (g.plan->epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
   } else {
@@ -234,16 +203,16 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
   }
 }
 
-template <class S, class L, std::size_t kVecs, std::size_t... I>
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each) {
-  gemm_tile<S, L, kVecs>(g, row, last, fetch, each, InterfaceOf<S, L, kVecs, I>::zero()...);
+  gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, each, InterfaceOf<S, L, kVecs, I>::zero()...);
 }
 
-template <class S, class L, std::size_t kRows, std::size_t kVecs>
+template <class S, class L, ReadB kRead, std::size_t kRows, std::size_t kVecs>
 LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
                                  Fetch fetch) {
-  gemm_tile<S, L, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
+  gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
 }
 
 // The next tile's part of c, for which it would otherwise wait at its begin or end.
@@ -270,6 +239,11 @@ inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > 1                  ? kTileRows
                                                                       : kHighTile* kTileRows;
 
+// The fewest rows of a tile; those that prefetch are as wide as a panel.
+constexpr std::size_t fewest_rows(ReadB read) {
+  return read == ReadB::fetching ? kFewestFetchingRows : 1;
+}
+
 // Lines that a row of next_b is in: one more where rows do not begin with a line.
 LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
   const bool begins_line = g.plan->b_k_stride % static_cast<std::ptrdiff_t>(kFloatsPerLine) == 0 &&
@@ -278,38 +252,55 @@ LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
 }
 
 // The tile of `height` rows, of which each up to kRows is an instance of its own.
-template <class S, class L, std::size_t kVecs, std::size_t kRows = kMostRows<S, kVecs>>
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kRows = kMostRows<S, kVecs>>
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
-  if (height == kRows) return gemm_tile<S, L, kRows, kVecs>(g, row, last, fetch);
-  if constexpr (kRows > 1) gemm_tile_of<S, L, kVecs, kRows - 1>(height, g, row, last, fetch);
+  if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
+  if constexpr (kRows > fewest_rows(kRead)) {
+    gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
+  }
 }
 
-template <class S, class L, std::size_t kVecs>
-LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, std::size_t last_count) {
-  const bool partial = last_count != L::lanes();
-  const LastVector last{last_count, partial, partial && !g.plan->b_is_padded};
+template <class S, class L, ReadB kRead, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   // A strip of c that does not stay in the caches next to the core by itself.
   const bool fetches_c =
       g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
   // Every line of next_b that a step of k has is prefetched by one of the tiles.
-  const std::size_t lines = kVecs == S::kPanelVectors && g.next_b != nullptr ? lines_of_row(g) : 0;
+  constexpr bool kCanFetch =
+      kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors;
+  const std::size_t lines = kCanFetch && g.next_b != nullptr ? lines_of_row(g) : 0;
   const std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
   const std::size_t lines_per_tile = lines == 0 ? 0 : (lines + tiles - 1) / tiles;
-  std::size_t line = 0;
-  for (std::size_t row = 0; row < g.rows;) {
+  std::size_t row = 0;
+  for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
     const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
     if (fetches_c) prefetch_c(g, row + height);
-    Fetch fetch{};
-    if (line < lines) {
-      fetch = {g.next_b + line * kFloatsPerLine, g.plan->b_k_stride,
-               std::min(lines_per_tile, lines - line)};
+    if constexpr (kCanFetch) {
+      const std::size_t line = tile * lines_per_tile;
+      if (line < lines && height >= kFewestFetchingRows) {
+        const Fetch fetch{g.next_b + line * kFloatsPerLine, g.plan->b_k_stride,
+                          std::min(lines_per_tile, lines - line)};
+        gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
+        row += height;
+        continue;
+      }
     }
-    gemm_tile_of<S, L, kVecs>(height, g, row, last, fetch);
-    line += lines_per_tile;
+    gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
     row += height;
   }
+}
+
+template <class S, class L, std::size_t kVecs>
+LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g, std::size_t last_count) {
+  const LastVector last{last_count, last_count != L::lanes()};
+  if constexpr (S::kMasks) {
+    if (last.partial && !g.plan->b_is_padded) {
+      return gemm_rows<S, L, ReadB::masked, kVecs>(g, last);
+    }
+  }
+  gemm_rows<S, L, ReadB::whole, kVecs>(g, last);
 }
 
 template <class S, std::size_t kVecs>
@@ -317,10 +308,10 @@ LOCKSTEP_INLINE void gemm_vectors(const GemmStrip& g) {
   const std::size_t last_count = g.cols - (kVecs - 1) * S::lanes();
   if constexpr (!std::is_same_v<S, typename S::Half>) {
     if (last_count <= S::Half::lanes()) {
-      return gemm_rows<S, typename S::Half, kVecs>(g, last_count);
+      return gemm_vectors<S, typename S::Half, kVecs>(g, last_count);
     }
   }
-  gemm_rows<S, S, kVecs>(g, last_count);
+  gemm_vectors<S, S, kVecs>(g, last_count);
 }
 
 // For vecs from kFewest to kVecs.
