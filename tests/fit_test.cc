@@ -128,6 +128,7 @@ TEST_CASE("patience ends a training and keeps the weights of the smallest valida
   const Dataset validation = ramps(20, 3);
   Options options = small(200);
   options.learning_rate = 0.5;
+  options.momentum = 0.9;
   options.clip_norm = 0;
   options.schedule = LearningRateSchedule::constant;
   options.patience = 2;

@@ -163,8 +163,9 @@ std::vector<std::string> classes_of(const std::vector<std::optional<std::string>
   std::vector<std::string> names(different.begin(), different.end());
   const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
   if (std::ranges::all_of(names, is_number)) {
-    std::ranges::stable_sort(names, {},
-                             [](const std::string& name) { return *parse_number(name); });
+    std::ranges::sort(names, {}, [](const std::string& name) {
+      return std::pair(*parse_number(name), std::string_view(name));
+    });
   }
   return names;
 }
