@@ -19,7 +19,9 @@ using detail::StripPlan;
 //
 //   acc[i][j] = beta * start[i][j]              (0 where start is null)
 //   acc[i][j] = fma(a[i][p], b[p][j], acc[i][j])  for p = 0 .. k-1 in this order
-//   c[i][j]   = epilogue(acc[i][j])
+//   c[i][j]   = acc[i][j], or its product with 1 - h[i][j]^2 for Epilogue::tanh_gradient
+//
+// Epilogue::tanh is left to who runs the strips of a row (gemm/chain.h).
 //
 // Where `cols` do not fill whole vectors, rows of b must be readable up to the next multiple of the
 // vector length (any contents), which b_is_padded says; otherwise the backend must say exact_b.

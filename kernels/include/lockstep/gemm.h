@@ -135,7 +135,7 @@ class LOCKSTEP_API PackedMatrix {
   std::unique_ptr<Storage> storage_;
 };
 
-/// What `gemm_packed` does with a finished element before storing it; the value is in a register.
+/// What `gemm_packed` does with a finished element, while it is in a register or in the caches.
 enum class Epilogue {
   none,           ///< nothing
   tanh,           ///< c = tanh(c), as lockstep::tanh

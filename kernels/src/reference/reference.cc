@@ -24,9 +24,7 @@ void gemm_strip(const GemmStrip& g) {
            ++p, a += g.plan->a_k_stride, b += g.plan->b_k_stride) {
         sum += static_cast<double>(*a) * static_cast<double>(b[j]);
       }
-      if (g.plan->epilogue == Epilogue::tanh) {
-        sum = std::tanh(sum);
-      } else if (g.plan->epilogue == Epilogue::tanh_gradient) {
+      if (g.plan->epilogue == Epilogue::tanh_gradient) {
         const double h = static_cast<double>(g.h[i * g.plan->h_row_stride + j]);
         sum *= 1 - h * h;
       }

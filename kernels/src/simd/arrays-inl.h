@@ -30,31 +30,39 @@ struct Relu {
 };
 // NOLINTEND(modernize-use-nodiscard)
 
-// How many vectors a loop works on at a time: enough chains to fill the gaps of each other. 1 where
-// the compiler does not know the size of a vector.
-template <class S>
-constexpr std::size_t interleaved_vectors() {
-  return S::kLanes > 0 ? kInterleavedVectors : 1;
+// 0 < n elements, no more than kMost vectors hold, in as few as hold them. Not inline, because the
+// loop before would keep fewer of its constants in registers.
+template <class S, std::size_t kMost, class Function>
+LOCKSTEP_NOINLINE void for_few_vectors(const Function& f, const float* x, float* y, std::size_t n) {
+  if constexpr (kMost > 1) {
+    if (n <= (kMost - 1) * S::kLanes) return for_few_vectors<S, kMost - 1>(f, x, y, n);
+  }
+  using Few = InterleavedVectors<S, kMost>;
+  Few::store_row(f.template apply<Few>(Few::load_row(x, n, 0)), y, n);
 }
 
 template <class S, class Function>
 LOCKSTEP_INLINE std::size_t for_each_whole(const Function& f, const float* x, float* y,
-                                           std::size_t i, std::size_t n) {
+                                           std::size_t n) {
+  std::size_t i = 0;
   for (; i + S::lanes() <= n; i += S::lanes()) {
     S::store(f.template apply<S>(S::load(x + i)), y + i);
   }
   return i;
 }
 
-// A tail is a masked vector through the same function: a result never depends on its position.
+// Several vectors at a time: enough chains to fill the gaps of each other. A tail is a masked
+// vector through the same function: a result never depends on its position.
 template <class S, class Function>
 LOCKSTEP_INLINE void for_each_vector(const Function& f, const float* x, float* y, std::size_t n) {
-  std::size_t i = 0;
-  if constexpr (interleaved_vectors<S>() > 1) {
-    i = for_each_whole<InterleavedVectors<S, interleaved_vectors<S>()>>(f, x, y, i, n);
+  if constexpr (S::kLanes > 0) {
+    const std::size_t done = for_each_whole<InterleavedVectors<S, kInterleavedVectors>>(f, x, y, n);
+    if (done < n) for_few_vectors<S, kInterleavedVectors>(f, x + done, y + done, n - done);
+  } else {  // the compiler does not know the size of a vector
+    const std::size_t done = for_each_whole<S>(f, x, y, n);
+    if (done < n)
+      S::store_n(f.template apply<S>(S::load_n(x + done, n - done)), y + done, n - done);
   }
-  i = for_each_whole<S>(f, x, y, i, n);
-  if (i < n) S::store_n(f.template apply<S>(S::load_n(x + i, n - i)), y + i, n - i);
 }
 
 template <class S, class Function>

@@ -53,8 +53,11 @@ struct Interleaved<S, std::index_sequence<I...>> {
   static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) {
     return {{S::copy_sign(magnitude.v[I], sign.v[I])...}};
   }
+  // g++ would make a constant of the table and load it for each vector anew.
   static LOCKSTEP_INLINE V lookup(const LookupTable& table, V index) {
-    return {{S::lookup(table, index.v[I])...}};
+    const LookupTable* unknown = &table;
+    asm("" : "+r"(unknown));
+    return {{S::lookup(*unknown, index.v[I])...}};
   }
   static LOCKSTEP_INLINE V scale(V x, V exponent) { return {{S::scale(x.v[I], exponent.v[I])...}}; }
 

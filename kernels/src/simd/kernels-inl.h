@@ -195,7 +195,6 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
     a += a_k_stride;
     b += b_k_stride;
   }
-  if (g.plan->epilogue == Epilogue::tanh) ((acc = tanh<InterfaceOf<S, L, kVecs, I>>(acc)), ...);
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
   } else {

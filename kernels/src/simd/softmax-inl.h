@@ -52,10 +52,10 @@ auto virtual_vector() {
 template <class S>
 using Virtual = decltype(virtual_vector<S>());
 
-// How many virtual vectors make `interleaved_vectors` real ones.
+// How many virtual vectors make kInterleavedVectors real ones.
 template <class S>
 constexpr std::size_t interleaved_virtuals() {
-  constexpr std::size_t kCount = interleaved_vectors<S>() * S::kLanes / kVirtualLanes;
+  constexpr std::size_t kCount = kInterleavedVectors * S::kLanes / kVirtualLanes;
   return kCount > 0 ? kCount : 1;
 }
 

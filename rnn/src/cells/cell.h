@@ -13,7 +13,7 @@ namespace lockstep {
 struct Cell {
   std::string_view name;  // of Layer::cell
 
-  // f and its derivative in the registers of the products, where the kernels have them.
+  // f and its derivative as part of the products, where the kernels have them.
   Epilogue fused = Epilogue::none;
   Epilogue fused_gradient = Epilogue::none;
   // The same as passes over what the products left, null where they are fused: sums become states,
