@@ -3,35 +3,44 @@
 
 set(LOCKSTEP_ODD_OBJECTS OFF)
 if(LOCKSTEP_TESTS AND NOT LOCKSTEP_ODD_TUNING AND NOT LOCKSTEP_SANITIZE
-   AND CMAKE_BUILD_TYPE STREQUAL "Release" AND (LOCKSTEP_HIGHWAY OR LOCKSTEP_XSIMD))
+   AND CMAKE_BUILD_TYPE STREQUAL "Release" AND LOCKSTEP_HIGHWAY)
   set(LOCKSTEP_ODD_OBJECTS ON)
 endif()
 
-# lockstep_add_odd_objects(name shared): lockstep_<name>_odd, the sources of lockstep_<name>_objects
-# again. To be called in the folder of the sources, after all of them are known.
+# lockstep_add_odd_objects(name tuned): lockstep_<name>_odd, those sources of lockstep_<name>_objects
+# again that `tuned` matches after src/, and the backends; the others must not see tuning.h. To be
+# called in the folder of the sources, after all of them are known.
 #
 # To save time, the backends are only Highway's, for AVX2, AVX-512 and the instruction sets of
-# AArch64; and what `shared` matches after src/, which must include no tuning.h, is not compiled
-# again but taken from the ordinary objects.
-function(lockstep_add_odd_objects name shared)
+# AArch64.
+function(lockstep_add_odd_objects name tuned)
   if(NOT LOCKSTEP_ODD_OBJECTS)
     return()
   endif()
+  set(objects lockstep_${name}_objects)
   set(odd lockstep_${name}_odd)
   add_library(${odd} OBJECT)
-  foreach(property SOURCES COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_LIBRARIES)
-    get_target_property(value lockstep_${name}_objects ${property})
-    if(LOCKSTEP_HIGHWAY)
-      list(FILTER value EXCLUDE REGEX "/xsimd_[a-z0-9]+[.]cc|HAVE_XSIMD")
-    endif()
-    list(FILTER value EXCLUDE REGEX "^src/(${shared})")
+  foreach(property COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_LIBRARIES)
+    get_target_property(value ${objects} ${property})
+    list(FILTER value EXCLUDE REGEX "HAVE_XSIMD")
     if(value)
       set_target_properties(${odd} PROPERTIES ${property} "${value}")
     endif()
   endforeach()
-  set(objects "$<TARGET_OBJECTS:lockstep_${name}_objects>")
+  get_target_property(sources ${objects} SOURCES)
+  foreach(source IN LISTS sources)
+    if(source MATCHES "^src/(${tuned})" OR source MATCHES "/highway_[a-z0-9_]+[.]cc$")
+      target_sources(${odd} PRIVATE "${source}")
+    elseif(source MATCHES "^src/")
+      file(STRINGS "${source}" include REGEX "\"(gemm/.*|microkernels|tuning)[.]h\"")
+      if(include)
+        message(FATAL_ERROR "${source} must be compiled with the other tuning too: ${include}")
+      endif()
+    endif()
+  endforeach()
+  set(shared "$<FILTER:$<TARGET_OBJECTS:${objects}>,INCLUDE,_objects[.]dir/([.]/)?src/>")
   set_target_properties(${odd} PROPERTIES LOCKSTEP_COMPILE_QUICKLY ON
-    LOCKSTEP_SHARED_OBJECTS "$<FILTER:${objects},INCLUDE,_objects[.]dir/([.]/)?src/(${shared})>")
+    LOCKSTEP_SHARED_OBJECTS "$<FILTER:${shared},EXCLUDE,[.]dir/([.]/)?src/(${tuned})>")
   target_include_directories(${odd} SYSTEM PRIVATE
     ${LOCKSTEP_HIGHWAY_INCLUDE} ${LOCKSTEP_XSIMD_INCLUDE})
   target_compile_definitions(${odd} PRIVATE LOCKSTEP_ODD_TUNING=1 LOCKSTEP_FEW_TARGETS=1)
