@@ -11,8 +11,7 @@ endif()
 # again that `tuned` matches after src/, and the backends; the others must not see tuning.h. To be
 # called in the folder of the sources, after all of them are known.
 #
-# To save time, the backends are only Highway's, for AVX2, AVX-512 and the instruction sets of
-# AArch64.
+# To save time, the backends are only Highway's, and not those for SSE.
 function(lockstep_add_odd_objects name tuned)
   if(NOT LOCKSTEP_ODD_OBJECTS)
     return()

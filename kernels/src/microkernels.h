@@ -84,7 +84,7 @@ constexpr std::size_t panels_at_once(std::size_t rows, std::size_t panel, std::s
 // The slots are references, so that a table with one missing does not compile.
 struct Backend {
   const char* library;            // "highway", "xsimd", "reference"
-  const char* target;             // "avx3", ...: as compiled, by the backend's own account
+  const char* target;             // "avx3", ...: of Highway as compiled, of xsimd as asked for
   bool fused;                     // has fused multiply-add: takes part in the promise of equal bits
   std::size_t lanes;              // float32 per vector
   std::size_t panel;              // columns of a packed panel
