@@ -345,6 +345,14 @@ TEST_CASE("threads of the caller keep the mode that each of them has") {
   for (const bool each : kept) CHECK(each);
 }
 
+TEST_CASE("an option above 0 is not 0 in any mode") {
+  for (const auto& [name, given] : kModes) {
+    CAPTURE(name);
+    CHECK(keeps(given, [] { expect_invalid([] { validate({.learning_rate = 0}); }); }));
+    CHECK(keeps(given, [] { validate({.learning_rate = 1e-300}); }));
+  }
+}
+
 #if defined(_OPENMP)
 // What OpenMP's threads, which worked for the library, are in when they work for someone else.
 std::vector<Mode> modes_of_openmp_threads() {

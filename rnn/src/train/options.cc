@@ -15,9 +15,11 @@
 namespace lockstep {
 namespace {
 
-// What the values of an option may be: numbers from low to high, or one of some words.
+// What the values of an option may be: numbers from low to high, or one of some words. Without low
+// itself if `open`: the smallest denormal as a bound would equal 0 in a mode that flushes.
 struct Domain {
   double low = 0;
+  bool open = false;
   double high = std::numeric_limits<double>::max();
   std::string text{};
   std::vector<std::string> words{};
@@ -31,7 +33,7 @@ Domain count_from(unsigned low, unsigned high) {
           .high = static_cast<double>(high),
           .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
 }
-Domain positive() { return {.low = std::numeric_limits<double>::denorm_min(), .text = "above 0"}; }
+Domain positive() { return {.open = true, .text = "above 0"}; }
 Domain not_negative() { return {.text = "of 0 or more"}; }
 Domain below_one() { return {.high = std::nextafter(1.0, 0.0), .text = "from 0 to less than 1"}; }
 Domain one_of(std::vector<std::string> words) {
@@ -180,7 +182,8 @@ bool is_valid(const Row& row, const Options& options) {
   if (!words.empty()) return std::ranges::find(words, text) != words.end();
   double value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
-  return value >= row.domain.low && value <= row.domain.high;
+  const Domain& d = row.domain;
+  return (d.open ? value > d.low : value >= d.low) && value <= d.high;
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {
