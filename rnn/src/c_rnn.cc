@@ -25,6 +25,7 @@ struct lockstep_options {
 
 struct lockstep_model {
   lockstep::Model model;
+  lockstep::Options options = model.options();  // of the last training that did not fail
 };
 
 namespace lockstep {
@@ -211,16 +212,11 @@ lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_datas
                                      lockstep_epoch_callback callback, void* context,
                                      lockstep_training* training) {
   return call(__func__, {model, dataset}, [&] {
-    lockstep::Model& m = model->model;
-    const lockstep::Options before = m.options();
-    lockstep::FitResult result;
-    try {
-      if (options != nullptr) m.set_options(options->options);
-      result = lockstep::train(m, dataset->data, validation, callback, context);
-    } catch (...) {
-      m.set_options(before);
-      throw;
-    }
+    lockstep::Options next = options == nullptr ? model->options : options->options;
+    model->model.set_options(next);
+    const lockstep::FitResult result =
+        lockstep::train(model->model, dataset->data, validation, callback, context);
+    model->options = std::move(next);
     if (training == nullptr) return;
     *training = {static_cast<int>(result.status), result.history.size(), result.kept_epoch};
   });
