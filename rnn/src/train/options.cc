@@ -28,7 +28,7 @@ struct Domain {
 Domain count_from(unsigned low) {
   return {.low = static_cast<double>(low), .text = "from " + std::to_string(low) + " to 2^64 - 1"};
 }
-Domain count_from(unsigned low, unsigned high) {
+Domain count_from(std::size_t low, std::size_t high) {
   return {.low = static_cast<double>(low),
           .high = static_cast<double>(high),
           .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
@@ -119,7 +119,6 @@ Row row(std::string name, std::string group, Domain domain, std::string help,
 
 // THE table of options: whatever sets, checks, lists or explains them reads it.
 const std::vector<Row>& rows() {
-  constexpr unsigned kMostHidden = 65536;  // hidden weights of 16 GiB
   constexpr unsigned kMostThreads = 1024;  // far more than help, and few enough to start
   constexpr const char* kModel = "Model";
   constexpr const char* kTraining = "Training";
@@ -127,7 +126,7 @@ const std::vector<Row>& rows() {
   using O = Options;
   static const std::vector<Row> table = {
       row<&O::cell>("cell", kModel, one_of(cell_names()), "Kind of the recurrent layer"),
-      row<&O::hidden>("hidden", kModel, count_from(1, kMostHidden), "Recurrent units"),
+      row<&O::hidden>("hidden", kModel, count_from(1, kMaxUnits), "Recurrent units"),
       row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal"}),
                     "Initial weights"),
       row<&O::sigma>("sigma", kModel, positive(), "Standard deviation of the initial weights",
