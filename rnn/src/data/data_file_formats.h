@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "lockstep/rnn/data_file.h"
@@ -89,8 +89,7 @@ class LineReader {
 class DatasetBuilder {
  public:
   // With `declared` names the classes are these, in this order; without, those that occur, sorted.
-  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {})
-      : sequences_(channels), declared_(std::move(declared)) {}
+  explicit DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared = {});
 
   // Whether the label is declared, or none were.
   [[nodiscard]] bool accepts(std::string_view label) const;
@@ -101,9 +100,13 @@ class DatasetBuilder {
   [[nodiscard]] Dataset build() const;
 
  private:
-  Dataset sequences_;
-  std::vector<std::string> declared_;
-  std::vector<std::optional<std::string>> labels_;
+  int number_of(std::string_view label);
+
+  Dataset sequences_;  // unlabelled
+  bool is_declared_;
+  std::vector<std::string> names_;            // of the classes, by their first occurrence
+  std::unordered_map<std::string, int> ids_;  // the same, the other way round
+  std::vector<int> labels_;                   // of the sequences: a place in names_, or kNoLabel
 };
 
 }  // namespace lockstep::data_file
