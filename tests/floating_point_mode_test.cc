@@ -272,7 +272,6 @@ std::vector<Call> public_calls() {
       {"fast_gradients", [=] { static_cast<void>(fast_gradients(model, data, kThreads)); }},
       {"reference_gradients", [=] { static_cast<void>(reference_gradients(model, data)); }},
       {"check_gradients", [=] { static_cast<void>(check_gradients(model, data, 1e-5, 1)); }},
-      {"hidden_states", [=] { static_cast<void>(hidden_states(model, data, 0)); }},
       {"initialize", [] { static_cast<void>(random_network(kShape)); }},
       {"Normalization",
        [=] {

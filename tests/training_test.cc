@@ -228,7 +228,6 @@ TEST_CASE("parameters that were moved from are refused by name") {
   const auto refuses = ContainsSubstring("there are no parameters");
   CHECK_THROWS_WITH(predict_proba(gone, data), refuses);
   CHECK_THROWS_WITH(Trainer(gone, {}).run_epoch(data), refuses);
-  CHECK_THROWS_WITH(hidden_states(gone, data, 0), refuses);
   CHECK_THROWS_WITH(fast_gradients(gone, data, 1, 0), refuses);
   CHECK_THROWS_WITH(predict_proba(Parameters(), data), refuses);
 }

@@ -7,8 +7,6 @@
 
 #include "cells/cell.h"
 #include "heads/head.h"
-#include "layers/network_pass.h"
-#include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
@@ -206,39 +204,6 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
   });
   std::ranges::copy(step.gradient(), gradients.values().begin());
   return gradients;
-}
-
-std::vector<float> hidden_states(const Parameters& parameters, const Dataset& data,
-                                 std::size_t sequence) {
-  require_parameters(parameters, "hidden_states");
-  require_channels(parameters.network(), data, "hidden_states: ");
-  if (sequence >= data.size()) {
-    throw InvalidArgument("hidden_states: there is no sequence " + std::to_string(sequence));
-  }
-  const Network& network = parameters.network();
-  const LayerSize size(network);
-  const RowLayout layout = size.layout();
-  const std::size_t steps = data.length(sequence);
-  WithMemory<PackedNetwork> weights(network, false);
-  weights->pack(parameters, Team());
-  const std::size_t together = timesteps_together(size, 1, weights->layer.fused());
-  WithMemory<NetworkPass> pass(
-      network,
-      RecurrentLayer::Limits{.rows = 1, .steps = steps, .window = steps, .together = together});
-  Workspace counted;
-  static_cast<void>(take_rows(counted, layout, steps));
-  Workspace workspace = counted.with_memory();
-  pass->layer.keep_window_at(take_rows(workspace, layout, steps).data());
-  pass->schedule.assign(data, std::vector<std::size_t>{sequence}, 0, 1, steps);
-  const FlushDenormals flush;
-  pass->forward(data, *weights, Team());
-  std::vector<float> states(steps * size.hidden);
-  for (std::size_t t = 0; t < steps; ++t) {
-    const float* state = t + 1 < steps ? pass->layer.rows_at(pass->schedule, t + 1) + layout.state
-                                       : pass->layer.finals() + size.final_layout().state;
-    std::copy_n(state, size.hidden, states.data() + t * size.hidden);
-  }
-  return states;
 }
 
 std::vector<GradientError> check_gradients(const Parameters& parameters, const Dataset& data,
