@@ -45,7 +45,7 @@ class Prediction {
   Prediction(const Network& network, const Dataset& data, int threads)
       : network_(network),
         data_(data),
-        weights_(network, false),
+        weights_(network, Purpose::inference),
         plan_(make_plan(weights_->layer, data, threads)),
         ordered_(data.size()),
         probabilities_(data.size() * network.outputs) {

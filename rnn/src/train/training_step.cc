@@ -36,7 +36,7 @@ RecurrentLayer::Limits limits_of(const PackedLayer& layer, const MinibatchSize& 
 
 TrainingStep::Memory::Memory(Workspace& workspace, const Network& network,
                              const MinibatchSize& largest, std::size_t window)
-    : weights(workspace, network, true),
+    : weights(workspace, network, Purpose::training),
       rows(take_rows(workspace, LayerSize(network).layout(), largest.window_timesteps)),
       ordered(workspace.take<std::size_t>(largest.rows)),
       gradient(workspace.take<float>(parameter_count(network))),
