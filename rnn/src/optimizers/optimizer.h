@@ -11,14 +11,12 @@
 
 namespace lockstep {
 
-// A span of weights, the gradient of their summed loss, and the numbers of their slots, one slot
-// `slot_stride` floats behind the other.
+// A span of weights, the gradient of their summed loss, and the numbers that are kept of them.
 struct Update {
   std::span<float> weights;
   std::span<const float> gradient;
-  float* slots;  // null if there are none
-  std::size_t slot_stride;
-  double scale;  // of the gradient; see gradient_scale
+  std::span<float> slots;  // [weights][slots]
+  double scale;            // of the gradient; see gradient_scale
   double rate;
   const Options& options;
 };
@@ -48,7 +46,8 @@ class Optimizer {
  private:
   const OptimizerRule* rule_;
   Options options_;
-  std::vector<float> slots_;  // [slots][weights]
+  std::size_t slots_per_weight_;
+  std::vector<float> slots_;  // [weights][slots]
 };
 
 // The factor that turns the gradient of a summed loss over `samples` into that of the mean, scaled

@@ -13,15 +13,18 @@ const OptimizerRule& optimizer_named(std::string_view name) {
 }
 
 Optimizer::Optimizer(const OptimizerRule& rule, std::size_t weights, const Options& options)
-    : rule_(&rule), options_(options), slots_(rule.slots(options) * weights) {}
+    : rule_(&rule),
+      options_(options),
+      slots_per_weight_(rule.slots(options)),
+      slots_(weights * slots_per_weight_) {}
 
 void Optimizer::update(std::span<float> weights, std::span<const float> gradient, double scale,
                        double rate, const Team& team) {
   const Range mine = share(weights.size(), team.index(), team.size());
-  rule_->update({weights.subspan(mine.begin, mine.size()),
-                 gradient.subspan(mine.begin, mine.size()),
-                 slots_.empty() ? nullptr : slots_.data() + mine.begin, weights.size(), scale, rate,
-                 options_});
+  rule_->update(
+      {weights.subspan(mine.begin, mine.size()), gradient.subspan(mine.begin, mine.size()),
+       std::span(slots_).subspan(mine.begin * slots_per_weight_, mine.size() * slots_per_weight_),
+       scale, rate, options_});
 }
 
 double gradient_scale(double summed_norm, std::size_t samples, double clip_norm) {
