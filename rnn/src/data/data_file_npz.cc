@@ -22,7 +22,9 @@ std::string shape_text(const NpyArray& array) {
 class Arrays {
  public:
   explicit Arrays(const std::filesystem::path& path)
-      : name_(path.string()), values_(find_values()) {
+      : name_(path.string()),
+        entries_(read_zip_entries(path, {"X.npy", "y.npy", "lengths.npy"})),
+        values_(find_values()) {
     check_one_per_sequence(labels_, "y");
     check_one_per_sequence(lengths_, "lengths");
     if (lengths_ && !lengths_->is_integer()) {
@@ -68,15 +70,14 @@ class Arrays {
     throw DataError(name_ + ": " + message);
   }
 
-  [[nodiscard]] std::optional<NpyArray> find(const std::string& key) const {
-    const std::string entry = key + ".npy";
-    std::optional<std::string> bytes = read_zip_entry(name_, entry);
-    if (!bytes) return std::nullopt;
-    return NpyArray(*std::move(bytes), name_ + ": entry " + in_quotes(entry));
+  [[nodiscard]] std::optional<NpyArray> take(const std::string& entry) {
+    const auto found = entries_.find(entry);
+    if (found == entries_.end()) return std::nullopt;
+    return NpyArray(std::move(found->second), name_ + ": entry " + in_quotes(entry));
   }
 
-  [[nodiscard]] NpyArray find_values() const {
-    std::optional<NpyArray> values = find("X");
+  [[nodiscard]] NpyArray find_values() {
+    std::optional<NpyArray> values = take("X.npy");
     if (!values) fail("the archive has no array X");
     const std::vector<std::size_t>& shape = values->shape;
     const bool has_zero = std::find(shape.begin(), shape.end(), 0U) != shape.end();
@@ -98,9 +99,10 @@ class Arrays {
   }
 
   std::string name_;
+  std::map<std::string, std::string> entries_;
   NpyArray values_;
-  std::optional<NpyArray> labels_ = find("y");
-  std::optional<NpyArray> lengths_ = find("lengths");
+  std::optional<NpyArray> labels_ = take("y.npy");
+  std::optional<NpyArray> lengths_ = take("lengths.npy");
 };
 
 }  // namespace

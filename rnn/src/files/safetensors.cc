@@ -4,13 +4,12 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include "binary.h"
 #include "files/strict_json.h"
-#include "little_endian.h"
 
 namespace lockstep::safetensors {
 namespace {
@@ -98,16 +97,6 @@ Metadata parse_metadata(const json& entries) {
     metadata[key] = value.get<std::string>();
   }
   return metadata;
-}
-
-// The product of `unit` and all sizes, if it can be represented.
-std::optional<std::uint64_t> checked_product(std::uint64_t unit, const Shape& shape) {
-  std::uint64_t product = unit;
-  for (const std::size_t size : shape) {
-    if (size != 0 && product > std::numeric_limits<std::uint64_t>::max() / size) return {};
-    product *= size;
-  }
-  return product;
 }
 
 // Sorted by their begin, the tensors must follow one another from 0 to the end of the file.

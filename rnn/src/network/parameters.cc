@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "binary.h"
 #include "cells/cell.h"
 #include "heads/head.h"
 #include "lockstep/error.h"
@@ -69,7 +70,7 @@ void require_labels(const Network& network, const Dataset& data, const std::stri
 Parameters::Parameters(const Network& network) : network_(network) {
   network_.require_valid();
   tensors_ = tensors_of(network_);
-  values_.resize(tensors_.back().offset + tensors_.back().size());
+  values_.resize(parameter_count(network_));
 }
 
 std::span<const float> Parameters::operator[](std::string_view name) const {
@@ -86,11 +87,9 @@ std::span<float> Parameters::operator[](std::string_view name) {
 }
 
 std::uint64_t weights_hash(const Parameters& parameters) {
-  constexpr std::uint64_t kPrime = 0x100000001b3;
-  std::uint64_t hash = 0xcbf29ce484222325;
+  std::uint64_t hash = kFnvBasis;
   for (const float value : parameters.values()) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((bits >> shift) & 0xff)) * kPrime;
+    hash = fnv1a(hash, std::bit_cast<std::uint32_t>(value), sizeof value);
   }
   return hash;
 }
