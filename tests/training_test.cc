@@ -12,7 +12,6 @@
 #include "lockstep/threads.h"
 #include "networks.h"
 #include "optimizers/optimizer.h"
-#include "train/schedule.h"
 
 namespace lockstep {
 namespace {
@@ -441,7 +440,7 @@ TEST_CASE("momentum carries the last step on") {
   gradient.values()[0] = 4;
   Options options = gradient_descent();
   options.momentum = 0.5;
-  Optimizer optimizer(optimizer_named("sgd"), weights.values().size(), options);
+  Optimizer optimizer(weights.values().size(), options);
   const auto update = [&] {
     optimizer.update(weights.values(), gradient.values(), 0.25, 0.1, Team());
   };

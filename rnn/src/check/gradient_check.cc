@@ -9,6 +9,7 @@
 #include "heads/head.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
+#include "lookup.h"
 #include "network/tensors.h"
 #include "train/training_step.h"
 
@@ -30,8 +31,8 @@ struct ReferenceModel {
         hidden(p.network().layers[0].hidden),
         recurrent{0, hidden},
         output{(1 + features + hidden) * hidden, p.network().outputs},
-        cell(cell_named(p.network().layers[0].cell)),
-        head(head_named(p.network().head)),
+        cell(find_named(kCells, p.network().layers[0].cell, "cell")),
+        head(find_named(kHeads, p.network().head, "head")),
         values(p.values().begin(), p.values().end()) {}
 
   [[nodiscard]] const double* row(const Matrix& m, std::size_t i) const {

@@ -11,6 +11,7 @@
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/network.h"
 #include "lockstep/threads.h"
+#include "lookup.h"
 
 namespace lockstep {
 
@@ -18,7 +19,7 @@ namespace lockstep {
 class PackedOutput {
  public:
   PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
-      : head_(&head_named(network.head)),
+      : head_(&find_named(kHeads, network.head, "head")),
         weights_(workspace, 0, network.layers.back().hidden, network.outputs, purpose) {}
   // Packs this thread's share of by, Wy [1 + H][C]; the caller puts a barrier behind it.
   void pack(std::span<const float> weights, const Team& team) { weights_.pack(weights, team); }

@@ -5,6 +5,7 @@
 #include "definition.h"
 #include "lockstep/backend.h"
 #include "lockstep/detail/useful_threads.h"
+#include "lookup.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -39,7 +40,7 @@ void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::
 LayerSize::LayerSize(const Network& network)
     : inputs(network.features),
       hidden(network.layers.front().hidden),
-      cell(&cell_named(network.layers.front().cell)) {}
+      cell(&find_named(kCells, network.layers.front().cell, "cell")) {}
 
 int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares, int threads) {
   const double work = static_cast<double>(timesteps) *

@@ -7,7 +7,7 @@
 #include "binary.h"
 #include "cells/cell.h"
 #include "heads/head.h"
-#include "lockstep/error.h"
+#include "lookup.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -22,9 +22,12 @@ void Network::require_valid() const {
     throw InvalidArgument("a network has 1 to " + std::to_string(kMaxUnits) +
                           " features, hidden units and outputs, not " + std::to_string(size));
   }
-  static_cast<void>(cell_named(layers[0].cell));
-  static_cast<void>(head_named(head));
+  static_cast<void>(find_named(kCells, layers[0].cell, "cell"));
+  static_cast<void>(find_named(kHeads, head, "head"));
 }
+
+std::vector<std::string> cell_names() { return names_of(kCells); }
+std::vector<std::string> head_names() { return names_of(kHeads); }
 
 std::vector<Tensor> tensors_of(const Network& network) {
   const std::size_t hidden = network.layers[0].hidden;

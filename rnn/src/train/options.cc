@@ -25,13 +25,11 @@ struct Domain {
   std::vector<std::string> words{};
 };
 
-Domain count_from(unsigned low) {
-  return {.low = static_cast<double>(low), .text = "from " + std::to_string(low) + " to 2^64 - 1"};
-}
-Domain count_from(std::size_t low, std::size_t high) {
+Domain count_from(std::size_t low, std::size_t high = SIZE_MAX) {
+  const std::string text = high == SIZE_MAX ? "2^64 - 1" : std::to_string(high);
   return {.low = static_cast<double>(low),
           .high = static_cast<double>(high),
-          .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
+          .text = "from " + std::to_string(low) + " to " + text};
 }
 Domain positive() { return {.open = true, .text = "above 0"}; }
 Domain not_negative() { return {.text = "of 0 or more"}; }
@@ -143,7 +141,7 @@ const std::vector<Row>& rows() {
       row<&O::decay>("decay", kTraining, positive(), "Factor of the falls", "schedule step"),
       row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1), "Epochs between the falls",
                             "schedule step"),
-      row<&O::optimizer>("optimizer", kTraining, one_of(names_of(optimizers())),
+      row<&O::optimizer>("optimizer", kTraining, one_of(names_of(kOptimizers)),
                          "How weights follow their gradient"),
       row<&O::momentum>("momentum", kTraining, below_one(), "Momentum; 0: plain gradient descent"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),

@@ -15,7 +15,6 @@
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
-#include "train/schedule.h"
 #include "train/training_step.h"
 
 namespace lockstep {
@@ -48,7 +47,7 @@ struct Trainer::State {
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
-        optimizer(optimizer_named(o.optimizer), p.values().size(), o) {}
+        optimizer(p.values().size(), o) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
