@@ -1,4 +1,4 @@
-// Numbers as bytes, little-endian on every machine, and sizes that a file may claim.
+// Numbers in files, little-endian on every machine, and the shapes of arrays in them.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +38,17 @@ inline std::optional<std::uint64_t> checked_product(std::uint64_t unit,
     unit *= size;
   }
   return unit;
+}
+
+// "[3][4]" for an error message, cut off where it is very long.
+inline std::string shape_text(const std::vector<std::size_t>& shape) {
+  constexpr std::size_t kMaxLength = 80;
+  std::string text;
+  for (const std::size_t size : shape) {
+    if (text.size() > kMaxLength) return text + "...";
+    text += '[' + std::to_string(size) + ']';
+  }
+  return text.empty() ? "[]" : text;
 }
 
 }  // namespace lockstep

@@ -51,6 +51,12 @@ Dataset read_dataset(const std::filesystem::path& path) {
 
 namespace data_file {
 
+#ifndef LOCKSTEP_HAVE_ZLIB
+Dataset read_npz(const std::filesystem::path& path) {
+  throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
+}
+#endif
+
 void fail(const Place& place, const std::string& message) {
   throw DataError(place.file + ":" + std::to_string(place.line) + ": " + message);
 }
@@ -133,21 +139,6 @@ std::string read_text(const std::filesystem::path& path) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   return text;
-}
-
-LineReader::LineReader(const std::filesystem::path& path)
-    : text_(read_text(path)), place_{path.string()} {}
-
-bool LineReader::next() {
-  while (position_ < text_.size()) {
-    const std::size_t end = std::min(text_.find('\n', position_), text_.size());
-    line_ = std::string_view(text_).substr(position_, end - position_);
-    if (line_.ends_with('\r')) line_.remove_suffix(1);
-    position_ = end + 1;
-    ++place_.line;
-    if (!trim(line_).empty()) return true;
-  }
-  return false;
 }
 
 namespace {

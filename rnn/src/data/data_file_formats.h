@@ -67,24 +67,6 @@ std::optional<std::string_view> present_label(std::string_view field);
 // is empty or holds a NUL byte, as no text does.
 std::string read_text(const std::filesystem::path& path);
 
-// Steps through the lines of a text file.
-class LineReader {
- public:
-  explicit LineReader(const std::filesystem::path& path);
-
-  // Goes to the next line that is not blank; false at the end of the file.
-  bool next();
-  // The current line without its end.
-  [[nodiscard]] std::string_view line() const { return line_; }
-  [[nodiscard]] const Place& place() const { return place_; }
-
- private:
-  std::string text_;
-  std::size_t position_ = 0;
-  std::string_view line_;
-  Place place_;
-};
-
 // Gathers sequences whose labels are texts, and numbers the classes.
 class DatasetBuilder {
  public:

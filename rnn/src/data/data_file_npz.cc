@@ -1,22 +1,13 @@
-#include "data/data_file_formats.h"
-
-#ifdef LOCKSTEP_HAVE_ZLIB
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "data/npy_array.h"
-#include "data/zip_archive.h"
+#include "binary.h"
+#include "data/data_file_formats.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {
-
-std::string shape_text(const NpyArray& array) {
-  std::string text;
-  for (const std::size_t size : array.shape) text.append("[").append(std::to_string(size)) += "]";
-  return text.empty() ? "[]" : text;
-}
 
 // The three arrays of a set, with everything known of them checked but the values.
 class Arrays {
@@ -82,7 +73,7 @@ class Arrays {
     const std::vector<std::size_t>& shape = values->shape;
     const bool has_zero = std::find(shape.begin(), shape.end(), 0U) != shape.end();
     if ((shape.size() != 2 && shape.size() != 3) || has_zero) {
-      fail("X has shape " + shape_text(*values) +
+      fail("X has shape " + shape_text(values->shape) +
            ", expected [N][T][D] or [N][T] with sizes of at least 1");
     }
     if (!values->is_float()) {
@@ -93,8 +84,8 @@ class Arrays {
 
   void check_one_per_sequence(const std::optional<NpyArray>& array, const std::string& key) const {
     if (array && array->shape != std::vector<std::size_t>{size()}) {
-      fail(key + " has shape " + shape_text(*array) + ", expected [" + std::to_string(size()) +
-           "] as X has " + std::to_string(size()) + " sequences");
+      fail(key + " has shape " + shape_text(array->shape) + ", expected [" +
+           std::to_string(size()) + "] as X has " + std::to_string(size()) + " sequences");
     }
   }
 
@@ -125,15 +116,3 @@ Dataset read_npz(const std::filesystem::path& path) {
 }
 
 }  // namespace lockstep::data_file
-
-#else
-
-namespace lockstep::data_file {
-
-Dataset read_npz(const std::filesystem::path& path) {
-  throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
-}
-
-}  // namespace lockstep::data_file
-
-#endif

@@ -1,5 +1,3 @@
-#include "data/npy_array.h"
-
 #include <array>
 #include <bit>
 #include <charconv>
@@ -8,6 +6,7 @@
 
 #include "binary.h"
 #include "data/data_file_formats.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {

@@ -1,5 +1,3 @@
-#include "data/zip_archive.h"
-
 #include <zlib.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 
 #include "binary.h"
 #include "data/data_file_formats.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {

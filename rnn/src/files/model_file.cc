@@ -10,12 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "binary.h"
 #include "files/atomic_file.h"
-#include "files/model_metadata.h"
 #include "files/safetensors.h"
 #include "files/strict_json.h"
 #include "lockstep/gemm.h"
-#include "lockstep/rnn/model.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -88,7 +87,7 @@ const Shape& shape_of(const safetensors::Reader& file, const std::string& name) 
 const Shape& matrix_shape(const safetensors::Reader& file, const std::string& name) {
   const Shape& shape = shape_of(file, name);
   if (shape.size() == 2 && shape[0] > 0 && shape[1] > 0) return shape;
-  throw std::runtime_error("tensor " + quote(name) + " has shape " + safetensors::to_string(shape) +
+  throw std::runtime_error("tensor " + quote(name) + " has shape " + shape_text(shape) +
                            ", expected a matrix");
 }
 
@@ -113,9 +112,8 @@ void require_tensors(const safetensors::Reader& file, const FileNames& names,
   for (const auto& [name, expected] : needed) {
     const Shape& found = shape_of(file, name);
     if (found == expected) continue;
-    throw std::runtime_error("tensor " + quote(name) + " has shape " +
-                             safetensors::to_string(found) + ", expected " +
-                             safetensors::to_string(expected) + " as in a plain RNN");
+    throw std::runtime_error("tensor " + quote(name) + " has shape " + shape_text(found) +
+                             ", expected " + shape_text(expected) + " as in a plain RNN");
   }
   for (const auto& [name, info] : file.tensors()) {
     if (needed.contains(name)) continue;
@@ -153,12 +151,9 @@ Parameters read_parameters(safetensors::Reader& file, const ModelMetadata& metad
   return p;
 }
 
-std::string encode_model(const ModelParts& model) {
-  const std::string metadata = encode_metadata(model);
-  return safetensors::encode(encode_tensors(model.parameters), {{kMetadataKey, metadata}});
-}
+}  // namespace
 
-ModelParts read_model(const std::filesystem::path& path) {
+ModelParts load_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
@@ -173,31 +168,14 @@ ModelParts read_model(const std::filesystem::path& path) {
   return model;
 }
 
-template <class Work>
-auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& work) {
-  try {
-    return work();
-  } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot " + std::string(verb) + " model '" + path.string() +
-                         "': " + error.what());
-  }
-}
-
-}  // namespace
-
 void save_model(const ModelParts& model, const std::filesystem::path& path) {
-  or_cannot("save", path, [&] { write_file_atomically(path, encode_model(model)); });
+  const safetensors::Metadata metadata{{kMetadataKey, encode_metadata(model)}};
+  write_file_atomically(path, safetensors::encode(encode_tensors(model.parameters), metadata));
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {
-  or_cannot("save", path, [&] {
-    static_cast<void>(encode_metadata(model));
-    require_replaceable(path);
-  });
-}
-
-ModelParts load_model(const std::filesystem::path& path) {
-  return or_cannot("load", path, [&] { return read_model(path); });
+  static_cast<void>(encode_metadata(model));
+  require_replaceable(path);
 }
 
 }  // namespace lockstep

@@ -1,13 +1,14 @@
-#include "files/model_metadata.h"
-
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "files/model_file.h"
 #include "files/strict_json.h"
+#include "lookup.h"
 
 namespace lockstep {
 namespace {
@@ -52,10 +53,8 @@ void require_whole(const ModelParts& model) {
     throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
                              " class names for " + std::to_string(network.outputs) + " classes");
   }
-  std::vector<std::string> names = model.class_names;
-  std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice != names.end()) throw std::runtime_error("it has two classes " + quote(*twice));
+  const std::optional<std::string> twice = repeated(model.class_names);
+  if (twice) throw std::runtime_error("it has two classes " + quote(*twice));
   const auto& [kind, mean, scale] = model.normalization;
   const std::size_t expected = kind == NormalizationKind::channel ? network.features : 0;
   if (mean.size() != expected || scale.size() != expected) {

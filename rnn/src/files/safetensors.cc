@@ -110,7 +110,7 @@ void check_layout(const std::map<std::string, TensorInfo>& tensors, std::uint64_
     const FloatType* type = find_float_type(info.dtype);
     if (type != nullptr && checked_product(type->bytes, info.shape) != info.end - info.begin) {
       throw std::runtime_error("tensor " + quote(name) + " of type " + info.dtype + " and shape " +
-                               to_string(info.shape) + " does not take " +
+                               shape_text(info.shape) + " does not take " +
                                std::to_string(info.end - info.begin) + " bytes");
     }
     ranges.emplace_back(info.begin, info.end);
@@ -220,16 +220,6 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
     }
   }
   return bytes;
-}
-
-std::string to_string(const Shape& shape) {
-  constexpr std::size_t kMaxLength = 80;
-  std::string text;
-  for (const std::size_t size : shape) {
-    if (text.size() > kMaxLength) return text + "...";
-    text += '[' + std::to_string(size) + ']';
-  }
-  return text;
 }
 
 }  // namespace lockstep::safetensors

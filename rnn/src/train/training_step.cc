@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "definition.h"
-#include "network/dot.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
