@@ -145,12 +145,6 @@ void add_reference_gradients(const ReferenceModel& m, const Window& window,
   }
 }
 
-void require_fit(const Parameters& parameters, const Dataset& data) {
-  require_parameters(parameters, "gradients");
-  require_channels(parameters.network(), data, "gradients: ");
-  require_labels(parameters.network(), data, "gradients: ");
-}
-
 // Up to `count` different entries of a tensor; all if count is 0 or larger than the tensor.
 std::vector<std::size_t> draw_entries(const Tensor& tensor, std::size_t count, Random& random) {
   std::vector<std::size_t> entries(tensor.size());
@@ -178,7 +172,7 @@ double central_difference(ReferenceModel& m, std::size_t entry, const std::vecto
 
 ReferenceGradients reference_gradients(const Parameters& parameters, const Dataset& data,
                                        std::size_t truncation) {
-  require_fit(parameters, data);
+  require_training_data(parameters, data, "gradients");
   const ReferenceModel model(parameters);
   ReferenceGradients sum;
   sum.values.assign(parameters.values().size(), 0.0);
@@ -190,7 +184,7 @@ ReferenceGradients reference_gradients(const Parameters& parameters, const Datas
 
 Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int threads,
                           std::size_t truncation) {
-  require_fit(parameters, data);
+  require_training_data(parameters, data, "gradients");
   Parameters gradients(parameters.network());
   if (data.empty()) return gradients;
   std::vector<std::size_t> all(data.size());

@@ -60,13 +60,16 @@ void require_channels(const Network& network, const Dataset& data, const std::st
                         " channels, but the model takes " + std::to_string(network.features));
 }
 
-void require_labels(const Network& network, const Dataset& data, const std::string& where) {
+void require_training_data(const Parameters& parameters, const Dataset& data,
+                           const std::string& what) {
+  require_parameters(parameters, what.c_str());
+  require_channels(parameters.network(), data, what + ": ");
+  const std::size_t outputs = parameters.network().outputs;
   for (std::size_t i = 0; i < data.size(); ++i) {
     const int label = data.label(i);
-    if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
-    throw InvalidArgument(where + "label " + std::to_string(label) + " of sequence " +
-                          std::to_string(i) + " is not in [0, " + std::to_string(network.outputs) +
-                          ")");
+    if (label >= 0 && static_cast<std::size_t>(label) < outputs) continue;
+    throw InvalidArgument(what + ": label " + std::to_string(label) + " of sequence " +
+                          std::to_string(i) + " is not in [0, " + std::to_string(outputs) + ")");
   }
 }
 
