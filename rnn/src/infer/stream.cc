@@ -89,7 +89,7 @@ struct Stream::State {
     const FlushDenormals flush;
     const MatrixView y = logits_of(some);
     float* p = memory->probabilities.data() + some.begin * y.cols;
-    memory->weights.output.head().predict(y, p, y.cols);
+    memory->weights.output.head.predict(y, p, y.cols);
     return {p, y.rows * y.cols};
   }
   [[nodiscard]] MatrixView logits_of(Range some) {

@@ -18,7 +18,7 @@ struct PackedNetwork {
   void pack(const Parameters& parameters, const Team& team) {
     const std::size_t count = layer.size().rows() * layer.size().hidden;
     layer.pack(parameters.values().first(count), team);
-    output.pack(parameters.values().subspan(count), team);
+    output.weights.pack(parameters.values().subspan(count), team);
   }
 
   PackedLayer layer;

@@ -6,13 +6,9 @@
 namespace lockstep {
 
 void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) const {
-  gemm_packed({.m = y.rows,
-               .a = h,
-               .lda = ldh,
-               .start = weights_.bias.data(),
-               .c = y.data,
-               .ldc = y.stride},
-              weights_.forward);
+  gemm_packed(
+      {.m = y.rows, .a = h, .lda = ldh, .start = weights.bias.data(), .c = y.data, .ldc = y.stride},
+      weights.forward);
 }
 
 OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
@@ -52,7 +48,7 @@ void OutputLayer::backward(const RowSchedule& schedule, const RecurrentLayer& la
   states.m = rows;
   states.a = outputs_.data();
   states.lda = stride_;
-  gemm_packed(states, weights.transposed());
+  gemm_packed(states, weights.weights.backward);
 }
 
 double OutputLayer::loss(std::size_t rows) const {

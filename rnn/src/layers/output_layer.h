@@ -16,23 +16,16 @@
 namespace lockstep {
 
 // A copy of the weights of the head.
-class PackedOutput {
- public:
+struct PackedOutput {
   PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
-      : head_(&find_named(kHeads, network.head, "head")),
-        weights_(workspace, 0, network.layers.back().hidden, network.outputs, purpose) {}
-  // Packs this thread's share of by, Wy [1 + H][C]; the caller puts a barrier behind it.
-  void pack(std::span<const float> weights, const Team& team) { weights_.pack(weights, team); }
+      : head(find_named(kHeads, network.head, "head")),
+        weights(workspace, 0, network.layers.back().hidden, network.outputs, purpose) {}
 
   // y = by + h Wy of as many states as `y` has rows.
   void run(const float* h, std::size_t ldh, const MatrixView& y) const;
 
-  [[nodiscard]] const Head& head() const { return *head_; }
-  [[nodiscard]] const PackedMatrix& transposed() const { return weights_.backward; }
-
- private:
-  const Head* head_;
-  PackedWeights weights_;
+  const Head& head;
+  PackedWeights weights;  // by, Wy
 };
 
 // The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of

@@ -126,7 +126,7 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
 void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& team) {
   leaf.forward(data, m_->weights, team);
   team.barrier();
-  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, m_->weights.output.head());
+  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, m_->weights.output.head);
 }
 
 // A barrier before and after.
