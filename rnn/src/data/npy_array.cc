@@ -39,17 +39,9 @@ void append_utf8(std::string& text, std::uint32_t code_point) {
 }
 
 bool is_supported(char kind, std::size_t size) {
-  switch (kind) {
-    case 'f':
-      return size == 4 || size == 8;
-    case 'i':
-    case 'u':
-      return size == 1 || size == 2 || size == 4 || size == 8;
-    case 'b':
-      return size == 1;
-    default:
-      return kind == 'U' || kind == 'S';
-  }
+  if (kind == 'U' || kind == 'S') return true;
+  static constexpr std::string_view kNumbers = "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 ";
+  return kNumbers.find(kind + std::to_string(size) + ' ') != std::string_view::npos;
 }
 
 [[noreturn]] void fail(const NpyArray& array, const std::string& message) {
