@@ -5,13 +5,14 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <span>
 #include <tuple>
 
 #include "lockstep/backend.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/gradient_check.h"
-#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
+#include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 #include "oracle.h"
 
@@ -181,16 +182,16 @@ class ReferenceRun {
     const std::size_t h = p_.shape.h;
     const std::size_t index[] = {i};
     const Dataset one = p_.data.subset(index);
-    const std::vector<float> states = hidden_states(p_.parameters, one, 0);
-    const std::vector<float> probabilities = predict_proba(p_.parameters, one, 1);
+    Stream stream(p_.parameters);
+    stream.feed(one.sequence(0), one.length(0));
+    const std::span<const float> state = stream.state(0);
+    const std::span<const float> probabilities = stream.probabilities();
     std::vector<float> deltas(h);
     output_deltas(p_.parameters, probabilities.data(), one.label(0), deltas.data());
     double times = 0;
     for (std::size_t row = i; row < p_.shape.n; row += different, ++times) {
-      std::copy(states.end() - static_cast<std::ptrdiff_t>(h), states.end(),
-                p_.final_states.data() + row * h);
-      std::copy(probabilities.begin(), probabilities.end(),
-                p_.probabilities.data() + row * kClasses);
+      std::ranges::copy(state, p_.final_states.data() + row * h);
+      std::ranges::copy(probabilities, p_.probabilities.data() + row * kClasses);
       std::copy(deltas.begin(), deltas.end(), p_.final_deltas.data() + row * h);
     }
     const ReferenceGradients g = reference_gradients(p_.parameters, one);

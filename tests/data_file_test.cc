@@ -67,6 +67,21 @@ TEST_CASE("Binary data under the name of a text format is refused") {
   CHECK_THAT(refusal("a.csv", std::string("a\0b", 3)), ContainsSubstring("NUL bytes"));
 }
 
+// Each row must find its class at once: 10^9 comparisons of names would take seconds.
+TEST_CASE("Many classes and many rows are read") {
+  constexpr int kClasses = 20000;
+  constexpr int kRows = 50000;
+  std::string header = "@classLabel true";
+  std::string rows;
+  for (int c = 0; c < kClasses; ++c) header += " class" + std::to_string(c);
+  for (int i = 0; i < kRows; ++i) rows += "1:class" + std::to_string(kClasses - 1 - i % 7) + "\n";
+  const Dataset data = read("a.ts", header + "\n@data\n" + rows);
+  REQUIRE(data.size() == kRows);
+  CHECK(data.classes() == kClasses);
+  CHECK(data.label(0) == kClasses - 1);
+  CHECK(data.label(8) == kClasses - 2);
+}
+
 TEST_CASE("The extension may be in capitals") { CHECK(read("A.TSV", "1\t2\n").size() == 1); }
 
 TEST_CASE("A missing label leaves its sequence unlabelled") {

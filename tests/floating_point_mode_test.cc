@@ -272,7 +272,6 @@ std::vector<Call> public_calls() {
       {"fast_gradients", [=] { static_cast<void>(fast_gradients(model, data, kThreads)); }},
       {"reference_gradients", [=] { static_cast<void>(reference_gradients(model, data)); }},
       {"check_gradients", [=] { static_cast<void>(check_gradients(model, data, 1e-5, 1)); }},
-      {"hidden_states", [=] { static_cast<void>(hidden_states(model, data, 0)); }},
       {"initialize", [] { static_cast<void>(random_network(kShape)); }},
       {"Normalization",
        [=] {
@@ -343,6 +342,14 @@ TEST_CASE("threads of the caller keep the mode that each of them has") {
   }
   for (std::thread& thread : threads) thread.join();
   for (const bool each : kept) CHECK(each);
+}
+
+TEST_CASE("an option above 0 is not 0 in any mode") {
+  for (const auto& [name, given] : kModes) {
+    CAPTURE(name);
+    CHECK(keeps(given, [] { expect_invalid([] { validate({.learning_rate = 0}); }); }));
+    CHECK(keeps(given, [] { validate({.learning_rate = 1e-300}); }));
+  }
 }
 
 #if defined(_OPENMP)

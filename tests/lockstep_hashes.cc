@@ -216,6 +216,7 @@ int main() try {
   for (const lockstep::BackendInfo& backend : lockstep::runnable_infos()) {
     lockstep::print_hashes(backend);
   }
+  if (lockstep::fused_backends().empty()) std::puts("no fused backend runs here");
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

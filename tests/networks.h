@@ -12,6 +12,7 @@
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
+#include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
@@ -64,6 +65,19 @@ inline Dataset equal_data(const Sizes& shape, std::size_t size, std::size_t step
     data.add(normal_floats(steps * shape.features, i), static_cast<int>(i % shape.classes));
   }
   return data;
+}
+
+// Hidden states [steps][H] of a sequence.
+inline std::vector<float> hidden_states(const Parameters& parameters, std::span<const float> x) {
+  Stream stream(parameters);
+  const std::size_t features = parameters.network().features;
+  std::vector<float> states;
+  for (; !x.empty(); x = x.subspan(features)) {
+    stream.feed(x.first(features));
+    const std::span<const float> h = stream.state(0);
+    states.insert(states.end(), h.begin(), h.end());
+  }
+  return states;
 }
 
 inline std::vector<std::size_t> first_indices(std::size_t count) {

@@ -42,7 +42,7 @@ TEST_CASE("options take numbers, words and truth values") {
 
 TEST_CASE("values out of their range are refused as text and in the structure") {
   const std::vector<std::pair<const char*, const char*>> bad{
-      {"hidden", "0"},       {"hidden", "1.5"}, {"hidden", "65537"},
+      {"hidden", "0"},       {"hidden", "1.5"}, {"hidden", "16777217"},
       {"batch_size", "0"},   {"epochs", "0"},   {"threads", "-1"},
       {"threads", "1025"},   {"momentum", "1"}, {"learning_rate", "0"},
       {"clip_norm", "-1"},   {"sigma", "inf"},  {"sigma", "nan"},
@@ -54,6 +54,7 @@ TEST_CASE("values out of their range are refused as text and in the structure") 
     CHECK_THROWS_WITH(Options().set(name, value), ContainsSubstring(value));
   }
   CHECK_NOTHROW(validate({}));
+  CHECK_NOTHROW(validate({.hidden = kMaxUnits}));  // as of a model from a file
   CHECK_THROWS_WITH(validate({.threads = -1}),
                     "threads: expected a whole number from 0 to 1024, found '-1'");
   CHECK_THROWS_WITH(validate({.cell = "none"}), ContainsSubstring("cell: expected one of"));

@@ -41,7 +41,7 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
   AlignedVector<float> rows(pass->schedule.window_rows() * layout.stride);
   for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
   pass->layer.keep_window_at(rows.data());
-  WithMemory<PackedNetwork> weights(network, false);
+  WithMemory<PackedNetwork> weights(network, Purpose::inference);
   weights->pack(parameters, Team());
   parallel(threads, [&](const Team& team) { pass->forward(data, *weights, team); });
   std::vector<float> all(rows.begin(), rows.end());

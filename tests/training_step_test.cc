@@ -178,12 +178,6 @@ TEST_CASE("a gradient check reports NaN") {
   }
 }
 
-TEST_CASE("hidden_states refuses what is not there") {
-  const Parameters p = random_network({2, 4, kClasses});
-  CHECK_THROWS_AS(hidden_states(p, random_data(3, 4, 4), 3), std::invalid_argument);
-  CHECK_THROWS_AS(hidden_states(p, Dataset(1, {"a", "b", "c"}), 0), std::invalid_argument);
-}
-
 TEST_CASE("sizes whose product overflows are refused") {
   CHECK_THROWS_AS(Parameters(Sizes{1, std::size_t{1} << 63, 6}), std::invalid_argument);
   CHECK_THROWS_AS(PackedMatrix(std::size_t{1} << 58, 64), std::invalid_argument);

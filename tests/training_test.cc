@@ -12,7 +12,6 @@
 #include "lockstep/threads.h"
 #include "networks.h"
 #include "optimizers/optimizer.h"
-#include "train/schedule.h"
 
 namespace lockstep {
 namespace {
@@ -228,7 +227,6 @@ TEST_CASE("parameters that were moved from are refused by name") {
   const auto refuses = ContainsSubstring("there are no parameters");
   CHECK_THROWS_WITH(predict_proba(gone, data), refuses);
   CHECK_THROWS_WITH(Trainer(gone, {}).run_epoch(data), refuses);
-  CHECK_THROWS_WITH(hidden_states(gone, data, 0), refuses);
   CHECK_THROWS_WITH(fast_gradients(gone, data, 1, 0), refuses);
   CHECK_THROWS_WITH(predict_proba(Parameters(), data), refuses);
 }
@@ -442,7 +440,7 @@ TEST_CASE("momentum carries the last step on") {
   gradient.values()[0] = 4;
   Options options = gradient_descent();
   options.momentum = 0.5;
-  Optimizer optimizer(optimizer_named("sgd"), weights.values().size(), options);
+  Optimizer optimizer(weights.values().size(), options);
   const auto update = [&] {
     optimizer.update(weights.values(), gradient.values(), 0.25, 0.1, Team());
   };

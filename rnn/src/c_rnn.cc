@@ -14,6 +14,7 @@
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/model.h"
+#include "lookup.h"
 
 struct lockstep_dataset {
   lockstep::Dataset data;
@@ -25,6 +26,7 @@ struct lockstep_options {
 
 struct lockstep_model {
   lockstep::Model model;
+  lockstep::Options options = model.options();  // of the last training that did not fail
 };
 
 namespace lockstep {
@@ -63,18 +65,15 @@ void require_capacity(const char* function, std::size_t capacity, std::size_t ne
                         " results, but there are " + std::to_string(needed));
 }
 
-std::vector<std::string> names_of(const char* function, std::size_t classes,
-                                  const char* const* class_names) {
+std::vector<std::string> class_names_from(const char* function, std::size_t classes,
+                                          const char* const* class_names) {
   require(classes <= kMaxUnits, function, "more classes than a model can have");
   std::vector<std::string> names;
   for (std::size_t c = 0; c < classes; ++c) {
     if (class_names != nullptr) detail::require_pointers(function, class_names[c]);
     names.push_back(class_names == nullptr ? std::to_string(c) : class_names[c]);
   }
-  std::vector<std::string> sorted = names;
-  std::ranges::sort(sorted);
-  require(std::ranges::adjacent_find(sorted) == sorted.end(), function,
-          "two classes have the same name");
+  require(!repeated(names), function, "two classes have the same name");
   return names;
 }
 
@@ -120,9 +119,8 @@ using lockstep::require;
 lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
                                         const char* const* class_names,
                                         lockstep_dataset** dataset) {
-  const char* const function = __func__;
-  return create(function, dataset, {}, [&] {
-    return lockstep::Dataset(channels, lockstep::names_of(function, classes, class_names));
+  return create(__func__, dataset, {}, [&, function = __func__] {
+    return lockstep::Dataset(channels, lockstep::class_names_from(function, classes, class_names));
   });
 }
 
@@ -144,8 +142,7 @@ lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockst
 
 lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values, size_t length,
                                      int label) {
-  const char* const function = __func__;
-  return call(function, {dataset}, [&] {
+  return call(__func__, {dataset}, [&, function = __func__] {
     if (length > 0) lockstep::detail::require_pointers(function, values);
     const std::size_t channels = dataset->data.channels();
     require(length <= SIZE_MAX / sizeof(float) / channels, function,
@@ -163,8 +160,7 @@ lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
 }
 
 lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index, int* label) {
-  const char* const function = __func__;
-  return call(function, {dataset, label}, [&] {
+  return call(__func__, {dataset, label}, [&, function = __func__] {
     require(index < dataset->data.size(), function, "there is no such sequence");
     *label = dataset->data.label(index);
   });
@@ -183,8 +179,7 @@ lockstep_status lockstep_options_set(lockstep_options* options, const char* name
 
 lockstep_status lockstep_options_get(const lockstep_options* options, const char* name, char* text,
                                      size_t capacity) {
-  const char* const function = __func__;
-  return call(function, {options, name, text}, [&] {
+  return call(__func__, {options, name, text}, [&, function = __func__] {
     const std::string value = options->options.get(name);
     if (value.size() >= capacity) {
       throw lockstep::InvalidArgument(std::string(function) + ": room for " +
@@ -211,16 +206,11 @@ lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_datas
                                      lockstep_epoch_callback callback, void* context,
                                      lockstep_training* training) {
   return call(__func__, {model, dataset}, [&] {
-    lockstep::Model& m = model->model;
-    const lockstep::Options before = m.options();
-    lockstep::FitResult result;
-    try {
-      if (options != nullptr) m.set_options(options->options);
-      result = lockstep::train(m, dataset->data, validation, callback, context);
-    } catch (...) {
-      m.set_options(before);
-      throw;
-    }
+    lockstep::Options next = options == nullptr ? model->options : options->options;
+    model->model.set_options(next);
+    const lockstep::FitResult result =
+        lockstep::train(model->model, dataset->data, validation, callback, context);
+    model->options = std::move(next);
     if (training == nullptr) return;
     *training = {static_cast<int>(result.status), result.history.size(), result.kept_epoch};
   });
@@ -243,8 +233,7 @@ lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_mo
 
 lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t index,
                                           const char** name) {
-  const char* const function = __func__;
-  return call(function, {model, name}, [&] {
+  return call(__func__, {model, name}, [&, function = __func__] {
     require(index < model->model.class_names().size(), function, "there is no such class");
     *name = model->model.class_names()[index].c_str();
   });
@@ -253,8 +242,7 @@ lockstep_status lockstep_model_class_name(const lockstep_model* model, size_t in
 lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
                                              const lockstep_dataset* dataset, int threads,
                                              float* probabilities, size_t capacity) {
-  const char* const function = __func__;
-  return call(function, {model, dataset}, [&] {
+  return call(__func__, {model, dataset}, [&, function = __func__] {
     const std::size_t size = dataset->data.size();
     lockstep::require_capacity(function, capacity, size * model->model.class_names().size());
     if (size > 0) lockstep::detail::require_pointers(function, probabilities);
@@ -264,8 +252,7 @@ lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
 
 lockstep_status lockstep_model_predict(const lockstep_model* model, const lockstep_dataset* dataset,
                                        int threads, int* classes, size_t capacity) {
-  const char* const function = __func__;
-  return call(function, {model, dataset}, [&] {
+  return call(__func__, {model, dataset}, [&, function = __func__] {
     lockstep::require_capacity(function, capacity, dataset->data.size());
     if (!dataset->data.empty()) lockstep::detail::require_pointers(function, classes);
     std::ranges::copy(model->model.predict(dataset->data, threads), classes);

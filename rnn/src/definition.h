@@ -1,7 +1,9 @@
 // What makes the bits of a training. Changing a line here changes results.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <numeric>
 
 namespace lockstep {
 
@@ -23,5 +25,21 @@ inline constexpr std::size_t kNormSums = 8;  // changes results
 
 // Partial sums of a dot product of the orthogonal initializer.
 inline constexpr std::size_t kOrthogonalSums = 8;  // changes results
+
+// The dot product of a and b [n] over a number of partial sums, which vectorise.
+template <std::size_t kSums, class T>
+double dot(const T* a, const T* b, std::size_t n) {
+  std::array<double, kSums> sums{};
+  std::size_t i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (std::size_t lane = 0; lane < kSums; ++lane) {
+      sums[lane] += static_cast<double>(a[i + lane]) * static_cast<double>(b[i + lane]);
+    }
+  }
+  for (std::size_t lane = 0; i < n; ++i, ++lane) {
+    sums[lane] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  }
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
 
 }  // namespace lockstep

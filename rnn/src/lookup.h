@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,20 +22,29 @@ std::string listed(const Rows& rows, NameOf name_of = {}) {
   return text;
 }
 
-template <class Row>
-std::vector<std::string> names_of(std::span<const Row* const> table) {
+// The names of a table of pointers to rows.
+template <class Table>
+std::vector<std::string> names_of(const Table& table) {
   std::vector<std::string> names;
-  for (const Row* row : table) names.emplace_back(row->name);
+  for (const auto* row : table) names.emplace_back(row->name);
   return names;
 }
 
-// Throws std::invalid_argument, with the names that there are.
-template <class Row>
-const Row& find_named(std::span<const Row* const> table, std::string_view name, const char* what) {
-  const auto found = std::ranges::find(table, name, &Row::name);
-  if (found != table.end()) return **found;
+// A name that occurs twice, if there is one.
+inline std::optional<std::string> repeated(std::vector<std::string> names) {
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  return twice == names.end() ? std::nullopt : std::optional(*twice);
+}
+
+// The row of a table of pointers. Throws std::invalid_argument, with the names that there are.
+template <class Table>
+const auto& find_named(const Table& table, std::string_view name, const char* what) {
+  for (const auto* row : table) {
+    if (row->name == name) return *row;
+  }
   throw InvalidArgument("unknown " + std::string(what) + " '" + std::string(name) +
-                        "', expected one of " + listed(table, &Row::name));
+                        "', expected one of " + listed(names_of(table)));
 }
 
 }  // namespace lockstep

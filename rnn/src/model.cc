@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "files/model_file.h"
-#include "files/model_metadata.h"
 #include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "train/fit.h"
@@ -32,6 +31,16 @@ Parameters first_weights(const Dataset& train, const Options& options) {
 Normalization fit_normalization(const Dataset& train, const Options& o) {
   if (o.validation == 0) return Normalization::fit(o.normalize, train);
   return Normalization::fit(o.normalize, split_validation(train, o.validation, o.seed).train);
+}
+
+template <class Work>
+auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& work) {
+  try {
+    return work();
+  } catch (const std::runtime_error& error) {
+    throw ModelFileError("cannot " + std::string(verb) + " model '" + path.string() +
+                         "': " + error.what());
+  }
 }
 
 }  // namespace
@@ -126,13 +135,16 @@ Evaluation Model::evaluate(const Dataset& data, int threads) const {
 }
 
 Model Model::load(const std::filesystem::path& path) {
-  return Model(std::make_unique<State>(State{load_model(path), {}}));
+  return or_cannot("load", path,
+                   [&] { return Model(std::make_unique<State>(State{load_model(path), {}})); });
 }
 
-void Model::save(const std::filesystem::path& path) const { save_model(state_->parts, path); }
+void Model::save(const std::filesystem::path& path) const {
+  or_cannot("save", path, [&] { save_model(state_->parts, path); });
+}
 
 void Model::require_savable(const std::filesystem::path& path) const {
-  lockstep::require_savable(state_->parts, path);
+  or_cannot("save", path, [&] { lockstep::require_savable(state_->parts, path); });
 }
 
 void Model::set_options(const Options& options) {

@@ -7,10 +7,9 @@
 
 #include "cells/cell.h"
 #include "heads/head.h"
-#include "layers/network_pass.h"
-#include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
+#include "lookup.h"
 #include "network/tensors.h"
 #include "train/training_step.h"
 
@@ -32,8 +31,8 @@ struct ReferenceModel {
         hidden(p.network().layers[0].hidden),
         recurrent{0, hidden},
         output{(1 + features + hidden) * hidden, p.network().outputs},
-        cell(cell_named(p.network().layers[0].cell)),
-        head(head_named(p.network().head)),
+        cell(find_named(kCells, p.network().layers[0].cell, "cell")),
+        head(find_named(kHeads, p.network().head, "head")),
         values(p.values().begin(), p.values().end()) {}
 
   [[nodiscard]] const double* row(const Matrix& m, std::size_t i) const {
@@ -146,12 +145,6 @@ void add_reference_gradients(const ReferenceModel& m, const Window& window,
   }
 }
 
-void require_fit(const Parameters& parameters, const Dataset& data) {
-  require_parameters(parameters, "gradients");
-  require_channels(parameters.network(), data, "gradients: ");
-  require_labels(parameters.network(), data, "gradients: ");
-}
-
 // Up to `count` different entries of a tensor; all if count is 0 or larger than the tensor.
 std::vector<std::size_t> draw_entries(const Tensor& tensor, std::size_t count, Random& random) {
   std::vector<std::size_t> entries(tensor.size());
@@ -179,7 +172,7 @@ double central_difference(ReferenceModel& m, std::size_t entry, const std::vecto
 
 ReferenceGradients reference_gradients(const Parameters& parameters, const Dataset& data,
                                        std::size_t truncation) {
-  require_fit(parameters, data);
+  require_training_data(parameters, data, "gradients");
   const ReferenceModel model(parameters);
   ReferenceGradients sum;
   sum.values.assign(parameters.values().size(), 0.0);
@@ -191,7 +184,7 @@ ReferenceGradients reference_gradients(const Parameters& parameters, const Datas
 
 Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int threads,
                           std::size_t truncation) {
-  require_fit(parameters, data);
+  require_training_data(parameters, data, "gradients");
   Parameters gradients(parameters.network());
   if (data.empty()) return gradients;
   std::vector<std::size_t> all(data.size());
@@ -206,39 +199,6 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
   });
   std::ranges::copy(step.gradient(), gradients.values().begin());
   return gradients;
-}
-
-std::vector<float> hidden_states(const Parameters& parameters, const Dataset& data,
-                                 std::size_t sequence) {
-  require_parameters(parameters, "hidden_states");
-  require_channels(parameters.network(), data, "hidden_states: ");
-  if (sequence >= data.size()) {
-    throw InvalidArgument("hidden_states: there is no sequence " + std::to_string(sequence));
-  }
-  const Network& network = parameters.network();
-  const LayerSize size(network);
-  const RowLayout layout = size.layout();
-  const std::size_t steps = data.length(sequence);
-  WithMemory<PackedNetwork> weights(network, false);
-  weights->pack(parameters, Team());
-  const std::size_t together = timesteps_together(size, 1, weights->layer.fused());
-  WithMemory<NetworkPass> pass(
-      network,
-      RecurrentLayer::Limits{.rows = 1, .steps = steps, .window = steps, .together = together});
-  Workspace counted;
-  static_cast<void>(take_rows(counted, layout, steps));
-  Workspace workspace = counted.with_memory();
-  pass->layer.keep_window_at(take_rows(workspace, layout, steps).data());
-  pass->schedule.assign(data, std::vector<std::size_t>{sequence}, 0, 1, steps);
-  const FlushDenormals flush;
-  pass->forward(data, *weights, Team());
-  std::vector<float> states(steps * size.hidden);
-  for (std::size_t t = 0; t < steps; ++t) {
-    const float* state = t + 1 < steps ? pass->layer.rows_at(pass->schedule, t + 1) + layout.state
-                                       : pass->layer.finals() + size.final_layout().state;
-    std::copy_n(state, size.hidden, states.data() + t * size.hidden);
-  }
-  return states;
 }
 
 std::vector<GradientError> check_gradients(const Parameters& parameters, const Dataset& data,

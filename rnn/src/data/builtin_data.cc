@@ -18,10 +18,10 @@ using Draw = int (*)(Random& random, std::size_t index, std::vector<float>& valu
 
 struct Builtin {
   BuiltinInfo info;
-  std::size_t channels;
+  struct {
+    std::size_t channels, train, test;
+  } sizes;
   std::vector<std::string> class_names;
-  std::size_t train_size;
-  std::size_t test_size;
   Draw draw;
 };
 
@@ -109,40 +109,32 @@ const std::vector<Builtin>& builtins() {
   static const std::vector<Builtin> sets = {
       {{"synthetic-control",
         "control charts: 6 classes, 60 steps, 1 channel, 300 + 300 (Alcock and Manolopoulos 1999)"},
-       1,
+       {1, 300, 300},
        {"normal", "cyclic", "increasing", "decreasing", "upward-shift", "downward-shift"},
-       300,
-       300,
        draw_synthetic_control},
       {{"cylinder-bell-funnel",
         "three shapes in noise: 3 classes, 128 steps, 1 channel, 30 + 900 (Saito 1994)"},
-       1,
+       {1, 30, 900},
        {"cylinder", "bell", "funnel"},
-       30,
-       900,
        draw_cylinder_bell_funnel},
       {{"adding",
         "do two marked values sum to more than 1: 2 classes, 50 steps, 2 channels, 1000 + 500 "
         "(Hochreiter and Schmidhuber 1997)"},
-       2,
+       {2, 1000, 500},
        {"at-most-1", "above-1"},
-       1000,
-       500,
        draw_adding},
       {{"parity",
         "is the number of ones odd: 2 classes, 5 to 20 steps, 1 channel, 1000 + 500 "
         "(Minsky and Papert 1969)"},
-       1,
+       {1, 1000, 500},
        {"even", "odd"},
-       1000,
-       500,
        draw_parity},
   };
   return sets;
 }
 
 Dataset draw_set(const Builtin& builtin, std::size_t size, Random& random) {
-  Dataset result(builtin.channels, builtin.class_names);
+  Dataset result(builtin.sizes.channels, builtin.class_names);
   std::vector<float> values;
   for (std::size_t i = 0; i < size; ++i) {
     values.clear();
@@ -171,8 +163,8 @@ TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed) {
                           listed(builtins(), name_of));
   }
   Random random(seed);
-  Dataset train = draw_set(*found, found->train_size, random);
-  Dataset test = draw_set(*found, found->test_size, random);
+  Dataset train = draw_set(*found, found->sizes.train, random);
+  Dataset test = draw_set(*found, found->sizes.test, random);
   return {std::move(train), std::move(test)};
 }
 

@@ -5,8 +5,6 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
-#include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "data/data_file_formats.h"
@@ -52,6 +50,12 @@ Dataset read_dataset(const std::filesystem::path& path) {
 }
 
 namespace data_file {
+
+#ifndef LOCKSTEP_HAVE_ZLIB
+Dataset read_npz(const std::filesystem::path& path) {
+  throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
+}
+#endif
 
 void fail(const Place& place, const std::string& message) {
   throw DataError(place.file + ":" + std::to_string(place.line) + ": " + message);
@@ -137,57 +141,53 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
-LineReader::LineReader(const std::filesystem::path& path)
-    : text_(read_text(path)), place_{path.string()} {}
-
-bool LineReader::next() {
-  while (position_ < text_.size()) {
-    const std::size_t end = std::min(text_.find('\n', position_), text_.size());
-    line_ = std::string_view(text_).substr(position_, end - position_);
-    if (line_.ends_with('\r')) line_.remove_suffix(1);
-    position_ = end + 1;
-    ++place_.line;
-    if (!trim(line_).empty()) return true;
-  }
-  return false;
-}
-
 namespace {
 
-// The labels that occur: by value if all are numbers, otherwise by their text.
-std::vector<std::string> classes_of(const std::vector<std::optional<std::string>>& labels) {
-  std::set<std::string> different;
-  for (const auto& label : labels) {
-    if (label) different.insert(*label);
-  }
-  std::vector<std::string> names(different.begin(), different.end());
+// Class names that occur: by value if all are numbers, otherwise by their text.
+void sort_classes(std::vector<std::string>& names) {
+  std::ranges::sort(names);
   const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
-  if (std::ranges::all_of(names, is_number)) {
-    std::ranges::sort(names, {}, [](const std::string& name) {
-      return std::pair(*parse_number(name), std::string_view(name));
-    });
-  }
-  return names;
+  if (!std::ranges::all_of(names, is_number)) return;
+  std::ranges::sort(names, {}, [](const std::string& name) {
+    return std::pair(*parse_number(name), std::string_view(name));
+  });
 }
 
 }  // namespace
 
+DatasetBuilder::DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared)
+    : sequences_(channels), is_declared_(!declared.empty()) {
+  for (const std::string& name : declared) number_of(name);
+}
+
+int DatasetBuilder::number_of(std::string_view label) {
+  const auto [place, is_new] =
+      ids_.try_emplace(std::string(label), static_cast<int>(names_.size()));
+  if (is_new) names_.push_back(place->first);
+  return place->second;
+}
+
 bool DatasetBuilder::accepts(std::string_view label) const {
-  return declared_.empty() || std::ranges::find(declared_, label) != declared_.end();
+  return !is_declared_ || ids_.contains(std::string(label));
 }
 
 void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
   sequences_.add(values, kNoLabel);
-  labels_.emplace_back(label);
+  labels_.push_back(label ? number_of(*label) : kNoLabel);
 }
 
 Dataset DatasetBuilder::build() const {
-  const std::vector<std::string> names = declared_.empty() ? classes_of(labels_) : declared_;
-  std::unordered_map<std::string_view, int> ids;
-  for (const std::string& name : names) ids.emplace(name, static_cast<int>(ids.size()));
-  Dataset result(sequences_.channels(), names);
+  std::vector<std::string> sorted = names_;
+  if (!is_declared_) sort_classes(sorted);
+  std::vector<int> places(sorted.size());  // in `sorted` of the classes in `names_`
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    places[static_cast<std::size_t>(ids_.at(sorted[i]))] = static_cast<int>(i);
+  }
+  Dataset result(sequences_.channels(), std::move(sorted));
   for (std::size_t i = 0; i < labels_.size(); ++i) {
-    result.add(sequences_.sequence(i), labels_[i] ? ids.at(*labels_[i]) : kNoLabel);
+    const int label = labels_[i];
+    result.add(sequences_.sequence(i),
+               label == kNoLabel ? kNoLabel : places[static_cast<std::size_t>(label)]);
   }
   return result;
 }

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "lockstep/rnn/data_file.h"
@@ -67,30 +67,11 @@ std::optional<std::string_view> present_label(std::string_view field);
 // is empty or holds a NUL byte, as no text does.
 std::string read_text(const std::filesystem::path& path);
 
-// Steps through the lines of a text file.
-class LineReader {
- public:
-  explicit LineReader(const std::filesystem::path& path);
-
-  // Goes to the next line that is not blank; false at the end of the file.
-  bool next();
-  // The current line without its end.
-  [[nodiscard]] std::string_view line() const { return line_; }
-  [[nodiscard]] const Place& place() const { return place_; }
-
- private:
-  std::string text_;
-  std::size_t position_ = 0;
-  std::string_view line_;
-  Place place_;
-};
-
 // Gathers sequences whose labels are texts, and numbers the classes.
 class DatasetBuilder {
  public:
   // With `declared` names the classes are these, in this order; without, those that occur, sorted.
-  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {})
-      : sequences_(channels), declared_(std::move(declared)) {}
+  explicit DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared = {});
 
   // Whether the label is declared, or none were.
   [[nodiscard]] bool accepts(std::string_view label) const;
@@ -101,9 +82,13 @@ class DatasetBuilder {
   [[nodiscard]] Dataset build() const;
 
  private:
-  Dataset sequences_;
-  std::vector<std::string> declared_;
-  std::vector<std::optional<std::string>> labels_;
+  int number_of(std::string_view label);
+
+  Dataset sequences_;  // unlabelled
+  bool is_declared_;
+  std::vector<std::string> names_;            // of the classes, by their first occurrence
+  std::unordered_map<std::string, int> ids_;  // the same, the other way round
+  std::vector<int> labels_;                   // of the sequences: a place in names_, or kNoLabel
 };
 
 }  // namespace lockstep::data_file

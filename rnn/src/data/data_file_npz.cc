@@ -1,28 +1,21 @@
-#include "data/data_file_formats.h"
-
-#ifdef LOCKSTEP_HAVE_ZLIB
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "data/npy_array.h"
-#include "data/zip_archive.h"
+#include "binary.h"
+#include "data/data_file_formats.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {
-
-std::string shape_text(const NpyArray& array) {
-  std::string text;
-  for (const std::size_t size : array.shape) text.append("[").append(std::to_string(size)) += "]";
-  return text.empty() ? "[]" : text;
-}
 
 // The three arrays of a set, with everything known of them checked but the values.
 class Arrays {
  public:
   explicit Arrays(const std::filesystem::path& path)
-      : name_(path.string()), values_(find_values()) {
+      : name_(path.string()),
+        entries_(read_zip_entries(path, {"X.npy", "y.npy", "lengths.npy"})),
+        values_(find_values()) {
     check_one_per_sequence(labels_, "y");
     check_one_per_sequence(lengths_, "lengths");
     if (lengths_ && !lengths_->is_integer()) {
@@ -68,20 +61,19 @@ class Arrays {
     throw DataError(name_ + ": " + message);
   }
 
-  [[nodiscard]] std::optional<NpyArray> find(const std::string& key) const {
-    const std::string entry = key + ".npy";
-    std::optional<std::string> bytes = read_zip_entry(name_, entry);
-    if (!bytes) return std::nullopt;
-    return NpyArray(*std::move(bytes), name_ + ": entry " + in_quotes(entry));
+  [[nodiscard]] std::optional<NpyArray> take(const std::string& entry) {
+    const auto found = entries_.find(entry);
+    if (found == entries_.end()) return std::nullopt;
+    return NpyArray(std::move(found->second), name_ + ": entry " + in_quotes(entry));
   }
 
-  [[nodiscard]] NpyArray find_values() const {
-    std::optional<NpyArray> values = find("X");
+  [[nodiscard]] NpyArray find_values() {
+    std::optional<NpyArray> values = take("X.npy");
     if (!values) fail("the archive has no array X");
     const std::vector<std::size_t>& shape = values->shape;
     const bool has_zero = std::find(shape.begin(), shape.end(), 0U) != shape.end();
     if ((shape.size() != 2 && shape.size() != 3) || has_zero) {
-      fail("X has shape " + shape_text(*values) +
+      fail("X has shape " + shape_text(values->shape) +
            ", expected [N][T][D] or [N][T] with sizes of at least 1");
     }
     if (!values->is_float()) {
@@ -92,15 +84,16 @@ class Arrays {
 
   void check_one_per_sequence(const std::optional<NpyArray>& array, const std::string& key) const {
     if (array && array->shape != std::vector<std::size_t>{size()}) {
-      fail(key + " has shape " + shape_text(*array) + ", expected [" + std::to_string(size()) +
-           "] as X has " + std::to_string(size()) + " sequences");
+      fail(key + " has shape " + shape_text(array->shape) + ", expected [" +
+           std::to_string(size()) + "] as X has " + std::to_string(size()) + " sequences");
     }
   }
 
   std::string name_;
+  std::map<std::string, std::string> entries_;
   NpyArray values_;
-  std::optional<NpyArray> labels_ = find("y");
-  std::optional<NpyArray> lengths_ = find("lengths");
+  std::optional<NpyArray> labels_ = take("y.npy");
+  std::optional<NpyArray> lengths_ = take("lengths.npy");
 };
 
 }  // namespace
@@ -123,15 +116,3 @@ Dataset read_npz(const std::filesystem::path& path) {
 }
 
 }  // namespace lockstep::data_file
-
-#else
-
-namespace lockstep::data_file {
-
-Dataset read_npz(const std::filesystem::path& path) {
-  throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
-}
-
-}  // namespace lockstep::data_file
-
-#endif

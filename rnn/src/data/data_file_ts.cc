@@ -1,13 +1,43 @@
-// The .ts format of the UEA/UCR archives. Specification:
-// https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
+// The formats of the UEA/UCR archives, one line for each sequence: .ts, whose specification is
+// https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html, and .tsv.
 
 #include <algorithm>
 #include <cmath>
 
 #include "data/data_file_formats.h"
+#include "lookup.h"
 
 namespace lockstep::data_file {
 namespace {
+
+// Steps through the lines of a text file.
+class LineReader {
+ public:
+  explicit LineReader(const std::filesystem::path& path)
+      : text_(read_text(path)), place_{path.string()} {}
+
+  // Goes to the next line that is not blank; false at the end of the file.
+  bool next() {
+    while (position_ < text_.size()) {
+      const std::size_t end = std::min(text_.find('\n', position_), text_.size());
+      line_ = std::string_view(text_).substr(position_, end - position_);
+      if (line_.ends_with('\r')) line_.remove_suffix(1);
+      position_ = end + 1;
+      ++place_.line;
+      if (!trim(line_).empty()) return true;
+    }
+    return false;
+  }
+  // The current line without its end.
+  [[nodiscard]] std::string_view line() const { return line_; }
+  [[nodiscard]] const Place& place() const { return place_; }
+
+ private:
+  std::string text_;
+  std::size_t position_ = 0;
+  std::string_view line_;
+  Place place_;
+};
 
 struct Header {
   std::optional<std::size_t> channels;
@@ -57,10 +87,8 @@ void parse_class_label(const std::vector<std::string>& words, const Place& place
   header.labelled = parse_bool(words, place);
   header.class_names.clear();
   if (*header.labelled) header.class_names.assign(words.begin() + 2, words.end());
-  std::vector<std::string> names = header.class_names;
-  std::sort(names.begin(), names.end());
-  const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) fail(place, "@classLabel declares " + in_quotes(*twice) + " twice");
+  const std::optional<std::string> twice = repeated(header.class_names);
+  if (twice) fail(place, "@classLabel declares " + in_quotes(*twice) + " twice");
 }
 
 // One line "@keyword value..."; keywords without a meaning here are passed over.
@@ -136,6 +164,21 @@ std::optional<std::string_view> take_label(std::vector<std::string_view>& parts,
   return present_label(label);
 }
 
+bool is_padding(std::string_view field) { return lower(trim(field)) == "nan"; }
+
+// The values after the label. UCR 2018 fills short rows with NaN at their end.
+void parse_row(std::span<const std::string_view> fields, const Place& place,
+               std::vector<float>& values) {
+  while (!fields.empty() && is_padding(fields.back())) fields = fields.first(fields.size() - 1);
+  if (fields.empty()) fail(place, "the row has no values, expected a label and then values");
+  values.clear();
+  for (const std::string_view field : fields) {
+    const std::optional<float> value = parse_value(field);
+    if (!value) fail_value(place, "step " + std::to_string(values.size() + 1), field);
+    values.push_back(*value);
+  }
+}
+
 }  // namespace
 
 Dataset read_ts(const std::filesystem::path& path) {
@@ -165,6 +208,24 @@ Dataset read_ts(const std::filesystem::path& path) {
   }
   if (!builder) throw DataError(path.string() + ": there are no sequences after @data");
   return builder->build();
+}
+
+Dataset read_tsv(const std::filesystem::path& path) {
+  LineReader lines(path);
+  DatasetBuilder builder(1);
+  std::vector<float> values;
+  while (lines.next()) {
+    const char separator = lines.line().find('\t') != std::string_view::npos ? '\t' : ',';
+    const std::vector<std::string_view> fields = split(lines.line(), separator);
+    if (fields.size() < 2) {
+      fail(lines.place(), "found " + in_quotes(lines.line()) +
+                              ", expected a label and values separated by tabs or commas");
+    }
+    parse_row(std::span(fields).subspan(1), lines.place(), values);
+    builder.add(values, present_label(fields.front()));
+  }
+  if (builder.empty()) throw DataError(path.string() + ": the file holds no rows");
+  return builder.build();
 }
 
 }  // namespace lockstep::data_file

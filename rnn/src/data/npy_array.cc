@@ -1,13 +1,12 @@
-#include "data/npy_array.h"
-
 #include <array>
 #include <bit>
 #include <charconv>
-#include <limits>
+#include <optional>
 #include <utility>
 
+#include "binary.h"
 #include "data/data_file_formats.h"
-#include "little_endian.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -32,23 +31,17 @@ void append_utf8(std::string& text, std::uint32_t code_point) {
     put(code_point);
     return;
   }
+  // `rest` bytes of six bits follow. The first has 1 + rest ones, a zero, and the bits before
+  // those.
   const unsigned rest = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
   put((0xff00U >> (rest + 1) & 0xff) | (code_point >> 6 * rest & 0x3fU >> rest));
   for (unsigned i = rest; i-- > 0;) put(0x80 | (code_point >> 6 * i & 0x3f));
 }
 
 bool is_supported(char kind, std::size_t size) {
-  switch (kind) {
-    case 'f':
-      return size == 4 || size == 8;
-    case 'i':
-    case 'u':
-      return size == 1 || size == 2 || size == 4 || size == 8;
-    case 'b':
-      return size == 1;
-    default:
-      return kind == 'U' || kind == 'S';
-  }
+  if (kind == 'U' || kind == 'S') return true;
+  static constexpr std::string_view kNumbers = "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 ";
+  return kNumbers.find(kind + std::to_string(size) + ' ') != std::string_view::npos;
 }
 
 [[noreturn]] void fail(const NpyArray& array, const std::string& message) {
@@ -107,17 +100,12 @@ void parse_shape(const std::string& header, NpyArray& array) {
 }
 
 void check_size(const NpyArray& array) {
-  std::size_t expected = array.item_bytes;
-  for (const std::size_t size : array.shape) {
-    if (size != 0 && expected > std::numeric_limits<std::size_t>::max() / size) {
-      fail(array, "the shape in the header is larger than any memory");
-    }
-    expected *= size;
-  }
+  const std::optional<std::uint64_t> expected = checked_product(array.item_bytes, array.shape);
+  if (!expected) fail(array, "the shape in the header is larger than any memory");
   const std::size_t found = array.bytes.size() - array.data;
-  if (found != expected) {
+  if (found != *expected) {
     fail(array, "the entry holds " + std::to_string(found) + " bytes of data, expected " +
-                    std::to_string(expected) + " from its header");
+                    std::to_string(*expected) + " from its header");
   }
 }
 

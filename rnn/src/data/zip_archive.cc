@@ -1,5 +1,3 @@
-#include "data/zip_archive.h"
-
 #include <zlib.h>
 
 #include <algorithm>
@@ -7,10 +5,12 @@
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 
+#include "binary.h"
 #include "data/data_file_formats.h"
-#include "little_endian.h"
+#include "data/npz.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -193,9 +193,14 @@ class ZipArchive {
 
 }  // namespace
 
-std::optional<std::string> read_zip_entry(const std::filesystem::path& path,
-                                          const std::string& name) {
-  return ZipArchive(path).read(name);
+std::map<std::string, std::string> read_zip_entries(const std::filesystem::path& path,
+                                                    const std::vector<std::string>& names) {
+  ZipArchive archive(path);
+  std::map<std::string, std::string> entries;
+  for (const std::string& name : names) {
+    if (std::optional<std::string> bytes = archive.read(name)) entries[name] = *std::move(bytes);
+  }
+  return entries;
 }
 
 }  // namespace lockstep::data_file

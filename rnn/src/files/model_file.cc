@@ -1,8 +1,11 @@
 #include "files/model_file.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -10,20 +13,115 @@
 #include <utility>
 #include <vector>
 
+#include "binary.h"
 #include "files/atomic_file.h"
-#include "files/model_metadata.h"
 #include "files/safetensors.h"
 #include "files/strict_json.h"
 #include "lockstep/gemm.h"
-#include "lockstep/rnn/model.h"
+#include "lookup.h"
 #include "network/tensors.h"
 
 namespace lockstep {
 namespace {
 
+using nlohmann::json;
 using safetensors::Shape;
 
+// Fails with the name `what` unless all `values` are finite.
+void require_finite(std::span<const float> values, const std::string& what) {
+  if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) {
+    throw std::runtime_error(what + " holds NaN or infinity");
+  }
+}
+
+// What a model file holds beside its tensors, as JSON text. The initial values are those of a file
+// that does not say.
+struct ModelMetadata {
+  std::string cell = "tanh";
+  std::string head = "classify";
+  std::vector<std::string> class_names;
+  Normalization normalization;
+};
+
 constexpr const char* kMetadataKey = "lockstep";
+constexpr const char* kIncomplete =
+    "its metadata lacks version, cell, head, class_names or normalization, or one is of a wrong "
+    "type";
+
+// Version 1 has no cell, which is tanh.
+constexpr int kVersion = 2;
+
+// The first name of a kind is written; the last two are read from files of version 0.1.
+constexpr std::array<std::pair<NormalizationKind, const char*>, 5> kNormalizationNames = {{
+    {NormalizationKind::none, "none"},
+    {NormalizationKind::channel, "channel"},
+    {NormalizationKind::series, "series"},
+    {NormalizationKind::channel, "per_channel"},
+    {NormalizationKind::series, "per_series"},
+}};
+
+Normalization parse_normalization(const json& text) {
+  const auto* kind = std::ranges::find(kNormalizationNames, text.at("kind").get<std::string>(),
+                                       &std::pair<NormalizationKind, const char*>::second);
+  if (kind == kNormalizationNames.end())
+    throw std::runtime_error("its kind of normalization is unknown");
+  Normalization normalization{.kind = kind->first, .mean = {}, .scale = {}};
+  if (normalization.kind == NormalizationKind::channel) {
+    normalization.mean = text.at("mean").get<std::vector<float>>();
+    normalization.scale = text.at("scale").get<std::vector<float>>();
+  }
+  return normalization;
+}
+
+std::string encode_metadata(const ModelParts& model) {
+  require_whole(model);
+  const auto* kind = std::ranges::find(kNormalizationNames, model.normalization.kind,
+                                       &std::pair<NormalizationKind, const char*>::first);
+  json normalization = {{"kind", kind->second}};
+  if (model.normalization.kind == NormalizationKind::channel) {
+    normalization["mean"] = model.normalization.mean;
+    normalization["scale"] = model.normalization.scale;
+  }
+  const json metadata = {{"version", kVersion},
+                         {"cell", model.parameters.network().layers[0].cell},
+                         {"head", model.parameters.network().head},
+                         {"class_names", model.class_names},
+                         {"normalization", normalization}};
+  try {
+    return metadata.dump();
+  } catch (const json::exception&) {
+    throw std::runtime_error("a class name is not valid UTF-8");
+  }
+}
+
+// Cell and head are ones that this knows; whether the rest fits the tensors is not checked.
+ModelMetadata decode_metadata(const std::string& text) {
+  const json metadata = parse_strict_json(text);
+  if (!metadata.is_object() || !metadata.contains("version")) throw std::runtime_error(kIncomplete);
+  const json& version = metadata["version"];
+  if (version != 1 && version != kVersion) {
+    throw std::runtime_error("its version is " + quote(version.dump()) + ", expected up to " +
+                             std::to_string(kVersion));
+  }
+  ModelMetadata result;
+  const auto read_word = [&](const char* key, const std::vector<std::string>& known,
+                             std::string& word) {
+    word = metadata.at(key).get<std::string>();
+    if (std::ranges::find(known, word) != known.end()) return;
+    throw std::runtime_error("its " + std::string(key) + " " + quote(word) + " is unknown");
+  };
+  try {
+    if (version == kVersion) {
+      read_word("cell", cell_names(), result.cell);
+      read_word("head", head_names(), result.head);
+    }
+    result.class_names = metadata.at("class_names").get<std::vector<std::string>>();
+    result.normalization = parse_normalization(metadata.at("normalization"));
+  } catch (const json::exception&) {
+    throw std::runtime_error(kIncomplete);
+  }
+  return result;
+}
 
 // What a tensor of a network is called in a file, and the second bias that PyTorch adds to the
 // first of a recurrent layer.
@@ -88,7 +186,7 @@ const Shape& shape_of(const safetensors::Reader& file, const std::string& name) 
 const Shape& matrix_shape(const safetensors::Reader& file, const std::string& name) {
   const Shape& shape = shape_of(file, name);
   if (shape.size() == 2 && shape[0] > 0 && shape[1] > 0) return shape;
-  throw std::runtime_error("tensor " + quote(name) + " has shape " + safetensors::to_string(shape) +
+  throw std::runtime_error("tensor " + quote(name) + " has shape " + shape_text(shape) +
                            ", expected a matrix");
 }
 
@@ -113,9 +211,8 @@ void require_tensors(const safetensors::Reader& file, const FileNames& names,
   for (const auto& [name, expected] : needed) {
     const Shape& found = shape_of(file, name);
     if (found == expected) continue;
-    throw std::runtime_error("tensor " + quote(name) + " has shape " +
-                             safetensors::to_string(found) + ", expected " +
-                             safetensors::to_string(expected) + " as in a plain RNN");
+    throw std::runtime_error("tensor " + quote(name) + " has shape " + shape_text(found) +
+                             ", expected " + shape_text(expected) + " as in a plain RNN");
   }
   for (const auto& [name, info] : file.tensors()) {
     if (needed.contains(name)) continue;
@@ -153,12 +250,28 @@ Parameters read_parameters(safetensors::Reader& file, const ModelMetadata& metad
   return p;
 }
 
-std::string encode_model(const ModelParts& model) {
-  const std::string metadata = encode_metadata(model);
-  return safetensors::encode(encode_tensors(model.parameters), {{kMetadataKey, metadata}});
+}  // namespace
+
+void require_whole(const ModelParts& model) {
+  if (model.parameters.empty()) throw std::runtime_error("it is empty");
+  const Network& network = model.parameters.network();
+  if (model.class_names.size() != network.outputs) {
+    throw std::runtime_error("it has " + std::to_string(model.class_names.size()) +
+                             " class names for " + std::to_string(network.outputs) + " classes");
+  }
+  const std::optional<std::string> twice = repeated(model.class_names);
+  if (twice) throw std::runtime_error("it has two classes " + quote(*twice));
+  const auto& [kind, mean, scale] = model.normalization;
+  const std::size_t expected = kind == NormalizationKind::channel ? network.features : 0;
+  if (mean.size() != expected || scale.size() != expected) {
+    throw std::runtime_error("its normalization does not have one mean and one scale for each of " +
+                             std::to_string(expected) + " channels");
+  }
+  require_finite(mean, "the mean of its normalization");
+  require_finite(scale, "the scale of its normalization");
 }
 
-ModelParts read_model(const std::filesystem::path& path) {
+ModelParts load_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
@@ -173,31 +286,14 @@ ModelParts read_model(const std::filesystem::path& path) {
   return model;
 }
 
-template <class Work>
-auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& work) {
-  try {
-    return work();
-  } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot " + std::string(verb) + " model '" + path.string() +
-                         "': " + error.what());
-  }
-}
-
-}  // namespace
-
 void save_model(const ModelParts& model, const std::filesystem::path& path) {
-  or_cannot("save", path, [&] { write_file_atomically(path, encode_model(model)); });
+  const safetensors::Metadata metadata{{kMetadataKey, encode_metadata(model)}};
+  write_file_atomically(path, safetensors::encode(encode_tensors(model.parameters), metadata));
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {
-  or_cannot("save", path, [&] {
-    static_cast<void>(encode_metadata(model));
-    require_replaceable(path);
-  });
-}
-
-ModelParts load_model(const std::filesystem::path& path) {
-  return or_cannot("load", path, [&] { return read_model(path); });
+  static_cast<void>(encode_metadata(model));
+  require_replaceable(path);
 }
 
 }  // namespace lockstep

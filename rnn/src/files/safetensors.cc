@@ -4,13 +4,12 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include "binary.h"
 #include "files/strict_json.h"
-#include "little_endian.h"
 
 namespace lockstep::safetensors {
 namespace {
@@ -100,16 +99,6 @@ Metadata parse_metadata(const json& entries) {
   return metadata;
 }
 
-// The product of `unit` and all sizes, if it can be represented.
-std::optional<std::uint64_t> checked_product(std::uint64_t unit, const Shape& shape) {
-  std::uint64_t product = unit;
-  for (const std::size_t size : shape) {
-    if (size != 0 && product > std::numeric_limits<std::uint64_t>::max() / size) return {};
-    product *= size;
-  }
-  return product;
-}
-
 // Sorted by their begin, the tensors must follow one another from 0 to the end of the file.
 void check_layout(const std::map<std::string, TensorInfo>& tensors, std::uint64_t data_bytes) {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
@@ -121,7 +110,7 @@ void check_layout(const std::map<std::string, TensorInfo>& tensors, std::uint64_
     const FloatType* type = find_float_type(info.dtype);
     if (type != nullptr && checked_product(type->bytes, info.shape) != info.end - info.begin) {
       throw std::runtime_error("tensor " + quote(name) + " of type " + info.dtype + " and shape " +
-                               to_string(info.shape) + " does not take " +
+                               shape_text(info.shape) + " does not take " +
                                std::to_string(info.end - info.begin) + " bytes");
     }
     ranges.emplace_back(info.begin, info.end);
@@ -231,16 +220,6 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
     }
   }
   return bytes;
-}
-
-std::string to_string(const Shape& shape) {
-  constexpr std::size_t kMaxLength = 80;
-  std::string text;
-  for (const std::size_t size : shape) {
-    if (text.size() > kMaxLength) return text + "...";
-    text += '[' + std::to_string(size) + ']';
-  }
-  return text;
 }
 
 }  // namespace lockstep::safetensors

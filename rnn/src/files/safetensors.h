@@ -62,7 +62,4 @@ struct Tensor {
 /// be read again is refused.
 [[nodiscard]] std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata);
 
-/// "[3][4]" for an error message, cut off where it is very long.
-[[nodiscard]] std::string to_string(const Shape& shape);
-
 }  // namespace lockstep::safetensors

@@ -1,8 +1,7 @@
-// THE table of heads: what a network does with its outputs and their targets.
+// THE table of heads, kHeads: what a network does with its outputs and their targets.
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,10 +23,7 @@ struct Head {
   double (*define)(std::vector<double>& outputs, std::size_t label);
 };
 
-[[nodiscard]] std::span<const Head* const> heads();
-// Throws std::invalid_argument, with the names that there are.
-[[nodiscard]] const Head& head_named(std::string_view name);
-
 extern const Head kClassifyHead;
+inline constexpr const Head* kHeads[] = {&kClassifyHead};
 
 }  // namespace lockstep

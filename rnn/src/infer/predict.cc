@@ -45,7 +45,7 @@ class Prediction {
   Prediction(const Network& network, const Dataset& data, int threads)
       : network_(network),
         data_(data),
-        weights_(network, false),
+        weights_(network, Purpose::inference),
         plan_(make_plan(weights_->layer, data, threads)),
         ordered_(data.size()),
         probabilities_(data.size() * network.outputs) {
@@ -99,8 +99,8 @@ class Prediction {
   void write_probabilities(const NetworkPass& pass) {
     for (std::size_t n = 0; n < pass.schedule.rows(); ++n) {
       const MatrixView row = pass.output.outputs({n, n + 1});
-      weights_->output.head().predict(
-          row, probabilities_.data() + pass.schedule.member(n) * row.cols, row.cols);
+      weights_->output.head.predict(row, probabilities_.data() + pass.schedule.member(n) * row.cols,
+                                    row.cols);
     }
   }
 

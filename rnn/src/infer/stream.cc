@@ -15,7 +15,7 @@ namespace lockstep {
 struct Stream::State {
   struct Memory {
     Memory(Workspace& workspace, const Network& network, std::size_t sequences)
-        : weights(workspace, network, false),
+        : weights(workspace, network, Purpose::inference),
           rows(take_rows(workspace, weights.layer.size().layout(), 2 * sequences)),
           logits(workspace.take<float>(sequences * network.outputs)),
           probabilities(workspace.take<float>(sequences * network.outputs)) {}
@@ -33,7 +33,7 @@ struct Stream::State {
         sequences(count),
         threads(team),
         memory(network, sequences),
-        product(memory->weights.layer.step(layout.stride, false, Team())) {
+        product(memory->weights.layer.step(layout.stride, SumsFrom::bias, Team())) {
     memory->weights.pack(parameters, Team());
   }
 
@@ -64,8 +64,8 @@ struct Stream::State {
   }
 
   // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
-  // timesteps are `x_stride` floats apart. Leaves their states in the half that is next after
-  // these.
+  // timesteps are `x_stride` floats apart. Leaves their states in the half that holds them now if
+  // `steps` is even, otherwise in the other.
   void advance(Range mine, const float* x, std::size_t x_stride, std::size_t steps) {
     for (std::size_t t = 0; t < steps; ++t) {
       const std::size_t from = (half + t) % 2;
@@ -89,7 +89,7 @@ struct Stream::State {
     const FlushDenormals flush;
     const MatrixView y = logits_of(some);
     float* p = memory->probabilities.data() + some.begin * y.cols;
-    memory->weights.output.head().predict(y, p, y.cols);
+    memory->weights.output.head.predict(y, p, y.cols);
     return {p, y.rows * y.cols};
   }
   [[nodiscard]] MatrixView logits_of(Range some) {

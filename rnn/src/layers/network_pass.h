@@ -9,16 +9,16 @@
 
 namespace lockstep {
 
-// A copy of the weights of a network in the order in which the products read them.
+// A copy of the weights of a network.
 struct PackedNetwork {
-  PackedNetwork(Workspace& workspace, const Network& network, bool trains)
-      : layer(workspace, LayerSize(network), trains), output(workspace, network, trains) {}
+  PackedNetwork(Workspace& workspace, const Network& network, Purpose purpose)
+      : layer(workspace, LayerSize(network), purpose), output(workspace, network, purpose) {}
 
   // Packs this thread's share; the caller puts a barrier behind it.
   void pack(const Parameters& parameters, const Team& team) {
     const std::size_t count = layer.size().rows() * layer.size().hidden;
     layer.pack(parameters.values().first(count), team);
-    output.pack(parameters.values().subspan(count), team);
+    output.weights.pack(parameters.values().subspan(count), team);
   }
 
   PackedLayer layer;
@@ -30,7 +30,7 @@ struct NetworkPass {
   NetworkPass(Workspace& workspace, const Network& network, const RecurrentLayer::Limits& limits)
       : schedule(workspace, limits.rows, limits.window_steps()),
         layer(workspace, LayerSize(network), limits),
-        output(workspace, network, limits.rows, limits.trains()) {}
+        output(workspace, network, limits.rows, limits.purpose()) {}
 
   // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
   // columns.

@@ -5,36 +5,19 @@
 
 namespace lockstep {
 
-PackedOutput::PackedOutput(Workspace& workspace, const Network& network, bool trains)
-    : head_(&head_named(network.head)),
-      weights_(workspace.take_packed(network.layers.back().hidden, network.outputs)),
-      bias_(workspace.take<float>(network.outputs)) {
-  if (trains) {
-    transposed_ = workspace.take_packed(network.outputs, network.layers.back().hidden);
-  }
-}
-
-void PackedOutput::pack(std::span<const float> weights, const Team& team) {
-  const std::size_t cols = bias_.size();
-  const float* wy = weights.data() + cols;
-  pack_share(weights_, Transpose::no, wy, cols, team);
-  if (transposed_.panels() > 0) pack_share(transposed_, Transpose::yes, wy, cols, team);
-  if (team.index() == 0) std::copy_n(weights.begin(), cols, bias_.begin());
-}
-
 void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) const {
   gemm_packed(
-      {.m = y.rows, .a = h, .lda = ldh, .start = bias_.data(), .c = y.data, .ldc = y.stride},
-      weights_);
+      {.m = y.rows, .a = h, .lda = ldh, .start = weights.bias.data(), .c = y.data, .ldc = y.stride},
+      weights.forward);
 }
 
 OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
-                         bool trains)
+                         Purpose purpose)
     : states_(0, network.layers.back().hidden),
       cols_(network.outputs),
       stride_(round_up(network.outputs)),
       outputs_(workspace.take<float>(max_rows * stride_)) {
-  if (!trains) return;
+  if (purpose == Purpose::inference) return;
   gradient_ = workspace.take<float>((1 + network.layers.back().hidden) * stride_);
   labels_ = workspace.take<int>(max_rows);
   losses_ = workspace.take<double>(max_rows);
@@ -65,7 +48,7 @@ void OutputLayer::backward(const RowSchedule& schedule, const RecurrentLayer& la
   states.m = rows;
   states.a = outputs_.data();
   states.lda = stride_;
-  gemm_packed(states, weights.transposed());
+  gemm_packed(states, weights.weights.backward);
 }
 
 double OutputLayer::loss(std::size_t rows) const {

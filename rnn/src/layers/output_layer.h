@@ -11,34 +11,28 @@
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/network.h"
 #include "lockstep/threads.h"
+#include "lookup.h"
 
 namespace lockstep {
 
-// A copy of the weights of the head in the order in which the products read them.
-class PackedOutput {
- public:
-  PackedOutput(Workspace& workspace, const Network& network, bool trains);
-  // Packs this thread's share of by, Wy [1 + H][C]; the caller puts a barrier behind it.
-  void pack(std::span<const float> weights, const Team& team);
+// A copy of the weights of the head.
+struct PackedOutput {
+  PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
+      : head(find_named(kHeads, network.head, "head")),
+        weights(workspace, 0, network.layers.back().hidden, network.outputs, purpose) {}
 
   // y = by + h Wy of as many states as `y` has rows.
   void run(const float* h, std::size_t ldh, const MatrixView& y) const;
 
-  [[nodiscard]] const Head& head() const { return *head_; }
-  [[nodiscard]] const PackedMatrix& transposed() const { return transposed_; }
-
- private:
-  const Head* head_;
-  PackedMatrix weights_;     // Wy: H x C
-  PackedMatrix transposed_;  // if it trains
-  std::span<float> bias_;
+  const Head& head;
+  PackedWeights weights;  // by, Wy
 };
 
 // The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of
 // the weights.
 class OutputLayer {
  public:
-  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, bool trains);
+  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, Purpose purpose);
 
   // Outputs of all sequences from their last states; the threads of `team` share the sequences.
   void forward(const RowSchedule& schedule, const RecurrentLayer& layer,

@@ -5,6 +5,7 @@
 #include "definition.h"
 #include "lockstep/backend.h"
 #include "lockstep/detail/useful_threads.h"
+#include "lookup.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -27,12 +28,19 @@ Range columns_of(Range panels, const PackedMatrix& weights) {
   return {std::min(panels.begin * width, weights.n()), std::min(panels.end * width, weights.n())};
 }
 
+// Packs this thread's share of the panels of a matrix.
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team) {
+  const Range mine = panels_of(team, packed);
+  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
+}
+
 }  // namespace
 
 LayerSize::LayerSize(const Network& network)
     : inputs(network.features),
       hidden(network.layers.front().hidden),
-      cell(&cell_named(network.layers.front().cell)) {}
+      cell(&find_named(kCells, network.layers.front().cell, "cell")) {}
 
 int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares, int threads) {
   const double work = static_cast<double>(timesteps) *
@@ -49,49 +57,49 @@ std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fus
   return kRowsTogether / std::max<std::size_t>(1, rows);
 }
 
-void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
-                const Team& team) {
-  const Range mine = panels_of(team, packed);
-  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
-}
-
 std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::size_t count) {
   const std::span<float> rows = workspace.take<float>(count * layout.stride);
   for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
   return rows;
 }
 
-PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, bool trains)
+PackedWeights::PackedWeights(Workspace& workspace, std::size_t inputs, std::size_t hidden,
+                             std::size_t units, Purpose purpose)
+    : forward(workspace.take_packed(inputs + hidden, units)), bias(workspace.take<float>(units)) {
+  if (purpose == Purpose::training) backward = workspace.take_packed(units, hidden);
+}
+
+void PackedWeights::pack(std::span<const float> weights, const Team& team) {
+  const std::size_t units = bias.size();
+  const float* rows = weights.data() + units;
+  pack_share(forward, Transpose::no, rows, units, team);
+  if (backward.panels() > 0) {
+    const std::size_t inputs = forward.k() - backward.n();
+    pack_share(backward, Transpose::yes, rows + inputs * units, units, team);
+  }
+  if (team.index() == 0) std::copy_n(weights.begin(), units, bias.begin());
+}
+
+PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, Purpose purpose)
     : size_(size),
       fused_(active_backend().fused),
-      recurrent_(workspace.take_packed(size.inputs + size.hidden, size.hidden)),
-      bias_(workspace.take<float>(size.hidden)) {
-  if (trains) hidden_transposed_ = workspace.take_packed(size.hidden, size.hidden);
-}
+      weights_(workspace, size.inputs, size.hidden, size.hidden, purpose) {}
 
-void PackedLayer::pack(std::span<const float> weights, const Team& team) {
-  const std::size_t hidden = size_.hidden;
-  const float* wx = weights.data() + hidden;
-  pack_share(recurrent_, Transpose::no, wx, hidden, team);
-  if (hidden_transposed_.panels() > 0) {
-    pack_share(hidden_transposed_, Transpose::yes, wx + size_.inputs * hidden, hidden, team);
-  }
-  if (team.index() == 0) std::copy_n(weights.begin(), hidden, bias_.begin());
-}
-
-TimestepProduct PackedLayer::step(std::size_t ldh, bool inputs_added, const Team& team) const {
+TimestepProduct PackedLayer::step(std::size_t ldh, SumsFrom start, const Team& team) const {
   const RowLayout layout = size_.layout();
-  const Range panels = panels_of(team, recurrent_);
+  const Range panels = panels_of(team, weights_.forward);
+  const bool has_inputs = start == SumsFrom::inputs;
   const PackedGemm g{.lda = layout.stride,
-                     .start_stride = inputs_added ? ldh : 0,
+                     .start_stride = has_inputs ? ldh : 0,
                      .ldc = ldh,
                      .epilogue = size_.cell->fused};
-  const PackedGemmPlan plan(g, recurrent_,
+  const PackedGemmPlan plan(g, weights_.forward,
                             {.first_panel = panels.begin,
                              .last_panel = panels.end,
-                             .first_k = inputs_added ? size_.inputs : 0});
-  return {plan, inputs_added ? layout.state : layout.input, inputs_added ? nullptr : bias_.data(),
-          size_.cell->forward, columns_of(panels, recurrent_)};
+                             .first_k = has_inputs ? size_.inputs : 0});
+  return {plan, has_inputs ? layout.state : layout.input,
+          has_inputs ? nullptr : weights_.bias.data(), size_.cell->forward,
+          columns_of(panels, weights_.forward)};
 }
 
 void PackedLayer::add_inputs(const Timestep& t, std::size_t panel) const {
@@ -99,24 +107,24 @@ void PackedLayer::add_inputs(const Timestep& t, std::size_t panel) const {
   const PackedGemm g{.m = t.count,
                      .a = t.z + layout.input,
                      .lda = layout.stride,
-                     .start = bias_.data(),
+                     .start = weights_.bias.data(),
                      .c = t.h,
                      .ldc = t.ldh};
-  gemm_packed(g, recurrent_,
+  gemm_packed(g, weights_.forward,
               {.first_panel = panel, .last_panel = panel + 1, .last_k = size_.inputs});
 }
 
 PackedGemmPlan PackedLayer::step_back(std::size_t stride, const Team& team) const {
-  const Range panels = panels_of(team, hidden_transposed_);
+  const Range panels = panels_of(team, weights_.backward);
   const PackedGemm g{.lda = stride,
                      .ldc = stride,
                      .epilogue = size_.cell->fused_gradient,
                      .ldh = size_.layout().stride};
-  return {g, hidden_transposed_, {.first_panel = panels.begin, .last_panel = panels.end}};
+  return {g, weights_.backward, {.first_panel = panels.begin, .last_panel = panels.end}};
 }
 
 Range PackedLayer::columns_back(const Team& team) const {
-  return columns_of(panels_of(team, hidden_transposed_), hidden_transposed_);
+  return columns_of(panels_of(team, weights_.backward), weights_.backward);
 }
 
 RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits)
@@ -130,7 +138,7 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, cons
   if (limits.steps > limits.window) {
     ring_ = take_rows(workspace, layout_, (together_ + 1) * limits.rows);
   }
-  if (!limits.trains()) return;
+  if (limits.purpose() == Purpose::inference) return;
   const std::size_t rows = delta_rows(size, limits);
   final_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
@@ -197,8 +205,9 @@ void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
                              const PackedLayer& weights, const Team& team) {
   const std::size_t steps = schedule.steps();
   const auto block_from = [&](std::size_t t) { return Range{t, std::min(t + together_, steps)}; };
-  const TimestepProduct step = weights.step(layout_.stride, together_ > 1, team);
-  const TimestepProduct last_step = weights.step(final_layout_.stride, together_ > 1, team);
+  const SumsFrom start = together_ > 1 ? SumsFrom::inputs : SumsFrom::bias;
+  const TimestepProduct step = weights.step(layout_.stride, start, team);
+  const TimestepProduct last_step = weights.step(final_layout_.stride, start, team);
   gather_inputs(data, schedule, block_from(0), team);
   team.barrier();
   for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {

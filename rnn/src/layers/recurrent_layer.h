@@ -42,13 +42,24 @@ struct LayerSize {
 // is, in groups of `rows` rows, on a backend that has fused multiply-add or not. Changes no bit.
 [[nodiscard]] std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fused);
 
-// Packs this thread's share of the panels of a matrix.
-void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
-                const Team& team);
-
 // Zeros, and the constant 1 of each row.
 [[nodiscard]] std::span<float> take_rows(Workspace& workspace, const RowLayout& layout,
                                          std::size_t count);
+
+enum class Purpose { inference, training };
+
+// A copy of weights [1 + inputs + hidden][units], of which the first row is the bias, in the order
+// in which the products read them.
+struct PackedWeights {
+  PackedWeights(Workspace& workspace, std::size_t inputs, std::size_t hidden, std::size_t units,
+                Purpose purpose);
+  // Packs this thread's share; the caller puts a barrier behind it.
+  void pack(std::span<const float> weights, const Team& team);
+
+  PackedMatrix forward;   // all rows but the bias
+  PackedMatrix backward;  // those of the hidden units, transposed, if it is for training
+  std::span<float> bias;
+};
 
 // Where a timestep is read and written: `count` rows of Z, and the rows of its states, which are
 // `ldh` floats apart.
@@ -73,16 +84,20 @@ struct TimestepProduct {
   }
 };
 
-// A copy of the weights of a layer in the order in which the products read them.
+// What the sums of a timestep begin with: the bias, or what add_inputs has left at the places of
+// the states.
+enum class SumsFrom { bias, inputs };
+
+// A copy of the weights of a layer.
 class PackedLayer {
  public:
-  PackedLayer(Workspace& workspace, const LayerSize& size, bool trains);
+  PackedLayer(Workspace& workspace, const LayerSize& size, Purpose purpose);
   // Packs this thread's share of b, Wx, Wh [rows][H]; the caller puts a barrier behind it.
-  void pack(std::span<const float> weights, const Team& team);
+  void pack(std::span<const float> weights, const Team& team) { weights_.pack(weights, team); }
 
-  // h_t = f(b + [x_t, h_{t-1}] [Wx; Wh]), or where `inputs_added` what remains of it after
-  // add_inputs, with the same bits (see gemm_packed). Rows of states are `ldh` floats apart.
-  [[nodiscard]] TimestepProduct step(std::size_t ldh, bool inputs_added, const Team& team) const;
+  // h_t = f(b + [x_t, h_{t-1}] [Wx; Wh]), with the same bits from either start (see gemm_packed).
+  // Rows of states are `ldh` floats apart.
+  [[nodiscard]] TimestepProduct step(std::size_t ldh, SumsFrom start, const Team& team) const;
   // b + x_t Wx to the places of h_t, of one panel of columns.
   void add_inputs(const Timestep& t, std::size_t panel) const;
 
@@ -91,15 +106,13 @@ class PackedLayer {
   [[nodiscard]] Range columns_back(const Team& team) const;
 
   [[nodiscard]] const LayerSize& size() const { return size_; }
-  [[nodiscard]] std::size_t panels() const { return recurrent_.panels(); }
+  [[nodiscard]] std::size_t panels() const { return weights_.forward.panels(); }
   [[nodiscard]] bool fused() const { return fused_; }
 
  private:
   LayerSize size_;
-  bool fused_;                      // the backend has fused multiply-add
-  PackedMatrix recurrent_;          // Wx over Wh: (D + H) x H
-  PackedMatrix hidden_transposed_;  // Wh^T, if it trains
-  std::span<float> bias_;
+  bool fused_;  // the backend has fused multiply-add
+  PackedWeights weights_;
 };
 
 // The states of a leaf or chunk of sequences over time; in training also the deltas and the
@@ -115,7 +128,9 @@ class RecurrentLayer {
     std::size_t window;
     std::size_t together;
 
-    [[nodiscard]] bool trains() const { return window > 0; }
+    [[nodiscard]] Purpose purpose() const {
+      return window > 0 ? Purpose::training : Purpose::inference;
+    }
     [[nodiscard]] std::size_t window_steps() const { return std::min(window, steps); }
   };
   RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits);
@@ -134,8 +149,8 @@ class RecurrentLayer {
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() const { return finals_.data(); }
 
-  // The product by which one thread leaves the gradients of the last states, but for what is
-  // multiplied.
+  // A product that leaves the gradients of the last states where `backward` reads them: one thread
+  // runs it, having filled in m, a and lda.
   [[nodiscard]] PackedGemm final_gradients() const;
   // From there back through the window. Changes nothing that `forward` left.
   void backward(const RowSchedule& schedule, const PackedLayer& weights, const Team& team);

@@ -7,7 +7,6 @@
 #include "definition.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/rnn/random.h"
-#include "network/dot.h"
 #include "network/tensors.h"
 
 namespace lockstep {

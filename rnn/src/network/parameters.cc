@@ -4,9 +4,10 @@
 #include <bit>
 #include <utility>
 
+#include "binary.h"
 #include "cells/cell.h"
 #include "heads/head.h"
-#include "lockstep/error.h"
+#include "lookup.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -21,9 +22,12 @@ void Network::require_valid() const {
     throw InvalidArgument("a network has 1 to " + std::to_string(kMaxUnits) +
                           " features, hidden units and outputs, not " + std::to_string(size));
   }
-  static_cast<void>(cell_named(layers[0].cell));
-  static_cast<void>(head_named(head));
+  static_cast<void>(find_named(kCells, layers[0].cell, "cell"));
+  static_cast<void>(find_named(kHeads, head, "head"));
 }
+
+std::vector<std::string> cell_names() { return names_of(kCells); }
+std::vector<std::string> head_names() { return names_of(kHeads); }
 
 std::vector<Tensor> tensors_of(const Network& network) {
   const std::size_t hidden = network.layers[0].hidden;
@@ -56,20 +60,23 @@ void require_channels(const Network& network, const Dataset& data, const std::st
                         " channels, but the model takes " + std::to_string(network.features));
 }
 
-void require_labels(const Network& network, const Dataset& data, const std::string& where) {
+void require_training_data(const Parameters& parameters, const Dataset& data,
+                           const std::string& what) {
+  require_parameters(parameters, what.c_str());
+  require_channels(parameters.network(), data, what + ": ");
+  const std::size_t outputs = parameters.network().outputs;
   for (std::size_t i = 0; i < data.size(); ++i) {
     const int label = data.label(i);
-    if (label >= 0 && static_cast<std::size_t>(label) < network.outputs) continue;
-    throw InvalidArgument(where + "label " + std::to_string(label) + " of sequence " +
-                          std::to_string(i) + " is not in [0, " + std::to_string(network.outputs) +
-                          ")");
+    if (label >= 0 && static_cast<std::size_t>(label) < outputs) continue;
+    throw InvalidArgument(what + ": label " + std::to_string(label) + " of sequence " +
+                          std::to_string(i) + " is not in [0, " + std::to_string(outputs) + ")");
   }
 }
 
 Parameters::Parameters(const Network& network) : network_(network) {
   network_.require_valid();
   tensors_ = tensors_of(network_);
-  values_.resize(tensors_.back().offset + tensors_.back().size());
+  values_.resize(parameter_count(network_));
 }
 
 std::span<const float> Parameters::operator[](std::string_view name) const {
@@ -86,11 +93,9 @@ std::span<float> Parameters::operator[](std::string_view name) {
 }
 
 std::uint64_t weights_hash(const Parameters& parameters) {
-  constexpr std::uint64_t kPrime = 0x100000001b3;
-  std::uint64_t hash = 0xcbf29ce484222325;
+  std::uint64_t hash = kFnvBasis;
   for (const float value : parameters.values()) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ ((bits >> shift) & 0xff)) * kPrime;
+    hash = fnv1a(hash, std::bit_cast<std::uint32_t>(value), sizeof value);
   }
   return hash;
 }

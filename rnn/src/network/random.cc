@@ -3,19 +3,16 @@
 #include <cmath>
 #include <utility>
 
+#include "binary.h"
 #include "lockstep/portable_math.h"
 
 namespace lockstep {
 namespace {
 
-constexpr std::uint64_t kFnvBasis = 0xcbf29ce484222325;
-constexpr std::uint64_t kFnvPrime = 0x100000001b3;
-
 std::uint64_t stream_of(std::string_view purpose, std::uint64_t index) {
   std::uint64_t hash = kFnvBasis;
-  for (const char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
-  for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (index >> shift & 0xff)) * kFnvPrime;
-  return hash;
+  for (const char c : purpose) hash = fnv1a(hash, static_cast<unsigned char>(c), 1);
+  return fnv1a(hash, index, sizeof index);
 }
 
 constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }

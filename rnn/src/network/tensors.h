@@ -18,8 +18,10 @@ namespace lockstep {
 void require_parameters(const Parameters& parameters, const char* function);
 
 // Throws std::invalid_argument, in a sentence that begins with `where`, if the data have other
-// channels than the network, or a sequence has none of its labels.
+// channels than the network.
 void require_channels(const Network& network, const Dataset& data, const std::string& where = "");
-void require_labels(const Network& network, const Dataset& data, const std::string& where);
+// The same of both, and if a sequence has none of the labels of the network.
+void require_training_data(const Parameters& parameters, const Dataset& data,
+                           const std::string& what);
 
 }  // namespace lockstep

@@ -1,4 +1,4 @@
-// THE table of optimizers: how weights follow their gradient.
+// THE table of optimizers, kOptimizers: how weights follow their gradient.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,12 @@
 
 namespace lockstep {
 
-// A span of weights, the gradient of their summed loss, and the numbers of their slots, one slot
-// `slot_stride` floats behind the other.
+// A span of weights, the gradient of their summed loss, and the numbers that are kept of them.
 struct Update {
   std::span<float> weights;
   std::span<const float> gradient;
-  float* slots;  // null if there are none
-  std::size_t slot_stride;
-  double scale;  // of the gradient; see gradient_scale
+  std::span<float> slots;  // [weights][slots]
+  double scale;            // of the gradient; see gradient_scale
   double rate;
   const Options& options;
 };
@@ -30,29 +28,29 @@ struct OptimizerRule {
   void (*update)(const Update& update);
 };
 
-[[nodiscard]] std::span<const OptimizerRule* const> optimizers();
-// Throws std::invalid_argument, with the names that there are.
-[[nodiscard]] const OptimizerRule& optimizer_named(std::string_view name);
-
 extern const OptimizerRule kSgd;
+inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd};
 
-// A rule with its slots.
+// The rule of the options with its slots.
 class Optimizer {
  public:
-  Optimizer(const OptimizerRule& rule, std::size_t weights, const Options& options);
+  Optimizer(std::size_t weights, const Options& options);
 
   // Updates this thread's share of the weights.
   void update(std::span<float> weights, std::span<const float> gradient, double scale, double rate,
               const Team& team);
 
  private:
-  const OptimizerRule* rule_;
+  const OptimizerRule& rule_;
   Options options_;
-  std::vector<float> slots_;  // [slots][weights]
+  std::size_t slots_per_weight_;
+  std::vector<float> slots_;  // [weights][slots]
 };
 
+// Learning rate of an epoch counted from 0.
+[[nodiscard]] double scheduled_rate(const Options& options, std::size_t epoch);
 // The factor that turns the gradient of a summed loss over `samples` into that of the mean, scaled
 // down where its norm would exceed clip_norm (0: never).
-double gradient_scale(double summed_norm, std::size_t samples, double clip_norm);
+[[nodiscard]] double gradient_scale(double summed_norm, std::size_t samples, double clip_norm);
 
 }  // namespace lockstep

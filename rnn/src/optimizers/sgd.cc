@@ -11,12 +11,12 @@ void update(const Update& u) {
   float* w = u.weights.data();
   const float* g = u.gradient.data();
   const std::size_t n = u.weights.size();
-  if (u.slots == nullptr) {
+  if (u.slots.empty()) {
     const auto step = static_cast<float>(u.rate * u.scale);
     for (std::size_t i = 0; i < n; ++i) w[i] -= step * g[i];
     return;
   }
-  float* v = u.slots;
+  float* v = u.slots.data();
   const auto momentum = static_cast<float>(u.options.momentum);
   const auto scale = static_cast<float>(u.scale);
   const auto rate = static_cast<float>(u.rate);

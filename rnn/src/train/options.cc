@@ -15,23 +15,23 @@
 namespace lockstep {
 namespace {
 
-// What the values of an option may be: numbers from low to high, or one of some words.
+// What the values of an option may be: numbers from low to high, or one of some words. Without low
+// itself if `open`: the smallest denormal as a bound would equal 0 in a mode that flushes.
 struct Domain {
   double low = 0;
+  bool open = false;
   double high = std::numeric_limits<double>::max();
   std::string text{};
   std::vector<std::string> words{};
 };
 
-Domain count_from(unsigned low) {
-  return {.low = static_cast<double>(low), .text = "from " + std::to_string(low) + " to 2^64 - 1"};
-}
-Domain count_from(unsigned low, unsigned high) {
+Domain count_from(std::size_t low, std::size_t high = SIZE_MAX) {
+  const std::string text = high == SIZE_MAX ? "2^64 - 1" : std::to_string(high);
   return {.low = static_cast<double>(low),
           .high = static_cast<double>(high),
-          .text = "from " + std::to_string(low) + " to " + std::to_string(high)};
+          .text = "from " + std::to_string(low) + " to " + text};
 }
-Domain positive() { return {.low = std::numeric_limits<double>::denorm_min(), .text = "above 0"}; }
+Domain positive() { return {.open = true, .text = "above 0"}; }
 Domain not_negative() { return {.text = "of 0 or more"}; }
 Domain below_one() { return {.high = std::nextafter(1.0, 0.0), .text = "from 0 to less than 1"}; }
 Domain one_of(std::vector<std::string> words) {
@@ -117,7 +117,6 @@ Row row(std::string name, std::string group, Domain domain, std::string help,
 
 // THE table of options: whatever sets, checks, lists or explains them reads it.
 const std::vector<Row>& rows() {
-  constexpr unsigned kMostHidden = 65536;  // hidden weights of 16 GiB
   constexpr unsigned kMostThreads = 1024;  // far more than help, and few enough to start
   constexpr const char* kModel = "Model";
   constexpr const char* kTraining = "Training";
@@ -125,7 +124,7 @@ const std::vector<Row>& rows() {
   using O = Options;
   static const std::vector<Row> table = {
       row<&O::cell>("cell", kModel, one_of(cell_names()), "Kind of the recurrent layer"),
-      row<&O::hidden>("hidden", kModel, count_from(1, kMostHidden), "Recurrent units"),
+      row<&O::hidden>("hidden", kModel, count_from(1, kMaxUnits), "Recurrent units"),
       row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal"}),
                     "Initial weights"),
       row<&O::sigma>("sigma", kModel, positive(), "Standard deviation of the initial weights",
@@ -142,7 +141,7 @@ const std::vector<Row>& rows() {
       row<&O::decay>("decay", kTraining, positive(), "Factor of the falls", "schedule step"),
       row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1), "Epochs between the falls",
                             "schedule step"),
-      row<&O::optimizer>("optimizer", kTraining, one_of(names_of(optimizers())),
+      row<&O::optimizer>("optimizer", kTraining, one_of(names_of(kOptimizers)),
                          "How weights follow their gradient"),
       row<&O::momentum>("momentum", kTraining, below_one(), "Momentum; 0: plain gradient descent"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
@@ -180,7 +179,8 @@ bool is_valid(const Row& row, const Options& options) {
   if (!words.empty()) return std::ranges::find(words, text) != words.end();
   double value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
-  return value >= row.domain.low && value <= row.domain.high;
+  const Domain& d = row.domain;
+  return (d.open ? value > d.low : value >= d.low) && value <= d.high;
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {

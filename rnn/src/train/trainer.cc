@@ -15,21 +15,9 @@
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
-#include "train/schedule.h"
 #include "train/training_step.h"
 
 namespace lockstep {
-namespace {
-
-void require_data(const Dataset& data, const Network& network) {
-  const std::string where = "training data: ";
-  if (data.empty()) throw InvalidArgument(where + "there is no sequence in it");
-  require_channels(network, data, where);
-  require_labels(network, data, where);
-}
-
-}  // namespace
-
 // One pass over the data, as all threads see it. Thread 0 writes, between barriers.
 struct Epoch {
   const Dataset& data;
@@ -48,7 +36,7 @@ struct Trainer::State {
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
-        optimizer(optimizer_named(o.optimizer), p.values().size(), o) {}
+        optimizer(p.values().size(), o) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
@@ -133,8 +121,8 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 EpochResult Trainer::run_epoch(const Dataset& data,
                                const std::function<bool(const BatchProgress&)>& on_batch) {
   State& s = *state_;
-  require_parameters(s.parameters, "Trainer");
-  require_data(data, s.parameters.network());
+  if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
+  require_training_data(s.parameters, data, "training data");
   const auto start = std::chrono::steady_clock::now();
   s.prepare(data);
   s.start_epoch();

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "definition.h"
-#include "network/dot.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
@@ -36,7 +35,7 @@ RecurrentLayer::Limits limits_of(const PackedLayer& layer, const MinibatchSize& 
 
 TrainingStep::Memory::Memory(Workspace& workspace, const Network& network,
                              const MinibatchSize& largest, std::size_t window)
-    : weights(workspace, network, true),
+    : weights(workspace, network, Purpose::training),
       rows(take_rows(workspace, LayerSize(network).layout(), largest.window_timesteps)),
       ordered(workspace.take<std::size_t>(largest.rows)),
       gradient(workspace.take<float>(parameter_count(network))),
@@ -127,7 +126,7 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
 void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& team) {
   leaf.forward(data, m_->weights, team);
   team.barrier();
-  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, m_->weights.output.head());
+  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, m_->weights.output.head);
 }
 
 // A barrier before and after.

@@ -30,13 +30,6 @@ struct ReferenceGradients {
                                                      const Dataset& data, int threads = 0,
                                                      std::size_t truncation = 0);
 
-/// Hidden states of sequence number `sequence` by the fast path on the active backend:
-/// [length][hidden] row-major. Throws std::invalid_argument if the channels do not fit or there is
-/// no such sequence.
-[[nodiscard]] LOCKSTEP_API std::vector<float> hidden_states(const Parameters& parameters,
-                                                            const Dataset& data,
-                                                            std::size_t sequence);
-
 /// One tensor's part in a gradient check.
 struct GradientError {
   std::string tensor;           ///< its name, "rnn.bias_ih_l0", ...

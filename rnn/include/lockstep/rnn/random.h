@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -43,15 +42,8 @@ class LOCKSTEP_API Philox {
 template <class Engine>
 class LOCKSTEP_API Distributions {
  public:
-  /// Arguments of the engine: equal ones give equal numbers.
-  ///@{
-  explicit Distributions(std::uint64_t seed)
-    requires std::constructible_from<Engine, std::uint64_t>
-      : engine_(seed) {}
-  Distributions(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0)
-    requires std::constructible_from<Engine, std::uint64_t, std::string_view, std::uint64_t>
-      : engine_(seed, purpose, index) {}
-  ///@}
+  /// Equal engines give equal numbers.
+  explicit Distributions(const Engine& engine) : engine_(engine) {}
 
   /// Uniform on [0, 1), a multiple of 2^-53.
   double uniform();
@@ -71,12 +63,22 @@ class LOCKSTEP_API Distributions {
   double spare_ = 0;
 };
 
-/// One long stream, by the engine that the C++ standard fixes bit by bit: for data sets.
-using Random = Distributions<std::mt19937_64>;
-/// Many short streams, each named by (seed, purpose, index): for all that a training draws.
-using KeyedRandom = Distributions<Philox>;
-
 extern template class Distributions<std::mt19937_64>;
 extern template class Distributions<Philox>;
+
+/// One long stream, by the engine that the C++ standard fixes bit by bit: for data sets.
+class LOCKSTEP_API Random : public Distributions<std::mt19937_64> {
+ public:
+  /// Equal seeds give equal numbers.
+  explicit Random(std::uint64_t seed) : Distributions(std::mt19937_64(seed)) {}
+};
+
+/// Many short streams, each named by (seed, purpose, index): for all that a training draws.
+class LOCKSTEP_API KeyedRandom : public Distributions<Philox> {
+ public:
+  /// Equal names give equal numbers.
+  KeyedRandom(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0)
+      : Distributions(Philox(seed, purpose, index)) {}
+};
 
 }  // namespace lockstep
