@@ -1,25 +1,54 @@
+#include <algorithm>
 #include <cmath>
-#include <memory>
 #include <stdexcept>
 
-#include "data_source.h"
-#include "evaluation_output.h"
-#include "lockstep/rnn/model.h"
+#include "inputs.h"
+#include "json_output.h"
+#include "results.h"
 #include "text.h"
 
 namespace lockstep::command {
 namespace {
 
-struct EvaluateCommand {
-  std::string model_file;
-  DataSource source;
-  std::string backend;
-  Options options;
-  bool json = false;
-};
+std::string class_table(const std::vector<ClassResult>& classes, std::size_t width) {
+  std::string text = "    " + pad("class", width) + "  precision  recall      f1  sequences\n";
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const ClassResult& row = classes[c];
+    text += format("%3zu ", c) + pad(printable(row.name), width) +
+            format("     %6s  %6s  %6s  %9zu\n", number_text(row.precision).c_str(),
+                   number_text(row.recall).c_str(), number_text(row.f1).c_str(), row.sequences);
+  }
+  return text;
+}
 
-int run_evaluate(const EvaluateCommand& command) {
-  require_data_source(command.source, "evaluate");
+std::string confusion_table(const std::vector<ClassResult>& classes, std::size_t largest,
+                            const std::string& corner, std::size_t width) {
+  const int cell = static_cast<int>(std::max<std::size_t>(3, std::to_string(largest).size())) + 1;
+  std::string text = "    " + pad(corner, width);
+  for (std::size_t c = 0; c < classes.size(); ++c) text += format("%*zu", cell, c);
+  text += "\n";
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    text += format("%3zu ", c) + pad(printable(classes[c].name), width);
+    for (const std::size_t count : classes[c].predicted) text += format("%*zu", cell, count);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string evaluation_text(const Evaluation& evaluation,
+                            const std::vector<std::string>& class_names) {
+  const std::string corner = "true \\ predicted";
+  const std::vector<ClassResult> classes = class_results(evaluation, class_names);
+  std::size_t width = text_width(corner);
+  for (const std::string& name : class_names) width = std::max(width, text_width(name));
+  const std::size_t largest = *std::ranges::max_element(evaluation.confusion);
+  return evaluation_line(evaluation) + "\n" + class_table(classes, width) + "\n" +
+         confusion_table(classes, largest, corner, width);
+}
+
+}  // namespace
+
+int run_evaluate(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
   const Dataset data = load_data(command.source);
@@ -31,28 +60,8 @@ int run_evaluate(const EvaluateCommand& command) {
     throw std::runtime_error(name +
                              ": the model overflows on it: not all probabilities are finite");
   }
-  print(command.json ? json_line(evaluation_json(evaluation, model.class_names()))
-                     : evaluation_text(evaluation, model.class_names()));
+  print((command.json ? evaluation_json : evaluation_text)(evaluation, model.class_names()));
   return 0;
-}
-
-}  // namespace
-
-Verb add_evaluate(CLI::App& command) {
-  const auto options = std::make_shared<EvaluateCommand>();
-  CLI::App* app = command.add_subcommand("evaluate", "Measure a model on labelled data");
-  app->add_option("MODEL", options->model_file, "Model file (safetensors)")->required();
-  add_data_source(*app, options->source);
-  add_option(*app, options->options, "threads");
-  add_backend_option(*app, options->backend);
-  app->add_flag("--json", options->json, "One JSON object instead of tables");
-  app->footer(
-      "Prints accuracy, loss, precision, recall and F1 of each class, and the confusion matrix.\n"
-      "Labels are matched to the model's classes by name. A built-in set means its test part.\n\n"
-      "Examples:\n"
-      "  lockstep evaluate model.safetensors test.ts\n"
-      "  lockstep evaluate model.safetensors --dataset synthetic-control --json");
-  return {app, [options] { return run_evaluate(*options); }};
 }
 
 }  // namespace lockstep::command

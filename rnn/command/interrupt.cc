@@ -1,40 +1,33 @@
 #include "interrupt.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace lockstep::command {
 namespace {
 
 volatile std::sig_atomic_t noted_signal = 0;
 
-void restore_default(int signal) {
-  if (std::signal(signal, SIG_DFL) == SIG_IGN) std::signal(signal, SIG_IGN);
-}
-
-void restore_defaults() {
-  restore_default(SIGINT);
-  restore_default(SIGTERM);
+void handle_with(void (*handler)(int)) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    if (std::signal(signal, handler) == SIG_IGN) std::signal(signal, SIG_IGN);
+  }
 }
 
 void note(int signal) {
   noted_signal = signal;
-  restore_defaults();
-}
-
-void install(int signal) {
-  if (std::signal(signal, note) == SIG_IGN) std::signal(signal, SIG_IGN);
+  handle_with(SIG_DFL);
 }
 
 }  // namespace
 
 InterruptHandler::InterruptHandler() {
   noted_signal = 0;
-  install(SIGINT);
-  install(SIGTERM);
+  handle_with(note);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-InterruptHandler::~InterruptHandler() { restore_defaults(); }
+InterruptHandler::~InterruptHandler() { handle_with(SIG_DFL); }
 
 int InterruptHandler::signal() const { return noted_signal; }
 

@@ -2,24 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <span>
 
-#include "data_source.h"
-#include "evaluation_output.h"
+#include "inputs.h"
+#include "json_output.h"
 #include "lockstep/rnn/model.h"
 #include "text.h"
 
 namespace lockstep::command {
 namespace {
-
-struct PredictCommand {
-  std::string model_file;
-  DataSource source;
-  std::string backend;
-  Options options;
-  bool json = false;
-};
 
 // Nine significant digits give back the same float.
 std::string probability_list(std::span<const float> probabilities) {
@@ -44,18 +35,12 @@ std::string csv_header(const std::vector<std::string>& class_names) {
   return header + "\n";
 }
 
-std::string csv_row(std::size_t index, const std::string& class_name,
-                    std::span<const float> probabilities) {
-  return std::to_string(index) + "," + csv_field(class_name) + "," +
-         probability_list(probabilities) + "\n";
-}
-
-std::string json_row(std::size_t index, const std::string& class_name,
-                     std::span<const float> probabilities) {
-  std::string name = json_line(class_name);
-  name.pop_back();
-  return "{\"index\":" + std::to_string(index) + ",\"class\":" + name + ",\"probabilities\":[" +
-         probability_list(probabilities) + "]}\n";
+std::string row_text(bool json, std::size_t index, const std::string& class_name,
+                     const std::string& probabilities) {
+  const std::string number = std::to_string(index);
+  if (!json) return number + "," + csv_field(class_name) + "," + probabilities + "\n";
+  return "{\"index\":" + number + ",\"class\":" + json_string(class_name) + ",\"probabilities\":[" +
+         probabilities + "]}\n";
 }
 
 void require_finite(std::span<const float> probabilities, std::size_t classes,
@@ -68,8 +53,9 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
                            " (counted from 0): its probabilities are not finite");
 }
 
-int run_predict(const PredictCommand& command) {
-  require_data_source(command.source, "predict");
+}  // namespace
+
+int run_predict(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
   const Dataset data = load_data(command.source);
@@ -84,32 +70,9 @@ int run_predict(const PredictCommand& command) {
     const auto best = std::max_element(probabilities.begin(), probabilities.end());
     const std::string& class_name =
         model.class_names()[static_cast<std::size_t>(best - probabilities.begin())];
-    print(command.json ? json_row(i, class_name, probabilities)
-                       : csv_row(i, class_name, probabilities));
+    print(row_text(command.json, i, class_name, probability_list(probabilities)));
   }
   return 0;
-}
-
-}  // namespace
-
-Verb add_predict(CLI::App& command) {
-  const auto options = std::make_shared<PredictCommand>();
-  CLI::App* app = command.add_subcommand("predict", "Classify sequences with a model");
-  app->add_option("MODEL", options->model_file, "Model file (safetensors)")->required();
-  add_data_source(*app, options->source);
-  add_option(*app, options->options, "threads");
-  add_backend_option(*app, options->backend);
-  app->add_flag("--json", options->json, "One JSON object per sequence instead of CSV");
-  app->footer(
-      "Prints the class and the probability of every class for each sequence, as CSV with a "
-      "header\n"
-      "or as JSON lines. Labels in the data are ignored and may be missing ('?' or empty); in .tsv "
-      "and\n"
-      ".txt files the first field is always the label. A built-in set means its test part.\n\n"
-      "Examples:\n"
-      "  lockstep predict model.safetensors new.csv > predictions.csv\n"
-      "  lockstep predict model.safetensors new.npz --json");
-  return {app, [options] { return run_predict(*options); }};
 }
 
 }  // namespace lockstep::command

@@ -24,11 +24,7 @@ std::size_t terminal_columns() {
 std::string bar(double fraction) {
   constexpr std::size_t kWidth = 10;
   const auto done = static_cast<std::size_t>(fraction * kWidth);
-  std::string text(kWidth + 2, '.');
-  text.front() = '[';
-  text.back() = ']';
-  std::fill_n(text.begin() + 1, done, '#');
-  return text;
+  return "[" + std::string(done, '#') + std::string(kWidth - done, '.') + "]";
 }
 
 std::string time_text(double seconds) {

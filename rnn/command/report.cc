@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "chart.h"
-#include "evaluation_output.h"
+#include "command_line.h"
 #include "files/atomic_file.h"
 #include "lockstep/version.h"
 #include "report_css.h"
@@ -56,10 +56,6 @@ std::string section(const std::string& title, const std::string& content) {
   return "<section>\n<h2>" + escape_html(title) + "</h2>\n" + content + "</section>\n";
 }
 
-std::string folded(const std::string& title, const std::string& content) {
-  return "<details>\n<summary>" + escape_html(title) + "</summary>\n" + content + "</details>\n";
-}
-
 std::string figure(const std::string& value, const std::string& meaning) {
   return "<div class=\"figure\"><b>" + escape_html(value) + "</b><span>" + escape_html(meaning) +
          "</span></div>\n";
@@ -102,25 +98,24 @@ std::string curves(const TrainingRun& run) {
          "</div>\n";
 }
 
-std::string class_table(const Evaluation& e, const std::vector<std::string>& names) {
+std::string class_table(const std::vector<ClassResult>& classes) {
   std::vector<Row> rows;
-  for (std::size_t c = 0; c < names.size(); ++c) {
-    rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
-                    number_text(e.f1[c]), std::to_string(class_size(e, c))});
+  for (const ClassResult& c : classes) {
+    rows.push_back({c.name, number_text(c.precision), number_text(c.recall), number_text(c.f1),
+                    std::to_string(c.sequences)});
   }
   return table({"Class", "Precision", "Recall", "F1", "Sequences"}, rows);
 }
 
 // Shades each cell by its share of its row, of which the style sheet makes a picture.
-std::string confusion_table(const Evaluation& e, const std::vector<std::string>& names) {
+std::string confusion_table(const std::vector<ClassResult>& classes) {
   std::string head = "<tr><th scope=\"col\">true \\ predicted</th>";
   std::string body;
-  for (std::size_t row = 0; row < names.size(); ++row) {
-    head += "<th scope=\"col\"><span>" + escape_html(names[row]) + "</span></th>";
-    body += "<tr><th scope=\"row\">" + escape_html(names[row]) + "</th>";
-    const auto total = static_cast<double>(std::max<std::size_t>(1, class_size(e, row)));
-    for (std::size_t column = 0; column < names.size(); ++column) {
-      const std::size_t count = e.confusion[row * names.size() + column];
+  for (const ClassResult& c : classes) {
+    head += "<th scope=\"col\"><span>" + escape_html(c.name) + "</span></th>";
+    body += "<tr><th scope=\"row\">" + escape_html(c.name) + "</th>";
+    const auto total = static_cast<double>(std::max<std::size_t>(1, c.sequences));
+    for (const std::size_t count : c.predicted) {
       body +=
           format("<td style=\"--share:%.3f\">%zu</td>", static_cast<double>(count) / total, count);
     }
@@ -131,14 +126,14 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
-  const std::vector<std::string>& names = run.model.class_names();
+  const std::vector<ClassResult> results = class_results(evaluation, run.model.class_names());
   return "<div class=\"row\">\n" +
-         section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
-         section("Classes, " + name + " set", class_table(evaluation, names)) + "</div>\n";
+         section("Confusion matrix, " + name + " set", confusion_table(results)) +
+         section("Classes, " + name + " set", class_table(results)) + "</div>\n";
 }
 
 std::string data_text(const TrainingRun& run) {
-  std::string text = counted(run.train.samples, "sequence", "sequences") + " trained on";
+  std::string text = counted(run.train.samples, "sequence") + " trained on";
   if (run.validation) text += format(", %zu held out for validation", run.validation->samples);
   if (run.test) text += format(", %zu tested on", run.test->samples);
   return text;
@@ -176,7 +171,8 @@ std::string epoch_table(const TrainingRun& run) {
     row.push_back(with_unit(static_cast<double>(e.timesteps) / e.seconds));
     rows.push_back(row);
   }
-  return "<section>\n" + folded("All epochs", table(head, rows)) + "</section>\n";
+  return "<section>\n<details>\n<summary>All epochs</summary>\n" + table(head, rows) +
+         "</details>\n</section>\n";
 }
 
 const char* end_text(const TrainingRun& run) {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "train_summary.h"
+#include "results.h"
 
 namespace lockstep::command {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <system_error>
@@ -36,12 +37,9 @@ std::string format(const char* pattern, ...) {
   return text;
 }
 
-std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+std::string join(const std::vector<std::string>& parts) {
   std::string text;
-  for (const std::string& part : parts) {
-    if (&part != &parts.front()) text += separator;
-    text += part;
-  }
+  for (const std::string& part : parts) text += (&part == &parts.front() ? "" : ", ") + part;
   return text;
 }
 
@@ -72,8 +70,10 @@ std::string with_unit(double count) {
 
 std::string hash_text(unsigned long long hash) { return format("%016llx", hash); }
 
-std::string counted(std::size_t count, const char* one, const char* many) {
-  return format("%zu %s", count, count == 1 ? one : many);
+std::string number_text(double value) { return std::isnan(value) ? "-" : format("%.4f", value); }
+
+std::string counted(std::size_t count, const char* thing) {
+  return format("%zu %s%s", count, thing, count == 1 ? "" : "s");
 }
 
 }  // namespace lockstep::command

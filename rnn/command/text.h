@@ -15,7 +15,8 @@ void flush_output();
 /// As std::snprintf, for as long a text as it takes.
 [[nodiscard, gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 
-[[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);
+/// The parts with commas between them.
+[[nodiscard]] std::string join(const std::vector<std::string>& parts);
 
 /// The text with '?' for control characters, which could steer a terminal: class names and paths
 /// come from anyone.
@@ -33,7 +34,10 @@ void flush_output();
 /// The form in which hashes of weights are shown: 16 hexadecimal digits.
 [[nodiscard]] std::string hash_text(unsigned long long hash);
 
-/// "1 class", "3 classes".
-[[nodiscard]] std::string counted(std::size_t count, const char* one, const char* many);
+/// A ratio or loss for people: "0.9833", or "-" where it is undefined.
+[[nodiscard]] std::string number_text(double value);
+
+/// "1 epoch", "3 epochs".
+[[nodiscard]] std::string counted(std::size_t count, const char* thing);
 
 }  // namespace lockstep::command

@@ -1,17 +1,16 @@
 #include <csignal>
 #include <exception>
-#include <memory>
 #include <utility>
 
-#include "data_source.h"
-#include "evaluation_output.h"
+#include "inputs.h"
 #include "interrupt.h"
+#include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
 #include "progress.h"
 #include "report.h"
+#include "results.h"
 #include "text.h"
-#include "train_summary.h"
 
 namespace lockstep::command {
 namespace {
@@ -77,7 +76,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
     try {
-      if (command.json && !command.quiet) print(json_line(epoch_json(epoch)));
+      if (command.json && !command.quiet) print(epoch_json(epoch));
       flush_output();
     } catch (...) {
       failure = std::current_exception();
@@ -133,7 +132,7 @@ int exit_code(const TrainingRun& run) {
 
 void print_run(const TrainingRun& run) {
   if (run.command.json) {
-    print(json_line(summary_json(run)));
+    print(summary_json(run));
     return;
   }
   if (!run.command.quiet) print(curve_text(run.fit.history) + "\n");
@@ -174,9 +173,10 @@ void require_distinct_files(const TrainCommand& command) {
   }
 }
 
+}  // namespace
+
 int run_train(const TrainCommand& command) {
   if (command.list_datasets) return list_datasets();
-  require_data_source(command.source, "train");
   select_backend(command.backend);
   require_distinct_files(command);
   if (!command.report_file.empty()) require_report_writable(command.report_file);
@@ -193,54 +193,6 @@ int run_train(const TrainCommand& command) {
   if (!command.report_file.empty()) write_report(run, command.report_file);
   print_run(run);
   return exit_code(run);
-}
-
-void add_data_options(CLI::App& app, TrainCommand& c) {
-  add_data_source(app, c.source);
-  app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
-      ->excludes("--dataset");
-  app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
-}
-
-void add_output_options(CLI::App& app, TrainCommand& c) {
-  app.add_option("--model", c.model_file, "Write the trained model here (safetensors)");
-  app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
-  app.add_flag("--json", c.json, "One JSON object per epoch and a final one");
-  app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
-}
-
-void require_effect(const CLI::App& app, const Options& options) {
-  for (const OptionInfo& info : options_table()) {
-    const std::string flag = flag_of(info.name);
-    if (app.count(flag) == 0 || options.uses(info.name)) continue;
-    throw UsageError(flag + ": it has no effect without " + flag_of(info.needs));
-  }
-}
-
-void add_train_options(CLI::App& app, TrainCommand& command) {
-  add_data_options(app, command);
-  add_backend_option(app, command.backend);
-  add_output_options(app, command);
-  for (const OptionInfo& info : options_table()) add_option(app, command.options, info.name);
-  app.parse_complete_callback([&app, &command] { require_effect(app, command.options); });
-}
-
-}  // namespace
-
-Verb add_train(CLI::App& command) {
-  const auto options = std::make_shared<TrainCommand>();
-  CLI::App* app = command.add_subcommand("train", "Train a model");
-  add_train_options(*app, *options);
-  app->footer(
-      "On a terminal, standard error shows progress. The result is the same to the last bit for\n"
-      "any number of threads and on all fused backends (lockstep info). Ctrl-C ends the training\n"
-      "after the current step, saves the model and exits with 130; a second one kills at once.\n\n"
-      "Examples:\n"
-      "  lockstep train --dataset synthetic-control\n"
-      "  lockstep train train.ts --test test.ts --hidden 100 --model model.safetensors\n"
-      "  lockstep train data.csv --validation 0.2 --patience 10 --report report.html\n"
-      "  lockstep train data.npz --schedule cosine --learning-rate 0.1 --json");
-  return {app, [options] { return run_train(*options); }};
 }
 
 }  // namespace lockstep::command

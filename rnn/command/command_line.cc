@@ -1,0 +1,305 @@
+// The only file that includes CLI11, which takes long to compile.
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <memory>
+#include <sstream>
+#include <vector>
+
+#include "commands.h"
+#include "lockstep/rnn/builtin_data.h"
+#include "lockstep/version.h"
+#include "text.h"
+
+namespace lockstep::command {
+namespace {
+
+constexpr const char* kHelp =
+    "Examples:\n"
+    "  lockstep train --dataset synthetic-control\n"
+    "  lockstep train train.ts --test test.ts --model model.safetensors --report report.html\n"
+    "  lockstep evaluate model.safetensors test.ts\n"
+    "  lockstep predict model.safetensors new.csv > predictions.csv\n"
+    "  lockstep info\n"
+    "  lockstep gradcheck\n\n"
+    "`lockstep VERB --help` explains a verb.\n\n"
+    "Exit codes: 0 done; 1 failed; 2 bad usage; 130 or 143 a training that SIGINT or SIGTERM\n"
+    "stopped in good order, its model saved if one was asked for.\n\n"
+    "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"
+    "default number of threads.";
+
+constexpr const char* kTrainHelp =
+    "On a terminal, standard error shows progress. The result is the same to the last bit for\n"
+    "any number of threads and on all fused backends (lockstep info). Ctrl-C ends the training\n"
+    "after the current step, saves the model and exits with 130; a second one kills at once.\n\n"
+    "Examples:\n"
+    "  lockstep train --dataset synthetic-control\n"
+    "  lockstep train train.ts --test test.ts --hidden 100 --model model.safetensors\n"
+    "  lockstep train data.csv --validation 0.2 --patience 10 --report report.html\n"
+    "  lockstep train data.npz --schedule cosine --learning-rate 0.1 --json";
+
+constexpr const char* kEvaluateHelp =
+    "Prints accuracy, loss, precision, recall and F1 of each class, and the confusion matrix.\n"
+    "Labels are matched to the model's classes by name. A built-in set means its test part.\n\n"
+    "Examples:\n"
+    "  lockstep evaluate model.safetensors test.ts\n"
+    "  lockstep evaluate model.safetensors --dataset synthetic-control --json";
+
+constexpr const char* kPredictHelp =
+    "Prints the class and the probability of every class for each sequence, as CSV with a header\n"
+    "or as JSON lines. Labels in the data are ignored and may be missing ('?' or empty); in .tsv "
+    "and\n"
+    ".txt files the first field is always the label. A built-in set means its test part.\n\n"
+    "Examples:\n"
+    "  lockstep predict model.safetensors new.csv > predictions.csv\n"
+    "  lockstep predict model.safetensors new.npz --json";
+
+constexpr const char* kInfoHelp =
+    "Without MODEL: the processor, its caches, the default number of threads and why, and the\n"
+    "backends. With MODEL: its sizes, classes, normalization and the hash of its weights.\n\n"
+    "Examples:\n"
+    "  lockstep info\n"
+    "  LOCKSTEP_BACKEND=reference lockstep info --json\n"
+    "  lockstep info model.safetensors";
+
+constexpr const char* kGradcheckHelp =
+    "Compares plain backpropagation in double precision with finite differences (analytic error)\n"
+    "and the fast path with plain backpropagation (fast error), relative to each tensor's largest\n"
+    "gradient. Exits with 1 if an error is beyond its bound.\n\n"
+    "Examples:\n"
+    "  lockstep gradcheck\n"
+    "  lockstep gradcheck --hidden 100 --features 16 --length 200 --backend reference\n"
+    "  lockstep gradcheck train.ts --sequences 10";
+
+// A verb's part of the command line, and what runs once that is parsed.
+struct Verb {
+  CLI::App* app = nullptr;
+  std::function<int()> run;
+};
+
+std::vector<std::string> builtin_names() {
+  std::vector<std::string> names;
+  for (const BuiltinInfo& info : builtin_datasets()) names.emplace_back(info.name);
+  return names;
+}
+
+CLI::Validator one_of(const std::vector<std::string>& words) {
+  const std::string list = join(words);
+  const auto check = [words, list](const std::string& text) {
+    if (std::ranges::find(words, text) != words.end()) return std::string();
+    return "unknown '" + text + "', expected one of " + list;
+  };
+  return {check, "{" + list + "}"};
+}
+
+// The positional DATA and the option --dataset, of which one must be given.
+void add_data_source(CLI::App& app, DataSource& source) {
+  auto* file = app.add_option("DATA", source.file, "Data file: .ts, .tsv, .txt, .csv or .npz");
+  app.add_option("--dataset", source.dataset, "Built-in data set instead of DATA")
+      ->check(one_of(builtin_names()))
+      ->excludes(file);
+}
+
+void require_data_source(const CLI::App& verb, const DataSource& source) {
+  if (!source.empty()) return;
+  throw UsageError(verb.get_name() + ": give a data file or --dataset NAME with one of " +
+                   join(builtin_names()));
+}
+
+void add_backend_option(CLI::App& app, std::string& backend) {
+  app.add_option("--backend", backend, "Force a backend; `lockstep info` lists them");
+}
+
+const char* type_name(OptionKind kind) {
+  return kind == OptionKind::choice ? "WORD" : kind == OptionKind::number ? "NUMBER" : "COUNT";
+}
+
+std::string help_of(const OptionInfo& info) {
+  const std::string needs = info.needs.empty() ? "" : "; with " + flag_of(info.needs);
+  return info.help + " (" + info.expected + needs + ")";
+}
+
+// Adds the flag that sets the option `name` of `options`, whose value there is the default.
+void add_option(CLI::App& app, Options& options, std::string_view name) {
+  const OptionInfo& info = *std::ranges::find(options_table(), name, &OptionInfo::name);
+  const std::string flag = flag_of(info.name);
+  const auto set = [&options, &info, flag](const std::string& text) {
+    try {
+      options.set(info.name, text);
+    } catch (const std::invalid_argument& error) {  // "NAME: expected ..."
+      throw UsageError(flag + (error.what() + info.name.size()));
+    }
+  };
+  CLI::Option* option = nullptr;
+  if (info.kind == OptionKind::flag) {
+    const auto set_flag = [set](std::int64_t value) { set(value > 0 ? "true" : "false"); };
+    option = app.add_flag_function(flag + ",!--no-" + flag.substr(2), set_flag, help_of(info));
+  } else {
+    option = app.add_option_function<std::string>(flag, set, help_of(info))
+                 ->type_name(type_name(info.kind))
+                 ->default_str(options.get(info.name));
+  }
+  option->group(info.group);
+}
+
+// Adds a flag for a number from `low` to `high`. It is read as those of Options are: CLI11 would
+// take leading zeros for the sign of octal digits.
+template <class Number>
+void add_number(CLI::App& app, const std::string& flag, Number& value, Number low, Number high,
+                const std::string& expected, const char* help) {
+  const auto set = [=, &value](const std::string& text) {
+    Number number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error != std::errc{} || stop != end || !(number >= low && number <= high)) {
+      throw UsageError(flag + ": expected " + expected + ", found '" + text + "'");
+    }
+    value = number;
+  };
+  app.add_option_function<std::string>(flag, set, help)
+      ->type_name(std::is_integral_v<Number> ? "UINT" : "FLOAT")
+      ->default_str(format("%g", static_cast<double>(value)));
+}
+
+void add_size(CLI::App& app, const char* flag, std::size_t& size, std::size_t least,
+              const char* help) {
+  constexpr std::size_t kMost = 65536;
+  add_number(app, flag, size, least, kMost, format("a whole number from %zu to %zu", least, kMost),
+             help);
+}
+
+void require_effect(const CLI::App& app, const Options& options) {
+  for (const OptionInfo& info : options_table()) {
+    const std::string flag = flag_of(info.name);
+    if (app.count(flag) == 0 || options.uses(info.name)) continue;
+    throw UsageError(flag + ": it has no effect without " + flag_of(info.needs));
+  }
+}
+
+void add_train_options(CLI::App& app, TrainCommand& c) {
+  add_data_source(app, c.source);
+  app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
+      ->excludes("--dataset");
+  app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
+  add_backend_option(app, c.backend);
+  app.add_option("--model", c.model_file, "Write the trained model here (safetensors)");
+  app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
+  app.add_flag("--json", c.json, "One JSON object per epoch and a final one");
+  app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
+  for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
+  app.parse_complete_callback([&] { require_effect(app, c.options); });
+  app.final_callback([&] {
+    if (!c.list_datasets) require_data_source(app, c.source);
+  });
+}
+
+void add_model_and_data(CLI::App& app, Command& c) {
+  app.add_option("MODEL", c.model_file, "Model file (safetensors)")->required();
+  add_data_source(app, c.source);
+  add_option(app, c.options, "threads");
+  add_backend_option(app, c.backend);
+  app.final_callback([&] { require_data_source(app, c.source); });
+}
+
+void add_evaluate_options(CLI::App& app, Command& c) {
+  add_model_and_data(app, c);
+  app.add_flag("--json", c.json, "One JSON object instead of tables");
+}
+
+void add_predict_options(CLI::App& app, Command& c) {
+  add_model_and_data(app, c);
+  app.add_flag("--json", c.json, "One JSON object per sequence instead of CSV");
+}
+
+void add_info_options(CLI::App& app, Command& c) {
+  app.add_option("MODEL", c.model_file, "Model file (safetensors)");
+  app.add_flag("--json", c.json, "One JSON object instead of text");
+}
+
+void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
+  add_data_source(app, c.source);
+  add_size(app, "--features", c.features, 1, "Channels of the random problem");
+  add_size(app, "--classes", c.classes, 2, "Classes of the random problem");
+  add_size(app, "--sequences", c.sequences, 1, "Sequences, of DATA the first ones");
+  add_size(app, "--length", c.length, 1, "Longest sequence of the random problem");
+  add_size(app, "--entries", c.entries, 1, "Entries of each tensor to take finite differences of");
+  c.options.hidden = 17;
+  for (const char* name : {"cell", "hidden", "truncate", "seed"}) add_option(app, c.options, name);
+  using Limits = std::numeric_limits<double>;
+  add_number(app, "--epsilon", c.epsilon, Limits::denorm_min(), Limits::max(), "a number above 0",
+             "Step of the finite differences");
+  add_backend_option(app, c.backend);
+  app.add_flag("--json", c.json, "One JSON object instead of a table");
+}
+
+template <class VerbCommand>
+Verb add_verb(CLI::App& parent, const char* name, const char* summary, const char* help,
+              void (*add_options)(CLI::App&, VerbCommand&), int (*run)(const VerbCommand&)) {
+  const auto command = std::make_shared<VerbCommand>();
+  CLI::App* app = parent.add_subcommand(name, summary);
+  add_options(*app, *command);
+  app->footer(help);
+  return {app, [=] { return run(*command); }};
+}
+
+std::vector<Verb> add_verbs(CLI::App& app) {
+  return {add_verb(app, "train", "Train a model", kTrainHelp, add_train_options, run_train),
+          add_verb(app, "evaluate", "Measure a model on labelled data", kEvaluateHelp,
+                   add_evaluate_options, run_evaluate),
+          add_verb(app, "predict", "Classify sequences with a model", kPredictHelp,
+                   add_predict_options, run_predict),
+          add_verb(app, "info", "Show this machine and its backends, or a model", kInfoHelp,
+                   add_info_options, run_info),
+          add_verb(app, "gradcheck", "Check the gradients of the fast path", kGradcheckHelp,
+                   add_gradcheck_options, run_gradcheck)};
+}
+
+// CLI11 would say of an unknown verb only that a verb is missing.
+void require_verb(const std::string& word, const std::vector<Verb>& verbs) {
+  if (word.starts_with('-')) return;
+  std::vector<std::string> names;
+  for (const Verb& verb : verbs) names.push_back(verb.app->get_name());
+  if (std::ranges::find(names, word) != names.end()) return;
+  throw UsageError((word.empty() ? "no verb" : "unknown verb '" + word + "'") +
+                   ", expected one of " + join(names));
+}
+
+// Requests for help and version arrive as exceptions too.
+std::function<int()> end_of_parsing(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() != 0) throw UsageError(error.what());
+  std::ostringstream text;
+  app.exit(error, text, text);
+  return [help = text.str()] {
+    print(help);
+    return 0;
+  };
+}
+
+}  // namespace
+
+std::string flag_of(std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
+}
+
+std::function<int()> parse_command_line(int argc, char** argv) {
+  CLI::App app{"Trains recurrent networks on sequences, fast, and the same to the last bit."};
+  app.name("lockstep");
+  app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
+  app.footer(kHelp);
+  app.require_subcommand(1);
+  const std::vector<Verb> verbs = add_verbs(app);
+  require_verb(argc > 1 ? argv[1] : "", verbs);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return end_of_parsing(app, error);
+  }
+  return std::ranges::find_if(verbs, [](const Verb& verb) { return verb.app->parsed(); })->run;
+}
+
+}  // namespace lockstep::command

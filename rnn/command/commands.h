@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+#include "lockstep/rnn/options.h"
+
+namespace lockstep::command {
+
+/// A command line that asks for something impossible. what() is one sentence.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Where sequences come from: a file, or a built-in data set by name.
+struct DataSource {
+  std::string file;
+  std::string dataset;
+
+  [[nodiscard]] bool empty() const { return file.empty() && dataset.empty(); }
+  /// How messages name it.
+  [[nodiscard]] std::string name() const { return "'" + (dataset.empty() ? file : dataset) + "'"; }
+};
+
+/// What a verb was asked to do, as far as several verbs share it.
+struct Command {
+  std::string model_file;
+  DataSource source;
+  Options options;
+  std::string backend;
+  bool json = false;
+};
+
+struct TrainCommand : Command {
+  std::string test_file;
+  std::string report_file;
+  bool quiet = false;
+  bool list_datasets = false;
+};
+
+/// Sizes of the random problem that is checked where there is no source, and of the check.
+struct GradcheckCommand : Command {
+  std::size_t features = 3;
+  std::size_t classes = 4;
+  std::size_t sequences = 6;
+  std::size_t length = 12;
+  std::size_t entries = 50;
+  double epsilon = 1e-5;
+};
+
+/// Each does the work of a verb and returns the exit code. Throws UsageError where the command line
+/// is at fault, another exception where the work fails; what() is one sentence.
+///@{
+int run_train(const TrainCommand& command);
+int run_evaluate(const Command& command);
+int run_predict(const Command& command);
+int run_info(const Command& command);
+int run_gradcheck(const GradcheckCommand& command);
+///@}
+
+}  // namespace lockstep::command

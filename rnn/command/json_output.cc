@@ -1,0 +1,142 @@
+// The only file that includes nlohmann/json, which takes long to compile.
+#include "json_output.h"
+
+#include <nlohmann/json.hpp>
+
+#include "lockstep/backend.h"
+#include "lockstep/threads.h"
+#include "lockstep/version.h"
+#include "text.h"
+
+namespace lockstep::command {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string dump(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string line(const ordered_json& json) { return dump(json) + "\n"; }
+
+ordered_json value_of(const std::optional<Evaluation>& evaluation, double Evaluation::* value) {
+  return evaluation ? ordered_json(*evaluation.*value) : ordered_json(nullptr);
+}
+
+ordered_json caches_json(const Processor& processor) {
+  auto caches = ordered_json::array();
+  for (const Processor::Cache& cache : processor.caches) {
+    caches.push_back({{"level", cache.level},
+                      {"type", cache.type},
+                      {"kibibytes", cache.kibibytes},
+                      {"shared_with", cache.shared_with}});
+  }
+  return caches;
+}
+
+ordered_json backends_json() {
+  auto list = ordered_json::array();
+  for (const BackendInfo& backend : backends()) {
+    list.push_back({{"name", backend.name},
+                    {"runnable", backend.runnable},
+                    {"fused", backend.fused},
+                    {"lanes", backend.lanes},
+                    {"active", backend.name == active_backend().name}});
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string json_string(const std::string& text) { return dump(text); }
+
+std::string epoch_json(const EpochResult& epoch) {
+  return line({{"epoch", epoch.epoch},
+               {"loss", epoch.loss},
+               {"accuracy", epoch.accuracy},
+               {"validation_loss", epoch.validation_loss},
+               {"validation_accuracy", epoch.validation_accuracy},
+               {"learning_rate", epoch.learning_rate},
+               {"seconds", epoch.seconds},
+               {"timesteps_per_second", static_cast<double>(epoch.timesteps) / epoch.seconds}});
+}
+
+std::string summary_json(const TrainingRun& run) {
+  return line({{"test_accuracy", value_of(run.test, &Evaluation::accuracy)},
+               {"test_loss", value_of(run.test, &Evaluation::loss)},
+               {"train_accuracy", run.train.accuracy},
+               {"train_loss", run.train.loss},
+               {"validation_accuracy", value_of(run.validation, &Evaluation::accuracy)},
+               {"validation_loss", value_of(run.validation, &Evaluation::loss)},
+               {"epochs", run.fit.history.size()},
+               {"kept_epoch", run.fit.kept_epoch},
+               {"interrupted", run.signal != 0},
+               {"diverged", run.fit.status == FitStatus::diverged},
+               {"seconds", run.fit.seconds()},
+               {"timesteps_per_second", run.fit.timesteps_per_second()},
+               {"threads", run.fit.threads},
+               {"backend", run.backend},
+               {"seed", run.command.options.seed},
+               {"weights_hash", hash_text(run.model.weights_hash())}});
+}
+
+std::string evaluation_json(const Evaluation& e, const std::vector<std::string>& class_names) {
+  auto classes = ordered_json::array();
+  auto confusion = ordered_json::array();
+  for (const ClassResult& row : class_results(e, class_names)) {
+    classes.push_back({{"class", row.name},
+                       {"precision", row.precision},
+                       {"recall", row.recall},
+                       {"f1", row.f1},
+                       {"sequences", row.sequences}});
+    confusion.push_back(row.predicted);
+  }
+  return line({{"accuracy", e.accuracy},
+               {"loss", e.loss},
+               {"sequences", e.samples},
+               {"classes", classes},
+               {"confusion", confusion}});
+}
+
+std::string system_json(const Processor& processor) {
+  const ThreadChoice& threads = default_threads();
+  return line({{"version", LOCKSTEP_VERSION},
+               {"cpu", processor.name},
+               {"caches", caches_json(processor)},
+               {"threads", {{"count", threads.count}, {"reason", threads.reason}}},
+               {"backends", backends_json()}});
+}
+
+std::string model_json(const Model& model) {
+  const Network& network = model.parameters().network();
+  ordered_json normalization = {{"kind", model.options().get("normalize")}};
+  if (model.normalization().kind == NormalizationKind::channel) {
+    normalization["mean"] = model.normalization().mean;
+    normalization["scale"] = model.normalization().scale;
+  }
+  return line({{"cell", network.layers[0].cell},
+               {"features", network.features},
+               {"hidden", network.layers[0].hidden},
+               {"classes", network.outputs},
+               {"parameters", model.parameters().values().size()},
+               {"class_names", model.class_names()},
+               {"normalization", normalization},
+               {"weights_hash", hash_text(model.weights_hash())}});
+}
+
+std::string gradcheck_json(const std::vector<GradientError>& errors) {
+  auto tensors = ordered_json::array();
+  for (const GradientError& e : errors) {
+    tensors.push_back({{"tensor", e.tensor},
+                       {"largest_gradient", e.largest_gradient},
+                       {"analytic_error", e.analytic_error},
+                       {"fast_error", e.fast_error},
+                       {"sound", is_sound(e)}});
+  }
+  return line({{"backend", active_backend().name},
+               {"analytic_bound", kAnalyticErrorBound},
+               {"fast_bound", kFastErrorBound},
+               {"tensors", tensors}});
+}
+
+}  // namespace lockstep::command

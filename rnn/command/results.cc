@@ -1,0 +1,73 @@
+#include "results.h"
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+
+#include "text.h"
+
+namespace lockstep::command {
+namespace {
+
+std::string curve_row(const EpochResult& epoch, double largest_loss) {
+  constexpr double kBarWidth = 40;
+  const double share = largest_loss > 0 ? epoch.loss / largest_loss : 0;
+  const auto length = static_cast<std::size_t>(share * kBarWidth + 0.5);
+  const std::string loss = format(epoch.loss < 1000 ? "%8.4f" : "%8.2e", epoch.loss);
+  return format("%6zu  ", epoch.epoch) + loss + format("    %6.4f  ", epoch.accuracy) +
+         std::string(length, '#') + "\n";
+}
+
+}  // namespace
+
+std::vector<ClassResult> class_results(const Evaluation& e, const std::vector<std::string>& names) {
+  std::vector<ClassResult> classes;
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    const auto row = std::span(e.confusion).subspan(c * names.size(), names.size());
+    classes.push_back({.name = names[c],
+                       .precision = e.precision[c],
+                       .recall = e.recall[c],
+                       .f1 = e.f1[c],
+                       .sequences = std::accumulate(row.begin(), row.end(), std::size_t{0}),
+                       .predicted = {row.begin(), row.end()}});
+  }
+  return classes;
+}
+
+std::string evaluation_line(const Evaluation& e) {
+  return format("accuracy  %.4f   loss %.4f   (%zu sequences)\n", e.accuracy, e.loss, e.samples);
+}
+
+std::string curve_text(const std::vector<EpochResult>& history) {
+  constexpr std::size_t kRows = 12;
+  double largest_loss = 0;
+  for (const EpochResult& epoch : history) largest_loss = std::max(largest_loss, epoch.loss);
+  std::string text = " epoch      loss  accuracy\n";
+  const std::size_t rows = std::min(kRows, history.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    // From the first epoch to the last.
+    const std::size_t i = rows == 1 ? 0 : row * (history.size() - 1) / (rows - 1);
+    text += curve_row(history[i], largest_loss);
+  }
+  return text;
+}
+
+std::string summary_text(const TrainingRun& run) {
+  std::string text;
+  if (run.test) text += "test       " + evaluation_line(*run.test);
+  if (run.validation) text += "validation " + evaluation_line(*run.validation);
+  text += "training   " + evaluation_line(run.train);
+  text += "trained    " + counted(run.fit.history.size(), "epoch") +
+          format(" in %.2f s, ", run.fit.seconds()) + with_unit(run.fit.timesteps_per_second()) +
+          " timesteps/s, " + counted(static_cast<std::size_t>(run.fit.threads), "thread") +
+          ", backend " + run.backend + "\n";
+  if (run.fit.kept_epoch != run.fit.history.size()) {
+    text += format("kept       the weights of epoch %zu\n", run.fit.kept_epoch);
+  }
+  text += "weights    " + hash_text(run.model.weights_hash()) + "\n";
+  if (!run.command.model_file.empty()) text += "model      " + run.command.model_file + "\n";
+  if (!run.command.report_file.empty()) text += "report     " + run.command.report_file + "\n";
+  return text;
+}
+
+}  // namespace lockstep::command

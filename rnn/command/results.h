@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/model.h"
+
+namespace lockstep::command {
+
+/// A training that has ended: what every form of output is about.
+struct TrainingRun {
+  TrainCommand command;
+  std::string backend;
+  Model model;
+  FitResult fit{};
+  int signal = 0;      ///< that interrupted it, or 0
+  Evaluation train{};  ///< by the kept weights, as the other two
+  std::optional<Evaluation> validation{};
+  std::optional<Evaluation> test{};
+};
+
+/// One class of an evaluation.
+struct ClassResult {
+  std::string name;
+  double precision = 0;
+  double recall = 0;
+  double f1 = 0;
+  std::size_t sequences = 0;
+  std::vector<std::size_t> predicted;  ///< the sequences by predicted class
+};
+[[nodiscard]] std::vector<ClassResult> class_results(const Evaluation& evaluation,
+                                                     const std::vector<std::string>& names);
+
+/// What Linux knows about the processor.
+struct Processor {
+  /// A cache of CPU 0.
+  struct Cache {
+    int level = 0;
+    std::string type;  ///< "Data", "Instruction" or "Unified"
+    std::size_t kibibytes = 0;
+    std::string shared_with;  ///< the CPUs that share it with CPU 0, such as "0-7"
+  };
+  std::string name;
+  std::vector<Cache> caches;  ///< nearest first
+};
+
+/// Whether both errors are below their bounds.
+[[nodiscard]] inline bool is_sound(const GradientError& error) {
+  return error.analytic_error < kAnalyticErrorBound && error.fast_error < kFastErrorBound;
+}
+
+/// Accuracy, loss and number of sequences.
+[[nodiscard]] std::string evaluation_line(const Evaluation& evaluation);
+/// The loss over the epochs as a table of a few rows with bars.
+[[nodiscard]] std::string curve_text(const std::vector<EpochResult>& history);
+[[nodiscard]] std::string summary_text(const TrainingRun& run);
+
+}  // namespace lockstep::command
