@@ -113,11 +113,7 @@ std::string escape_html(std::string_view text) {
   std::string escaped;
   for (const char c : printable(std::string(text))) {
     const std::size_t special = kSpecial.find(c);
-    if (special == std::string_view::npos) {
-      escaped += c;
-    } else {
-      escaped += kEscapes[special];
-    }
+    escaped += special == std::string_view::npos ? std::string(1, c) : kEscapes[special];
   }
   return escaped;
 }

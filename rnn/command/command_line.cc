@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/version.h"
+#include "lookup.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -76,37 +77,30 @@ constexpr const char* kGradcheckHelp =
 
 // A verb's part of the command line, and what runs once that is parsed.
 struct Verb {
+  std::string name;
   CLI::App* app = nullptr;
   std::function<int()> run;
 };
 
-std::vector<std::string> builtin_names() {
-  std::vector<std::string> names;
-  for (const BuiltinInfo& info : builtin_datasets()) names.emplace_back(info.name);
-  return names;
-}
-
-CLI::Validator one_of(const std::vector<std::string>& words) {
-  const std::string list = join(words);
-  const auto check = [words, list](const std::string& text) {
-    if (std::ranges::find(words, text) != words.end()) return std::string();
-    return "unknown '" + text + "', expected one of " + list;
-  };
-  return {check, "{" + list + "}"};
-}
+std::string builtin_names() { return listed(builtin_datasets(), &BuiltinInfo::name); }
 
 // The positional DATA and the option --dataset, of which one must be given.
 void add_data_source(CLI::App& app, DataSource& source) {
+  const auto check = [](const std::string& name) {
+    const auto& known = builtin_datasets();
+    if (std::ranges::find(known, name, &BuiltinInfo::name) != known.end()) return std::string();
+    return "unknown '" + name + "', expected one of " + builtin_names();
+  };
   auto* file = app.add_option("DATA", source.file, "Data file: .ts, .tsv, .txt, .csv or .npz");
   app.add_option("--dataset", source.dataset, "Built-in data set instead of DATA")
-      ->check(one_of(builtin_names()))
+      ->check(CLI::Validator(check, "{" + builtin_names() + "}"))
       ->excludes(file);
 }
 
 void require_data_source(const CLI::App& verb, const DataSource& source) {
   if (!source.empty()) return;
   throw UsageError(verb.get_name() + ": give a data file or --dataset NAME with one of " +
-                   join(builtin_names()));
+                   builtin_names());
 }
 
 void add_backend_option(CLI::App& app, std::string& backend) {
@@ -242,7 +236,7 @@ Verb add_verb(CLI::App& parent, const char* name, const char* summary, const cha
   CLI::App* app = parent.add_subcommand(name, summary);
   add_options(*app, *command);
   app->footer(help);
-  return {app, [=] { return run(*command); }};
+  return {name, app, [=] { return run(*command); }};
 }
 
 std::vector<Verb> add_verbs(CLI::App& app) {
@@ -259,12 +253,9 @@ std::vector<Verb> add_verbs(CLI::App& app) {
 
 // CLI11 would say of an unknown verb only that a verb is missing.
 void require_verb(const std::string& word, const std::vector<Verb>& verbs) {
-  if (word.starts_with('-')) return;
-  std::vector<std::string> names;
-  for (const Verb& verb : verbs) names.push_back(verb.app->get_name());
-  if (std::ranges::find(names, word) != names.end()) return;
+  if (word.starts_with('-') || std::ranges::find(verbs, word, &Verb::name) != verbs.end()) return;
   throw UsageError((word.empty() ? "no verb" : "unknown verb '" + word + "'") +
-                   ", expected one of " + join(names));
+                   ", expected one of " + listed(verbs, &Verb::name));
 }
 
 // Requests for help and version arrive as exceptions too.

@@ -10,40 +10,44 @@
 namespace lockstep::command {
 namespace {
 
-std::string class_table(const std::vector<ClassResult>& classes, std::size_t width) {
+using Names = std::vector<std::string>;
+
+constexpr const char* kCorner = "true \\ predicted";
+
+std::string class_table(const Evaluation& e, const Names& names, std::size_t width) {
   std::string text = "    " + pad("class", width) + "  precision  recall      f1  sequences\n";
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    const ClassResult& row = classes[c];
-    text += format("%3zu ", c) + pad(printable(row.name), width) +
-            format("     %6s  %6s  %6s  %9zu\n", number_text(row.precision).c_str(),
-                   number_text(row.recall).c_str(), number_text(row.f1).c_str(), row.sequences);
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    text +=
+        format("%3zu ", c) + pad(names[c], width) +
+        format("     %6s  %6s  %6s  %9zu\n", number_text(e.precision[c]).c_str(),
+               number_text(e.recall[c]).c_str(), number_text(e.f1[c]).c_str(), class_size(e, c));
   }
   return text;
 }
 
-std::string confusion_table(const std::vector<ClassResult>& classes, std::size_t largest,
-                            const std::string& corner, std::size_t width) {
-  const int cell = static_cast<int>(std::max<std::size_t>(3, std::to_string(largest).size())) + 1;
-  std::string text = "    " + pad(corner, width);
-  for (std::size_t c = 0; c < classes.size(); ++c) text += format("%*zu", cell, c);
-  text += "\n";
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    text += format("%3zu ", c) + pad(printable(classes[c].name), width);
-    for (const std::size_t count : classes[c].predicted) text += format("%*zu", cell, count);
-    text += "\n";
+std::string confusion_table(const Evaluation& e, const Names& names, std::size_t width) {
+  const std::size_t digits = std::to_string(*std::ranges::max_element(e.confusion)).size();
+  const int cell = static_cast<int>(std::max<std::size_t>(3, digits)) + 1;
+  std::string head = "    " + pad(kCorner, width);
+  std::string body;
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    head += format("%*zu", cell, c);
+    body += format("%3zu ", c) + pad(names[c], width);
+    for (const std::size_t count : confusion_row(e, c)) body += format("%*zu", cell, count);
+    body += "\n";
   }
-  return text;
+  return head + "\n" + body;
 }
 
-std::string evaluation_text(const Evaluation& evaluation,
-                            const std::vector<std::string>& class_names) {
-  const std::string corner = "true \\ predicted";
-  const std::vector<ClassResult> classes = class_results(evaluation, class_names);
-  std::size_t width = text_width(corner);
-  for (const std::string& name : class_names) width = std::max(width, text_width(name));
-  const std::size_t largest = *std::ranges::max_element(evaluation.confusion);
-  return evaluation_line(evaluation) + "\n" + class_table(classes, width) + "\n" +
-         confusion_table(classes, largest, corner, width);
+std::string evaluation_text(const Evaluation& evaluation, const Names& class_names) {
+  Names names;
+  std::size_t width = text_width(kCorner);
+  for (const std::string& name : class_names) {
+    names.push_back(printable(name));
+    width = std::max(width, text_width(name));
+  }
+  return evaluation_line(evaluation) + "\n" + class_table(evaluation, names, width) + "\n" +
+         confusion_table(evaluation, names, width);
 }
 
 }  // namespace

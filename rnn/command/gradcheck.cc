@@ -4,9 +4,8 @@
 #include "inputs.h"
 #include "json_output.h"
 #include "lockstep/backend.h"
-#include "lockstep/rnn/gradient_check.h"
-#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/random.h"
+#include "results.h"
 #include "text.h"
 
 namespace lockstep::command {

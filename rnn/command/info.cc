@@ -5,26 +5,20 @@
 #include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
+#include "lookup.h"
 #include "results.h"
 #include "text.h"
 
 namespace lockstep::command {
 namespace {
 
-std::string first_line(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
 // Sizes are given as "48K".
 Processor::Cache read_cache(const std::filesystem::path& directory) {
   Processor::Cache cache;
   std::ifstream(directory / "level") >> cache.level;
   std::ifstream(directory / "size") >> cache.kibibytes;
-  cache.type = first_line(directory / "type");
-  cache.shared_with = first_line(directory / "shared_cpu_list");
+  std::ifstream(directory / "type") >> cache.type;
+  std::ifstream(directory / "shared_cpu_list") >> cache.shared_with;
   return cache;
 }
 
@@ -72,7 +66,7 @@ std::string model_text(const Model& model) {
   return "cell           " + network.layers[0].cell +
          format("\nfeatures       %zu\nhidden         %zu\nclasses        %zu: ", network.features,
                 network.layers[0].hidden, network.outputs) +
-         printable(join(model.class_names())) +
+         printable(listed(model.class_names())) +
          format("\nparameters     %zu\n", model.parameters().values().size()) + "normalization  " +
          model.options().get("normalize") + "\nweights        " + hash_text(model.weights_hash()) +
          "\n";

@@ -21,12 +21,13 @@ void select_backend(const std::string& name);
 /// Throws std::runtime_error with the name if there are none.
 void require_sequences(const Dataset& data, const std::string& name);
 
-/// Does work on data; if they do not fit, the sentence that says so begins with their name.
-template <class Work>
+/// Does work; the sentence about an Error in it begins with `name`: by default of data that do not
+/// fit.
+template <class Error = std::invalid_argument, class Work>
 auto about(const std::string& name, const Work& work) {
   try {
     return work();
-  } catch (const std::invalid_argument& error) {
+  } catch (const Error& error) {
     throw std::runtime_error(name + ": " + error.what());
   }
 }

@@ -21,14 +21,11 @@ void note(int signal) {
 
 }  // namespace
 
-InterruptHandler::InterruptHandler() {
-  noted_signal = 0;
+void note_interrupts() {
   handle_with(note);
   std::signal(SIGPIPE, SIG_IGN);
 }
 
-InterruptHandler::~InterruptHandler() { handle_with(SIG_DFL); }
-
-int InterruptHandler::signal() const { return noted_signal; }
+int noted_interrupt() { return noted_signal; }
 
 }  // namespace lockstep::command

@@ -83,13 +83,13 @@ std::string summary_json(const TrainingRun& run) {
 std::string evaluation_json(const Evaluation& e, const std::vector<std::string>& class_names) {
   auto classes = ordered_json::array();
   auto confusion = ordered_json::array();
-  for (const ClassResult& row : class_results(e, class_names)) {
-    classes.push_back({{"class", row.name},
-                       {"precision", row.precision},
-                       {"recall", row.recall},
-                       {"f1", row.f1},
-                       {"sequences", row.sequences}});
-    confusion.push_back(row.predicted);
+  for (std::size_t c = 0; c < class_names.size(); ++c) {
+    classes.push_back({{"class", class_names[c]},
+                       {"precision", e.precision[c]},
+                       {"recall", e.recall[c]},
+                       {"f1", e.f1[c]},
+                       {"sequences", class_size(e, c)}});
+    confusion.push_back(confusion_row(e, c));
   }
   return line({{"accuracy", e.accuracy},
                {"loss", e.loss},

@@ -9,6 +9,7 @@
 #include "chart.h"
 #include "command_line.h"
 #include "files/atomic_file.h"
+#include "inputs.h"
 #include "lockstep/version.h"
 #include "report_css.h"
 #include "text.h"
@@ -26,13 +27,14 @@ constexpr const char* kHead = R"html(<!doctype html>
 
 using Row = std::vector<std::string>;
 
+// `tag` may have attributes.
+std::string element(const std::string& tag, const std::string& text) {
+  return "<" + tag + ">" + escape_html(text) + "</" + tag.substr(0, tag.find(' ')) + ">";
+}
+
 std::string table_row(const Row& cells, const char* first, const char* rest) {
   std::string html = "<tr>";
-  for (const std::string& cell : cells) {
-    const bool is_first = &cell == &cells.front();
-    const std::string tag = is_first ? first : rest;
-    html += "<" + tag + ">" + escape_html(cell) + "</" + tag.substr(0, 2) + ">";
-  }
+  for (const std::string& cell : cells) html += element(&cell == &cells[0] ? first : rest, cell);
   return html + "</tr>\n";
 }
 
@@ -53,12 +55,11 @@ std::string table(const Row& head, const std::vector<Row>& body, const char* sty
 }
 
 std::string section(const std::string& title, const std::string& content) {
-  return "<section>\n<h2>" + escape_html(title) + "</h2>\n" + content + "</section>\n";
+  return "<section>\n" + element("h2", title) + "\n" + content + "</section>\n";
 }
 
 std::string figure(const std::string& value, const std::string& meaning) {
-  return "<div class=\"figure\"><b>" + escape_html(value) + "</b><span>" + escape_html(meaning) +
-         "</span></div>\n";
+  return "<div class=\"figure\">" + element("b", value) + element("span", meaning) + "</div>\n";
 }
 
 // The set that counts: the test set if there is one, otherwise the next best.
@@ -98,26 +99,26 @@ std::string curves(const TrainingRun& run) {
          "</div>\n";
 }
 
-std::string class_table(const std::vector<ClassResult>& classes) {
+std::string class_table(const Evaluation& e, const std::vector<std::string>& names) {
   std::vector<Row> rows;
-  for (const ClassResult& c : classes) {
-    rows.push_back({c.name, number_text(c.precision), number_text(c.recall), number_text(c.f1),
-                    std::to_string(c.sequences)});
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
+                    number_text(e.f1[c]), std::to_string(class_size(e, c))});
   }
   return table({"Class", "Precision", "Recall", "F1", "Sequences"}, rows);
 }
 
 // Shades each cell by its share of its row, of which the style sheet makes a picture.
-std::string confusion_table(const std::vector<ClassResult>& classes) {
-  std::string head = "<tr><th scope=\"col\">true \\ predicted</th>";
+std::string confusion_table(const Evaluation& e, const std::vector<std::string>& names) {
+  std::string head = "<tr>" + element("th scope=\"col\"", "true \\ predicted");
   std::string body;
-  for (const ClassResult& c : classes) {
-    head += "<th scope=\"col\"><span>" + escape_html(c.name) + "</span></th>";
-    body += "<tr><th scope=\"row\">" + escape_html(c.name) + "</th>";
-    const auto total = static_cast<double>(std::max<std::size_t>(1, c.sequences));
-    for (const std::size_t count : c.predicted) {
-      body +=
-          format("<td style=\"--share:%.3f\">%zu</td>", static_cast<double>(count) / total, count);
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    head += "<th scope=\"col\">" + element("span", names[c]) + "</th>";
+    body += "<tr>" + element("th scope=\"row\"", names[c]);
+    const auto total = static_cast<double>(std::max<std::size_t>(1, class_size(e, c)));
+    for (const std::size_t count : confusion_row(e, c)) {
+      const double share = static_cast<double>(count) / total;
+      body += format("<td style=\"--share:%.3f\">%zu</td>", share, count);
     }
     body += "</tr>\n";
   }
@@ -126,10 +127,10 @@ std::string confusion_table(const std::vector<ClassResult>& classes) {
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
-  const std::vector<ClassResult> results = class_results(evaluation, run.model.class_names());
+  const std::vector<std::string>& names = run.model.class_names();
   return "<div class=\"row\">\n" +
-         section("Confusion matrix, " + name + " set", confusion_table(results)) +
-         section("Classes, " + name + " set", class_table(results)) + "</div>\n";
+         section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
+         section("Classes, " + name + " set", class_table(evaluation, names)) + "</div>\n";
 }
 
 std::string data_text(const TrainingRun& run) {
@@ -193,24 +194,18 @@ std::string page(const TrainingRun& run) {
   return html + "</main>\n</body>\n</html>\n";
 }
 
-// An error of the file names it.
-template <class Work>
-void about_file(const std::filesystem::path& path, const Work& work) {
-  try {
-    work();
-  } catch (const std::runtime_error& error) {
-    throw std::runtime_error("cannot write the report '" + path.string() + "': " + error.what());
-  }
+std::string failure_of(const std::filesystem::path& path) {
+  return "cannot write the report '" + path.string() + "'";
 }
 
 }  // namespace
 
 void require_report_writable(const std::filesystem::path& path) {
-  about_file(path, [&] { require_replaceable(path); });
+  about<std::runtime_error>(failure_of(path), [&] { require_replaceable(path); });
 }
 
 void write_report(const TrainingRun& run, const std::filesystem::path& path) {
-  about_file(path, [&] { write_file_atomically(path, page(run)); });
+  about<std::runtime_error>(failure_of(path), [&] { write_file_atomically(path, page(run)); });
 }
 
 }  // namespace lockstep::command

@@ -20,18 +20,15 @@ std::string curve_row(const EpochResult& epoch, double largest_loss) {
 
 }  // namespace
 
-std::vector<ClassResult> class_results(const Evaluation& e, const std::vector<std::string>& names) {
-  std::vector<ClassResult> classes;
-  for (std::size_t c = 0; c < names.size(); ++c) {
-    const auto row = std::span(e.confusion).subspan(c * names.size(), names.size());
-    classes.push_back({.name = names[c],
-                       .precision = e.precision[c],
-                       .recall = e.recall[c],
-                       .f1 = e.f1[c],
-                       .sequences = std::accumulate(row.begin(), row.end(), std::size_t{0}),
-                       .predicted = {row.begin(), row.end()}});
-  }
-  return classes;
+std::vector<std::size_t> confusion_row(const Evaluation& e, std::size_t c) {
+  const std::size_t classes = e.recall.size();
+  const auto row = std::span(e.confusion).subspan(c * classes, classes);
+  return {row.begin(), row.end()};
+}
+
+std::size_t class_size(const Evaluation& e, std::size_t c) {
+  const std::vector<std::size_t> row = confusion_row(e, c);
+  return std::accumulate(row.begin(), row.end(), std::size_t{0});
 }
 
 std::string evaluation_line(const Evaluation& e) {

@@ -23,17 +23,10 @@ struct TrainingRun {
   std::optional<Evaluation> test{};
 };
 
-/// One class of an evaluation.
-struct ClassResult {
-  std::string name;
-  double precision = 0;
-  double recall = 0;
-  double f1 = 0;
-  std::size_t sequences = 0;
-  std::vector<std::size_t> predicted;  ///< the sequences by predicted class
-};
-[[nodiscard]] std::vector<ClassResult> class_results(const Evaluation& evaluation,
-                                                     const std::vector<std::string>& names);
+/// The sequences of class c by predicted class.
+[[nodiscard]] std::vector<std::size_t> confusion_row(const Evaluation& evaluation, std::size_t c);
+/// How many of the sequences are of class c.
+[[nodiscard]] std::size_t class_size(const Evaluation& evaluation, std::size_t c);
 
 /// What Linux knows about the processor.
 struct Processor {

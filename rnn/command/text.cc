@@ -10,19 +10,18 @@
 namespace lockstep::command {
 namespace {
 
-[[noreturn]] void throw_output_error() {
+void require_written(bool written) {
+  if (written) return;
   throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
 }
 
 }  // namespace
 
 void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_output_error();
+  require_written(std::fwrite(text.data(), 1, text.size(), stdout) == text.size());
 }
 
-void flush_output() {
-  if (std::fflush(stdout) != 0) throw_output_error();
-}
+void flush_output() { require_written(std::fflush(stdout) == 0); }
 
 std::string format(const char* pattern, ...) {
   std::va_list arguments;
@@ -34,12 +33,6 @@ std::string format(const char* pattern, ...) {
   std::string text(static_cast<std::size_t>(length), '\0');
   std::vsnprintf(text.data(), text.size() + 1, pattern, again);
   va_end(again);
-  return text;
-}
-
-std::string join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (&part == &parts.front() ? "" : ", ") + part;
   return text;
 }
 

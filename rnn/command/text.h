@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace lockstep::command {
 
@@ -14,9 +13,6 @@ void flush_output();
 
 /// As std::snprintf, for as long a text as it takes.
 [[nodiscard, gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
-
-/// The parts with commas between them.
-[[nodiscard]] std::string join(const std::vector<std::string>& parts);
 
 /// The text with '?' for control characters, which could steer a terminal: class names and paths
 /// come from anyone.

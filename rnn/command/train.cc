@@ -1,5 +1,7 @@
 #include <csignal>
 #include <exception>
+#include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "inputs.h"
@@ -15,38 +17,38 @@
 namespace lockstep::command {
 namespace {
 
-// As measured. `validation` and `test` are empty where there is none.
+// As measured.
 struct TrainingData {
   Dataset train;
-  Dataset validation;
-  Dataset test;
+  std::optional<Dataset> validation{};
+  std::optional<Dataset> test{};
 };
 
-bool has_test(const TrainCommand& command) {
-  return !command.test_file.empty() || !command.source.dataset.empty();
+TrainingData load_train_and_test(const TrainCommand& command) {
+  if (!command.source.dataset.empty()) {
+    auto [train, test] = load_builtin(command.source.dataset);
+    return {.train = std::move(train), .test = std::move(test)};
+  }
+  TrainingData data{.train = read_dataset(command.source.file)};
+  if (!command.test_file.empty()) data.test = read_dataset(command.test_file);
+  return data;
 }
 
 std::string test_name(const TrainCommand& command) {
   return command.test_file.empty() ? command.source.name() : "'" + command.test_file + "'";
 }
 
-TrainTest load_train_and_test(const TrainCommand& command) {
-  if (!command.source.dataset.empty()) return load_builtin(command.source.dataset);
-  Dataset train = read_dataset(command.source.file);
-  Dataset test(train.channels());
-  if (!command.test_file.empty()) test = read_dataset(command.test_file);
-  return {std::move(train), std::move(test)};
-}
-
 TrainingData load_training_data(const TrainCommand& command) {
-  auto [train, test] = load_train_and_test(command);
-  require_sequences(train, command.source.name());
-  if (has_test(command)) require_sequences(test, test_name(command));
-  const Options& o = command.options;
-  if (o.validation == 0) return {std::move(train), Dataset(train.channels()), std::move(test)};
+  TrainingData data = load_train_and_test(command);
+  require_sequences(data.train, command.source.name());
+  if (data.test) require_sequences(*data.test, test_name(command));
+  if (command.options.validation == 0) return data;
   try {
-    auto [rest, held_out] = split_validation(train, o.validation, o.seed);
-    return {std::move(rest), std::move(held_out), std::move(test)};
+    auto [rest, held_out] =
+        split_validation(data.train, command.options.validation, command.options.seed);
+    data.train = std::move(rest);
+    data.validation = std::move(held_out);
+    return data;
   } catch (const std::invalid_argument& error) {
     throw UsageError(std::string("--") + error.what());
   }
@@ -57,21 +59,20 @@ Model make_model(const TrainCommand& command, const TrainingData& data) {
   Options options = command.options;
   options.validation = 0;  // is held out already
   Model model = about(command.source.name(), [&] { return Model(data.train, options); });
-  if (has_test(command)) about(test_name(command), [&] { model.require_fit(data.test); });
+  if (data.test) about(test_name(command), [&] { model.require_fit(*data.test); });
   if (!command.model_file.empty()) model.require_savable(command.model_file);
   return model;
 }
 
 // Returns what went wrong with the output, which ends the training.
-std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
-                                const InterruptHandler& interrupt) {
+std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
   const TrainCommand& command = run.command;
   Progress progress(command.options.epochs, data.train.total_timesteps(), command.quiet);
   std::exception_ptr failure;
   FitObserver observer;
   observer.on_batch = [&](const BatchProgress& batch) {
     progress.on_batch(batch);
-    return interrupt.signal() == 0;
+    return noted_interrupt() == 0;
   };
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
@@ -81,11 +82,11 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
     } catch (...) {
       failure = std::current_exception();
     }
-    return failure == nullptr && interrupt.signal() == 0;
+    return failure == nullptr && noted_interrupt() == 0;
   };
-  run.fit = data.validation.empty() ? run.model.fit(data.train, observer)
-                                    : run.model.fit(data.train, data.validation, observer);
-  run.signal = interrupt.signal();
+  run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
+                            : run.model.fit(data.train, observer);
+  run.signal = noted_interrupt();
   return failure;
 }
 
@@ -94,8 +95,8 @@ void evaluate_run(TrainingRun& run, const TrainingData& data) {
     return run.model.evaluate(part, run.fit.threads);
   };
   run.train = evaluated(data.train);
-  if (!data.validation.empty()) run.validation = evaluated(data.validation);
-  if (!data.test.empty()) run.test = evaluated(data.test);
+  if (data.validation) run.validation = evaluated(*data.validation);
+  if (data.test) run.test = evaluated(*data.test);
 }
 
 // Why the training ended before its time; "" if it did not.
@@ -130,13 +131,9 @@ int exit_code(const TrainingRun& run) {
   return run.signal == 0 ? 0 : 128 + run.signal;  // as shells report a signal
 }
 
-void print_run(const TrainingRun& run) {
-  if (run.command.json) {
-    print(summary_json(run));
-    return;
-  }
-  if (!run.command.quiet) print(curve_text(run.fit.history) + "\n");
-  print(summary_text(run));
+std::string result_text(const TrainingRun& run) {
+  if (run.command.json) return summary_json(run);
+  return (run.command.quiet ? "" : curve_text(run.fit.history) + "\n") + summary_text(run);
 }
 
 int list_datasets() {
@@ -184,14 +181,14 @@ int run_train(const TrainCommand& command) {
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
                   .model = make_model(command, data)};
-  // Until everything is written: a first Ctrl-C that comes while the model is saved kills nothing.
-  const InterruptHandler interrupt;
-  const std::exception_ptr failure = fit_and_show(run, data, interrupt);
+  // Until the end: a first Ctrl-C that comes while the model is saved kills nothing.
+  note_interrupts();
+  const std::exception_ptr failure = fit_and_show(run, data);
   save(run);
   if (failure != nullptr) std::rethrow_exception(failure);
   evaluate_run(run, data);
   if (!command.report_file.empty()) write_report(run, command.report_file);
-  print_run(run);
+  print(result_text(run));
   return exit_code(run);
 }
 
