@@ -12,16 +12,6 @@
 namespace lockstep::command {
 namespace {
 
-// Sizes are given as "48K".
-Processor::Cache read_cache(const std::filesystem::path& directory) {
-  Processor::Cache cache;
-  std::ifstream(directory / "level") >> cache.level;
-  std::ifstream(directory / "size") >> cache.kibibytes;
-  std::ifstream(directory / "type") >> cache.type;
-  std::ifstream(directory / "shared_cpu_list") >> cache.shared_with;
-  return cache;
-}
-
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -37,7 +27,11 @@ Processor read_processor() {
   for (int index = 0;; ++index) {
     const std::filesystem::path directory = root + std::to_string(index);
     if (!std::filesystem::exists(directory / "size")) return processor;
-    processor.caches.push_back(read_cache(directory));
+    Processor::Cache& cache = processor.caches.emplace_back();
+    std::ifstream(directory / "level") >> cache.level;
+    std::ifstream(directory / "size") >> cache.kibibytes;  // "48K"
+    std::ifstream(directory / "type") >> cache.type;
+    std::ifstream(directory / "shared_cpu_list") >> cache.shared_with;
   }
 }
 

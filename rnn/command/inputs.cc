@@ -14,13 +14,9 @@ void select_backend(const std::string& name) {
   }
 }
 
-TrainTest load_builtin(const std::string& dataset) {
-  constexpr std::uint64_t kSeed = 1;
-  return make_builtin_dataset(dataset, kSeed);
-}
-
 Dataset load_data(const DataSource& source) {
-  return source.dataset.empty() ? read_dataset(source.file) : load_builtin(source.dataset).test;
+  if (source.dataset.empty()) return read_dataset(source.file);
+  return make_builtin_dataset(source.dataset, kBuiltinSeed).test;
 }
 
 void require_sequences(const Dataset& data, const std::string& name) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -12,9 +13,8 @@ namespace lockstep::command {
 /// Throws UsageError if the name, or the variable, will not do.
 void select_backend(const std::string& name);
 
-/// Both parts of a built-in data set. They do not depend on --seed: a data set stays what it is
-/// while the training of it varies.
-[[nodiscard]] TrainTest load_builtin(const std::string& dataset);
+/// Of all built-in data sets: they stay what they are while --seed varies.
+inline constexpr std::uint64_t kBuiltinSeed = 1;
 /// Reads the file, or makes the built-in set's test part. Throws DataError.
 [[nodiscard]] Dataset load_data(const DataSource& source);
 

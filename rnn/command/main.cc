@@ -6,14 +6,18 @@
 #include "commands.h"
 #include "text.h"
 
-namespace lockstep::command {
 namespace {
 
-void complain(const std::string& sentence) {
+using namespace lockstep::command;
+
+int fail(int code, const std::string& sentence) {
   std::fputs(("lockstep: " + printable(sentence) + "\n").c_str(), stderr);
+  return code;
 }
 
-int run_and_report(int argc, char** argv) {
+}  // namespace
+
+int main(int argc, char** argv) {
   constexpr int kFailed = 1;
   constexpr int kBadUsage = 2;
   try {
@@ -21,17 +25,10 @@ int run_and_report(int argc, char** argv) {
     flush_output();
     return code;
   } catch (const UsageError& error) {
-    complain(std::string(error.what()) + " (see lockstep --help)");
-    return kBadUsage;
+    return fail(kBadUsage, std::string(error.what()) + " (see lockstep --help)");
   } catch (const std::bad_alloc&) {
-    complain("not enough memory for a problem of this size");
+    return fail(kFailed, "not enough memory for a problem of this size");
   } catch (const std::exception& error) {
-    complain(error.what());
+    return fail(kFailed, error.what());
   }
-  return kFailed;
 }
-
-}  // namespace
-}  // namespace lockstep::command
-
-int main(int argc, char** argv) { return lockstep::command::run_and_report(argc, argv); }

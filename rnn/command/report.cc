@@ -1,5 +1,3 @@
-#include "report.h"
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -12,6 +10,7 @@
 #include "inputs.h"
 #include "lockstep/version.h"
 #include "report_css.h"
+#include "results.h"
 #include "text.h"
 
 namespace lockstep::command {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,5 +52,12 @@ struct Processor {
 /// The loss over the epochs as a table of a few rows with bars.
 [[nodiscard]] std::string curve_text(const std::vector<EpochResult>& history);
 [[nodiscard]] std::string summary_text(const TrainingRun& run);
+
+/// Throws std::runtime_error unless a file can be created or replaced at `path`. Asked before work
+/// begins whose result would be lost.
+void require_report_writable(const std::filesystem::path& path);
+/// Writes one HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix,
+/// the settings and a table of all epochs. Atomic, as models are. Throws std::runtime_error.
+void write_report(const TrainingRun& run, const std::filesystem::path& path);
 
 }  // namespace lockstep::command

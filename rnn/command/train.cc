@@ -1,16 +1,15 @@
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 
 #include "inputs.h"
-#include "interrupt.h"
 #include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
 #include "progress.h"
-#include "report.h"
 #include "results.h"
 #include "text.h"
 
@@ -26,7 +25,7 @@ struct TrainingData {
 
 TrainingData load_train_and_test(const TrainCommand& command) {
   if (!command.source.dataset.empty()) {
-    auto [train, test] = load_builtin(command.source.dataset);
+    auto [train, test] = make_builtin_dataset(command.source.dataset, kBuiltinSeed);
     return {.train = std::move(train), .test = std::move(test)};
   }
   TrainingData data{.train = read_dataset(command.source.file)};
@@ -64,6 +63,27 @@ Model make_model(const TrainCommand& command, const TrainingData& data) {
   return model;
 }
 
+volatile std::sig_atomic_t noted_signal = 0;
+
+// Signals that the parent process has set to be ignored stay ignored.
+void handle_with(void (*handler)(int)) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    if (std::signal(signal, handler) == SIG_IGN) std::signal(signal, SIG_IGN);
+  }
+}
+
+void note(int signal) {
+  noted_signal = signal;
+  handle_with(SIG_DFL);
+}
+
+// From now on the first SIGINT or SIGTERM is only noted, so that work can end in good order; a
+// second one kills the process at once. A closed pipe is an error of the output and no signal.
+void note_interrupts() {
+  handle_with(note);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
 // Returns what went wrong with the output, which ends the training.
 std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
   const TrainCommand& command = run.command;
@@ -72,7 +92,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
   FitObserver observer;
   observer.on_batch = [&](const BatchProgress& batch) {
     progress.on_batch(batch);
-    return noted_interrupt() == 0;
+    return noted_signal == 0;
   };
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
@@ -82,11 +102,11 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
     } catch (...) {
       failure = std::current_exception();
     }
-    return failure == nullptr && noted_interrupt() == 0;
+    return failure == nullptr && noted_signal == 0;
   };
   run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
                             : run.model.fit(data.train, observer);
-  run.signal = noted_interrupt();
+  run.signal = noted_signal;
   return failure;
 }
 
@@ -124,11 +144,6 @@ void save(const TrainingRun& run) {
                                          : format("the model of epoch %zu", run.fit.kept_epoch) +
                                                " is saved in '" + path + "'";
   std::fputs(("lockstep: " + end + "; " + model + "\n").c_str(), stderr);
-}
-
-int exit_code(const TrainingRun& run) {
-  if (run.fit.status == FitStatus::diverged) return 1;
-  return run.signal == 0 ? 0 : 128 + run.signal;  // as shells report a signal
 }
 
 std::string result_text(const TrainingRun& run) {
@@ -189,7 +204,8 @@ int run_train(const TrainCommand& command) {
   evaluate_run(run, data);
   if (!command.report_file.empty()) write_report(run, command.report_file);
   print(result_text(run));
-  return exit_code(run);
+  if (run.fit.status == FitStatus::diverged) return 1;
+  return run.signal == 0 ? 0 : 128 + run.signal;  // as shells report a signal
 }
 
 }  // namespace lockstep::command
