@@ -9,8 +9,7 @@
 namespace lockstep::command {
 
 /// A command line that asks for something impossible. what() is one sentence.
-class UsageError : public std::runtime_error {
- public:
+struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

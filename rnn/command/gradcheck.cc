@@ -61,7 +61,7 @@ int run_gradcheck(const GradcheckCommand& command) {
       model.parameters(), data, command.epsilon, command.entries, options.seed, options.truncate);
   print(command.json ? gradcheck_json(errors)
                      : gradcheck_text(errors, model.parameters().network()));
-  return std::all_of(errors.begin(), errors.end(), is_sound) ? 0 : 1;
+  return std::ranges::all_of(errors, is_sound) ? 0 : 1;
 }
 
 }  // namespace lockstep::command

@@ -69,13 +69,12 @@ std::string model_text(const Model& model) {
 }  // namespace
 
 int run_info(const Command& command) {
-  if (command.model_file.empty()) {
-    select_backend("");
-    print((command.json ? system_json : system_text)(read_processor()));
-  } else {
-    const Model model = Model::load(command.model_file);
-    print((command.json ? model_json : model_text)(model));
+  if (!command.model_file.empty()) {
+    print((command.json ? model_json : model_text)(Model::load(command.model_file)));
+    return 0;
   }
+  select_backend("");
+  print((command.json ? system_json : system_text)(read_processor()));
   return 0;
 }
 

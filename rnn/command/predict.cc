@@ -45,8 +45,8 @@ std::string row_text(bool json, std::size_t index, const std::string& class_name
 
 void require_finite(std::span<const float> probabilities, std::size_t classes,
                     const std::string& name) {
-  const auto bad = std::find_if_not(probabilities.begin(), probabilities.end(),
-                                    [](float p) { return std::isfinite(p); });
+  const auto bad =
+      std::ranges::find_if_not(probabilities, [](float p) { return std::isfinite(p); });
   if (bad == probabilities.end()) return;
   const auto sequence = static_cast<std::size_t>(bad - probabilities.begin()) / classes;
   throw std::runtime_error(name + ": the model overflows on sequence " + std::to_string(sequence) +
@@ -67,7 +67,7 @@ int run_predict(const Command& command) {
   if (!command.json) print(csv_header(model.class_names()));
   for (std::size_t i = 0; i < data.size(); ++i) {
     const auto probabilities = std::span(all).subspan(i * classes, classes);
-    const auto best = std::max_element(probabilities.begin(), probabilities.end());
+    const auto best = std::ranges::max_element(probabilities);
     const std::string& class_name =
         model.class_names()[static_cast<std::size_t>(best - probabilities.begin())];
     print(row_text(command.json, i, class_name, probability_list(probabilities)));

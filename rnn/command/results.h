@@ -31,7 +31,6 @@ struct TrainingRun {
 
 /// What Linux knows about the processor.
 struct Processor {
-  /// A cache of CPU 0.
   struct Cache {
     int level = 0;
     std::string type;  ///< "Data", "Instruction" or "Unified"
@@ -39,7 +38,7 @@ struct Processor {
     std::string shared_with;  ///< the CPUs that share it with CPU 0, such as "0-7"
   };
   std::string name;
-  std::vector<Cache> caches;  ///< nearest first
+  std::vector<Cache> caches;  ///< of CPU 0, nearest first
 };
 
 /// Whether both errors are below their bounds.

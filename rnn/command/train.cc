@@ -45,9 +45,7 @@ TrainingData load_training_data(const TrainCommand& command) {
   try {
     auto [rest, held_out] =
         split_validation(data.train, command.options.validation, command.options.seed);
-    data.train = std::move(rest);
-    data.validation = std::move(held_out);
-    return data;
+    return {std::move(rest), std::move(held_out), std::move(data.test)};
   } catch (const std::invalid_argument& error) {
     throw UsageError(std::string("--") + error.what());
   }
