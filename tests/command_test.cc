@@ -182,6 +182,8 @@ TEST_CASE("command: an output that would replace data or the other output is ref
   }
   require_failure(2, "same file as --model",
                   {"train", fixture.data, "--model", fixture.model, "--report", fixture.model});
+  require_failure(2, "same file as --model",
+                  {"train", fixture.data, "--model", "no-such-file", "--report", "./no-such-file"});
 }
 
 TEST_CASE("command: progress fits a terminal of 80 columns, with the time left",

@@ -156,13 +156,13 @@ int list_datasets() {
   return 0;
 }
 
-// An empty path names no file.
+// An empty path names no file. weakly_canonical would leave a relative path to nothing relative.
 bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
   if (a.empty() || b.empty()) return false;
   std::error_code error;
   if (std::filesystem::equivalent(a, b, error)) return true;
-  const auto canonical = std::filesystem::weakly_canonical(a, error);
-  return !error && canonical == std::filesystem::weakly_canonical(b, error);
+  const auto canonical = std::filesystem::weakly_canonical(absolute(a), error);
+  return !error && canonical == std::filesystem::weakly_canonical(absolute(b), error);
 }
 
 // An output must replace neither data nor the other output.
