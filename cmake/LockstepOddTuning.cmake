@@ -11,7 +11,7 @@ endif()
 # again that `tuned` matches after src/, and the backends; the others must not see tuning.h. To be
 # called in the folder of the sources, after all of them are known.
 #
-# To save time, the backends are only Highway's, and not those for SSE.
+# To save time, the backends are only Highway's, and SSE4 stands for SSSE3 and SSE2.
 function(lockstep_add_odd_objects name tuned)
   if(NOT LOCKSTEP_ODD_OBJECTS)
     return()
@@ -31,7 +31,8 @@ function(lockstep_add_odd_objects name tuned)
     if(source MATCHES "^src/(${tuned})" OR source MATCHES "/highway_[a-z0-9_]+[.]cc$")
       target_sources(${odd} PRIVATE "${source}")
     elseif(source MATCHES "^src/")
-      file(STRINGS "${source}" include REGEX "\"(gemm/.*|microkernels|tuning)[.]h\"")
+      file(STRINGS "${source}" include REGEX "\"(backends|dispatch|gemm/.*|microkernels|tuning)[.]h\"")
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
       if(include)
         message(FATAL_ERROR "${source} must be compiled with the other tuning too: ${include}")
       endif()

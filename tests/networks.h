@@ -67,19 +67,6 @@ inline Dataset equal_data(const Sizes& shape, std::size_t size, std::size_t step
   return data;
 }
 
-// Hidden states [steps][H] of a sequence.
-inline std::vector<float> hidden_states(const Parameters& parameters, std::span<const float> x) {
-  Stream stream(parameters);
-  const std::size_t features = parameters.network().features;
-  std::vector<float> states;
-  for (; !x.empty(); x = x.subspan(features)) {
-    stream.feed(x.first(features));
-    const std::span<const float> h = stream.state(0);
-    states.insert(states.end(), h.begin(), h.end());
-  }
-  return states;
-}
-
 inline std::vector<std::size_t> first_indices(std::size_t count) {
   std::vector<std::size_t> indices(count);
   std::iota(indices.begin(), indices.end(), std::size_t{0});

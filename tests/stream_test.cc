@@ -10,6 +10,7 @@
 #include "backend_scope.h"
 #include "catch.h"
 #include "floats.h"
+#include "hidden_states.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
@@ -108,7 +109,7 @@ TEST_CASE("after every timestep a stream tells what the sequence so far gives") 
   const Sizes shape{3, 40, 5};
   const Parameters parameters = random_model(shape);
   const Dataset data = equal_data(shape, 3, kSteps);
-  const std::vector<float> states = hidden_states(parameters, data.sequence(1));
+  const std::vector<float> states = hidden_states(parameters, data, 1);
   Stream stream(parameters, 3);
   for (std::size_t t = 0; t < kSteps; ++t) {
     stream.feed(chunk(data, t, 1));

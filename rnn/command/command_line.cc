@@ -223,7 +223,7 @@ void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
   c.options.hidden = 17;
   for (const char* name : {"cell", "hidden", "truncate", "seed"}) add_option(app, c.options, name);
   using Limits = std::numeric_limits<double>;
-  add_number(app, "--epsilon", c.epsilon, Limits::denorm_min(), Limits::max(), "a number above 0",
+  add_number(app, "--epsilon", c.epsilon, Limits::min(), Limits::max(), "a number above 0",
              "Step of the finite differences");
   add_backend_option(app, c.backend);
   app.add_flag("--json", c.json, "One JSON object instead of a table");

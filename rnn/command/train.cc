@@ -1,3 +1,4 @@
+#include <atomic>
 #include <csignal>
 #include <exception>
 #include <filesystem>
@@ -61,7 +62,8 @@ Model make_model(const TrainCommand& command, const TrainingData& data) {
   return model;
 }
 
-volatile std::sig_atomic_t noted_signal = 0;
+std::atomic<int> noted_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free);  // or a handler may not touch it
 
 // Signals that the parent process has set to be ignored stay ignored.
 void handle_with(void (*handler)(int)) {
@@ -75,12 +77,14 @@ void note(int signal) {
   handle_with(SIG_DFL);
 }
 
-// From now on the first SIGINT or SIGTERM is only noted, so that work can end in good order; a
-// second one kills the process at once. A closed pipe is an error of the output and no signal.
-void note_interrupts() {
-  handle_with(note);
-  std::signal(SIGPIPE, SIG_IGN);
-}
+// As long as this lives, the first SIGINT or SIGTERM is only noted, so that work can end in good
+// order; a second one kills the process at once.
+struct NotedInterrupts {
+  NotedInterrupts() { handle_with(note); }
+  ~NotedInterrupts() { handle_with(SIG_DFL); }
+  NotedInterrupts(const NotedInterrupts&) = delete;
+  NotedInterrupts& operator=(const NotedInterrupts&) = delete;
+};
 
 // Returns what went wrong with the output, which ends the training.
 std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
@@ -161,8 +165,12 @@ bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b
   if (a.empty() || b.empty()) return false;
   std::error_code error;
   if (std::filesystem::equivalent(a, b, error)) return true;
-  const auto canonical = std::filesystem::weakly_canonical(absolute(a), error);
-  return !error && canonical == std::filesystem::weakly_canonical(absolute(b), error);
+  const auto canonical = [&](const std::filesystem::path& path) {
+    const auto full = std::filesystem::absolute(path, error);
+    return error ? path : std::filesystem::weakly_canonical(full, error);
+  };
+  const auto other = canonical(b);
+  return canonical(a) == other && !error;
 }
 
 // An output must replace neither data nor the other output.
@@ -183,6 +191,17 @@ void require_distinct_files(const TrainCommand& command) {
   }
 }
 
+// Everything that a first Ctrl-C must not kill.
+void train(TrainingRun& run, const TrainingData& data) {
+  const NotedInterrupts noted;
+  const std::exception_ptr failure = fit_and_show(run, data);
+  save(run);
+  if (failure != nullptr) std::rethrow_exception(failure);
+  evaluate_run(run, data);
+  const std::string& report = run.command.report_file;
+  if (!report.empty()) write_report(run, report);
+}
+
 }  // namespace
 
 int run_train(const TrainCommand& command) {
@@ -194,13 +213,8 @@ int run_train(const TrainCommand& command) {
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
                   .model = make_model(command, data)};
-  // Until the end: a first Ctrl-C that comes while the model is saved kills nothing.
-  note_interrupts();
-  const std::exception_ptr failure = fit_and_show(run, data);
-  save(run);
-  if (failure != nullptr) std::rethrow_exception(failure);
-  evaluate_run(run, data);
-  if (!command.report_file.empty()) write_report(run, command.report_file);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
+  train(run, data);
   print(result_text(run));
   if (run.fit.status == FitStatus::diverged) return 1;
   return run.signal == 0 ? 0 : 128 + run.signal;  // as shells report a signal

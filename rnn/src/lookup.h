@@ -16,10 +16,8 @@ namespace lockstep {
 template <class Rows, class NameOf = std::identity>
 std::string listed(const Rows& rows, NameOf name_of = {}) {
   std::string text;
-  for (const auto& row : rows) {
-    text += (text.empty() ? "" : ", ") + std::string(std::invoke(name_of, row));
-  }
-  return text;
+  for (const auto& row : rows) text += ", " + std::string(std::invoke(name_of, row));
+  return text.empty() ? text : text.substr(2);
 }
 
 // The names of a table of pointers to rows.

@@ -158,7 +158,7 @@ struct PackedGemm {
   std::size_t start_stride = 0;        ///< 0, or at least n
   float* c = nullptr;                  ///< m x n
   std::size_t ldc = 0;                 ///< row stride of C, at least n
-  Epilogue epilogue = Epilogue::none;  ///< before an element is stored
+  Epilogue epilogue = Epilogue::none;  ///< done with each element of C
   const float* h = nullptr;            ///< m x n, tanh_gradient only
   std::size_t ldh = 0;                 ///< row stride of h, at least n
 };

@@ -25,7 +25,7 @@
 #define HWY_IS_DEBUG_BUILD 0
 
 #include "hwy/detect_targets.h"
-#if HWY_TARGETS & LOCKSTEP_HWY & ~(LOCKSTEP_FEW_TARGETS ? HWY_SSE2 | HWY_SSSE3 | HWY_SSE4 : 0)
+#if HWY_TARGETS & LOCKSTEP_HWY & ~(LOCKSTEP_FEW_TARGETS ? HWY_SSE2 | HWY_SSSE3 : 0)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "highway/kernels.h"
 // clang-format off: foreach_target.h must come first

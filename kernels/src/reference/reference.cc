@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // Reads and writes float32, but each product is summed in double and rounded once. (A product that
-// is cut along k is rounded once per part.)
+// is cut along k is rounded once per part, and tanh rounds once more.)
 void gemm_strip(const GemmStrip& g) {
   const auto rows = static_cast<std::ptrdiff_t>(g.rows);
   const auto cols = static_cast<std::ptrdiff_t>(g.cols);

@@ -23,6 +23,8 @@ namespace lockstep {
 namespace {
 #include "simd/copy-inl.h"
 
+// Not always_inline: g++ first folds xsimd's calls into such small functions and then inlines them
+// all, in two thirds of the time.
 template <class Arch>
 struct XsimdVector {
   using V = xsimd::batch<float, Arch>;
@@ -55,13 +57,13 @@ struct XsimdVector {
   static constexpr bool kMasks = false;
 #endif
 
-  static LOCKSTEP_INLINE std::size_t lanes() { return kLanes; }
-  static LOCKSTEP_INLINE V zero() { return V(0.0f); }
-  static LOCKSTEP_INLINE V set(float x) { return V(x); }
-  static LOCKSTEP_INLINE V load(const float* p) { return V::load_unaligned(p); }
+  static inline std::size_t lanes() { return kLanes; }
+  static inline V zero() { return V(0.0f); }
+  static inline V set(float x) { return V(x); }
+  static inline V load(const float* p) { return V::load_unaligned(p); }
   // Four floats in each 128 bits, and one of those in all lanes.
   static constexpr bool kBroadcastsFour = true;
-  static LOCKSTEP_INLINE V load_four(const float* p) {
+  static inline V load_four(const float* p) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return V(_mm512_broadcast_f32x4(_mm_loadu_ps(p)));
 #endif
@@ -72,7 +74,7 @@ struct XsimdVector {
 #endif
   }
   template <int kIndex>
-  static LOCKSTEP_INLINE V broadcast_of_four(V x) {
+  static inline V broadcast_of_four(V x) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return V(_mm512_permute_ps(x, 0x55 * kIndex));
 #endif
@@ -84,11 +86,11 @@ struct XsimdVector {
     return V(vdupq_laneq_f32(x, kIndex));
 #endif
   }
-  static LOCKSTEP_INLINE void store(V x, float* p) { x.store_unaligned(p); }
+  static inline void store(V x, float* p) { x.store_unaligned(p); }
 
   // The first n <= lanes() elements; the others are 0, or `fill`. No masked memory access that
   // xsimd 8 to 14 share exists.
-  static LOCKSTEP_INLINE V load_n(const float* p, std::size_t n) {
+  static inline V load_n(const float* p, std::size_t n) {
 #if defined(__AVX512F__)
     const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
     if constexpr (kLanes == 16) return V(_mm512_maskz_loadu_ps(first_n, p));
@@ -101,7 +103,7 @@ struct XsimdVector {
     return load_n(p, n, 0);
 #endif
   }
-  static LOCKSTEP_INLINE V load_n(const float* p, std::size_t n, float fill) {
+  static inline V load_n(const float* p, std::size_t n, float fill) {
 #if defined(__AVX512F__)
     const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
     if constexpr (kLanes == 16) return V(_mm512_mask_loadu_ps(set(fill), first_n, p));
@@ -117,7 +119,7 @@ struct XsimdVector {
     return load(lane);
 #endif
   }
-  static LOCKSTEP_INLINE void store_n(V x, float* p, std::size_t n) {
+  static inline void store_n(V x, float* p, std::size_t n) {
 #if defined(__AVX512F__)
     const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
     if constexpr (kLanes == 16) _mm512_mask_storeu_ps(p, first_n, x);
@@ -132,33 +134,31 @@ struct XsimdVector {
   }
 
 #if defined(__AVX512F__)
-  static LOCKSTEP_INLINE xsimd::batch<float, HalfArch> lower_half(V x) {
-    return _mm512_castps512_ps256(x);
-  }
+  static inline xsimd::batch<float, HalfArch> lower_half(V x) { return _mm512_castps512_ps256(x); }
 #endif
 
-  static LOCKSTEP_INLINE V add(V a, V b) { return a + b; }
-  static LOCKSTEP_INLINE V sub(V a, V b) { return a - b; }
-  static LOCKSTEP_INLINE V mul(V a, V b) { return a * b; }
-  static LOCKSTEP_INLINE V div(V a, V b) {
+  static inline V add(V a, V b) { return a + b; }
+  static inline V sub(V a, V b) { return a - b; }
+  static inline V mul(V a, V b) { return a * b; }
+  static inline V div(V a, V b) {
 #if defined(__aarch64__)
     return V(vdivq_f32(a, b));  // xsimd 8 takes the approximate reciprocal of 32-bit ARM
 #else
     return a / b;
 #endif
   }
-  static LOCKSTEP_INLINE V max(V a, V b) { return xsimd::max(a, b); }
-  static LOCKSTEP_INLINE V abs(V a) { return xsimd::abs(a); }
+  static inline V max(V a, V b) { return xsimd::max(a, b); }
+  static inline V abs(V a) { return xsimd::abs(a); }
 
   // xsimd 8's fma on AVX-512 is x * y + z, which is fused only if the compiler contracts.
-  static LOCKSTEP_INLINE V fma(V a, V b, V c) {
+  static inline V fma(V a, V b, V c) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return V(_mm512_fmadd_ps(a, b, c));
 #endif
     return xsimd::fma(a, b, c);
   }
   // c - a * b
-  static LOCKSTEP_INLINE V neg_fma(V a, V b, V c) {
+  static inline V neg_fma(V a, V b, V c) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return V(_mm512_fnmadd_ps(a, b, c));
 #endif
@@ -170,11 +170,9 @@ struct XsimdVector {
   }
 
   // a > b ? yes : no, per element.
-  static LOCKSTEP_INLINE V select_greater(V a, V b, V yes, V no) {
-    return xsimd::select(a > b, yes, no);
-  }
+  static inline V select_greater(V a, V b, V yes, V no) { return xsimd::select(a > b, yes, no); }
   // |magnitude| with the sign of `sign`; magnitude is not negative.
-  static LOCKSTEP_INLINE V copy_sign(V magnitude, V sign) {
+  static inline V copy_sign(V magnitude, V sign) {
 #if defined(__aarch64__)
     return V(vbslq_f32(vdupq_n_u32(0x80000000), sign, magnitude));
 #else
@@ -183,7 +181,7 @@ struct XsimdVector {
   }
   // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
   // second operand then.
-  static LOCKSTEP_INLINE V at_most(V x, float limit) {
+  static inline V at_most(V x, float limit) {
 #if defined(__AVX2__)
     if constexpr (kLanes == 16) return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
     if constexpr (kLanes == 8) return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
@@ -193,7 +191,7 @@ struct XsimdVector {
     return select_greater(x, set(limit), set(limit), x);
 #endif
   }
-  static LOCKSTEP_INLINE V at_least(V x, float limit) {
+  static inline V at_least(V x, float limit) {
 #if defined(__AVX2__)
     if constexpr (kLanes == 16) return V(_mm512_max_ps(_mm512_set1_ps(limit), x));
     if constexpr (kLanes == 8) return V(_mm256_max_ps(_mm256_set1_ps(limit), x));
@@ -203,7 +201,7 @@ struct XsimdVector {
   }
 
   // The entry that the low three bits of `index` choose.
-  static LOCKSTEP_INLINE V lookup(const LookupTable& table, V index) {
+  static inline V lookup(const LookupTable& table, V index) {
 #if defined(__AVX2__)
     if constexpr (kLanes == 16) {
       return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
@@ -227,12 +225,12 @@ struct XsimdVector {
   }
 #if defined(__AVX512F__)
   // x * 2^floor(exponent), rounded once.
-  static LOCKSTEP_INLINE V scale(V x, V exponent) { return V(_mm512_scalef_ps(x, exponent)); }
+  static inline V scale(V x, V exponent) { return V(_mm512_scalef_ps(x, exponent)); }
 #endif
 
   // Lane l exchanged with lane l ^ kDistance.
   template <std::size_t kDistance>
-  static LOCKSTEP_INLINE V swap_lanes(V x) {
+  static inline V swap_lanes(V x) {
 #if defined(__AVX512F__)
     constexpr int kOrder = kDistance == 1 || kDistance == 4 ? 0xB1 : 0x4E;
     if constexpr (kDistance < 4) return V(_mm512_permute_ps(x, kOrder));
@@ -249,34 +247,32 @@ struct XsimdVector {
 
   // The bits of a float as a 32-bit integer.
   template <int kBits>
-  static LOCKSTEP_INLINE V shift_left(V x) {
+  static inline V shift_left(V x) {
     return from_bits(to_bits(x) << kBits);
   }
   template <int kBits>
-  static LOCKSTEP_INLINE V shift_right(V x) {
+  static inline V shift_right(V x) {
     return from_bits(to_bits(x) >> kBits);
   }
-  static LOCKSTEP_INLINE V and_bits(V x, std::int32_t mask) {
-    return from_bits(to_bits(x) & I(mask));
-  }
-  static LOCKSTEP_INLINE V add_bits(V a, V b) { return from_bits(to_bits(a) + to_bits(b)); }
-  static LOCKSTEP_INLINE V sub_bits(V a, V b) { return from_bits(to_bits(a) - to_bits(b)); }
+  static inline V and_bits(V x, std::int32_t mask) { return from_bits(to_bits(x) & I(mask)); }
+  static inline V add_bits(V a, V b) { return from_bits(to_bits(a) + to_bits(b)); }
+  static inline V sub_bits(V a, V b) { return from_bits(to_bits(a) - to_bits(b)); }
 
  private:
 #if defined(__aarch64__)
   // xsimd 8 calls a function for either.
-  static LOCKSTEP_INLINE I to_bits(V x) { return I(vreinterpretq_s32_f32(x)); }
-  static LOCKSTEP_INLINE V from_bits(I x) { return V(vreinterpretq_f32_s32(x)); }
+  static inline I to_bits(V x) { return I(vreinterpretq_s32_f32(x)); }
+  static inline V from_bits(I x) { return V(vreinterpretq_f32_s32(x)); }
 #elif XSIMD_VERSION_MAJOR < 9
-  static LOCKSTEP_INLINE I to_bits(V x) { return xsimd::bitwise_cast<I>(x); }
-  static LOCKSTEP_INLINE V from_bits(I x) { return xsimd::bitwise_cast<V>(x); }
+  static inline I to_bits(V x) { return xsimd::bitwise_cast<I>(x); }
+  static inline V from_bits(I x) { return xsimd::bitwise_cast<V>(x); }
 #else
-  static LOCKSTEP_INLINE I to_bits(V x) { return xsimd::bitwise_cast<std::int32_t>(x); }
-  static LOCKSTEP_INLINE V from_bits(I x) { return xsimd::bitwise_cast<float>(x); }
+  static inline I to_bits(V x) { return xsimd::bitwise_cast<std::int32_t>(x); }
+  static inline V from_bits(I x) { return xsimd::bitwise_cast<float>(x); }
 #endif
 
 #if defined(__AVX2__) && !defined(__AVX512F__)
-  static LOCKSTEP_INLINE __m256i first_n(std::size_t n) {
+  static inline __m256i first_n(std::size_t n) {
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), index);
   }

@@ -111,6 +111,7 @@ class ZipArchive {
   }
 
   [[nodiscard]] std::optional<Entry> find(const std::string& name) const {
+    std::optional<Entry> found;
     std::string_view rest = directory_;
     while (rest.size() >= kEntryBytes && rest.starts_with(kEntryMark)) {
       const std::size_t name_bytes = field(rest, 28, 2);
@@ -118,6 +119,7 @@ class ZipArchive {
       const std::size_t entry_bytes = kEntryBytes + name_bytes + extra_bytes + field(rest, 32, 2);
       if (entry_bytes > rest.size()) break;
       if (rest.substr(kEntryBytes, name_bytes) == name) {
+        if (found) fail("the .npz (zip) archive has two entries " + in_quotes(name));
         Entry entry{name_ + ": entry " + in_quotes(name),
                     field(rest, 8, 2),
                     field(rest, 10, 2),
@@ -126,12 +128,12 @@ class ZipArchive {
                     field(rest, 24, 4),
                     field(rest, 42, 4)};
         entry.read_zip64(rest.substr(kEntryBytes + name_bytes, extra_bytes));
-        return entry;
+        found = entry;
       }
       rest.remove_prefix(entry_bytes);
     }
     if (!rest.empty()) fail("the list of entries of the .npz (zip) archive is damaged");
-    return std::nullopt;
+    return found;
   }
 
   // Before memory is taken: what the archive claims must be possible for a file of its size.
