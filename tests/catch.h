@@ -16,7 +16,7 @@ namespace lockstep {
 inline int skipped_cases = 0;
 }
 
-// Ends a test case that can say nothing here; `why` may be streamed. See main.cc.
+// Ends a test case that can say nothing here; `why` may be streamed. See exit_status.cc.
 #define LOCKSTEP_SKIP(why)        \
   do {                            \
     ++lockstep::skipped_cases;    \
