@@ -3,6 +3,7 @@
 #include "layers/recurrent_layer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -66,14 +67,17 @@ TEST_CASE("timesteps whose inputs go together leave the bits of those that go on
   for (const Case& c : {Case{1, 23}, Case{2, 20}, Case{20, 23}}) {
     const Dataset data = ragged_data(c.rows, c.longest);
     for (const std::string& name : runnable_backends()) {
-      if (name == "reference") continue;  // rounds a sum once per product
+      // The reference rounds a sum once per product.
+      const float tolerance = name == "reference" ? 1e-4f : 0.0f;
+      const auto is_close = [=](float x, float y) { return std::abs(x - y) <= tolerance; };
       const BackendScope scope(name);
       for (const std::size_t window : {std::size_t{0}, std::size_t{4}, c.longest}) {
         const std::vector<float> expected = left_by_pass(parameters, data, 1, window, 1);
         for (const std::size_t together : {2u, 3u, 6u, 22u, 128u}) {
           for (const int threads : {1, 3}) {
             CAPTURE(name, c.rows, window, together, threads);
-            CHECK(same_bits(left_by_pass(parameters, data, together, window, threads), expected));
+            CHECK(std::ranges::equal(left_by_pass(parameters, data, together, window, threads),
+                                     expected, is_close));
           }
         }
       }
