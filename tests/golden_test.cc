@@ -6,7 +6,7 @@
 
 #include "backend_scope.h"
 #include "catch.h"
-#include "hidden_states.h"
+#include "forward_pass.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"

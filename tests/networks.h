@@ -12,7 +12,6 @@
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
-#include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep {

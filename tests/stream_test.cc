@@ -10,7 +10,7 @@
 #include "backend_scope.h"
 #include "catch.h"
 #include "floats.h"
-#include "hidden_states.h"
+#include "forward_pass.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"

@@ -30,8 +30,8 @@ struct Relu {
 };
 // NOLINTEND(modernize-use-nodiscard)
 
-// 0 < n elements, no more than kMost vectors hold, in as few as hold them. Not inline, because the
-// loop before would keep fewer of its constants in registers.
+// 0 < n elements, no more than kMost vectors hold, in as few as hold them. Not inline: the loop
+// before it would be slower (docs/decisions/tanh-after-products.md).
 template <class S, std::size_t kMost, class Function>
 LOCKSTEP_NOINLINE void for_few_vectors(const Function& f, const float* x, float* y, std::size_t n) {
   if constexpr (kMost > 1) {
