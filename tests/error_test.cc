@@ -51,7 +51,7 @@ TEST_CASE("an Error can be caught as either") {
 
 TEST_CASE("the status of a C function is the code of the exception") {
   const auto status = [](const auto& exception) {
-    return detail::c_call([&] { throw exception; });
+    return detail::call("", {}, [&] { throw exception; });
   };
   CHECK(status(InvalidArgument("")) == LOCKSTEP_INVALID_ARGUMENT);
   CHECK(status(Unsupported("")) == LOCKSTEP_UNSUPPORTED);

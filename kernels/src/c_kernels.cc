@@ -1,8 +1,7 @@
 // The C functions of the kernels: the checks that C++ leaves to references and types, and
 // exceptions made into statuses.
-#include <algorithm>
 #include <exception>
-#include <memory>
+#include <iterator>
 #include <new>
 #include <string>
 #include <vector>
@@ -26,8 +25,6 @@ struct lockstep_packed_matrix {
 
 namespace lockstep {
 namespace {
-
-using detail::c_call;
 
 thread_local std::string t_error;            // NOLINT(bugprone-throwing-static-initialization)
 thread_local const char* t_error_text = "";  // t_error, or a constant where there is no memory
@@ -87,25 +84,15 @@ lockstep_status detail::fail_with_current_exception() noexcept {
 
 }  // namespace lockstep
 
-using lockstep::detail::c_call;
-using lockstep::detail::require_pointers;
+using lockstep::detail::call;
+using lockstep::detail::create;
 
 const char* lockstep_status_text(lockstep_status status) {
-  switch (status) {
-    case LOCKSTEP_OK:
-      return "success";
-    case LOCKSTEP_INVALID_ARGUMENT:
-      return "invalid argument";
-    case LOCKSTEP_OUT_OF_MEMORY:
-      return "out of memory";
-    case LOCKSTEP_FILE_ERROR:
-      return "file error";
-    case LOCKSTEP_INTERNAL_ERROR:
-      return "internal error";
-    case LOCKSTEP_UNSUPPORTED:
-      return "unsupported";
-  }
-  return "unknown status";
+  static constexpr const char* kTexts[] = {"success",    "invalid argument", "out of memory",
+                                           "file error", "internal error",   "unsupported"};
+  static_assert(std::size(kTexts) == LOCKSTEP_UNSUPPORTED + 1);
+  const auto index = static_cast<std::size_t>(status);
+  return index < std::size(kTexts) ? kTexts[index] : "unknown status";
 }
 
 const char* lockstep_last_error() { return lockstep::t_error_text; }
@@ -113,8 +100,7 @@ const char* lockstep_last_error() { return lockstep::t_error_text; }
 const char* lockstep_version() { return LOCKSTEP_VERSION; }
 
 lockstep_status lockstep_backends(const lockstep_backend** list, size_t* count) {
-  return c_call([&] {
-    require_pointers("lockstep_backends", list, count);
+  return call(__func__, {list, count}, [&] {
     static const std::vector<lockstep_backend> all = lockstep::list_backends();
     *list = all.data();
     *count = all.size();
@@ -122,68 +108,50 @@ lockstep_status lockstep_backends(const lockstep_backend** list, size_t* count) 
 }
 
 lockstep_status lockstep_active_backend(const char** name) {
-  return c_call([&] {
-    require_pointers("lockstep_active_backend", name);
-    *name = lockstep::active_backend().name.data();
-  });
+  return call(__func__, {name}, [&] { *name = lockstep::active_backend().name.data(); });
 }
 
 lockstep_status lockstep_set_backend(const char* name) {
-  return c_call([&] { lockstep::set_backend(name == nullptr ? "" : name); });
+  return call(__func__, {}, [&] { lockstep::set_backend(name == nullptr ? "" : name); });
 }
 
 lockstep_status lockstep_default_threads(int* count) {
-  return c_call([&] {
-    require_pointers("lockstep_default_threads", count);
-    *count = lockstep::default_threads().count;
-  });
+  return call(__func__, {count}, [&] { *count = lockstep::default_threads().count; });
 }
 
 lockstep_status lockstep_gemm(int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
                               float alpha, const float* a, size_t lda, const float* b, size_t ldb,
                               float beta, float* c, size_t ldc, int threads) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_gemm";
-    lockstep::gemm(lockstep::transpose_of(transpose_a, kName),
-                   lockstep::transpose_of(transpose_b, kName), m, n, k, alpha, a, lda, b, ldb, beta,
-                   c, ldc, threads);
+  return call(__func__, {}, [&, function = __func__] {
+    lockstep::gemm(lockstep::transpose_of(transpose_a, function),
+                   lockstep::transpose_of(transpose_b, function), m, n, k, alpha, a, lda, b, ldb,
+                   beta, c, ldc, threads);
   });
 }
 
 lockstep_status lockstep_gemm_plan_create(int transpose_a, int transpose_b, size_t m, size_t n,
                                           size_t k, float alpha, size_t lda, size_t ldb, float beta,
                                           size_t ldc, int threads, lockstep_gemm_plan** plan) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_gemm_plan_create";
-    require_pointers(kName, plan);
-    *plan = nullptr;
-    *plan = new lockstep_gemm_plan{lockstep::GemmPlan(lockstep::transpose_of(transpose_a, kName),
-                                                      lockstep::transpose_of(transpose_b, kName), m,
-                                                      n, k, alpha, lda, ldb, beta, ldc, threads)};
+  return create(__func__, plan, {}, [&, function = __func__] {
+    return lockstep::GemmPlan(lockstep::transpose_of(transpose_a, function),
+                              lockstep::transpose_of(transpose_b, function), m, n, k, alpha, lda,
+                              ldb, beta, ldc, threads);
   });
 }
 
 lockstep_status lockstep_gemm_plan_run(const lockstep_gemm_plan* plan, const float* a,
                                        const float* b, float* c) {
-  return c_call([&] {
-    require_pointers("lockstep_gemm_plan_run", plan);
-    plan->plan.run(a, b, c);
-  });
+  return call(__func__, {plan}, [&] { plan->plan.run(a, b, c); });
 }
 
 void lockstep_gemm_plan_free(lockstep_gemm_plan* plan) { delete plan; }
 
 lockstep_status lockstep_pack(int transpose, size_t k, size_t n, const float* b, size_t ldb,
                               lockstep_packed_matrix** packed) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_pack";
-    require_pointers(kName, packed);
-    *packed = nullptr;
-    const lockstep::Transpose order = lockstep::transpose_of(transpose, kName);
-    auto made = std::make_unique<lockstep_packed_matrix>(
-        lockstep_packed_matrix{lockstep::PackedMatrix(k, n)});
-    made->matrix.pack(order, b, ldb);
-    *packed = made.release();
+  return create(__func__, packed, {}, [&, function = __func__] {
+    lockstep::ConstMatrixView view(b, k, n, ldb);
+    view.transpose = lockstep::transpose_of(transpose, function);
+    return lockstep::PackedMatrix(view);
   });
 }
 
@@ -192,52 +160,49 @@ void lockstep_packed_matrix_free(lockstep_packed_matrix* packed) { delete packed
 lockstep_status lockstep_gemm_packed(size_t m, const float* a, size_t lda,
                                      const lockstep_packed_matrix* b, const float* start,
                                      size_t start_stride, int epilogue, float* c, size_t ldc) {
-  return c_call([&] {
-    constexpr const char* kName = "lockstep_gemm_packed";
-    require_pointers(kName, b);
-    lockstep::PackedGemm g;
-    g.m = m;
-    g.a = a;
-    g.lda = lda;
-    g.start = start;
-    g.start_stride = start_stride;
-    g.c = c;
-    g.ldc = ldc;
-    g.epilogue = lockstep::epilogue_of(epilogue, kName);
+  return call(__func__, {b}, [&, function = __func__] {
+    const lockstep::PackedGemm g{.m = m,
+                                 .a = a,
+                                 .lda = lda,
+                                 .start = start,
+                                 .start_stride = start_stride,
+                                 .c = c,
+                                 .ldc = ldc,
+                                 .epilogue = lockstep::epilogue_of(epilogue, function)};
     lockstep::gemm_packed(g, b->matrix);
   });
 }
 
 lockstep_status lockstep_tanh(const float* x, float* y, size_t n) {
-  return c_call([&] { lockstep::tanh(x, y, n); });
+  return call(__func__, {}, [&] { lockstep::tanh(x, y, n); });
 }
 
 lockstep_status lockstep_exp(const float* x, float* y, size_t n) {
-  return c_call([&] { lockstep::exp(x, y, n); });
+  return call(__func__, {}, [&] { lockstep::exp(x, y, n); });
 }
 
 lockstep_status lockstep_sigmoid(const float* x, float* y, size_t n) {
-  return c_call([&] { lockstep::sigmoid(x, y, n); });
+  return call(__func__, {}, [&] { lockstep::sigmoid(x, y, n); });
 }
 
 lockstep_status lockstep_relu(const float* x, float* y, size_t n) {
-  return c_call([&] { lockstep::relu(x, y, n); });
+  return call(__func__, {}, [&] { lockstep::relu(x, y, n); });
 }
 
 lockstep_status lockstep_softmax(size_t rows, size_t cols, const float* x, size_t ldx, float* y,
                                  size_t ldy) {
-  return c_call([&] { lockstep::softmax(rows, cols, x, ldx, y, ldy); });
+  return call(__func__, {}, [&] { lockstep::softmax(rows, cols, x, ldx, y, ldy); });
 }
 
 lockstep_status lockstep_log_softmax(size_t rows, size_t cols, const float* x, size_t ldx, float* y,
                                      size_t ldy) {
-  return c_call([&] { lockstep::log_softmax(rows, cols, x, ldx, y, ldy); });
+  return call(__func__, {}, [&] { lockstep::log_softmax(rows, cols, x, ldx, y, ldy); });
 }
 
 lockstep_status lockstep_softmax_cross_entropy(size_t rows, size_t cols, const float* logits,
                                                size_t ldx, const int* labels, float* gradient,
                                                size_t ldg, double* loss, size_t* correct) {
-  return c_call([&] {
+  return call(__func__, {}, [&] {
     const std::size_t hits =
         lockstep::softmax_cross_entropy(rows, cols, logits, ldx, labels, gradient, ldg, loss);
     if (correct != nullptr) *correct = hits;
@@ -247,8 +212,7 @@ lockstep_status lockstep_softmax_cross_entropy(size_t rows, size_t cols, const f
 lockstep_status lockstep_mean_softmax_cross_entropy(size_t rows, size_t cols, const float* logits,
                                                     size_t ldx, const int* labels, float* gradient,
                                                     size_t ldg, double* loss, size_t* correct) {
-  return c_call([&] {
-    require_pointers("lockstep_mean_softmax_cross_entropy", loss);
+  return call(__func__, {loss}, [&] {
     const lockstep::CrossEntropy mean =
         lockstep::mean_softmax_cross_entropy(rows, cols, logits, ldx, labels, gradient, ldg);
     *loss = mean.loss;

@@ -1,6 +1,7 @@
 // THE list of backends, best first, and all of run-time dispatch.
 #include "dispatch.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <span>
@@ -69,41 +70,33 @@ BackendInfo info(const Entry& e) {
   return {e.name, true, b.fused, b.lanes};
 }
 
-const Entry* find(std::string_view name) {
-  for (const Entry& e : entries()) {
-    if (e.name == name && e.table != nullptr) return &e;
-  }
-  return nullptr;
-}
-
 const Entry& named(std::string_view name) {
-  const Entry* e = find(name);
-  if (e != nullptr && runnable(*e)) return *e;
+  const auto e = std::ranges::find_if(
+      entries(), [&](const Entry& entry) { return entry.name == name && entry.table != nullptr; });
+  const bool known = e != entries().end();
+  if (known && runnable(*e)) return *e;
   std::string message = "backend \"" + std::string(name) + "\" ";
-  message += e == nullptr ? "is not in this build" : "needs instructions that this CPU lacks";
+  message += known ? "needs instructions that this CPU lacks" : "is not in this build";
   message += "; backends that run here:";
   for (const Entry& other : entries()) {
     if (runnable(other)) message += " " + std::string(other.name);
   }
-  if (e != nullptr) throw Unsupported(message);
+  if (known) throw Unsupported(message);
   throw InvalidArgument(message);
 }
 
 const Entry& default_entry() {
   const char* forced = std::getenv("LOCKSTEP_BACKEND");
   if (forced != nullptr && *forced != '\0') return named(forced);
-  const Entry* e = entries().data();
-  while (!runnable(*e)) ++e;
-  return *e;
+  return *std::ranges::find_if(entries(), runnable);
 }
 
 std::atomic<const Backend*> g_active{nullptr};
 thread_local const Backend* t_last = nullptr;
 
 const Entry& entry_of(const Backend& backend) {
-  const Entry* e = entries().data();
-  while (!runnable(*e) || &e->table() != &backend) ++e;
-  return *e;
+  return *std::ranges::find_if(
+      entries(), [&](const Entry& e) { return runnable(e) && &e.table() == &backend; });
 }
 
 const Backend& active() {

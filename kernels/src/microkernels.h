@@ -56,20 +56,12 @@ struct SoftmaxRows {
   float scale = 1;
 };
 
-// Rows are cut into tiles of nearly equal height, since a tile of one row wastes most of its loads:
-// the height of the first of those that `rows` are cut into.
-constexpr std::size_t tile_height(std::size_t rows) {
-  if (rows <= kTileRows) return rows;  // spares a division where it would show
-  const std::size_t tiles = (rows + kTileRows - 1) / kTileRows;
-  return (rows + tiles - 1) / tiles;
-}
-
-// The depth of the blocks of at most `most` steps that k is cut into: nearly equal, so that each
-// has the steps to prefetch all rows of the next.
-constexpr std::size_t block_depth(std::size_t k, std::size_t most = kDepthBlock) {
-  if (k <= most) return k;  // spares a division where it would show
-  const std::size_t blocks = (k + most - 1) / most;
-  return (k + blocks - 1) / blocks;
+// The first of the nearly equal parts, of at most `most`, that `count` is cut into: a tile of one
+// row would waste most of its loads, a short block of k lacks the steps to prefetch the next.
+constexpr std::size_t even_part(std::size_t count, std::size_t most) {
+  if (count <= most) return count;  // spares a division where it would show
+  const std::size_t parts = (count + most - 1) / most;
+  return (count + parts - 1) / parts;
 }
 
 // Panels that a strip of this number of rows takes at once. Fewer chains than a core has in flight

@@ -1,7 +1,6 @@
 // The C functions of data sets and models; those of the kernels are in kernels/src/c_kernels.cc.
 #include <algorithm>
 #include <exception>
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -32,26 +31,8 @@ struct lockstep_model {
 namespace lockstep {
 namespace {
 
-// Runs `body` unless one of the pointers is null; no exception leaves.
-template <class Body>
-lockstep_status call(const char* function, std::initializer_list<const void*> pointers,
-                     const Body& body) noexcept {
-  return detail::c_call([&] {
-    for (const void* pointer : pointers) detail::require_pointers(function, pointer);
-    body();
-  });
-}
-
-// Makes a handle of what `make` returns; it is null if anything fails.
-template <class Handle, class Make>
-lockstep_status create(const char* function, Handle** handle,
-                       std::initializer_list<const void*> pointers, const Make& make) noexcept {
-  if (handle != nullptr) *handle = nullptr;
-  return call(function, pointers, [&] {
-    detail::require_pointers(function, handle);
-    *handle = new Handle{make()};
-  });
-}
+using detail::call;
+using detail::create;
 
 static_assert(kNoLabel == LOCKSTEP_NO_LABEL);
 static_assert(static_cast<int>(FitStatus::finished) == LOCKSTEP_TRAINING_FINISHED &&
@@ -70,7 +51,7 @@ std::vector<std::string> class_names_from(const char* function, std::size_t clas
   require(classes <= kMaxUnits, function, "more classes than a model can have");
   std::vector<std::string> names;
   for (std::size_t c = 0; c < classes; ++c) {
-    if (class_names != nullptr) detail::require_pointers(function, class_names[c]);
+    if (class_names != nullptr) detail::require_pointer(function, class_names[c]);
     names.push_back(class_names == nullptr ? std::to_string(c) : class_names[c]);
   }
   require(!repeated(names), function, "two classes have the same name");
@@ -143,7 +124,7 @@ lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockst
 lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values, size_t length,
                                      int label) {
   return call(__func__, {dataset}, [&, function = __func__] {
-    if (length > 0) lockstep::detail::require_pointers(function, values);
+    if (length > 0) lockstep::detail::require_pointer(function, values);
     const std::size_t channels = dataset->data.channels();
     require(length <= SIZE_MAX / sizeof(float) / channels, function,
             "length: more than memory holds");
@@ -245,7 +226,7 @@ lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
   return call(__func__, {model, dataset}, [&, function = __func__] {
     const std::size_t size = dataset->data.size();
     lockstep::require_capacity(function, capacity, size * model->model.class_names().size());
-    if (size > 0) lockstep::detail::require_pointers(function, probabilities);
+    if (size > 0) lockstep::detail::require_pointer(function, probabilities);
     std::ranges::copy(model->model.predict_proba(dataset->data, threads), probabilities);
   });
 }
@@ -254,7 +235,7 @@ lockstep_status lockstep_model_predict(const lockstep_model* model, const lockst
                                        int threads, int* classes, size_t capacity) {
   return call(__func__, {model, dataset}, [&, function = __func__] {
     lockstep::require_capacity(function, capacity, dataset->data.size());
-    if (!dataset->data.empty()) lockstep::detail::require_pointers(function, classes);
+    if (!dataset->data.empty()) lockstep::detail::require_pointer(function, classes);
     std::ranges::copy(model->model.predict(dataset->data, threads), classes);
   });
 }

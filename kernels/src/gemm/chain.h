@@ -58,7 +58,7 @@ inline GemmStrip strip_at(const StripPlan& plan, const Operands& operands, std::
 // Runs a strip whose k may be large.
 inline void run_strip(const Backend& backend, const GemmStrip& whole) {
   if (whole.plan->k <= kDepthBlock) return backend.gemm_strip(whole);
-  const std::size_t depth = block_depth(whole.plan->k);
+  const std::size_t depth = even_part(whole.plan->k, kDepthBlock);
   GemmStrip strip = whole;
   for_each_block_of_k(*whole.plan, depth, [&](const StripPlan& plan, std::size_t done) {
     const auto steps = static_cast<std::ptrdiff_t>(plan.k);

@@ -24,13 +24,21 @@ void require_strides(const Product& p) {
           "ldb is shorter than a row of B");
 }
 
-// A matrix without data, as the functions of plain pointers describe it: `rows` and `cols` of
-// op(X).
-ConstMatrixView shape_of(Transpose transpose, std::size_t rows, std::size_t cols,
-                         std::size_t stride) {
-  ConstMatrixView view(nullptr, rows, cols, stride);
-  view.transpose = transpose;
-  return view;
+// Not by way of views, which a small product waits for.
+[[gnu::always_inline]] inline Product product_of(Transpose transpose_a, Transpose transpose_b,
+                                                 std::size_t m, std::size_t n, std::size_t k,
+                                                 float alpha, std::size_t lda, std::size_t ldb,
+                                                 float beta, std::size_t ldc) {
+  return {.transpose_a = transpose_a,
+          .transpose_b = transpose_b,
+          .m = m,
+          .n = n,
+          .k = k,
+          .alpha = alpha,
+          .lda = lda,
+          .ldb = ldb,
+          .beta = beta,
+          .ldc = ldc};
 }
 
 Product product_of(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
@@ -38,16 +46,8 @@ Product product_of(const ConstMatrixView& a, const ConstMatrixView& b, const Mat
   require(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows, kName,
           "the shapes of A, B and C do not fit");
   require(c.transpose == Transpose::no, kName, "C is a transpose");
-  return {.transpose_a = a.transpose,
-          .transpose_b = b.transpose,
-          .m = c.rows,
-          .n = c.cols,
-          .k = a.cols,
-          .alpha = options.alpha,
-          .lda = a.stride,
-          .ldb = b.stride,
-          .beta = options.beta,
-          .ldc = c.stride};
+  return product_of(a.transpose, b.transpose, c.rows, c.cols, a.cols, options.alpha, a.stride,
+                    b.stride, options.beta, c.stride);
 }
 
 void scale(const Product& p, float* c) {
@@ -136,18 +136,8 @@ struct GemmPlan::State {
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
           float* c, std::size_t ldc, int threads) {
-  // Not by way of views, which a small product waits for.
-  const Product product{.transpose_a = transpose_a,
-                        .transpose_b = transpose_b,
-                        .m = m,
-                        .n = n,
-                        .k = k,
-                        .alpha = alpha,
-                        .lda = lda,
-                        .ldb = ldb,
-                        .beta = beta,
-                        .ldc = ldc};
-  multiply(product, threads, a, b, c);
+  multiply(product_of(transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc), threads, a, b,
+           c);
 }
 
 void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
@@ -158,8 +148,8 @@ void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& 
 GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
                    std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
                    std::size_t ldc, int threads)
-    : GemmPlan(shape_of(transpose_a, m, k, lda), shape_of(transpose_b, k, n, ldb),
-               {nullptr, m, n, ldc}, {.alpha = alpha, .beta = beta, .threads = threads}) {}
+    : state_(std::make_unique<State>(
+          product_of(transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc), threads)) {}
 GemmPlan::GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
                    const GemmOptions& options)
     : state_(std::make_unique<State>(product_of(a, b, c, options), options.threads)) {}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "lockstep/detail/require.h"
 #include "microkernels.h"
@@ -61,21 +62,6 @@ Quad load(const float* p) {
 
 void store(Quad x, float* p) { std::memcpy(p, &x, sizeof x); }
 
-// A factor, and 1 as the absence of one: a multiplication could flush denormals.
-struct Factor {
-  float alpha;
-  template <class T>
-  T operator()(T x) const {
-    return x * alpha;
-  }
-};
-struct NoFactor {
-  template <class T>
-  T operator()(T x) const {
-    return x;
-  }
-};
-
 // panel[p][j] = scaled(b[j][p]) for a square of four.
 template <class Scale>
 void transpose_quads(Scale scaled, const float* b, std::size_t ldb, std::size_t width,
@@ -117,13 +103,15 @@ void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float*
 }
 
 void pack_transposed(const PanelCopy& c, float* panel) {
+  const auto times_alpha = [alpha = c.alpha](auto x) { return x * alpha; };
   for (std::size_t j = 0; j < c.cols; j += c.width, panel += c.panel_stride) {
     const std::size_t count = std::min(c.width, c.cols - j);
     const float* b = c.b + j * c.ldb;
+    // No multiplication by 1, which could flush denormals.
     if (c.alpha == 1.0f) {
-      transpose_block(c.k, count, NoFactor{}, b, c.ldb, c.width, panel);
+      transpose_block(c.k, count, std::identity(), b, c.ldb, c.width, panel);
     } else {
-      transpose_block(c.k, count, Factor{c.alpha}, b, c.ldb, c.width, panel);
+      transpose_block(c.k, count, times_alpha, b, c.ldb, c.width, panel);
     }
     if (count == c.width) continue;
     for (std::size_t p = 0; p < c.k; ++p) {
@@ -147,7 +135,7 @@ void transpose(std::size_t rows, std::size_t cols, const float* a, std::size_t l
   if (rows == 0 || cols == 0) return;
   require(lda >= cols && ldt >= rows, "transpose", "a row stride is shorter than a row");
   require(a != nullptr && t != nullptr, "transpose", "a matrix is null");
-  transpose_block(cols, rows, NoFactor{}, a, lda, ldt, t);
+  transpose_block(cols, rows, std::identity(), a, lda, ldt, t);
 }
 
 }  // namespace lockstep

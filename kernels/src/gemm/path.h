@@ -101,7 +101,7 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
   c.copies_b = may_copy && copies_b(p, traits, rows);
   c.prefetches_b = !c.copies_b && floats_of_b(p) * sizeof(float) > kResidentBytes;
   const bool jumps_in_a = p.transpose_a == Transpose::yes && !c.copies_a;
-  c.depth = block_depth(p.k, jumps_in_a ? kJumpingDepth : kDepthBlock);
+  c.depth = even_part(p.k, jumps_in_a ? kJumpingDepth : kDepthBlock);
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
   const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
   c.panels_together = std::max<std::size_t>(1, columns / traits.panel);

@@ -3,23 +3,13 @@
 
 // Facts that Highway has no macro for. x86 targets are numbered best first. Where masked loads
 // and stores are not one instruction, Highway's touch memory beyond the mask.
-#undef LOCKSTEP_AVX512
-#undef LOCKSTEP_NEON
-#undef LOCKSTEP_SVE
-#undef LOCKSTEP_32_REGISTERS
-#undef LOCKSTEP_MASKED_MEMORY
-#undef LOCKSTEP_FAST_MASKED_STORE
 #define LOCKSTEP_AVX512 (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3)
 #define LOCKSTEP_SVE ((HWY_TARGET & (HWY_SVE | HWY_SVE_256 | HWY_SVE2 | HWY_SVE2_128)) != 0)
 #define LOCKSTEP_NEON (HWY_ARCH_ARM_A64 && !LOCKSTEP_SVE)
 #if HWY_ARCH_X86
-#define LOCKSTEP_32_REGISTERS LOCKSTEP_AVX512
 #define LOCKSTEP_MASKED_MEMORY (HWY_TARGET <= HWY_AVX2)
-#define LOCKSTEP_FAST_MASKED_STORE LOCKSTEP_AVX512
 #else
-#define LOCKSTEP_32_REGISTERS 1
 #define LOCKSTEP_MASKED_MEMORY (HWY_MEM_OPS_MIGHT_FAULT == 0)
-#define LOCKSTEP_FAST_MASKED_STORE LOCKSTEP_MASKED_MEMORY
 #endif
 
 namespace hn = hwy::HWY_NAMESPACE;
@@ -39,7 +29,7 @@ struct HighwayVectorOf {
   // 0 where vectors have no size that the compiler knows.
   static constexpr std::size_t kLanes = LOCKSTEP_SVE ? 0 : hn::MaxLanes(D());
   static constexpr std::size_t kPanelVectors =
-      LOCKSTEP_32_REGISTERS ? kPanelVectorsOf32Registers : kPanelVectorsOf16Registers;
+      LOCKSTEP_AVX512 || !HWY_ARCH_X86 ? kPanelVectorsOf32Registers : kPanelVectorsOf16Registers;
 
   // load_n reads, and store_n writes, nothing beyond the n elements.
   static constexpr bool kMasks = LOCKSTEP_MASKED_MEMORY;
@@ -68,17 +58,12 @@ struct HighwayVectorOf {
   }
 #endif
 
-  // The first n <= lanes() elements; the others are 0, or `fill`.
-  static HWY_INLINE V load_n(const float* p, std::size_t n) {
+  // The first n <= lanes() elements; the others are `fill`.
+  static HWY_INLINE V load_n(const float* p, std::size_t n, float fill = 0) {
 #if LOCKSTEP_MASKED_MEMORY
-    return hn::MaskedLoad(first_n(n), D(), p);
-#else
-    return load_n(p, n, 0);
-#endif
-  }
-  static HWY_INLINE V load_n(const float* p, std::size_t n, float fill) {
-#if LOCKSTEP_MASKED_MEMORY
-    return hn::IfThenElse(first_n(n), load_n(p, n), set(fill));
+    const V x = hn::MaskedLoad(first_n(n), D(), p);  // 0 elsewhere
+    if (fill == 0) return x;
+    return hn::IfThenElse(first_n(n), x, set(fill));
 #else
     float lane[kVirtualLanes];
     store(set(fill), lane);
@@ -87,10 +72,10 @@ struct HighwayVectorOf {
 #endif
   }
   static HWY_INLINE void store_n(V x, float* p, std::size_t n) {
-#if LOCKSTEP_FAST_MASKED_STORE
-    hn::BlendedStore(x, first_n(n), D(), p);
-#elif HWY_TARGET == HWY_AVX2
+#if HWY_TARGET == HWY_AVX2
     store_pieces(x.raw, p, n);
+#elif LOCKSTEP_MASKED_MEMORY
+    hn::BlendedStore(x, first_n(n), D(), p);
 #else
     float lane[kVirtualLanes];
     store(x, lane);

@@ -2,34 +2,6 @@
 //
 // Included once per target, inside the namespace of that target, after math-inl.h.
 
-// NOLINTBEGIN(modernize-use-nodiscard)
-// What is done to each vector; operands that are the same for all elements are members.
-struct Tanh {
-  template <class S>
-  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
-    return tanh<S>(x);
-  }
-};
-struct Exp {
-  template <class S>
-  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
-    return exp<S>(x);
-  }
-};
-struct Sigmoid {
-  template <class S>
-  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
-    return sigmoid<S>(x);
-  }
-};
-struct Relu {
-  template <class S>
-  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
-    return relu<S>(x);
-  }
-};
-// NOLINTEND(modernize-use-nodiscard)
-
 // 0 < n elements, no more than kMost vectors hold, in as few as hold them. Not inline: the loop
 // before it would be slower (docs/decisions/tanh-after-products.md).
 template <class S, std::size_t kMost, class Function>

@@ -51,20 +51,15 @@ class Places {
   std::ptrdiff_t row_stride_;
 };
 
-template <class S>
-LOCKSTEP_INLINE typename S::V start_value(typename S::V start, float beta) {
-  return S::mul(S::set(beta), start);
-}
-
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void load_start(const GemmStrip& g, std::size_t row, std::size_t last_count,
                                 std::index_sequence<I...>, Acc&... acc) {
   Places<S, kVecs, const float> start(g.start, row, g.plan->start_row_stride);
   const float beta = g.plan->beta;
-  ((acc = start_value<InterfaceOf<S, L, kVecs, I>>(
+  ((acc = InterfaceOf<S, L, kVecs, I>::mul(
+        InterfaceOf<S, L, kVecs, I>::set(beta),
         load_vector<InterfaceOf<S, L, kVecs, I>, (kPartial && is_last(kVecs, I))>(
-            start.template next<I>(), last_count),
-        beta)),
+            start.template next<I>(), last_count))),
    ...);
 }
 
@@ -227,8 +222,6 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
 template <class S, std::size_t kRows>
 inline constexpr std::size_t kMostVectorsOf =
     S::kPanelVectors * panels_at_once(kRows, S::kPanelVectors, 1);
-template <class S>
-inline constexpr std::size_t kMostVectors = kMostVectorsOf<S, 1>;
 
 // Rows that a single tile can take: more where each is a single vector. (Still more rows are cut
 // into usual tiles, which are faster then.)
@@ -237,11 +230,6 @@ inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > S::kPanelVectors   ? 2
                                          : kVecs > 1                  ? kTileRows
                                                                       : kHighTile* kTileRows;
-
-// The fewest rows of a tile; those that prefetch are as wide as a panel.
-constexpr std::size_t fewest_rows(ReadB read) {
-  return read == ReadB::fetching ? kFewestFetchingRows : 1;
-}
 
 // Lines that a row of next_b is in: one more where rows do not begin with a line.
 LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
@@ -255,7 +243,8 @@ template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kRows = 
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
   if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
-  if constexpr (kRows > fewest_rows(kRead)) {
+  // Those that prefetch have more rows than one.
+  if constexpr (kRows > (kRead == ReadB::fetching ? kFewestFetchingRows : 1)) {
     gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
   }
 }
@@ -274,7 +263,7 @@ LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   std::size_t row = 0;
   for (std::size_t tile = 0; row < g.rows; ++tile) {
     const std::size_t left = g.rows - row;
-    const std::size_t height = left <= kMostRows<S, kVecs> ? left : tile_height(left);
+    const std::size_t height = left <= kMostRows<S, kVecs> ? left : even_part(left, kTileRows);
     if (fetches_c) prefetch_c(g, row + height);
     if constexpr (kCanFetch) {
       const std::size_t line = tile * lines_per_tile;
@@ -325,9 +314,9 @@ LOCKSTEP_INLINE void gemm_strip_of(std::size_t vecs, const GemmStrip& g) {
 template <class S>
 void gemm_strip(const GemmStrip& g) {
   const std::size_t vecs = (g.cols + S::lanes() - 1) / S::lanes();
-  if constexpr (kMostVectors<S> > S::kPanelVectors) {
+  if constexpr (kMostVectorsOf<S, 1> > S::kPanelVectors) {
     if (vecs > S::kPanelVectors) {
-      return gemm_strip_of<S, kMostVectors<S>, S::kPanelVectors + 1>(vecs, g);
+      return gemm_strip_of<S, kMostVectorsOf<S, 1>, S::kPanelVectors + 1>(vecs, g);
     }
   }
   gemm_strip_of<S, S::kPanelVectors, 1>(vecs, g);

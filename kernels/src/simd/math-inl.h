@@ -6,24 +6,29 @@
 // gives the same bits. The coefficients come from kernels/tools/fit_tanh.py and fit_exp.py, which
 // say how the ranges are cut.
 
+// NOLINTBEGIN(modernize-use-nodiscard)
+// Functions are types, so that those of arrays can be told which.
+
 // One of eight polynomials in t = |x| - centre. In the first, centre and c0 are 0 and c1 is 1: tiny
 // and denormal arguments come back as they are. A NaN chooses some polynomial and makes t a NaN.
-template <class S>
-LOCKSTEP_INLINE typename S::V tanh(typename S::V x) {
-  using V = typename S::V;
-  const V a = S::at_most(S::abs(x), kTanhHigh);
-  const V line = S::fma(a, S::set(kTanhScale), S::set(kTanhOffset));
-  const V index = S::template shift_right<kTanhIndexShift>(line);
-  const V t = S::sub(a, S::lookup(kTanhCentres, index));
-  V y = S::lookup(kTanhCoefficients[6], index);
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[5], index));
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[4], index));
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[3], index));
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[2], index));
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[1], index));
-  y = S::fma(y, t, S::lookup(kTanhCoefficients[0], index));
-  return S::copy_sign(y, x);
-}
+struct Tanh {
+  template <class S>
+  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
+    using V = typename S::V;
+    const V a = S::at_most(S::abs(x), kTanhHigh);
+    const V line = S::fma(a, S::set(kTanhScale), S::set(kTanhOffset));
+    const V index = S::template shift_right<kTanhIndexShift>(line);
+    const V t = S::sub(a, S::lookup(kTanhCentres, index));
+    V y = S::lookup(kTanhCoefficients[6], index);
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[5], index));
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[4], index));
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[3], index));
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[2], index));
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[1], index));
+    y = S::fma(y, t, S::lookup(kTanhCoefficients[0], index));
+    return S::copy_sign(y, x);
+  }
+};
 
 // power (1 + q) 2^floor(n), rounded once, for -151 <= n < 129 and `biased` = n + kRoundToEighths.
 // Two powers of two reach the smallest denormal and infinity. The first goes into `power`, which is
@@ -62,22 +67,29 @@ LOCKSTEP_INLINE typename S::V bounded_exp(typename S::V x) {  // x <= kExpHigh
   return scaled_exp<S>(power, q, n, biased);
 }
 
-template <class S>
-LOCKSTEP_INLINE typename S::V exp(typename S::V x) {
-  return bounded_exp<S>(S::at_most(x, kExpHigh));
-}
+struct Exp {
+  template <class S>
+  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
+    return bounded_exp<S>(S::at_most(x, kExpHigh));
+  }
+};
 
 // 1 / (1 + e) for positive x, otherwise e / (1 + e), e = exp(-|x|): no overflow, no cancellation
 // where the result is small.
-template <class S>
-LOCKSTEP_INLINE typename S::V sigmoid(typename S::V x) {
-  using V = typename S::V;
-  const V one = S::set(1.0f);
-  const V e = bounded_exp<S>(S::sub(S::zero(), S::abs(x)));
-  return S::div(S::select_greater(S::zero(), x, e, one), S::add(one, e));
-}
+struct Sigmoid {
+  template <class S>
+  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
+    using V = typename S::V;
+    const V one = S::set(1.0f);
+    const V e = bounded_exp<S>(S::sub(S::zero(), S::abs(x)));
+    return S::div(S::select_greater(S::zero(), x, e, one), S::add(one, e));
+  }
+};
 
-template <class S>
-LOCKSTEP_INLINE typename S::V relu(typename S::V x) {
-  return S::at_least(x, 0.0f);
-}
+struct Relu {
+  template <class S>
+  LOCKSTEP_INLINE typename S::V apply(typename S::V x) const {
+    return S::at_least(x, 0.0f);
+  }
+};
+// NOLINTEND(modernize-use-nodiscard)

@@ -104,7 +104,8 @@ LOCKSTEP_INLINE void softmax_short_rows(const SoftmaxRows& s) {
 // Maximum, and exponentials with their sum, for vectors whose size is not known: the virtual lanes
 // stay in memory.
 template <class S>
-LOCKSTEP_INLINE float scalable_row_max(const float* x, std::size_t n) {
+  requires(S::kLanes == 0)
+LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
   typename S::V max = S::set(kMinusInfinity);
   for (std::size_t j = 0; j < n; j += S::lanes()) {
     const std::size_t count = n - j < S::lanes() ? n - j : S::lanes();
@@ -118,7 +119,8 @@ LOCKSTEP_INLINE float scalable_row_max(const float* x, std::size_t n) {
 }
 
 template <class S, bool kStore>
-LOCKSTEP_INLINE float scalable_exp_and_sum(const float* x, float* y, std::size_t n, float max) {
+  requires(S::kLanes == 0)
+LOCKSTEP_INLINE float exp_and_sum(const float* x, float* y, std::size_t n, float max) {
   float lane[kVirtualLanes] = {};
   for (std::size_t j = 0; j < n; j += S::lanes()) {
     const std::size_t count = n - j < S::lanes() ? n - j : S::lanes();
@@ -136,7 +138,7 @@ LOCKSTEP_INLINE float scalable_exp_and_sum(const float* x, float* y, std::size_t
 
 // For n >= 16: the last vector may overlap the one before.
 template <class S>
-LOCKSTEP_INLINE float sized_row_max(const float* x, std::size_t n) {
+LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
   using R = Virtual<S>;
   using Several = InterleavedVectors<R, interleaved_virtuals<S>()>;
   typename R::V max = R::load(x + n - kVirtualLanes);
@@ -152,15 +154,6 @@ LOCKSTEP_INLINE float sized_row_max(const float* x, std::size_t n) {
   float lane[kVirtualLanes];
   R::store(max_of_lanes<R>(max), lane);
   return lane[0];
-}
-
-template <class S>
-LOCKSTEP_INLINE float row_max(const float* x, std::size_t n) {
-  if constexpr (S::kLanes == 0) {
-    return scalable_row_max<S>(x, n);
-  } else {
-    return sized_row_max<S>(x, n);
-  }
 }
 
 // Rows that fill kCount virtual vectors, the last perhaps in part, and stay in registers. The
@@ -216,7 +209,7 @@ LOCKSTEP_INLINE bool softmax_held_rows(const SoftmaxRows& s) {
 
 // y = exp(x - max), if it is to be stored, and its sum.
 template <class S, bool kStore>
-LOCKSTEP_INLINE float sized_exp_and_sum(const float* x, float* y, std::size_t n, float max) {
+LOCKSTEP_INLINE float exp_and_sum(const float* x, float* y, std::size_t n, float max) {
   using R = Virtual<S>;
   using Several = InterleavedVectors<R, interleaved_virtuals<S>()>;
   typename R::V sum = R::zero();
@@ -235,15 +228,6 @@ LOCKSTEP_INLINE float sized_exp_and_sum(const float* x, float* y, std::size_t n,
   float lane[kVirtualLanes];
   R::store(sum_of_lanes<R>(sum), lane);
   return lane[0];
-}
-
-template <class S, bool kStore>
-LOCKSTEP_INLINE float exp_and_sum(const float* x, float* y, std::size_t n, float max) {
-  if constexpr (S::kLanes == 0) {
-    return scalable_exp_and_sum<S, kStore>(x, y, n, max);
-  } else {
-    return sized_exp_and_sum<S, kStore>(x, y, n, max);
-  }
 }
 
 // A long row would pass through the cache once for its maximum and again for its sum. So it is

@@ -49,17 +49,6 @@ void pause() {
 #endif
 }
 
-class ControlWordScope {
- public:
-  explicit ControlWordScope(ControlWord word) : saved_(control_word()) { set_control_word(word); }
-  ~ControlWordScope() { set_control_word(saved_); }
-  ControlWordScope(const ControlWordScope&) = delete;
-  ControlWordScope& operator=(const ControlWordScope&) = delete;
-
- private:
-  ControlWord saved_;
-};
-
 #if LOCKSTEP_HAVE_OPENMP
 // Whether this process was forked from one that had run a team. OpenMP's threads are not forked
 // with it, and that of GNU would wait for them forever.
@@ -138,7 +127,8 @@ void detail::parallel(int threads, void (*call)(void* body, const Team&), void* 
     Barrier barrier;
 #pragma omp parallel num_threads(threads)
     {
-      const ControlWordScope scope(mode);
+      const ControlWord own = control_word();
+      set_control_word(mode);
       const Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);
       try {
         call(body, team);
@@ -147,6 +137,7 @@ void detail::parallel(int threads, void (*call)(void* body, const Team&), void* 
         if (failure == nullptr) failure = std::current_exception();
       }
       team.barrier();  // so that OpenMP's, at the end of the region, has nothing to wait for
+      set_control_word(own);
     }
     if (failure != nullptr) std::rethrow_exception(failure);
     return;

@@ -51,11 +51,7 @@ struct XsimdVector {
 #endif
 
   // load_n reads, and store_n writes, nothing beyond the n elements.
-#if defined(__AVX2__)
-  static constexpr bool kMasks = true;
-#else
-  static constexpr bool kMasks = false;
-#endif
+  static constexpr bool kMasks = LOCKSTEP_AVX2 != 0;
 
   static inline std::size_t lanes() { return kLanes; }
   static inline V zero() { return V(0.0f); }
@@ -65,10 +61,9 @@ struct XsimdVector {
   static constexpr bool kBroadcastsFour = true;
   static inline V load_four(const float* p) {
 #if defined(__AVX512F__)
-    if constexpr (kLanes == 16) return V(_mm512_broadcast_f32x4(_mm_loadu_ps(p)));
-#endif
-#if defined(__AVX2__)
-    if constexpr (kLanes == 8) return V(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p)));
+    return V(_mm512_broadcast_f32x4(_mm_loadu_ps(p)));
+#elif defined(__AVX2__)
+    return V(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p)));
 #else
     return load(p);
 #endif
@@ -76,10 +71,9 @@ struct XsimdVector {
   template <int kIndex>
   static inline V broadcast_of_four(V x) {
 #if defined(__AVX512F__)
-    if constexpr (kLanes == 16) return V(_mm512_permute_ps(x, 0x55 * kIndex));
-#endif
-#if defined(__AVX2__)
-    if constexpr (kLanes == 8) return V(_mm256_permute_ps(x, 0x55 * kIndex));
+    return V(_mm512_permute_ps(x, 0x55 * kIndex));
+#elif defined(__AVX2__)
+    return V(_mm256_permute_ps(x, 0x55 * kIndex));
 #elif defined(__x86_64__)
     return V(_mm_shuffle_ps(x, x, 0x55 * kIndex));
 #else
@@ -88,30 +82,15 @@ struct XsimdVector {
   }
   static inline void store(V x, float* p) { x.store_unaligned(p); }
 
-  // The first n <= lanes() elements; the others are 0, or `fill`. No masked memory access that
-  // xsimd 8 to 14 share exists.
-  static inline V load_n(const float* p, std::size_t n) {
+  // The first n <= lanes() elements; the others are `fill`. No masked memory access that xsimd 8 to
+  // 14 share exists.
+  static inline V load_n(const float* p, std::size_t n, float fill = 0) {
 #if defined(__AVX512F__)
-    const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
-    if constexpr (kLanes == 16) return V(_mm512_maskz_loadu_ps(first_n, p));
-    if constexpr (kLanes == 8) {
-      return V(_mm256_maskz_loadu_ps(static_cast<__mmask8>(first_n), p));
-    }
+    if constexpr (kLanes == 16) return V(_mm512_mask_loadu_ps(set(fill), first_n(n), p));
+    if constexpr (kLanes == 8) return V(_mm256_mask_loadu_ps(set(fill), first_n(n), p));
 #elif defined(__AVX2__)
-    return V(_mm256_maskload_ps(p, first_n(n)));
-#else
-    return load_n(p, n, 0);
-#endif
-  }
-  static inline V load_n(const float* p, std::size_t n, float fill) {
-#if defined(__AVX512F__)
-    const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
-    if constexpr (kLanes == 16) return V(_mm512_mask_loadu_ps(set(fill), first_n, p));
-    if constexpr (kLanes == 8) {
-      return V(_mm256_mask_loadu_ps(set(fill), static_cast<__mmask8>(first_n), p));
-    }
-#elif defined(__AVX2__)
-    return V(_mm256_blendv_ps(set(fill), load_n(p, n), _mm256_castsi256_ps(first_n(n))));
+    const __m256 x = _mm256_maskload_ps(p, first_n(n));  // 0 elsewhere
+    return fill == 0 ? V(x) : V(_mm256_blendv_ps(set(fill), x, _mm256_castsi256_ps(first_n(n))));
 #else
     float lane[kLanes];
     store(set(fill), lane);
@@ -121,9 +100,8 @@ struct XsimdVector {
   }
   static inline void store_n(V x, float* p, std::size_t n) {
 #if defined(__AVX512F__)
-    const auto first_n = static_cast<std::uint16_t>((1u << n) - 1);
-    if constexpr (kLanes == 16) _mm512_mask_storeu_ps(p, first_n, x);
-    if constexpr (kLanes == 8) _mm256_mask_storeu_ps(p, static_cast<__mmask8>(first_n), x);
+    if constexpr (kLanes == 16) _mm512_mask_storeu_ps(p, first_n(n), x);
+    if constexpr (kLanes == 8) _mm256_mask_storeu_ps(p, first_n(n), x);
 #elif defined(__AVX2__)
     store_pieces(x, p, n);
 #else
@@ -182,33 +160,26 @@ struct XsimdVector {
   // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
   // second operand then.
   static inline V at_most(V x, float limit) {
-#if defined(__AVX2__)
-    if constexpr (kLanes == 16) return V(_mm512_min_ps(_mm512_set1_ps(limit), x));
-    if constexpr (kLanes == 8) return V(_mm256_min_ps(_mm256_set1_ps(limit), x));
-#elif defined(__aarch64__)
+#if defined(__aarch64__)
     return V(vminq_f32(x, vdupq_n_f32(limit)));  // (its maximum would make relu(-0) +0)
 #else
-    return select_greater(x, set(limit), set(limit), x);
+    return xsimd::min(set(limit), x);
 #endif
   }
   static inline V at_least(V x, float limit) {
-#if defined(__AVX2__)
-    if constexpr (kLanes == 16) return V(_mm512_max_ps(_mm512_set1_ps(limit), x));
-    if constexpr (kLanes == 8) return V(_mm256_max_ps(_mm256_set1_ps(limit), x));
-#else
+#if defined(__aarch64__)
     return select_greater(set(limit), x, set(limit), x);
+#else
+    return xsimd::max(set(limit), x);
 #endif
   }
 
   // The entry that the low three bits of `index` choose.
   static inline V lookup(const LookupTable& table, V index) {
-#if defined(__AVX2__)
-    if constexpr (kLanes == 16) {
-      return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
-    }
-    if constexpr (kLanes == 8) {
-      return V(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entry), _mm256_castps_si256(index)));
-    }
+#if defined(__AVX512F__)
+    return V(_mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_load_ps(table.entry)));
+#elif defined(__AVX2__)
+    return V(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entry), _mm256_castps_si256(index)));
 #elif defined(__aarch64__)
     const uint32x4_t number = vandq_u32(vreinterpretq_u32_f32(index), vdupq_n_u32(7));
     // Bytes 4 i to 4 i + 3 of the table.
@@ -259,19 +230,14 @@ struct XsimdVector {
   static inline V sub_bits(V a, V b) { return from_bits(to_bits(a) - to_bits(b)); }
 
  private:
-#if defined(__aarch64__)
-  // xsimd 8 calls a function for either.
-  static inline I to_bits(V x) { return I(vreinterpretq_s32_f32(x)); }
-  static inline V from_bits(I x) { return V(vreinterpretq_f32_s32(x)); }
-#elif XSIMD_VERSION_MAJOR < 9
-  static inline I to_bits(V x) { return xsimd::bitwise_cast<I>(x); }
-  static inline V from_bits(I x) { return xsimd::bitwise_cast<V>(x); }
-#else
-  static inline I to_bits(V x) { return xsimd::bitwise_cast<std::int32_t>(x); }
-  static inline V from_bits(I x) { return xsimd::bitwise_cast<float>(x); }
-#endif
+  // Not xsimd's bitwise_cast: version 9 spells it differently, 8 makes a call of it on ARM.
+  static inline I to_bits(V x) { return I(reinterpret_cast<typename I::register_type>(x.data)); }
+  static inline V from_bits(I x) { return V(reinterpret_cast<typename V::register_type>(x.data)); }
 
-#if defined(__AVX2__) && !defined(__AVX512F__)
+#if defined(__AVX512F__)
+  using Mask = std::conditional_t<kLanes == 16, __mmask16, __mmask8>;
+  static inline Mask first_n(std::size_t n) { return static_cast<Mask>((1u << n) - 1); }
+#elif defined(__AVX2__)
   static inline __m256i first_n(std::size_t n) {
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), index);
