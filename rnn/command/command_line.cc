@@ -1,6 +1,4 @@
 // The only file that includes CLI11, which takes long to compile.
-#include "command_line.h"
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
@@ -181,7 +179,6 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   add_backend_option(app, c.backend);
   app.add_option("--model", c.model_file, "Write the trained model here (safetensors)");
   app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
-  app.add_flag("--json", c.json, "One JSON object per epoch and a final one");
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
   app.parse_complete_callback([&] { require_effect(app, c.options); });
@@ -190,7 +187,7 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   });
 }
 
-void add_model_and_data(CLI::App& app, Command& c) {
+void add_model_options(CLI::App& app, Command& c) {
   app.add_option("MODEL", c.model_file, "Model file (safetensors)")->required();
   add_data_source(app, c.source);
   add_option(app, c.options, "threads");
@@ -198,19 +195,8 @@ void add_model_and_data(CLI::App& app, Command& c) {
   app.final_callback([&] { require_data_source(app, c.source); });
 }
 
-void add_evaluate_options(CLI::App& app, Command& c) {
-  add_model_and_data(app, c);
-  app.add_flag("--json", c.json, "One JSON object instead of tables");
-}
-
-void add_predict_options(CLI::App& app, Command& c) {
-  add_model_and_data(app, c);
-  app.add_flag("--json", c.json, "One JSON object per sequence instead of CSV");
-}
-
 void add_info_options(CLI::App& app, Command& c) {
   app.add_option("MODEL", c.model_file, "Model file (safetensors)");
-  app.add_flag("--json", c.json, "One JSON object instead of text");
 }
 
 void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
@@ -226,29 +212,34 @@ void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
   add_number(app, "--epsilon", c.epsilon, Limits::min(), Limits::max(), "a number above 0",
              "Step of the finite differences");
   add_backend_option(app, c.backend);
-  app.add_flag("--json", c.json, "One JSON object instead of a table");
 }
 
 template <class VerbCommand>
-Verb add_verb(CLI::App& parent, const char* name, const char* summary, const char* help,
-              void (*add_options)(CLI::App&, VerbCommand&), int (*run)(const VerbCommand&)) {
+Verb add_verb(CLI::App& parent, const char* name, const char* summary, const char* json,
+              const char* help, void (*add_options)(CLI::App&, VerbCommand&),
+              int (*run)(const VerbCommand&)) {
   const auto command = std::make_shared<VerbCommand>();
   CLI::App* app = parent.add_subcommand(name, summary);
   add_options(*app, *command);
+  app->add_flag("--json", command->json, json);
   app->footer(help);
   return {name, app, [=] { return run(*command); }};
 }
 
 std::vector<Verb> add_verbs(CLI::App& app) {
-  return {add_verb(app, "train", "Train a model", kTrainHelp, add_train_options, run_train),
-          add_verb(app, "evaluate", "Measure a model on labelled data", kEvaluateHelp,
-                   add_evaluate_options, run_evaluate),
-          add_verb(app, "predict", "Classify sequences with a model", kPredictHelp,
-                   add_predict_options, run_predict),
-          add_verb(app, "info", "Show this machine and its backends, or a model", kInfoHelp,
-                   add_info_options, run_info),
-          add_verb(app, "gradcheck", "Check the gradients of the fast path", kGradcheckHelp,
-                   add_gradcheck_options, run_gradcheck)};
+  return {
+      add_verb(app, "train", "Train a model", "One JSON object per epoch and a final one",
+               kTrainHelp, add_train_options, run_train),
+      add_verb(app, "evaluate", "Measure a model on labelled data",
+               "One JSON object instead of tables", kEvaluateHelp, add_model_options, run_evaluate),
+      add_verb(app, "predict", "Classify sequences with a model",
+               "One JSON object per sequence instead of CSV", kPredictHelp, add_model_options,
+               run_predict),
+      add_verb(app, "info", "Show this machine and its backends, or a model",
+               "One JSON object instead of text", kInfoHelp, add_info_options, run_info),
+      add_verb(app, "gradcheck", "Check the gradients of the fast path",
+               "One JSON object instead of a table", kGradcheckHelp, add_gradcheck_options,
+               run_gradcheck)};
 }
 
 // CLI11 would say of an unknown verb only that a verb is missing.

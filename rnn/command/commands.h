@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "lockstep/rnn/options.h"
 
@@ -48,6 +50,13 @@ struct GradcheckCommand : Command {
   std::size_t entries = 50;
   double epsilon = 1e-5;
 };
+
+/// Reads the command line. Returns what it asks for, which returns the exit code; for --help and
+/// --version that prints a text. Throws UsageError.
+[[nodiscard]] std::function<int()> parse_command_line(int argc, char** argv);
+
+/// The flag of an option of Options: "--learning-rate".
+[[nodiscard]] std::string flag_of(std::string_view name);
 
 /// Each does the work of a verb and returns the exit code. Throws UsageError where the command line
 /// is at fault, another exception where the work fails; what() is one sentence.

@@ -3,7 +3,6 @@
 #include <stdexcept>
 
 #include "inputs.h"
-#include "json_output.h"
 #include "results.h"
 #include "text.h"
 
@@ -57,7 +56,6 @@ int run_evaluate(const Command& command) {
   const Model model = Model::load(command.model_file);
   const Dataset data = load_data(command.source);
   const std::string name = command.source.name();
-  require_sequences(data, name);
   const Evaluation evaluation =
       about(name, [&] { return model.evaluate(data, command.options.threads); });
   if (std::isnan(evaluation.loss)) {

@@ -2,7 +2,6 @@
 #include <numeric>
 
 #include "inputs.h"
-#include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/random.h"
 #include "results.h"

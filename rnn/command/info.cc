@@ -2,7 +2,6 @@
 #include <fstream>
 
 #include "inputs.h"
-#include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lookup.h"

@@ -19,8 +19,4 @@ Dataset load_data(const DataSource& source) {
   return make_builtin_dataset(source.dataset, kBuiltinSeed).test;
 }
 
-void require_sequences(const Dataset& data, const std::string& name) {
-  if (data.empty()) throw std::runtime_error(name + " holds no sequences");
-}
-
 }  // namespace lockstep::command

@@ -18,9 +18,6 @@ inline constexpr std::uint64_t kBuiltinSeed = 1;
 /// Reads the file, or makes the built-in set's test part. Throws DataError.
 [[nodiscard]] Dataset load_data(const DataSource& source);
 
-/// Throws std::runtime_error with the name if there are none.
-void require_sequences(const Dataset& data, const std::string& name);
-
 /// Does work; the sentence about an Error in it begins with `name`: by default of data that do not
 /// fit.
 template <class Error = std::invalid_argument, class Work>

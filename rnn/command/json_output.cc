@@ -1,11 +1,10 @@
 // The only file that includes nlohmann/json, which takes long to compile.
-#include "json_output.h"
-
 #include <nlohmann/json.hpp>
 
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
+#include "results.h"
 #include "text.h"
 
 namespace lockstep::command {

@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <new>
 
-#include "command_line.h"
 #include "commands.h"
 #include "text.h"
 

@@ -5,8 +5,7 @@
 #include <span>
 
 #include "inputs.h"
-#include "json_output.h"
-#include "lockstep/rnn/model.h"
+#include "results.h"
 #include "text.h"
 
 namespace lockstep::command {

@@ -1,13 +1,9 @@
 #include <algorithm>
-#include <cmath>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "chart.h"
-#include "command_line.h"
-#include "files/atomic_file.h"
-#include "inputs.h"
+#include "commands.h"
 #include "lockstep/version.h"
 #include "report_css.h"
 #include "results.h"
@@ -180,7 +176,9 @@ const char* end_text(const TrainingRun& run) {
   return run.fit.status == FitStatus::stopped ? "; interrupted before its end" : "";
 }
 
-std::string page(const TrainingRun& run) {
+}  // namespace
+
+std::string report_page(const TrainingRun& run) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
   html += std::string("<style>\n") + kReportCss +
@@ -191,20 +189,6 @@ std::string page(const TrainingRun& run) {
   if (!run.fit.history.empty()) html += curves(run);
   html += classes(run) + settings(run) + epoch_table(run);
   return html + "</main>\n</body>\n</html>\n";
-}
-
-std::string failure_of(const std::filesystem::path& path) {
-  return "cannot write the report '" + path.string() + "'";
-}
-
-}  // namespace
-
-void require_report_writable(const std::filesystem::path& path) {
-  about<std::runtime_error>(failure_of(path), [&] { require_replaceable(path); });
-}
-
-void write_report(const TrainingRun& run, const std::filesystem::path& path) {
-  about<std::runtime_error>(failure_of(path), [&] { write_file_atomically(path, page(run)); });
 }
 
 }  // namespace lockstep::command

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,11 +51,23 @@ struct Processor {
 [[nodiscard]] std::string curve_text(const std::vector<EpochResult>& history);
 [[nodiscard]] std::string summary_text(const TrainingRun& run);
 
-/// Throws std::runtime_error unless a file can be created or replaced at `path`. Asked before work
-/// begins whose result would be lost.
-void require_report_writable(const std::filesystem::path& path);
-/// Writes one HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix,
-/// the settings and a table of all epochs. Atomic, as models are. Throws std::runtime_error.
-void write_report(const TrainingRun& run, const std::filesystem::path& path);
+/// Each is a JSON object on a line of its own, with null for NaN and with U+FFFD in place of what
+/// is not UTF-8 (class names come from files).
+///@{
+[[nodiscard]] std::string epoch_json(const EpochResult& epoch);
+[[nodiscard]] std::string summary_json(const TrainingRun& run);
+[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation,
+                                          const std::vector<std::string>& class_names);
+[[nodiscard]] std::string system_json(const Processor& processor);
+[[nodiscard]] std::string model_json(const Model& model);
+[[nodiscard]] std::string gradcheck_json(const std::vector<GradientError>& errors);
+///@}
+
+/// Text as a JSON string, in quotes.
+[[nodiscard]] std::string json_string(const std::string& text);
+
+/// One HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix, the
+/// settings and a table of all epochs.
+[[nodiscard]] std::string report_page(const TrainingRun& run);
 
 }  // namespace lockstep::command

@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "files/atomic_file.h"
 #include "inputs.h"
-#include "json_output.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
 #include "progress.h"
@@ -40,8 +40,6 @@ std::string test_name(const TrainCommand& command) {
 
 TrainingData load_training_data(const TrainCommand& command) {
   TrainingData data = load_train_and_test(command);
-  require_sequences(data.train, command.source.name());
-  if (data.test) require_sequences(*data.test, test_name(command));
   if (command.options.validation == 0) return data;
   try {
     auto [rest, held_out] =
@@ -191,6 +189,13 @@ void require_distinct_files(const TrainCommand& command) {
   }
 }
 
+// Does work on the report, if one was asked for.
+template <class Work>
+void on_report(const TrainCommand& command, const Work& work) {
+  if (command.report_file.empty()) return;
+  about<std::runtime_error>("cannot write the report '" + command.report_file + "'", work);
+}
+
 // Everything that a first Ctrl-C must not kill.
 void train(TrainingRun& run, const TrainingData& data) {
   const NotedInterrupts noted;
@@ -198,8 +203,7 @@ void train(TrainingRun& run, const TrainingData& data) {
   save(run);
   if (failure != nullptr) std::rethrow_exception(failure);
   evaluate_run(run, data);
-  const std::string& report = run.command.report_file;
-  if (!report.empty()) write_report(run, report);
+  on_report(run.command, [&] { write_file_atomically(run.command.report_file, report_page(run)); });
 }
 
 }  // namespace
@@ -208,7 +212,7 @@ int run_train(const TrainCommand& command) {
   if (command.list_datasets) return list_datasets();
   select_backend(command.backend);
   require_distinct_files(command);
-  if (!command.report_file.empty()) require_report_writable(command.report_file);
+  on_report(command, [&] { require_replaceable(command.report_file); });
   const TrainingData data = load_training_data(command);
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),

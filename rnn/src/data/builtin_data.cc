@@ -16,8 +16,7 @@ namespace {
 // than found it is `index` modulo the classes, so that classes are balanced and interleaved.
 using Draw = int (*)(Random& random, std::size_t index, std::vector<float>& values);
 
-struct Builtin {
-  BuiltinInfo info;
+struct Builtin : BuiltinInfo {
   struct {
     std::size_t channels, train, test;
   } sizes;
@@ -147,20 +146,15 @@ Dataset draw_set(const Builtin& builtin, std::size_t size, Random& random) {
 }  // namespace
 
 const std::vector<BuiltinInfo>& builtin_datasets() {
-  static const std::vector<BuiltinInfo> infos = [] {
-    std::vector<BuiltinInfo> result;
-    for (const Builtin& builtin : builtins()) result.push_back(builtin.info);
-    return result;
-  }();
+  static const std::vector<BuiltinInfo> infos(builtins().begin(), builtins().end());
   return infos;
 }
 
 TrainTest make_builtin_dataset(std::string_view name, std::uint64_t seed) {
-  const auto name_of = [](const Builtin& builtin) { return builtin.info.name; };
-  const auto found = std::ranges::find(builtins(), name, name_of);
+  const auto found = std::ranges::find(builtins(), name, &Builtin::name);
   if (found == builtins().end()) {
     throw InvalidArgument("unknown data set '" + std::string(name) + "', expected one of " +
-                          listed(builtins(), name_of));
+                          listed(builtins(), &Builtin::name));
   }
   Random random(seed);
   Dataset train = draw_set(*found, found->sizes.train, random);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
 #include "data/data_file_formats.h"
@@ -141,53 +142,33 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
-namespace {
-
-// Class names that occur: by value if all are numbers, otherwise by their text.
-void sort_classes(std::vector<std::string>& names) {
-  std::ranges::sort(names);
-  const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
-  if (!std::ranges::all_of(names, is_number)) return;
-  std::ranges::sort(names, {}, [](const std::string& name) {
-    return std::pair(*parse_number(name), std::string_view(name));
-  });
-}
-
-}  // namespace
-
-DatasetBuilder::DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared)
-    : sequences_(channels), is_declared_(!declared.empty()) {
-  for (const std::string& name : declared) number_of(name);
-}
-
-int DatasetBuilder::number_of(std::string_view label) {
-  const auto [place, is_new] =
-      ids_.try_emplace(std::string(label), static_cast<int>(names_.size()));
-  if (is_new) names_.push_back(place->first);
-  return place->second;
-}
-
-bool DatasetBuilder::accepts(std::string_view label) const {
-  return !is_declared_ || ids_.contains(std::string(label));
-}
+DatasetBuilder::DatasetBuilder(std::size_t channels, std::vector<std::string> declared)
+    : sequences_(channels),
+      declared_(std::move(declared)),
+      names_(declared_.begin(), declared_.end()) {}
 
 void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
   sequences_.add(values, kNoLabel);
-  labels_.push_back(label ? number_of(*label) : kNoLabel);
+  labels_.emplace_back(label);
+  if (label) names_.emplace(*label);
+}
+
+std::vector<std::string> DatasetBuilder::class_names() const {
+  if (!declared_.empty()) return declared_;
+  std::vector<std::string> names(names_.begin(), names_.end());
+  const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
+  if (std::ranges::all_of(names, is_number)) std::ranges::stable_sort(names, {}, parse_number);
+  return names;
 }
 
 Dataset DatasetBuilder::build() const {
-  std::vector<std::string> sorted = names_;
-  if (!is_declared_) sort_classes(sorted);
-  std::vector<int> places(sorted.size());  // in `sorted` of the classes in `names_`
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    places[static_cast<std::size_t>(ids_.at(sorted[i]))] = static_cast<int>(i);
+  Dataset result(sequences_.channels(), class_names());
+  std::unordered_map<std::string_view, int> numbers;
+  for (const std::string& name : result.class_names()) {
+    numbers.emplace(name, static_cast<int>(numbers.size()));
   }
-  Dataset result(sequences_.channels(), std::move(sorted));
   for (std::size_t i = 0; i < labels_.size(); ++i) {
-    const int label = labels_[i];
-    result.add(sequences_.sequence(i),
-               label == kNoLabel ? kNoLabel : places[static_cast<std::size_t>(label)]);
+    result.add(sequences_.sequence(i), labels_[i] ? numbers.at(*labels_[i]) : kNoLabel);
   }
   return result;
 }

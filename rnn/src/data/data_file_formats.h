@@ -6,11 +6,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
 #include <vector>
 
 #include "lockstep/rnn/data_file.h"
@@ -70,11 +70,14 @@ std::string read_text(const std::filesystem::path& path);
 // Gathers sequences whose labels are texts, and numbers the classes.
 class DatasetBuilder {
  public:
-  // With `declared` names the classes are these, in this order; without, those that occur, sorted.
-  explicit DatasetBuilder(std::size_t channels, const std::vector<std::string>& declared = {});
+  // With `declared` names the classes are these, in this order. Without, they are those that occur:
+  // by value if all are numbers, otherwise by their text.
+  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {});
 
   // Whether the label is declared, or none were.
-  [[nodiscard]] bool accepts(std::string_view label) const;
+  [[nodiscard]] bool accepts(std::string_view label) const {
+    return declared_.empty() || names_.contains(label);
+  }
   // Appends values [length][channels], unlabelled or with a label that `accepts` accepts.
   void add(std::span<const float> values, std::optional<std::string_view> label);
 
@@ -82,13 +85,12 @@ class DatasetBuilder {
   [[nodiscard]] Dataset build() const;
 
  private:
-  int number_of(std::string_view label);
+  [[nodiscard]] std::vector<std::string> class_names() const;
 
   Dataset sequences_;  // unlabelled
-  bool is_declared_;
-  std::vector<std::string> names_;            // of the classes, by their first occurrence
-  std::unordered_map<std::string, int> ids_;  // the same, the other way round
-  std::vector<int> labels_;                   // of the sequences: a place in names_, or kNoLabel
+  std::vector<std::string> declared_;
+  std::set<std::string, std::less<>> names_;        // of the classes: declared, or met so far
+  std::vector<std::optional<std::string>> labels_;  // of the sequences
 };
 
 }  // namespace lockstep::data_file

@@ -46,9 +46,10 @@ class Arrays {
   }
 
   [[nodiscard]] float value(std::size_t i, std::size_t step, std::size_t channel) const {
-    const std::vector<std::size_t>& strides = values_.strides;
-    const std::size_t across = strides.size() == 3 ? channel * strides[2] : 0;
-    const double value = values_.float_at(i * strides[0] + step * strides[1] + across);
+    const std::size_t steps = values_.shape[1];
+    const std::size_t place = values_.fortran_order ? i + size() * (step + steps * channel)
+                                                    : (i * steps + step) * channels() + channel;
+    const double value = values_.float_at(place);
     if (!(std::abs(value) <= std::numeric_limits<float>::max())) {
       fail("X[" + std::to_string(i) + "][" + std::to_string(step) + "][" + std::to_string(channel) +
            "] is " + std::to_string(value) + ", expected a finite float32 number");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "data/data_file_formats.h"
 #include "lookup.h"
@@ -13,30 +14,29 @@ namespace {
 // Steps through the lines of a text file.
 class LineReader {
  public:
-  explicit LineReader(const std::filesystem::path& path)
-      : text_(read_text(path)), place_{path.string()} {}
+  // Lines that begin with `comment` are passed over.
+  explicit LineReader(const std::filesystem::path& path, std::optional<char> comment = {})
+      : text_(read_text(path)), place_{path.string()}, comment_(comment) {}
 
-  // Goes to the next line that is not blank; false at the end of the file.
+  // Goes to the next line that is neither blank nor a comment; false at the end of the file.
   bool next() {
-    while (position_ < text_.size()) {
-      const std::size_t end = std::min(text_.find('\n', position_), text_.size());
-      line_ = std::string_view(text_).substr(position_, end - position_);
-      if (line_.ends_with('\r')) line_.remove_suffix(1);
-      position_ = end + 1;
+    while (std::getline(text_, line_)) {
       ++place_.line;
-      if (!trim(line_).empty()) return true;
+      if (line_.ends_with('\r')) line_.pop_back();
+      const std::string_view content = trim(line_);
+      if (!content.empty() && content.front() != comment_) return true;
     }
     return false;
   }
   // The current line without its end.
-  [[nodiscard]] std::string_view line() const { return line_; }
+  [[nodiscard]] const std::string& line() const { return line_; }
   [[nodiscard]] const Place& place() const { return place_; }
 
  private:
-  std::string text_;
-  std::size_t position_ = 0;
-  std::string_view line_;
+  std::istringstream text_;
+  std::string line_;
   Place place_;
+  std::optional<char> comment_;
 };
 
 struct Header {
@@ -46,14 +46,6 @@ struct Header {
   std::optional<bool> labelled;
   std::vector<std::string> class_names;
 };
-
-// The next line that is neither blank nor a comment.
-bool next_line(LineReader& lines) {
-  while (lines.next()) {
-    if (!trim(lines.line()).starts_with('#')) return true;
-  }
-  return false;
-}
 
 std::vector<std::string> words_of(std::string_view line) {
   std::string spaced(line);
@@ -116,7 +108,7 @@ void parse_header_line(const LineReader& lines, Header& header) {
 
 Header parse_header(LineReader& lines) {
   Header header;
-  while (next_line(lines)) {
+  while (lines.next()) {
     if (lower(trim(lines.line())) == "@data") return header;
     parse_header_line(lines, header);
   }
@@ -128,20 +120,17 @@ void parse_series(std::span<const std::string_view> series, const Place& place,
                   std::vector<float>& values) {
   values.clear();
   for (std::size_t channel = 0; channel < series.size(); ++channel) {
+    const std::string dimension = "dimension " + std::to_string(channel + 1);
     const std::vector<std::string_view> fields = split(series[channel], ',');
     if (channel == 0) values.resize(fields.size() * series.size());
     if (fields.size() * series.size() != values.size()) {
-      fail(place, "dimension " + std::to_string(channel + 1) + " has " +
-                      std::to_string(fields.size()) + " values, expected " +
+      fail(place, dimension + " has " + std::to_string(fields.size()) + " values, expected " +
                       std::to_string(values.size() / series.size()) + " as in dimension 1");
     }
     for (std::size_t step = 0; step < fields.size(); ++step) {
       const std::optional<float> value = parse_value(fields[step]);
       if (!value) {
-        fail_value(
-            place,
-            "dimension " + std::to_string(channel + 1) + ", step " + std::to_string(step + 1),
-            fields[step]);
+        fail_value(place, dimension + ", step " + std::to_string(step + 1), fields[step]);
       }
       values[step * series.size() + channel] = *value;
     }
@@ -182,7 +171,7 @@ void parse_row(std::span<const std::string_view> fields, const Place& place,
 }  // namespace
 
 Dataset read_ts(const std::filesystem::path& path) {
-  LineReader lines(path);
+  LineReader lines(path, '#');
   const Header header = parse_header(lines);
   if (!header.labelled) {
     throw DataError(path.string() + ": the header has no @classLabel line, expected true or false");
@@ -190,7 +179,7 @@ Dataset read_ts(const std::filesystem::path& path) {
   std::optional<DatasetBuilder> builder;
   std::size_t channels = header.channels.value_or(0);
   std::vector<float> values;
-  while (next_line(lines)) {
+  while (lines.next()) {
     std::vector<std::string_view> parts = split(lines.line(), ':');
     const auto label = take_label(parts, *header.labelled, lines.place());
     if (channels == 0) channels = parts.size();

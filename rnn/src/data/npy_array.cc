@@ -1,4 +1,3 @@
-#include <array>
 #include <bit>
 #include <charconv>
 #include <optional>
@@ -20,9 +19,8 @@ std::string_view value_of(std::string_view header, const std::string& key) {
 }
 
 std::string shortest(double value) {
-  std::array<char, 32> text;
-  const auto result = std::to_chars(text.data(), text.data() + text.size(), value);
-  return {text.data(), result.ptr};
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 void append_utf8(std::string& text, std::uint32_t code_point) {
@@ -109,17 +107,6 @@ void check_size(const NpyArray& array) {
   }
 }
 
-void set_strides(bool fortran_order, NpyArray& array) {
-  const std::size_t dimensions = array.shape.size();
-  array.strides.resize(dimensions);
-  std::size_t stride = 1;
-  for (std::size_t k = 0; k < dimensions; ++k) {
-    const std::size_t dimension = fortran_order ? k : dimensions - 1 - k;
-    array.strides[dimension] = stride;
-    stride *= array.shape[dimension];
-  }
-}
-
 // Without the zeros that fill a fixed width.
 std::string stripped(std::string text) {
   text.erase(text.find_last_not_of('\0') + 1);
@@ -143,11 +130,11 @@ NpyArray::NpyArray(std::string file_bytes, std::string file_name)
   parse_dtype(header, *this);
   parse_shape(header, *this);
   const std::string_view order = value_of(header, "fortran_order");
-  if (!order.starts_with("True") && !order.starts_with("False")) {
+  fortran_order = order.starts_with("True");
+  if (!fortran_order && !order.starts_with("False")) {
     fail(*this, "the header has no 'fortran_order' of True or False");
   }
   check_size(*this);
-  set_strides(order.starts_with("True"), *this);
 }
 
 const char* NpyArray::element(std::size_t place) const {

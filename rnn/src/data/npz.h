@@ -45,7 +45,7 @@ struct NpyArray {
   char kind = 0;
   std::size_t item_bytes = 0;
   std::vector<std::size_t> shape;
-  std::vector<std::size_t> strides;  // in elements from one index to the next
+  bool fortran_order = false;  // the first index varies fastest, not the last
 };
 
 }  // namespace lockstep::data_file

@@ -1,15 +1,13 @@
 #include "files/model_file.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
-#include <map>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "files/safetensors.h"
 #include "files/strict_json.h"
 #include "lockstep/gemm.h"
+#include "lockstep/rnn/options.h"
 #include "lookup.h"
 #include "network/tensors.h"
 
@@ -34,38 +33,22 @@ void require_finite(std::span<const float> values, const std::string& what) {
   }
 }
 
-// What a model file holds beside its tensors, as JSON text. The initial values are those of a file
-// that does not say.
-struct ModelMetadata {
-  std::string cell = "tanh";
-  std::string head = "classify";
-  std::vector<std::string> class_names;
-  Normalization normalization;
-};
-
 constexpr const char* kMetadataKey = "lockstep";
-constexpr const char* kIncomplete =
-    "its metadata lacks version, cell, head, class_names or normalization, or one is of a wrong "
-    "type";
 
 // Version 1 has no cell, which is tanh.
 constexpr int kVersion = 2;
 
-// The first name of a kind is written; the last two are read from files of version 0.1.
-constexpr std::array<std::pair<NormalizationKind, const char*>, 5> kNormalizationNames = {{
-    {NormalizationKind::none, "none"},
-    {NormalizationKind::channel, "channel"},
-    {NormalizationKind::series, "series"},
-    {NormalizationKind::channel, "per_channel"},
-    {NormalizationKind::series, "per_series"},
-}};
-
+// Kinds have the names that Options gives them; version 0.1 wrote "per_" before two of them.
 Normalization parse_normalization(const json& text) {
-  const auto* kind = std::ranges::find(kNormalizationNames, text.at("kind").get<std::string>(),
-                                       &std::pair<NormalizationKind, const char*>::second);
-  if (kind == kNormalizationNames.end())
+  std::string kind = text.at("kind").get<std::string>();
+  if (kind == "per_channel" || kind == "per_series") kind.erase(0, 4);
+  Options options;
+  try {
+    options.set("normalize", kind);
+  } catch (const std::invalid_argument&) {
     throw std::runtime_error("its kind of normalization is unknown");
-  Normalization normalization{.kind = kind->first, .mean = {}, .scale = {}};
+  }
+  Normalization normalization{.kind = options.normalize, .mean = {}, .scale = {}};
   if (normalization.kind == NormalizationKind::channel) {
     normalization.mean = text.at("mean").get<std::vector<float>>();
     normalization.scale = text.at("scale").get<std::vector<float>>();
@@ -73,11 +56,11 @@ Normalization parse_normalization(const json& text) {
   return normalization;
 }
 
+// What a model file holds beside its tensors, as JSON text.
 std::string encode_metadata(const ModelParts& model) {
   require_whole(model);
-  const auto* kind = std::ranges::find(kNormalizationNames, model.normalization.kind,
-                                       &std::pair<NormalizationKind, const char*>::first);
-  json normalization = {{"kind", kind->second}};
+  const Options options{.normalize = model.normalization.kind};
+  json normalization = {{"kind", options.get("normalize")}};
   if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
@@ -94,16 +77,10 @@ std::string encode_metadata(const ModelParts& model) {
   }
 }
 
-// Cell and head are ones that this knows; whether the rest fits the tensors is not checked.
-ModelMetadata decode_metadata(const std::string& text) {
+// Reads cell and head, which are ones that this knows, class names and normalization. Whether they
+// fit the tensors is not checked.
+void decode_metadata(const std::string& text, Network& network, ModelParts& model) {
   const json metadata = parse_strict_json(text);
-  if (!metadata.is_object() || !metadata.contains("version")) throw std::runtime_error(kIncomplete);
-  const json& version = metadata["version"];
-  if (version != 1 && version != kVersion) {
-    throw std::runtime_error("its version is " + quote(version.dump()) + ", expected up to " +
-                             std::to_string(kVersion));
-  }
-  ModelMetadata result;
   const auto read_word = [&](const char* key, const std::vector<std::string>& known,
                              std::string& word) {
     word = metadata.at(key).get<std::string>();
@@ -111,70 +88,82 @@ ModelMetadata decode_metadata(const std::string& text) {
     throw std::runtime_error("its " + std::string(key) + " " + quote(word) + " is unknown");
   };
   try {
-    if (version == kVersion) {
-      read_word("cell", cell_names(), result.cell);
-      read_word("head", head_names(), result.head);
+    const json& version = metadata.at("version");
+    if (version != 1 && version != kVersion) {
+      throw std::runtime_error("its version is " + quote(version.dump()) + ", expected up to " +
+                               std::to_string(kVersion));
     }
-    result.class_names = metadata.at("class_names").get<std::vector<std::string>>();
-    result.normalization = parse_normalization(metadata.at("normalization"));
+    if (version == kVersion) {
+      read_word("cell", cell_names(), network.layers[0].cell);
+      read_word("head", head_names(), network.head);
+    }
+    model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
+    model.normalization = parse_normalization(metadata.at("normalization"));
   } catch (const json::exception&) {
-    throw std::runtime_error(kIncomplete);
+    throw std::runtime_error(
+        "its metadata lacks version, cell, head, class_names or normalization, or one is of a "
+        "wrong type");
   }
-  return result;
 }
 
-// What a tensor of a network is called in a file, and the second bias that PyTorch adds to the
-// first of a recurrent layer.
-struct FileNames {
+// What tensors of the recurrent layer and of the head are called in a file, up to the last part.
+struct Prefixes {
   std::string rnn = "rnn.";
   std::string head = "head.";
-
-  [[nodiscard]] std::string of(const std::string& tensor) const {
-    const bool is_head = tensor.starts_with("head.");
-    return (is_head ? head : rnn) + tensor.substr(tensor.find('.') + 1);
-  }
-  [[nodiscard]] std::string second_bias() const { return rnn + "bias_hh_l0"; }
 };
 
-bool has_second_bias(const Tensor& tensor) {
-  return tensor.role == TensorRole::bias && tensor.name.starts_with("rnn.");
-}
+// A tensor of a file, and that of the network which it is or is added to.
+struct FileTensor {
+  std::string name;
+  Tensor tensor;
+  bool is_second_bias = false;  // which PyTorch adds to the first of a recurrent layer
 
-// PyTorch's matrices are [units][inputs].
-Shape file_shape(const Tensor& tensor) {
-  if (tensor.role == TensorRole::bias) return {tensor.cols};
-  return {tensor.cols, tensor.rows};
+  // PyTorch's matrices are [units][inputs].
+  [[nodiscard]] Shape shape() const {
+    if (tensor.role == TensorRole::bias) return {tensor.cols};
+    return {tensor.cols, tensor.rows};
+  }
+};
+
+std::vector<FileTensor> file_tensors(const Network& network, const Prefixes& prefixes) {
+  std::vector<FileTensor> tensors;
+  for (const Tensor& t : tensors_of(network)) {
+    const bool is_head = t.name.starts_with("head.");
+    const std::string& prefix = is_head ? prefixes.head : prefixes.rnn;
+    tensors.push_back({prefix + t.name.substr(t.name.find('.') + 1), t});
+    if (is_head || t.role != TensorRole::bias) continue;
+    tensors.push_back({prefix + "bias_hh_l0", t, true});
+  }
+  return tensors;
 }
 
 std::vector<safetensors::Tensor> encode_tensors(const Parameters& p) {
-  const FileNames names;
   std::vector<safetensors::Tensor> tensors;
-  for (const Tensor& t : p.tensors()) {
-    const std::span<const float> values = p[t.name];
-    tensors.push_back({names.of(t.name), file_shape(t), std::vector<float>(t.size())});
-    transpose(t.rows, t.cols, values.data(), t.cols, tensors.back().values.data(), t.rows);
-    require_finite(values, "tensor " + quote(tensors.back().name));
-    if (!has_second_bias(t)) continue;
+  for (const FileTensor& f : file_tensors(p.network(), {})) {
+    const Tensor& t = f.tensor;
     // x + -0 is x for every x, so a model that is read again has the same bits; +0 would change -0.
-    tensors.push_back({names.second_bias(), {t.cols}, std::vector<float>(t.cols, -0.0f)});
+    std::vector<float> values(t.size(), -0.0f);
+    if (!f.is_second_bias) {
+      transpose(t.rows, t.cols, p[t.name].data(), t.cols, values.data(), t.rows);
+    }
+    require_finite(values, "tensor " + quote(f.name));
+    tensors.push_back({f.name, f.shape(), std::move(values)});
   }
   return tensors;
 }
 
 // The first of `prefixes` with which the file has a tensor called `name`.
-std::string find_prefix(const safetensors::Reader& file, std::span<const std::string_view> prefixes,
-                        const std::string& name) {
-  for (const std::string_view prefix : prefixes) {
-    if (file.tensors().contains(std::string(prefix) + name)) return std::string(prefix);
+std::string find_prefix(const safetensors::Reader& file,
+                        std::initializer_list<std::string> prefixes, const std::string& name) {
+  for (const std::string& prefix : prefixes) {
+    if (file.tensors().contains(prefix + name)) return prefix;
   }
-  throw std::runtime_error("it has no tensor " + quote(std::string(prefixes.front()) + name));
+  throw std::runtime_error("it has no tensor " + quote(*prefixes.begin() + name));
 }
 
-FileNames find_names(const safetensors::Reader& file) {
-  static constexpr std::string_view kRnnPrefixes[] = {"rnn.", ""};
-  static constexpr std::string_view kHeadPrefixes[] = {"head.", "fc.", "linear.", ""};
-  return {.rnn = find_prefix(file, kRnnPrefixes, "weight_hh_l0"),
-          .head = find_prefix(file, kHeadPrefixes, "weight")};
+Prefixes find_prefixes(const safetensors::Reader& file) {
+  return {.rnn = find_prefix(file, {"rnn.", ""}, "weight_hh_l0"),
+          .head = find_prefix(file, {"head.", "fc.", "linear.", ""}, "weight")};
 }
 
 const Shape& shape_of(const safetensors::Reader& file, const std::string& name) {
@@ -190,62 +179,51 @@ const Shape& matrix_shape(const safetensors::Reader& file, const std::string& na
                            ", expected a matrix");
 }
 
-Network find_network(const safetensors::Reader& file, const FileNames& names,
-                     const ModelMetadata& metadata) {
-  const auto sizes = [&](const char* tensor) { return matrix_shape(file, names.of(tensor)); };
-  return {.features = sizes("rnn.weight_ih_l0")[1],
-          .layers = {{.cell = metadata.cell, .hidden = sizes("rnn.weight_hh_l0")[1]}},
-          .head = metadata.head,
-          .outputs = sizes("head.weight")[0]};
+void find_sizes(const safetensors::Reader& file, const Prefixes& prefixes, Network& network) {
+  network.features = matrix_shape(file, prefixes.rnn + "weight_ih_l0")[1];
+  network.layers[0].hidden = matrix_shape(file, prefixes.rnn + "weight_hh_l0")[1];
+  network.outputs = matrix_shape(file, prefixes.head + "weight")[0];
 }
 
 // Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
 // more memory than it is long.
-void require_tensors(const safetensors::Reader& file, const FileNames& names,
-                     const std::vector<Tensor>& tensors) {
-  std::map<std::string, Shape> needed;
-  for (const Tensor& t : tensors) {
-    needed[names.of(t.name)] = file_shape(t);
-    if (has_second_bias(t)) needed[names.second_bias()] = file_shape(t);
-  }
-  for (const auto& [name, expected] : needed) {
-    const Shape& found = shape_of(file, name);
-    if (found == expected) continue;
-    throw std::runtime_error("tensor " + quote(name) + " has shape " + shape_text(found) +
-                             ", expected " + shape_text(expected) + " as in a plain RNN");
+void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed) {
+  for (const FileTensor& f : needed) {
+    const Shape& found = shape_of(file, f.name);
+    if (found == f.shape()) continue;
+    throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
+                             ", expected " + shape_text(f.shape()) + " as in a plain RNN");
   }
   for (const auto& [name, info] : file.tensors()) {
-    if (needed.contains(name)) continue;
+    if (std::ranges::find(needed, name, &FileTensor::name) != needed.end()) continue;
     throw std::runtime_error("tensor " + quote(name) +
                              " has no place in a model of one recurrent layer, one direction and "
                              "one linear head");
   }
 }
 
-std::vector<float> read_tensor(safetensors::Reader& file, const std::string& name) {
-  std::vector<float> values = file.read_float32(name);
-  require_finite(values, "tensor " + quote(name));
-  return values;
-}
-
-Parameters read_parameters(safetensors::Reader& file, const ModelMetadata& metadata) {
-  const FileNames names = find_names(file);
-  const Network network = find_network(file, names, metadata);
+// The sizes of the network are those in the file.
+Parameters read_parameters(safetensors::Reader& file, Network network) {
+  const Prefixes prefixes = find_prefixes(file);
+  find_sizes(file, prefixes, network);
   try {
     network.require_valid();
   } catch (const std::invalid_argument& error) {
     throw std::runtime_error(error.what());
   }
-  require_tensors(file, names, tensors_of(network));
+  const std::vector<FileTensor> tensors = file_tensors(network, prefixes);
+  require_tensors(file, tensors);
   Parameters p(network);
-  for (const Tensor& t : p.tensors()) {
-    const std::vector<float> values = read_tensor(file, names.of(t.name));
+  for (const auto& [name, t, is_second_bias] : tensors) {
+    const std::vector<float> values = file.read_float32(name);
+    require_finite(values, "tensor " + quote(name));
     const std::span<float> to = p[t.name];
-    transpose(t.cols, t.rows, values.data(), t.rows, to.data(), t.cols);
-    if (!has_second_bias(t)) continue;
-    const std::vector<float> second = read_tensor(file, names.second_bias());
-    std::ranges::transform(to, second, to.begin(), std::plus<>());
-    require_finite(to, "the sum of its two biases");
+    if (is_second_bias) {
+      std::ranges::transform(to, values, to.begin(), std::plus<>());
+      require_finite(to, "the sum of its two biases");
+    } else {
+      transpose(t.cols, t.rows, values.data(), t.rows, to.data(), t.cols);
+    }
   }
   return p;
 }
@@ -275,13 +253,13 @@ ModelParts load_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
-  ModelMetadata metadata = is_ours ? decode_metadata(text->second) : ModelMetadata{};
-  Parameters parameters = read_parameters(file, metadata);
-  for (std::size_t c = 0; !is_ours && c < parameters.network().outputs; ++c) {
-    metadata.class_names.push_back(std::to_string(c));
+  ModelParts model;
+  Network network{.layers = {Layer{}}};  // with the cell and the head of a file that does not say
+  if (is_ours) decode_metadata(text->second, network, model);
+  model.parameters = read_parameters(file, std::move(network));
+  for (std::size_t c = 0; !is_ours && c < model.parameters.network().outputs; ++c) {
+    model.class_names.push_back(std::to_string(c));
   }
-  ModelParts model{std::move(parameters), std::move(metadata.normalization),
-                   std::move(metadata.class_names)};
   require_whole(model);
   return model;
 }

@@ -1,35 +1,23 @@
 #include "files/strict_json.h"
 
+#include <map>
 #include <set>
 #include <stdexcept>
-#include <vector>
 
 namespace lockstep {
 
 nlohmann::json parse_strict_json(std::string_view text) {
   using nlohmann::json;
+  using Event = json::parse_event_t;
   constexpr int kMaxDepth = 4;
-  std::vector<std::set<std::string>> keys;  // of each object that is open
-  const auto check = [&keys](int depth, json::parse_event_t event, const json& parsed) {
-    switch (event) {
-      case json::parse_event_t::object_start:
-        keys.emplace_back();
-        [[fallthrough]];
-      case json::parse_event_t::array_start:
-        if (depth >= kMaxDepth) throw std::runtime_error("its JSON is nested too deep");
-        break;
-      case json::parse_event_t::object_end:
-        keys.pop_back();
-        break;
-      case json::parse_event_t::key: {
-        const auto& key = parsed.get_ref<const std::string&>();
-        if (!keys.back().insert(key).second) {
-          throw std::runtime_error("its JSON holds the key " + quote(key) + " twice");
-        }
-        break;
-      }
-      default:
-        break;
+  std::map<int, std::set<std::string>> keys;  // by their depth, of the objects that are open
+  const auto check = [&keys](int depth, Event event, const json& parsed) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    if (opens && depth >= kMaxDepth) throw std::runtime_error("its JSON is nested too deep");
+    if (opens) keys[depth + 1].clear();
+    if (event == Event::key && !keys[depth].insert(parsed.get<std::string>()).second) {
+      throw std::runtime_error("its JSON holds the key " + quote(parsed.get<std::string>()) +
+                               " twice");
     }
     return true;
   };
