@@ -22,27 +22,27 @@ namespace {
 struct BackwardPass {
   BackwardPass(const RnnProblem& p, int threads)
       : shape(p.shape),
-        step(p.parameters.network(), {.rows = p.data.size(),
-                                      .steps = p.data.max_length(),
-                                      .window_timesteps = p.timesteps}) {
+        step(p.parameters.network(), MinibatchSize{.rows = p.data.size(),
+                                                   .steps = p.data.max_length(),
+                                                   .window_timesteps = p.timesteps}) {
     std::vector<std::size_t> all(p.data.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
-    step.begin(p.data, all);
-    team_size = step.team_size(threads);
+    step->begin(p.data, all);
+    team_size = step->team_size(threads);
     parallel(team_size, [&](const Team& team) noexcept {
       const FlushDenormals flush;
-      step.forward(p.parameters, p.data, team);
+      step->forward(p.parameters, p.data, team);
     });
   }
   void run() {
     parallel(team_size, [&](const Team& team) noexcept {
       const FlushDenormals flush;
-      step.backward(team);
+      step->backward(team);
     });
   }
 
   RnnBenchShape shape;
-  TrainingStep step;
+  WithMemory<TrainingStep> step;
   int team_size = 1;
 };
 
@@ -83,7 +83,7 @@ RnnTask backward_task(const RnnProblem& p, int threads) {
   return {[pass] { pass->run(); },
           [pass] {
             RnnResults results;
-            results.gradient = layer_of(pass->step.gradient(), pass->shape);
+            results.gradient = layer_of(pass->step->gradient(), pass->shape);
             return results;
           }};
 }

@@ -101,7 +101,8 @@ TEST_CASE("memory for truncated gradients does not grow with the length") {
   const Sizes shape{2, 16, kClasses};
   constexpr std::size_t kWindow = 20;
   const auto bytes = [&](std::size_t steps) {
-    return TrainingStep(shape, size_of(random_data(12, steps, steps), kWindow), kWindow).bytes();
+    return WithMemory<TrainingStep>(shape, size_of(random_data(12, steps, steps), kWindow), kWindow)
+        .bytes();
   };
   CHECK(bytes(100) == bytes(10000));
   CHECK(bytes(100) > bytes(kWindow));  // two rows more for each sequence
@@ -124,10 +125,11 @@ void check_told_bytes(const Sizes& shape, std::size_t count, std::size_t window)
   const MinibatchSize size = size_of(data, window);
   std::size_t told = 0;
   const std::size_t by_telling =
-      bytes_taken_by([&] { told = TrainingStep::bytes_for(shape, size, window); });
+      bytes_taken_by([&] { told = WithMemory<TrainingStep>::bytes_for(shape, size, window); });
   std::size_t held = 0;
   const std::size_t taken =
-      bytes_taken_by([&] { held = TrainingStep(shape, size, window).bytes(); }) - by_telling;
+      bytes_taken_by([&] { held = WithMemory<TrainingStep>(shape, size, window).bytes(); }) -
+      by_telling;
   CHECK(held == told);
   CHECK(told <= taken);
   CHECK(taken - told < 2048);  // packed matrices themselves, lists of tensors
@@ -154,10 +156,10 @@ TEST_CASE("the bits of a gradient do not depend on the memory that the step was 
   for (const std::size_t hidden : {std::size_t{7}, std::size_t{400}}) {
     const Parameters p = random_network({2, hidden, kClasses});
     const Dataset few = data.subset(first_indices(hidden == 7 ? 11 : 3));
-    TrainingStep exact(p.network(), size_of(few));
-    TrainingStep roomy(p.network(), size_of(data));
-    CHECK(gradients_of_first(exact, p, few, few.size()) ==
-          gradients_of_first(roomy, p, few, few.size()));
+    WithMemory<TrainingStep> exact(p.network(), size_of(few));
+    WithMemory<TrainingStep> roomy(p.network(), size_of(data));
+    CHECK(gradients_of_first(*exact, p, few, few.size()) ==
+          gradients_of_first(*roomy, p, few, few.size()));
   }
 }
 
@@ -165,7 +167,7 @@ TEST_CASE("one long sequence does not cost every row its length") {
   Dataset data = random_data(63, 10, 10);
   data.add(std::vector<float>(2 * 20000, 0.1f), 0);
   const Parameters p = random_network({2, 64, kClasses});
-  const TrainingStep step(p.network(), size_of(data));
+  const WithMemory<TrainingStep> step(p.network(), size_of(data));
   CHECK(step.bytes() < std::size_t{32} << 20);
 }
 

@@ -26,20 +26,30 @@ inline constexpr std::size_t kNormSums = 8;  // changes results
 // Partial sums of a dot product of the orthogonal initializer.
 inline constexpr std::size_t kOrthogonalSums = 8;  // changes results
 
-// The dot product of a and b [n] over a number of partial sums, which vectorise.
-template <std::size_t kSums, class T>
-double dot(const T* a, const T* b, std::size_t n) {
+// term(0) + ... + term(n - 1) over a number of partial sums, which vectorise.
+template <std::size_t kSums, class Term>
+double sum_of_terms(std::size_t n, const Term& term) {
   std::array<double, kSums> sums{};
   std::size_t i = 0;
   for (; i + kSums <= n; i += kSums) {
-    for (std::size_t lane = 0; lane < kSums; ++lane) {
-      sums[lane] += static_cast<double>(a[i + lane]) * static_cast<double>(b[i + lane]);
-    }
+    for (std::size_t lane = 0; lane < kSums; ++lane) sums[lane] += term(i + lane);
   }
-  for (std::size_t lane = 0; i < n; ++i, ++lane) {
-    sums[lane] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  }
+  for (std::size_t lane = 0; i < n; ++i, ++lane) sums[lane] += term(i);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+// The square is of one conversion to double: for a product of two the compiler makes both.
+template <std::size_t kSums, class T>
+double sum_of_squares(const T* x, std::size_t n) {
+  return sum_of_terms<kSums>(n, [x](std::size_t i) {
+    const auto value = static_cast<double>(x[i]);
+    return value * value;
+  });
+}
+
+template <std::size_t kSums>
+double dot(const double* a, const double* b, std::size_t n) {
+  return sum_of_terms<kSums>(n, [a, b](std::size_t i) { return a[i] * b[i]; });
 }
 
 }  // namespace lockstep

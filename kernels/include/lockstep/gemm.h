@@ -5,6 +5,7 @@
 
 #include "lockstep/export.h"
 #include "lockstep/matrix_view.h"
+#include "lockstep/range.h"
 
 namespace lockstep {
 
@@ -107,8 +108,6 @@ class LOCKSTEP_API PackedMatrix {
   [[nodiscard]] std::size_t n() const { return n_; }  ///< columns
   /// Into how many panels its columns are cut.
   [[nodiscard]] std::size_t panels() const;
-  /// Columns of a panel; the last one can have fewer. 0 if there are none.
-  [[nodiscard]] std::size_t panel_columns() const;
   /// Bytes of its panels, the last of which is filled up with zeros.
   [[nodiscard]] std::size_t bytes() const;
   /// What bytes() of a k x n matrix will be, on the active backend. Takes no memory; errors as of
@@ -236,6 +235,11 @@ class LOCKSTEP_API PackedGemmPlan {
   /// Errors: InvalidArgument for another that is null though read or written.
   void run(std::size_t m, const float* a, const float* start, float* c,
            const float* h = nullptr) const;
+
+  /// The columns of C that it computes.
+  [[nodiscard]] Range columns() const {
+    return {plan_.first_column, plan_.first_column + plan_.cols};
+  }
 
  private:
   friend void gemm_packed(const PackedGemm&, const PackedMatrix&, const PackedBlock&);

@@ -70,10 +70,6 @@ std::size_t PackedMatrix::bytes_for(std::size_t k, std::size_t n) {
 
 std::size_t PackedMatrix::panels() const { return storage_ == nullptr ? 0 : storage_->panel_count; }
 
-std::size_t PackedMatrix::panel_columns() const {
-  return storage_ == nullptr ? 0 : storage_->backend.panel;
-}
-
 std::size_t PackedMatrix::bytes() const {
   return storage_ == nullptr ? 0 : storage_->floats.size() * sizeof(float);
 }

@@ -5,7 +5,6 @@
 #include <numeric>
 #include <span>
 
-#include "cells/cell.h"
 #include "heads/head.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
@@ -27,23 +26,15 @@ struct Matrix {
 // The parameters in double.
 struct ReferenceModel {
   explicit ReferenceModel(const Parameters& p)
-      : features(p.network().features),
-        hidden(p.network().layers[0].hidden),
-        recurrent{0, hidden},
-        output{(1 + features + hidden) * hidden, p.network().outputs},
-        cell(find_named(kCells, p.network().layers[0].cell, "cell")),
+      : size(p.network()),
+        recurrent{0, size.hidden},
+        output{size.rows() * size.hidden, p.network().outputs},
         head(find_named(kHeads, p.network().head, "head")),
         values(p.values().begin(), p.values().end()) {}
 
-  [[nodiscard]] const double* row(const Matrix& m, std::size_t i) const {
-    return values.data() + m.begin + i * m.cols;
-  }
-
-  std::size_t features;
-  std::size_t hidden;
+  LayerSize size;
   Matrix recurrent;  // b, Wx, Wh
   Matrix output;     // by, Wy
-  const Cell& cell;
   const Head& head;
   Vector values;
 };
@@ -67,8 +58,8 @@ Vector row_of(std::span<const float> x, const Vector& h) {
 Vector product(const ReferenceModel& m, const Vector& z, const Matrix& matrix) {
   Vector sum(matrix.cols, 0.0);
   for (std::size_t i = 0; i < z.size(); ++i) {
-    const double* row = m.row(matrix, i);
-    for (std::size_t j = 0; j < matrix.cols; ++j) sum[j] += z[i] * row[j];
+    const std::size_t row = matrix.begin + i * matrix.cols;
+    for (std::size_t j = 0; j < matrix.cols; ++j) sum[j] += z[i] * m.values[row + j];
   }
   return sum;
 }
@@ -77,16 +68,12 @@ Vector product(const ReferenceModel& m, const Vector& z, const Matrix& matrix) {
 std::vector<Vector> reference_states(const ReferenceModel& m, const Vector& before,
                                      std::span<const float> x) {
   std::vector<Vector> states{before};
-  for (; !x.empty(); x = x.subspan(m.features)) {
-    Vector h = product(m, row_of(x.first(m.features), states.back()), m.recurrent);
-    for (double& value : h) value = m.cell.define(value);
+  for (; !x.empty(); x = x.subspan(m.size.inputs)) {
+    Vector h = product(m, row_of(x.first(m.size.inputs), states.back()), m.recurrent);
+    for (double& value : h) value = m.size.cell->define(value);
     states.push_back(std::move(h));
   }
   return states;
-}
-
-Vector reference_outputs(const ReferenceModel& m, const Vector& state) {
-  return product(m, row_of({}, state), m.output);
 }
 
 std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& data,
@@ -96,7 +83,7 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    windows.push_back({reference_states(m, Vector(m.hidden, 0.0), x.first(cut)).back(),
+    windows.push_back({reference_states(m, Vector(m.size.hidden, 0.0), x.first(cut)).back(),
                        x.subspan(cut), static_cast<std::size_t>(data.label(i))});
   }
   return windows;
@@ -105,7 +92,8 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
 double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
   double total = 0;
   for (const Window& window : windows) {
-    Vector y = reference_outputs(m, reference_states(m, window.state, window.x).back());
+    const std::vector<Vector> states = reference_states(m, window.state, window.x);
+    Vector y = product(m, row_of({}, states.back()), m.output);
     total += m.head.define(y, window.label);
   }
   return total;
@@ -117,11 +105,10 @@ Vector add_gradient(const ReferenceModel& m, const Vector& z, const Matrix& matr
                     const Vector& delta, Vector& gradient) {
   Vector dz(z.size(), 0.0);
   for (std::size_t i = 0; i < z.size(); ++i) {
-    const double* row = m.row(matrix, i);
-    double* sum = gradient.data() + matrix.begin + i * matrix.cols;
+    const std::size_t row = matrix.begin + i * matrix.cols;
     for (std::size_t j = 0; j < matrix.cols; ++j) {
-      sum[j] += z[i] * delta[j];
-      dz[i] += delta[j] * row[j];
+      gradient[row + j] += z[i] * delta[j];
+      dz[i] += delta[j] * m.values[row + j];
     }
   }
   return dz;
@@ -131,16 +118,17 @@ Vector add_gradient(const ReferenceModel& m, const Vector& z, const Matrix& matr
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
   const std::vector<Vector> states = reference_states(m, window.state, window.x);
-  Vector dy = reference_outputs(m, states.back());
+  const Vector last = row_of({}, states.back());
+  Vector dy = product(m, last, m.output);
   sum.loss += m.head.define(dy, window.label);
-  Vector dz = add_gradient(m, row_of({}, states.back()), m.output, dy, sum.values);
-  Vector delta(m.hidden);
+  Vector dz = add_gradient(m, last, m.output, dy, sum.values);
+  Vector delta(m.size.hidden);
   for (std::size_t t = states.size() - 1; t-- > 0;) {
-    const double* dh = dz.data() + dz.size() - m.hidden;
-    for (std::size_t j = 0; j < m.hidden; ++j) {
-      delta[j] = dh[j] * m.cell.define_slope(states[t + 1][j]);
+    const double* dh = dz.data() + dz.size() - m.size.hidden;
+    for (std::size_t j = 0; j < m.size.hidden; ++j) {
+      delta[j] = dh[j] * m.size.cell->define_slope(states[t + 1][j]);
     }
-    const Vector z = row_of(window.x.subspan(t * m.features, m.features), states[t]);
+    const Vector z = row_of(window.x.subspan(t * m.size.inputs, m.size.inputs), states[t]);
     dz = add_gradient(m, z, m.recurrent, delta, sum.values);
   }
 }
@@ -190,14 +178,14 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
   std::vector<std::size_t> all(data.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
   const std::size_t window = window_of(truncation);
-  TrainingStep step(parameters.network(), largest_minibatch(data, data.size(), window, all),
-                    window);
-  step.begin(data, all);
-  parallel(step.team_size(resolve_threads(threads)), [&](const Team& team) noexcept {
+  WithMemory<TrainingStep> step(parameters.network(),
+                                largest_minibatch(data, data.size(), window, all), window);
+  step->begin(data, all);
+  parallel(step->team_size(resolve_threads(threads)), [&](const Team& team) noexcept {
     const FlushDenormals flush;
-    step.run(parameters, data, team);
+    step->run(parameters, data, team);
   });
-  std::ranges::copy(step.gradient(), gradients.values().begin());
+  std::ranges::copy(step->gradient(), gradients.values().begin());
   return gradients;
 }
 

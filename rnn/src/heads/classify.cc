@@ -12,9 +12,7 @@ std::size_t loss(const MatrixView& y, const int* labels, double* losses) {
   return softmax_cross_entropy(y.rows, y.cols, y.data, y.stride, labels, y.data, y.stride, losses);
 }
 
-void predict(const MatrixView& y, float* to, std::size_t to_stride) {
-  softmax(y.rows, y.cols, y.data, y.stride, to, to_stride);
-}
+void predict(const MatrixView& y) { softmax(y.rows, y.cols, y.data, y.stride, y.data, y.stride); }
 
 double define(std::vector<double>& y, std::size_t label) {
   const double max = *std::ranges::max_element(y);

@@ -15,8 +15,8 @@ struct Head {
   // Outputs, a row for each sequence, become their gradients of the summed loss. Leaves the loss of
   // each row in `losses` and returns how many rows were right.
   std::size_t (*loss)(const MatrixView& outputs, const int* labels, double* losses);
-  // Outputs become what a prediction gives, rows of `to` that are `to_stride` floats apart.
-  void (*predict)(const MatrixView& outputs, float* to, std::size_t to_stride);
+  // Outputs become what a prediction gives.
+  void (*predict)(const MatrixView& outputs);
 
   // The loss of one row, whose outputs become their gradients: what the gradient check compares
   // with.

@@ -1,7 +1,6 @@
 #include "lockstep/rnn/predict.h"
 
 #include <algorithm>
-#include <memory>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -25,7 +24,7 @@ struct Plan {
 };
 
 Plan make_plan(const PackedLayer& weights, const Dataset& data, int threads) {
-  const LayerSize& size = weights.size();
+  const LayerSize& size = weights.size;
   threads =
       useful_threads(size, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
   const auto team_size = static_cast<std::size_t>(threads);
@@ -80,7 +79,7 @@ class Prediction {
     return {.rows = plan_.rows,
             .steps = data_.max_length(),
             .window = 0,
-            .together = timesteps_together(layer.size(), plan_.rows, layer.fused())};
+            .together = timesteps_together(layer.size, plan_.rows, layer.fused)};
   }
 
   // Chunk `c` by all threads of the team.
@@ -97,10 +96,11 @@ class Prediction {
   }
 
   void write_probabilities(const NetworkPass& pass) {
-    for (std::size_t n = 0; n < pass.schedule.rows(); ++n) {
-      const MatrixView row = pass.output.outputs({n, n + 1});
-      weights_->output.head.predict(row, probabilities_.data() + pass.schedule.member(n) * row.cols,
-                                    row.cols);
+    const MatrixView found = pass.output.outputs({0, pass.schedule.rows()});
+    weights_->output.head.predict(found);
+    for (std::size_t n = 0; n < found.rows; ++n) {
+      std::copy_n(found.data + n * found.stride, found.cols,
+                  probabilities_.data() + pass.schedule.member(n) * found.cols);
     }
   }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "layers/network_pass.h"
+#include "lockstep/aligned_vector.h"
 #include "lockstep/error.h"
 #include "lockstep/threads.h"
 #include "network/tensors.h"
@@ -13,32 +14,21 @@ namespace lockstep {
 // Rows of Z as in RecurrentLayer, two for each sequence: one half of `rows` holds all states, and a
 // timestep leaves the next ones in the other half.
 struct Stream::State {
-  struct Memory {
-    Memory(Workspace& workspace, const Network& network, std::size_t sequences)
-        : weights(workspace, network, Purpose::inference),
-          rows(take_rows(workspace, weights.layer.size().layout(), 2 * sequences)),
-          logits(workspace.take<float>(sequences * network.outputs)),
-          probabilities(workspace.take<float>(sequences * network.outputs)) {}
-
-    PackedNetwork weights;
-    std::span<float> rows;
-    std::span<float> logits;
-    std::span<float> probabilities;
-  };
-
   State(const Parameters& parameters, std::size_t count, int team)
       : network(parameters.network()),
         size(network),
         layout(size.layout()),
         sequences(count),
         threads(team),
-        memory(network, sequences),
-        product(memory->weights.layer.step(layout.stride, SumsFrom::bias, Team())) {
-    memory->weights.pack(parameters, Team());
+        weights(network, Purpose::inference),
+        rows(2 * sequences * layout.stride),
+        outputs(sequences * network.outputs),
+        product(weights->layer.step(layout.stride, SumsFrom::bias, Team())) {
+    weights->pack(parameters, Team());
   }
 
   [[nodiscard]] float* row(std::size_t which, std::size_t sequence) {
-    return memory->rows.data() + (which * sequences + sequence) * layout.stride;
+    return rows.data() + (which * sequences + sequence) * layout.stride;
   }
   [[nodiscard]] float* h(std::size_t sequence) { return row(half, sequence) + layout.state; }
 
@@ -58,11 +48,6 @@ struct Stream::State {
                           " sequences of " + std::to_string(size.inputs) + " features");
   }
 
-  [[nodiscard]] int team_size(std::size_t steps) const {
-    const std::size_t shares = std::max<std::size_t>(1, sequences / kUsefulRows);
-    return useful_threads(size, steps * sequences, shares, threads);
-  }
-
   // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
   // timesteps are `x_stride` floats apart. Leaves their states in the half that holds them now if
   // `steps` is even, otherwise in the other.
@@ -78,22 +63,13 @@ struct Stream::State {
     }
   }
 
-  [[nodiscard]] std::span<const float> logits(Range some) {
+  // What the states of some sequences give: logits, or what a prediction makes of them.
+  [[nodiscard]] std::span<const float> read_out(Range some, bool predicts) {
     const FlushDenormals flush;
-    const MatrixView y = logits_of(some);
-    memory->weights.output.run(h(some.begin), layout.stride, y);
+    const MatrixView y(outputs.data() + some.begin * network.outputs, some.size(), network.outputs);
+    weights->output.run(h(some.begin), layout.stride, y);
+    if (predicts) weights->output.head.predict(y);
     return {y.data, y.rows * y.cols};
-  }
-  [[nodiscard]] std::span<const float> probabilities(Range some) {
-    static_cast<void>(logits(some));
-    const FlushDenormals flush;
-    const MatrixView y = logits_of(some);
-    float* p = memory->probabilities.data() + some.begin * y.cols;
-    memory->weights.output.head.predict(y, p, y.cols);
-    return {p, y.rows * y.cols};
-  }
-  [[nodiscard]] MatrixView logits_of(Range some) {
-    return {memory->logits.data() + some.begin * network.outputs, some.size(), network.outputs};
   }
 
   const Network network;
@@ -101,7 +77,9 @@ struct Stream::State {
   const RowLayout layout;
   const std::size_t sequences;
   const int threads;
-  WithMemory<Memory> memory;
+  WithMemory<PackedNetwork> weights;
+  AlignedVector<float> rows;
+  AlignedVector<float> outputs;
   const TimestepProduct product;
   std::size_t half = 0;  // of `rows` that holds the states
 };
@@ -125,8 +103,9 @@ std::size_t Stream::sequences() const { return state_->sequences; }
 void Stream::feed(std::span<const float> x, std::size_t steps) {
   State& s = *state_;
   s.require_steps(x, steps, s.sequences);
+  const std::size_t shares = std::max<std::size_t>(1, s.sequences / kUsefulRows);
   // Each thread takes all timesteps of its own sequences and needs no barrier.
-  parallel(s.team_size(steps), [&](const Team& team) {
+  parallel(useful_threads(s.size, steps * s.sequences, shares, s.threads), [&](const Team& team) {
     const FlushDenormals flush;
     const Range mine = share(s.sequences, team.index(), team.size());
     s.advance(mine, x.data() + mine.begin * s.size.inputs, s.sequences * s.size.inputs, steps);
@@ -146,13 +125,13 @@ void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_
   }
 }
 
-std::span<const float> Stream::logits() { return state_->logits(state_->all()); }
+std::span<const float> Stream::logits() { return state_->read_out(state_->all(), false); }
 std::span<const float> Stream::logits(std::size_t sequence) {
-  return state_->logits(state_->one(sequence));
+  return state_->read_out(state_->one(sequence), false);
 }
-std::span<const float> Stream::probabilities() { return state_->probabilities(state_->all()); }
+std::span<const float> Stream::probabilities() { return state_->read_out(state_->all(), true); }
 std::span<const float> Stream::probabilities(std::size_t sequence) {
-  return state_->probabilities(state_->one(sequence));
+  return state_->read_out(state_->one(sequence), true);
 }
 
 std::span<const float> Stream::state(std::size_t sequence) const {

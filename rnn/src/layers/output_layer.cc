@@ -44,8 +44,7 @@ void OutputLayer::backward(const RowSchedule& schedule, const RecurrentLayer& la
   gemm_accumulate_transposed(cols_, rows, layer.finals() + states_.one, states_.stride,
                              outputs_.data(), stride_, gradient_.data(), stride_, 0,
                              gradient_.size() / stride_);
-  PackedGemm states = layer.final_gradients();
-  states.m = rows;
+  PackedGemm states = layer.last_deltas(schedule);
   states.a = outputs_.data();
   states.lda = stride_;
   gemm_packed(states, weights.weights.backward);

@@ -23,11 +23,6 @@ Range panels_of(const Team& team, const PackedMatrix& weights) {
   return share(weights.panels(), team.index(), team.size());
 }
 
-Range columns_of(Range panels, const PackedMatrix& weights) {
-  const std::size_t width = weights.panel_columns();
-  return {std::min(panels.begin * width, weights.n()), std::min(panels.end * width, weights.n())};
-}
-
 // Packs this thread's share of the panels of a matrix.
 void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
                 const Team& team) {
@@ -80,51 +75,46 @@ void PackedWeights::pack(std::span<const float> weights, const Team& team) {
   if (team.index() == 0) std::copy_n(weights.begin(), units, bias.begin());
 }
 
-PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& size, Purpose purpose)
-    : size_(size),
-      fused_(active_backend().fused),
-      weights_(workspace, size.inputs, size.hidden, size.hidden, purpose) {}
+PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& layer, Purpose purpose)
+    : size(layer),
+      fused(active_backend().fused),
+      weights(workspace, size.inputs, size.hidden, size.hidden, purpose) {}
 
 TimestepProduct PackedLayer::step(std::size_t ldh, SumsFrom start, const Team& team) const {
-  const RowLayout layout = size_.layout();
-  const Range panels = panels_of(team, weights_.forward);
+  const RowLayout layout = size.layout();
+  const Range panels = panels_of(team, weights.forward);
   const bool has_inputs = start == SumsFrom::inputs;
   const PackedGemm g{.lda = layout.stride,
                      .start_stride = has_inputs ? ldh : 0,
                      .ldc = ldh,
-                     .epilogue = size_.cell->fused};
-  const PackedGemmPlan plan(g, weights_.forward,
+                     .epilogue = size.cell->fused};
+  const PackedGemmPlan plan(g, weights.forward,
                             {.first_panel = panels.begin,
                              .last_panel = panels.end,
-                             .first_k = has_inputs ? size_.inputs : 0});
+                             .first_k = has_inputs ? size.inputs : 0});
   return {plan, has_inputs ? layout.state : layout.input,
-          has_inputs ? nullptr : weights_.bias.data(), size_.cell->forward,
-          columns_of(panels, weights_.forward)};
+          has_inputs ? nullptr : weights.bias.data(), size.cell->forward};
 }
 
 void PackedLayer::add_inputs(const Timestep& t, std::size_t panel) const {
-  const RowLayout layout = size_.layout();
+  const RowLayout layout = size.layout();
   const PackedGemm g{.m = t.count,
                      .a = t.z + layout.input,
                      .lda = layout.stride,
-                     .start = weights_.bias.data(),
+                     .start = weights.bias.data(),
                      .c = t.h,
                      .ldc = t.ldh};
-  gemm_packed(g, weights_.forward,
-              {.first_panel = panel, .last_panel = panel + 1, .last_k = size_.inputs});
+  gemm_packed(g, weights.forward,
+              {.first_panel = panel, .last_panel = panel + 1, .last_k = size.inputs});
 }
 
 PackedGemmPlan PackedLayer::step_back(std::size_t stride, const Team& team) const {
-  const Range panels = panels_of(team, weights_.backward);
+  const Range panels = panels_of(team, weights.backward);
   const PackedGemm g{.lda = stride,
                      .ldc = stride,
-                     .epilogue = size_.cell->fused_gradient,
-                     .ldh = size_.layout().stride};
-  return {g, weights_.backward, {.first_panel = panels.begin, .last_panel = panels.end}};
-}
-
-Range PackedLayer::columns_back(const Team& team) const {
-  return columns_of(panels_of(team, weights_.backward), weights_.backward);
+                     .epilogue = size.cell->fused_gradient,
+                     .ldh = size.layout().stride};
+  return {g, weights.backward, {.first_panel = panels.begin, .last_panel = panels.end}};
 }
 
 RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits)
@@ -140,7 +130,6 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, cons
   }
   if (limits.purpose() == Purpose::inference) return;
   const std::size_t rows = delta_rows(size, limits);
-  final_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   deltas_ = workspace.take<float>(rows * delta_stride_);
   gradient_ = workspace.take<float>(size.rows() * delta_stride_);
@@ -160,22 +149,18 @@ float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const
 void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule,
                                    Range timesteps, const Team& team) {
   const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
-  const Range mine =
-      by_rows ? Range{0, timesteps.size()} : share(timesteps.size(), team.index(), team.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    gather_inputs(data, schedule, timesteps.begin + i, by_rows ? team : Team());
-  }
-}
-
-void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule, std::size_t t,
-                                   const Team& team) {
-  const Range mine = share(schedule.active(t), team.index(), team.size());
-  float* row = rows_at(schedule, t) + mine.begin * layout_.stride;
-  for (std::size_t n = mine.begin; n < mine.end; ++n, row += layout_.stride) {
-    const std::size_t own_t = t - schedule.start(n);
-    const float* x = data.sequence(schedule.member(n)).data() + own_t * size_.inputs;
-    std::copy_n(x, size_.inputs, row + layout_.input);
-    if (own_t == 0) std::fill_n(row + layout_.state, size_.hidden, 0.0f);
+  const Team rows_team = by_rows ? team : Team();
+  const Team steps_team = by_rows ? Team() : team;
+  const Range steps = share(timesteps.size(), steps_team.index(), steps_team.size());
+  for (std::size_t t = timesteps.begin + steps.begin; t < timesteps.begin + steps.end; ++t) {
+    const Range rows = share(schedule.active(t), rows_team.index(), rows_team.size());
+    float* row = rows_at(schedule, t) + rows.begin * layout_.stride;
+    for (std::size_t n = rows.begin; n < rows.end; ++n, row += layout_.stride) {
+      const std::size_t own_t = t - schedule.start(n);
+      const float* x = data.sequence(schedule.member(n)).data() + own_t * size_.inputs;
+      std::copy_n(x, size_.inputs, row + layout_.input);
+      if (own_t == 0) std::fill_n(row + layout_.state, size_.hidden, 0.0f);
+    }
   }
 }
 
@@ -220,8 +205,17 @@ void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
   }
 }
 
-PackedGemm RecurrentLayer::final_gradients() const {
-  return {.c = final_deltas_.data(),
+// The timesteps before `end` whose deltas are kept together.
+Range RecurrentLayer::block_before(const RowSchedule& schedule, std::size_t end) const {
+  const std::size_t depth =
+      std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
+  return {end - std::min(end - schedule.window_begin(), depth), end};
+}
+
+PackedGemm RecurrentLayer::last_deltas(const RowSchedule& schedule) const {
+  const std::size_t steps = schedule.steps();
+  return {.m = schedule.rows(),
+          .c = deltas_at(schedule, steps - 1, block_before(schedule, steps)),
           .ldc = delta_stride_,
           .epilogue = size_.cell->fused_gradient,
           .h = finals() + final_layout_.state,
@@ -233,18 +227,10 @@ void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& we
   const Range cleared = share(gradient_.size(), team.index(), team.size());
   std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
   const PackedGemmPlan product = weights.step_back(delta_stride_, team);
-  const Range columns = weights.columns_back(team);
-  const std::size_t first = schedule.window_begin();
-  const std::size_t depth =
-      std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
-  for (std::size_t end = schedule.steps(); end > first;) {
-    const Range block{end - std::min(end - first, depth), end};
-    for (std::size_t t = end; t-- > block.begin;) {
-      if (t + 1 == schedule.steps()) {
-        take_last_deltas(schedule, deltas_at(schedule, t, block), team);
-      } else {
-        delta_step(schedule, product, columns, t, block);
-      }
+  for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
+       block = block_before(schedule, block.begin)) {
+    for (std::size_t t = block.end; t-- > block.begin;) {
+      delta_step(schedule, product, t, block);
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
@@ -253,32 +239,24 @@ void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& we
       std::copy_n(deltas_.data(), first_deltas, next_deltas_.data());
     }
     team.barrier();
-    end = block.begin;
   }
 }
 
-// From the gradients of the last states, unless an epilogue has made them deltas.
-void RecurrentLayer::take_last_deltas(const RowSchedule& schedule, float* deltas,
-                                      const Team& team) {
-  if (team.index() != 0) return;
-  const std::size_t rows = schedule.rows();
-  std::copy_n(final_deltas_.data(), rows * delta_stride_, deltas);
-  if (size_.cell->backward == nullptr) return;
-  size_.cell->backward({deltas, rows, size_.hidden, delta_stride_}, finals() + final_layout_.state,
-                       final_layout_.stride);
-}
-
-// delta_t = (delta_{t+1} Wh^T) * f'(h_t), a thread's share of the columns.
+// delta_t = (delta_{t+1} Wh^T) * f'(h_t), a thread's share of the columns. Of the last timestep the
+// caller has left the product, or where f' is fused the deltas.
 void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedGemmPlan& product,
-                                Range columns, std::size_t t, Range block) {
-  const std::size_t active = schedule.active(t);
+                                std::size_t t, Range block) {
+  const Timestep step = timestep(schedule, t);
   float* deltas = deltas_at(schedule, t, block);
-  const float* next = t + 1 == block.end ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
-  const float* h = rows_at(schedule, t + 1) + layout_.state;
-  product.run(active, next, nullptr, deltas, h);
+  if (t + 1 < schedule.steps()) {
+    const bool is_next_block = t + 1 == block.end;
+    const float* next = is_next_block ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
+    product.run(step.count, next, nullptr, deltas, step.h);
+  }
   if (size_.cell->backward == nullptr) return;
-  size_.cell->backward({deltas + columns.begin, active, columns.size(), delta_stride_},
-                       h + columns.begin, layout_.stride);
+  const Range columns = product.columns();
+  size_.cell->backward({deltas + columns.begin, step.count, columns.size(), delta_stride_},
+                       step.h + columns.begin, step.ldh);
 }
 
 // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps of a block at once.

@@ -76,11 +76,12 @@ struct TimestepProduct {
   std::size_t first_column;  // of Z, by which the plan begins
   const float* bias;         // null: begins with what is at the places of the states
   void (*pass)(const MatrixView& sums);
-  Range columns;
 
   void run(const Timestep& t) const {
     plan.run(t.count, t.z + first_column, bias != nullptr ? bias : t.h, t.h);
-    if (pass != nullptr) pass({t.h + columns.begin, t.count, columns.size(), t.ldh});
+    if (pass == nullptr) return;
+    const Range columns = plan.columns();
+    pass({t.h + columns.begin, t.count, columns.size(), t.ldh});
   }
 };
 
@@ -89,11 +90,8 @@ struct TimestepProduct {
 enum class SumsFrom { bias, inputs };
 
 // A copy of the weights of a layer.
-class PackedLayer {
- public:
-  PackedLayer(Workspace& workspace, const LayerSize& size, Purpose purpose);
-  // Packs this thread's share of b, Wx, Wh [rows][H]; the caller puts a barrier behind it.
-  void pack(std::span<const float> weights, const Team& team) { weights_.pack(weights, team); }
+struct PackedLayer {
+  PackedLayer(Workspace& workspace, const LayerSize& layer, Purpose purpose);
 
   // h_t = f(b + [x_t, h_{t-1}] [Wx; Wh]), with the same bits from either start (see gemm_packed).
   // Rows of states are `ldh` floats apart.
@@ -101,18 +99,14 @@ class PackedLayer {
   // b + x_t Wx to the places of h_t, of one panel of columns.
   void add_inputs(const Timestep& t, std::size_t panel) const;
 
-  // delta_{t+1} Wh^T, where rows of deltas are `stride` apart, and its share of the columns.
+  // delta_{t+1} Wh^T, where rows of deltas are `stride` apart.
   [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, const Team& team) const;
-  [[nodiscard]] Range columns_back(const Team& team) const;
 
-  [[nodiscard]] const LayerSize& size() const { return size_; }
-  [[nodiscard]] std::size_t panels() const { return weights_.forward.panels(); }
-  [[nodiscard]] bool fused() const { return fused_; }
+  [[nodiscard]] std::size_t panels() const { return weights.forward.panels(); }
 
- private:
-  LayerSize size_;
-  bool fused_;  // the backend has fused multiply-add
-  PackedWeights weights_;
+  LayerSize size;
+  bool fused;             // the backend has fused multiply-add
+  PackedWeights weights;  // b, Wx, Wh
 };
 
 // The states of a leaf or chunk of sequences over time; in training also the deltas and the
@@ -150,8 +144,8 @@ class RecurrentLayer {
   [[nodiscard]] float* finals() const { return finals_.data(); }
 
   // A product that leaves the gradients of the last states where `backward` reads them: one thread
-  // runs it, having filled in m, a and lda.
-  [[nodiscard]] PackedGemm final_gradients() const;
+  // runs it, having filled in a and lda.
+  [[nodiscard]] PackedGemm last_deltas(const RowSchedule& schedule) const;
   // From there back through the window. Changes nothing that `forward` left.
   void backward(const RowSchedule& schedule, const PackedLayer& weights, const Team& team);
   // Gradient of b, Wx, Wh: rows gradient_stride() apart.
@@ -162,15 +156,13 @@ class RecurrentLayer {
   [[nodiscard]] Timestep timestep(const RowSchedule& schedule, std::size_t t) const;
   void gather_inputs(const Dataset& data, const RowSchedule& schedule, Range timesteps,
                      const Team& team);
-  void gather_inputs(const Dataset& data, const RowSchedule& schedule, std::size_t t,
-                     const Team& team);
   void add_inputs(const RowSchedule& schedule, const PackedLayer& weights, Range timesteps,
                   const Team& team);
 
   // `block`: timesteps whose deltas are kept together.
-  void take_last_deltas(const RowSchedule& schedule, float* deltas, const Team& team);
-  void delta_step(const RowSchedule& schedule, const PackedGemmPlan& product, Range columns,
-                  std::size_t t, Range block);
+  [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
+  void delta_step(const RowSchedule& schedule, const PackedGemmPlan& product, std::size_t t,
+                  Range block);
   void accumulate_weights(const RowSchedule& schedule, Range block, const Team& team);
   [[nodiscard]] float* deltas_at(const RowSchedule& schedule, std::size_t t, Range block) const;
 
@@ -184,9 +176,8 @@ class RecurrentLayer {
   std::span<float> finals_;
 
   std::size_t delta_stride_;
-  std::span<float> final_deltas_;  // [rows][H], of the last timestep
-  std::span<float> next_deltas_;   // [rows][H], of the first timestep of the block after this
-  std::span<float> deltas_;        // [rows of a block of timesteps][H]
+  std::span<float> next_deltas_;  // [rows][H], of the first timestep of the block after this
+  std::span<float> deltas_;       // [rows of a block of timesteps][H]
   // Of large weights: the same, and [1, x, h] of those timesteps, transposed.
   PackedMatrix packed_deltas_;
   std::span<float> inputs_;

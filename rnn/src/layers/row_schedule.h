@@ -24,8 +24,6 @@ struct RowLayout {
         one(input - 1),
         stride(state + round_up(hidden)) {}
 
-  [[nodiscard]] std::size_t features() const { return state - input; }
-
   std::size_t state;
   std::size_t input;
   std::size_t one;

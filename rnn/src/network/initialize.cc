@@ -44,7 +44,7 @@ void fill_orthogonal(std::span<float> weights, std::size_t size, KeyedRandom& ra
   for (std::size_t start = 0; start < rows.size(); start += size) {
     const std::span<double> row(rows.data() + start, size);
     remove_projections(row, {rows.data(), start});
-    const double norm = std::sqrt(dot<kOrthogonalSums>(row.data(), row.data(), size));
+    const double norm = std::sqrt(sum_of_squares<kOrthogonalSums>(row.data(), size));
     std::ranges::transform(row, row.begin(), [norm](double value) { return value / norm; });
   }
   std::ranges::transform(rows, weights.begin(),

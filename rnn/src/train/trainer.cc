@@ -6,9 +6,8 @@
 #include <limits>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
 
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
@@ -49,8 +48,8 @@ struct Trainer::State {
   Options options;
   int threads;
   Optimizer optimizer;
-  std::unique_ptr<TrainingStep> step;
-  MinibatchSize largest;  // that the step has memory for
+  std::optional<WithMemory<TrainingStep>> memory;  // of a step
+  MinibatchSize largest;                           // that the step has memory for
   std::vector<std::size_t> order;
   std::size_t epochs_done = 0;
 };
@@ -62,10 +61,10 @@ void Trainer::State::prepare(const Dataset& data) {
   const std::size_t window = window_of(options.truncate);
   const MinibatchSize needed =
       largest.joined(largest_minibatch(data, options.batch_size, window, order));
-  if (step != nullptr && needed == largest) return;
-  step.reset();  // if memory runs out below, there is no step that looks large enough
+  if (memory && needed == largest) return;
+  memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  step = std::make_unique<TrainingStep>(parameters.network(), largest, window);
+  memory.emplace(parameters.network(), largest, window);
 }
 
 void Trainer::State::start_epoch() {
@@ -90,20 +89,21 @@ void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {
 
 // What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
 void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
+  TrainingStep& step = **memory;
   while (epoch.continues) {
     const auto minibatch = minibatch_at(epoch.done);
-    if (team.index() == 0) step->begin(epoch.data, minibatch);
+    if (team.index() == 0) step.begin(epoch.data, minibatch);
     team.barrier();
     {
       const FlushDenormals flush;
-      step->run(parameters, epoch.data, team);
-      const double norm = step->gradient_norm();
+      step.run(parameters, epoch.data, team);
+      const double norm = step.gradient_norm();
       const double scale = gradient_scale(norm, minibatch.size(), options.clip_norm);
-      optimizer.update(parameters.values(), step->gradient(), scale, epoch.result.learning_rate,
+      optimizer.update(parameters.values(), step.gradient(), scale, epoch.result.learning_rate,
                        team);
     }
     team.barrier();
-    if (team.index() == 0) epoch.count(step->totals(), minibatch.size());
+    if (team.index() == 0) epoch.count(step.totals(), minibatch.size());
     team.barrier();
   }
 }
@@ -132,9 +132,10 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   result.epoch = ++s.epochs_done;
   result.validation_loss = std::numeric_limits<double>::quiet_NaN();
   result.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
-  s.step->begin(data, s.minibatch_at(0));
+  TrainingStep& step = **s.memory;
+  step.begin(data, s.minibatch_at(0));
   // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
-  parallel(s.step->team_size(s.threads),
+  parallel(step.team_size(s.threads),
            [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
   const auto samples = static_cast<double>(epoch.done);
@@ -147,7 +148,7 @@ EpochResult Trainer::run_epoch(const Dataset& data,
 int Trainer::threads() const { return state_->threads; }
 
 std::size_t Trainer::workspace_bytes() const {
-  return state_->step == nullptr ? 0 : state_->step->bytes();
+  return state_->memory ? state_->memory->bytes() : 0;
 }
 
 std::size_t training_workspace_bytes(const Network& network, const Options& options,
@@ -164,8 +165,8 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
-    return TrainingStep::bytes_for(
-        network, {.rows = rows, .steps = max_length, .window_timesteps = rows * kept}, window);
+    const MinibatchSize largest{.rows = rows, .steps = max_length, .window_timesteps = rows * kept};
+    return WithMemory<TrainingStep>::bytes_for(network, largest, window);
   } catch (const std::bad_array_new_length&) {
     throw InvalidArgument(kTooLarge);
   }

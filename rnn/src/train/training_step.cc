@@ -24,44 +24,38 @@ std::size_t leaf_count(const LayerSize& size, std::size_t rows) {
 
 RecurrentLayer::Limits limits_of(const PackedLayer& layer, const MinibatchSize& largest,
                                  std::size_t window) {
-  const std::size_t rows = std::min(largest.rows, 2 * leaf_rows(layer.size()));
+  const std::size_t rows = std::min(largest.rows, 2 * leaf_rows(layer.size));
   return {.rows = rows,
           .steps = largest.steps,
           .window = window,
-          .together = timesteps_together(layer.size(), rows, layer.fused())};
+          .together = timesteps_together(layer.size, rows, layer.fused)};
 }
 
 }  // namespace
 
-TrainingStep::Memory::Memory(Workspace& workspace, const Network& network,
-                             const MinibatchSize& largest, std::size_t window)
-    : weights(workspace, network, Purpose::training),
-      rows(take_rows(workspace, LayerSize(network).layout(), largest.window_timesteps)),
-      ordered(workspace.take<std::size_t>(largest.rows)),
-      gradient(workspace.take<float>(parameter_count(network))),
-      row_squares(
-          workspace.take<double>(LayerSize(network).rows() + 1 + LayerSize(network).hidden)),
-      leaves(workspace.take_objects(leaf_count(LayerSize(network), largest.rows), [&] {
-        return NetworkPass(workspace, network, limits_of(weights.layer, largest, window));
+TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
+                           const MinibatchSize& largest, std::size_t window)
+    : size_(network),
+      outputs_(network.outputs),
+      window_(window),
+      weights_(workspace, network, Purpose::training),
+      rows_(take_rows(workspace, size_.layout(), largest.window_timesteps)),
+      ordered_(workspace.take<std::size_t>(largest.rows)),
+      gradient_(workspace.take<float>(parameter_count(network))),
+      row_squares_(workspace.take<double>(size_.rows() + 1 + size_.hidden)),
+      leaves_(workspace.take_objects(leaf_count(size_, largest.rows), [&] {
+        return NetworkPass(workspace, network, limits_of(weights_.layer, largest, window));
       })) {}
 
-TrainingStep::TrainingStep(const Network& network, const MinibatchSize& largest, std::size_t window)
-    : size_(network), outputs_(network.outputs), window_(window), m_(network, largest, window) {}
-
-std::size_t TrainingStep::bytes_for(const Network& network, const MinibatchSize& largest,
-                                    std::size_t window) {
-  return WithMemory<Memory>::bytes_for(network, largest, window);
-}
-
 void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch) {
-  const std::span<std::size_t> ordered = m_->ordered.first(minibatch.size());
+  const std::span<std::size_t> ordered = ordered_.first(minibatch.size());
   std::ranges::copy(minibatch, ordered.begin());
   order_by_length(data, ordered);
   // Dealt one by one, so that every leaf has as many long sequences as the others.
   leaves_in_use_ = leaf_count(size_, minibatch.size());
-  float* rows = m_->rows.data();
+  float* rows = rows_.data();
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
-    NetworkPass& leaf = m_->leaves[i];
+    NetworkPass& leaf = leaves_[i];
     leaf.schedule.assign(data, ordered, i, leaves_in_use_, window_);
     leaf.layer.keep_window_at(rows);
     rows += leaf.schedule.window_rows() * size_.layout().stride;
@@ -69,16 +63,15 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
 }
 
 int TrainingStep::team_size(int threads) const {
-  const std::size_t shares = has_small_weights(size_)
-                                 ? leaves_in_use_
-                                 : std::max(leaves_in_use_, m_->weights.layer.panels());
+  const std::size_t shares =
+      has_small_weights(size_) ? leaves_in_use_ : std::max(leaves_in_use_, weights_.layer.panels());
   const Totals all = totals();
   return useful_threads(size_, all.timesteps + 2 * all.window_timesteps, shares, threads);
 }
 
 void TrainingStep::run(const Parameters& parameters, const Dataset& data,
                        const Team& team) noexcept {
-  m_->weights.pack(parameters, team);
+  weights_.pack(parameters, team);
   team.barrier();
   // The backward pass follows at once, while the states of the leaf are still in cache. The leaves
   // of a thread use the same memory one after another, that of the first, so that it stays there.
@@ -89,20 +82,20 @@ void TrainingStep::run(const Parameters& parameters, const Dataset& data,
       leaf.layer.keep_window_at(memory);
     }
     forward(leaf, data, t);
-    leaf.backward(m_->weights, t);
+    leaf.backward(weights_, t);
   });
   add_leaves(team);
 }
 
 void TrainingStep::forward(const Parameters& parameters, const Dataset& data,
                            const Team& team) noexcept {
-  m_->weights.pack(parameters, team);
+  weights_.pack(parameters, team);
   team.barrier();
   for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { forward(leaf, data, t); });
 }
 
 void TrainingStep::backward(const Team& team) noexcept {
-  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { leaf.backward(m_->weights, t); });
+  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { leaf.backward(weights_, t); });
   add_leaves(team);
 }
 
@@ -120,23 +113,23 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
   const bool own = shares_leaves(team.size());
   const Range mine =
       own ? share(leaves_in_use_, team.index(), team.size()) : Range{0, leaves_in_use_};
-  for (std::size_t i = mine.begin; i < mine.end; ++i) work(m_->leaves[i], own ? Team() : team);
+  for (std::size_t i = mine.begin; i < mine.end; ++i) work(leaves_[i], own ? Team() : team);
 }
 
 void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& team) {
-  leaf.forward(data, m_->weights, team);
+  leaf.forward(data, weights_, team);
   team.barrier();
-  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, m_->weights.output.head);
+  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, weights_.output.head);
 }
 
 // A barrier before and after.
 void TrainingStep::add_leaves(const Team& team) {
   team.barrier();
-  const Range mine = share(m_->row_squares.size(), team.index(), team.size());
+  const Range mine = share(row_squares_.size(), team.index(), team.size());
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
     const std::size_t before = std::min(i, size_.rows());
-    float* sum = m_->gradient.data() + before * size_.hidden + (i - before) * outputs_;
-    m_->row_squares[i] = add_row(i, sum);
+    float* sum = gradient_.data() + before * size_.hidden + (i - before) * outputs_;
+    row_squares_[i] = add_row(i, sum);
   }
   team.barrier();
 }
@@ -145,15 +138,22 @@ void TrainingStep::add_leaves(const Team& team) {
 // left. Returns its sum of squares.
 double TrainingStep::add_row(std::size_t row, float* result) const {
   const std::size_t n = row < size_.rows() ? size_.hidden : outputs_;
-  for (std::size_t step = 1; step < leaves_in_use_; step *= 2) {
-    for (std::size_t i = 0; i + step < leaves_in_use_; i += 2 * step) {
-      float* sum = row_of(m_->leaves[i], row);
-      const float* other = row_of(m_->leaves[i + step], row);
+  std::size_t step = 1;
+  for (; 2 * step < leaves_in_use_; step *= 2) {
+    for (std::size_t i = 0; i < leaves_in_use_; i += 2 * step) {
+      float* sum = row_of(leaves_[i], row);
+      const float* other = row_of(leaves_[i + step], row);
       for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
     }
   }
-  std::copy_n(row_of(m_->leaves[0], row), n, result);
-  return dot<kNormSums>(result, result, n);
+  const float* sum = row_of(leaves_[0], row);
+  if (leaves_in_use_ == 1) {
+    std::copy_n(sum, n, result);
+  } else {
+    const float* other = row_of(leaves_[step], row);
+    for (std::size_t j = 0; j < n; ++j) result[j] = sum[j] + other[j];
+  }
+  return sum_of_squares<kNormSums>(result, n);
 }
 
 float* TrainingStep::row_of(const NetworkPass& leaf, std::size_t row) const {
@@ -163,14 +163,14 @@ float* TrainingStep::row_of(const NetworkPass& leaf, std::size_t row) const {
 
 double TrainingStep::gradient_norm() const {
   double sum = 0;
-  for (const double square : m_->row_squares) sum += square;
+  for (const double square : row_squares_) sum += square;
   return std::sqrt(sum);
 }
 
 TrainingStep::Totals TrainingStep::totals() const {
   Totals sum;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
-    const NetworkPass& leaf = m_->leaves[i];
+    const NetworkPass& leaf = leaves_[i];
     sum.loss += leaf.output.loss(leaf.schedule.rows());
     sum.correct += leaf.output.correct();
     sum.timesteps += leaf.schedule.timesteps();

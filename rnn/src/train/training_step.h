@@ -38,12 +38,9 @@ class TrainingStep {
     std::size_t window_timesteps = 0;  // of the backward pass
   };
 
-  // Takes all memory for minibatches that `largest` holds.
-  TrainingStep(const Network& network, const MinibatchSize& largest,
+  // For minibatches that `largest` holds; nothing takes memory later.
+  TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
                std::size_t window = kWholeSequences);
-  // Bytes that the constructor takes, on the active backend.
-  [[nodiscard]] static std::size_t bytes_for(const Network& network, const MinibatchSize& largest,
-                                             std::size_t window = kWholeSequences);
 
   // Deals the minibatch into leaves; one thread, before the team starts. Every index must be that
   // of a labelled sequence of `data`.
@@ -62,26 +59,12 @@ class TrainingStep {
   void backward(const Team& team) noexcept;
 
   // As Parameters::values.
-  [[nodiscard]] std::span<const float> gradient() const { return m_->gradient; }
+  [[nodiscard]] std::span<const float> gradient() const { return gradient_; }
   // L2 norm of all gradients; the same sum on every thread.
   [[nodiscard]] double gradient_norm() const;
   [[nodiscard]] Totals totals() const;
-  [[nodiscard]] std::size_t bytes() const { return m_.bytes(); }
 
  private:
-  // Everything that takes memory.
-  struct Memory {
-    Memory(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-           std::size_t window);
-
-    PackedNetwork weights;
-    std::span<float> rows;  // Z of the windows of all leaves, one after another
-    std::span<std::size_t> ordered;
-    std::span<float> gradient;
-    std::span<double> row_squares;  // sum of squares of each row of the gradients
-    std::vector<NetworkPass> leaves;
-  };
-
   [[nodiscard]] bool shares_leaves(int team_size) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
@@ -93,7 +76,12 @@ class TrainingStep {
   LayerSize size_;
   std::size_t outputs_;
   std::size_t window_;
-  WithMemory<Memory> m_;
+  PackedNetwork weights_;
+  std::span<float> rows_;  // Z of the windows of all leaves, one after another
+  std::span<std::size_t> ordered_;
+  std::span<float> gradient_;
+  std::span<double> row_squares_;  // sum of squares of each row of the gradients
+  std::vector<NetworkPass> leaves_;
   std::size_t leaves_in_use_ = 0;
 };
 
