@@ -86,6 +86,8 @@ struct Backend {
   // One row times a matrix as it is in memory, any number of columns, no epilogue; exact_b only.
   void (&gemv_strip)(const GemmStrip&);
   void (&tanh)(const float* x, float* y, std::size_t n);
+  // In place, of rows that are `stride` floats apart.
+  void (&tanh_rows)(float* x, std::size_t rows, std::size_t cols, std::ptrdiff_t stride);
   void (&exp)(const float* x, float* y, std::size_t n);
   void (&sigmoid)(const float* x, float* y, std::size_t n);
   void (&relu)(const float* x, float* y, std::size_t n);

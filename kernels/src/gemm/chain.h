@@ -95,14 +95,6 @@ inline void run_strip(const Backend& backend, const GemmStrip& whole) {
   run_strip(backend, strip);
 }
 
-// The tanh of rows of C: in the tiles of the products it would be in each of them anew.
-inline void tanh_rows(const detail::ProductPlan& plan, float* c, std::size_t rows) {
-  c += plan.first_column;
-  for (std::size_t i = 0; i < rows; ++i, c += plan.strips.c_row_stride) {
-    plan.backend->tanh(c, c, plan.cols);
-  }
-}
-
 // Runs `m` rows of a plan. If `prefetches`, panels are, in the order of their use. The tanh of a
 // block of rows follows while a cache has them.
 [[gnu::always_inline]] inline void run_rows(const detail::ProductPlan& plan, std::size_t m,
@@ -113,8 +105,9 @@ inline void tanh_rows(const detail::ProductPlan& plan, float* c, std::size_t row
     run_strips(*plan.backend, panels, prefetches, operands.b,
                strip_at(plan.strips, operands, row, rows, plan.first_column, plan.cols));
     if (plan.strips.epilogue == Epilogue::tanh) {
-      tanh_rows(plan, operands.c + static_cast<std::ptrdiff_t>(row) * plan.strips.c_row_stride,
-                rows);
+      const std::ptrdiff_t stride = plan.strips.c_row_stride;
+      float* c = operands.c + static_cast<std::ptrdiff_t>(row) * stride + plan.first_column;
+      plan.backend->tanh_rows(c, rows, plan.cols, stride);
     }
   }
 }

@@ -42,6 +42,9 @@ void map_array(const float* x, float* y, std::size_t n) {
 }
 
 double tanh(double x) { return std::tanh(x); }
+void tanh_rows(float* x, std::size_t rows, std::size_t cols, std::ptrdiff_t stride) {
+  for (std::size_t i = 0; i < rows; ++i, x += stride) map_array<tanh>(x, x, cols);
+}
 double exp(double x) { return std::exp(x); }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double relu(double x) { return x < 0 ? 0 : x; }
@@ -100,6 +103,7 @@ const Backend& reference_table() {
                                .gemm_strip = gemm_strip,
                                .gemv_strip = gemm_strip,
                                .tanh = map_array<tanh>,
+                               .tanh_rows = tanh_rows,
                                .exp = map_array<exp>,
                                .sigmoid = map_array<sigmoid>,
                                .relu = map_array<relu>,

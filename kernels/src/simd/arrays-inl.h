@@ -41,3 +41,32 @@ template <class S, class Function>
 void map_array(const float* x, float* y, std::size_t n) {
   for_each_vector<S>(Function(), x, y, n);
 }
+
+// Rows of kVectors vectors at most, as many side by side as make kInterleavedVectors. Returns how
+// many rows are done.
+template <class S, std::size_t kVectors, class Function>
+LOCKSTEP_INLINE std::size_t map_short_rows(float* x, std::size_t rows, std::size_t cols,
+                                           std::ptrdiff_t stride) {
+  constexpr std::size_t kRows = kInterleavedVectors / kVectors;
+  using Several = InterleavedVectors<InterleavedVectors<S, kVectors>, kRows>;
+  std::size_t i = 0;
+  for (; i + kRows <= rows; i += kRows, x += static_cast<std::ptrdiff_t>(kRows) * stride) {
+    const typename Several::V row = Several::load_rows(x, stride, cols, 0);
+    Several::store_rows(Function().template apply<Several>(row), x, stride, cols);
+  }
+  return i;
+}
+
+template <class S, class Function>
+void map_rows(float* x, std::size_t rows, std::size_t cols, std::ptrdiff_t stride) {
+  std::size_t done = 0;
+  if constexpr (S::kLanes > 0 && S::kMasks) {
+    if (cols <= S::kLanes) {
+      done = map_short_rows<S, 1, Function>(x, rows, cols, stride);
+    } else if (cols <= 2 * S::kLanes) {
+      done = map_short_rows<S, 2, Function>(x, rows, cols, stride);
+    }
+  }
+  x += static_cast<std::ptrdiff_t>(done) * stride;
+  for (; done < rows; ++done, x += stride) for_each_vector<S>(Function(), x, x, cols);
+}

@@ -378,6 +378,7 @@ Backend make_backend(const char* library, const char* target) {
           .gemm_strip = gemm_strip<S>,
           .gemv_strip = gemv_strip<S>,
           .tanh = map_array<S, Tanh>,
+          .tanh_rows = map_rows<S, Tanh>,
           .exp = map_array<S, Exp>,
           .sigmoid = map_array<S, Sigmoid>,
           .relu = map_array<S, Relu>,
