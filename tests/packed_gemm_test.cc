@@ -163,6 +163,11 @@ std::vector<Layer> layers_of_every_tile(Epilogue epilogue) {
   for (std::size_t n = 1; n <= 66; ++n) layers.push_back({11, n, 23, Start::bias, epilogue});
   for_each_high_tile(
       [&](std::size_t m, std::size_t n) { layers.push_back({m, n, 23, Start::bias, epilogue}); });
+  // Short rows, several of which may be taken at once, and the last of them left over.
+  for (std::size_t m = 1; m <= 6; ++m) {
+    for (std::size_t n = 1; n <= 33; ++n) layers.push_back({m, n, 5, Start::bias, epilogue});
+  }
+  for (const std::size_t n : {7, 16, 17, 32}) layers.push_back({200, n, 3, Start::bias, epilogue});
   return layers;
 }
 
@@ -280,6 +285,8 @@ TEST_CASE("runs of a plan have the bits of gemm_packed, whatever their rows and 
         std::vector<PackedGemmPlan> plans;
         plans.reserve(blocks.size());
         for (const PackedBlock& block : blocks) plans.emplace_back(strides, made_here, block);
+        CHECK(plans[2].columns().begin == 0);
+        CHECK(plans[2].columns().end == std::min(plans[3].columns().begin, l.n));
         const PackedMatrix moved = std::move(made_here);
         for (std::size_t i = 0; i < blocks.size(); ++i) {
           const PackedGemmPlan copy = plans[i];

@@ -1,7 +1,6 @@
 // The C functions of the kernels: the checks that C++ leaves to references and types, and
 // exceptions made into statuses.
 #include <exception>
-#include <iterator>
 #include <new>
 #include <string>
 #include <vector>
@@ -88,11 +87,21 @@ using lockstep::detail::call;
 using lockstep::detail::create;
 
 const char* lockstep_status_text(lockstep_status status) {
-  static constexpr const char* kTexts[] = {"success",    "invalid argument", "out of memory",
-                                           "file error", "internal error",   "unsupported"};
-  static_assert(std::size(kTexts) == LOCKSTEP_UNSUPPORTED + 1);
-  const auto index = static_cast<std::size_t>(status);
-  return index < std::size(kTexts) ? kTexts[index] : "unknown status";
+  switch (status) {
+    case LOCKSTEP_OK:
+      return "success";
+    case LOCKSTEP_INVALID_ARGUMENT:
+      return "invalid argument";
+    case LOCKSTEP_OUT_OF_MEMORY:
+      return "out of memory";
+    case LOCKSTEP_FILE_ERROR:
+      return "file error";
+    case LOCKSTEP_INTERNAL_ERROR:
+      return "internal error";
+    case LOCKSTEP_UNSUPPORTED:
+      return "unsupported";
+  }
+  return "unknown status";
 }
 
 const char* lockstep_last_error() { return lockstep::t_error_text; }

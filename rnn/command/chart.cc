@@ -34,8 +34,7 @@ struct Scale {
 
 std::string svg_text(double x, double y, const char* anchor, const char* style,
                      std::string_view text) {
-  return format("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor,
-                style) +
+  return format(R"(<text x="%.1f" y="%.1f" text-anchor="%s" class="%s">)", x, y, anchor, style) +
          escape_html(text) + "</text>\n";
 }
 
@@ -46,7 +45,7 @@ std::string svg_line(double x1, double y1, double x2, double y2, const char* sty
 
 // A round step (1, 2 or 5 times a power of ten) that cuts [0, span] into at most `most` parts.
 double tick_step(double span, int most) {
-  double step = std::pow(10, std::floor(std::log10(span / most)));
+  const double step = std::pow(10, std::floor(std::log10(span / most)));
   for (const double factor : {1.0, 2.0, 5.0}) {
     if (factor * step * most >= span * 0.9999) return factor * step;
   }
@@ -90,7 +89,7 @@ std::string curve(const Scale& scale, const std::vector<double>& values, std::si
     points += format("%.1f,%.1f ", x, y);
     end = format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" class=\"dot-%zu\"/>\n", x, y, number);
   }
-  return format("<polyline class=\"series-%zu\" points=\"", number) + points + "\"/>\n" + end;
+  return format(R"(<polyline class="series-%zu" points=")", number) + points + "\"/>\n" + end;
 }
 
 std::string legend(const std::vector<Series>& series) {
@@ -127,7 +126,7 @@ std::string line_chart(const std::string& title, const std::vector<Series>& seri
   const Scale scale{epochs > 1 ? 1.0 : 0.0, epochs > 1 ? epochs : 2.0,
                     std::ceil(span / step * 0.9999) * step};
   std::string svg =
-      format("<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", kWidth, kHeight) +
+      format(R"(<svg viewBox="0 0 %.0f %.0f" role="img" aria-label=")", kWidth, kHeight) +
       escape_html(title) + "\">\n" + legend(series) + axes(scale, step);
   for (std::size_t i = 0; i < series.size(); ++i) svg += curve(scale, series[i].values, i + 1);
   return svg + "</svg>\n";

@@ -14,6 +14,7 @@ namespace {
 Dataset random_data(const GradcheckCommand& command) {
   Random random(command.options.seed);
   std::vector<std::string> class_names;
+  class_names.reserve(command.classes);
   for (std::size_t c = 0; c < command.classes; ++c) class_names.push_back(std::to_string(c));
   Dataset data(command.features, class_names);
   for (std::size_t i = 0; i < command.sequences; ++i) {

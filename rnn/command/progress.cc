@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -29,7 +30,7 @@ std::string bar(double fraction) {
 
 std::string time_text(double seconds) {
   constexpr double kMost = 3.6e8;  // 100000 hours
-  const auto whole = static_cast<long long>(std::min(seconds, kMost) + 0.5);
+  const auto whole = std::llround(std::min(seconds, kMost));
   if (whole < 3600) return format("%lld:%02lld", whole / 60, whole % 60);
   return format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }

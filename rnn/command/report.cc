@@ -29,7 +29,7 @@ std::string element(const std::string& tag, const std::string& text) {
 
 std::string table_row(const Row& cells, const char* first, const char* rest) {
   std::string html = "<tr>";
-  for (const std::string& cell : cells) html += element(&cell == &cells[0] ? first : rest, cell);
+  for (const std::string& cell : cells) html += element(&cell == cells.data() ? first : rest, cell);
   return html + "</tr>\n";
 }
 
@@ -96,6 +96,7 @@ std::string curves(const TrainingRun& run) {
 
 std::string class_table(const Evaluation& e, const std::vector<std::string>& names) {
   std::vector<Row> rows;
+  rows.reserve(names.size());
   for (std::size_t c = 0; c < names.size(); ++c) {
     rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
                     number_text(e.f1[c]), std::to_string(class_size(e, c))});

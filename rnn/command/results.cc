@@ -1,6 +1,7 @@
 #include "results.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <span>
 
@@ -12,7 +13,7 @@ namespace {
 std::string curve_row(const EpochResult& epoch, double largest_loss) {
   constexpr double kBarWidth = 40;
   const double share = largest_loss > 0 ? epoch.loss / largest_loss : 0;
-  const auto length = static_cast<std::size_t>(share * kBarWidth + 0.5);
+  const auto length = static_cast<std::size_t>(std::lround(share * kBarWidth));
   const std::string loss = format(epoch.loss < 1000 ? "%8.4f" : "%8.2e", epoch.loss);
   return format("%6zu  ", epoch.epoch) + loss + format("    %6.4f  ", epoch.accuracy) +
          std::string(length, '#') + "\n";

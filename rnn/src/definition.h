@@ -38,7 +38,7 @@ double sum_of_terms(std::size_t n, const Term& term) {
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
-// The square is of one conversion to double: for a product of two the compiler makes both.
+// Converts once; dot(x, x) would convert twice.
 template <std::size_t kSums, class T>
 double sum_of_squares(const T* x, std::size_t n) {
   return sum_of_terms<kSums>(n, [x](std::size_t i) {

@@ -236,7 +236,7 @@ class LOCKSTEP_API PackedGemmPlan {
   void run(std::size_t m, const float* a, const float* start, float* c,
            const float* h = nullptr) const;
 
-  /// The columns of C that it computes.
+  /// The columns of C that it computes; {0, 0} if there are none.
   [[nodiscard]] Range columns() const {
     return {plan_.first_column, plan_.first_column + plan_.cols};
   }

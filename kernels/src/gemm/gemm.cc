@@ -24,7 +24,7 @@ void require_strides(const Product& p) {
           "ldb is shorter than a row of B");
 }
 
-// Not by way of views, which a small product waits for.
+// Names the arguments of the BLAS form; inline, as a small product waits for what goes by memory.
 [[gnu::always_inline]] inline Product product_of(Transpose transpose_a, Transpose transpose_b,
                                                  std::size_t m, std::size_t n, std::size_t k,
                                                  float alpha, std::size_t lda, std::size_t ldb,

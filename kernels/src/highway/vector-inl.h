@@ -58,7 +58,7 @@ struct HighwayVectorOf {
   }
 #endif
 
-  // The first n <= lanes() elements; the others are `fill`.
+  // The first n <= lanes() elements; the others are `fill`, which is not -0.
   static HWY_INLINE V load_n(const float* p, std::size_t n, float fill = 0) {
 #if LOCKSTEP_MASKED_MEMORY
     const V x = hn::MaskedLoad(first_n(n), D(), p);  // 0 elsewhere

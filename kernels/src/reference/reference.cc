@@ -25,7 +25,7 @@ void gemm_strip(const GemmStrip& g) {
         sum += static_cast<double>(*a) * static_cast<double>(b[j]);
       }
       if (g.plan->epilogue == Epilogue::tanh_gradient) {
-        const double h = static_cast<double>(g.h[i * g.plan->h_row_stride + j]);
+        const auto h = static_cast<double>(g.h[i * g.plan->h_row_stride + j]);
         sum *= 1 - h * h;
       }
       g.c[i * g.plan->c_row_stride + j] = static_cast<float>(sum);

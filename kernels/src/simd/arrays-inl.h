@@ -48,6 +48,7 @@ template <class S, std::size_t kVectors, class Function>
 LOCKSTEP_INLINE std::size_t map_short_rows(float* x, std::size_t rows, std::size_t cols,
                                            std::ptrdiff_t stride) {
   constexpr std::size_t kRows = kInterleavedVectors / kVectors;
+  static_assert(kRows > 0);
   using Several = InterleavedVectors<InterleavedVectors<S, kVectors>, kRows>;
   std::size_t i = 0;
   for (; i + kRows <= rows; i += kRows, x += static_cast<std::ptrdiff_t>(kRows) * stride) {

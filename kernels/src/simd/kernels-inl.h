@@ -243,7 +243,7 @@ template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kRows = 
 LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
                                   LastVector last, Fetch fetch) {
   if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
-  // Those that prefetch have more rows than one.
+  // A tile that prefetches has at least kFewestFetchingRows rows.
   if constexpr (kRows > (kRead == ReadB::fetching ? kFewestFetchingRows : 1)) {
     gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
   }

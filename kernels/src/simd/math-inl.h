@@ -7,7 +7,7 @@
 // say how the ranges are cut.
 
 // NOLINTBEGIN(modernize-use-nodiscard)
-// Functions are types, so that those of arrays can be told which.
+// Types, so that map_array can take one as an argument of its template.
 
 // One of eight polynomials in t = |x| - centre. In the first, centre and c0 are 0 and c1 is 1: tiny
 // and denormal arguments come back as they are. A NaN chooses some polynomial and makes t a NaN.

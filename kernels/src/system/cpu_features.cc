@@ -1,5 +1,6 @@
 #include "system/cpu_features.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 
@@ -14,10 +15,7 @@ namespace lockstep {
 namespace {
 
 [[maybe_unused]] bool has(std::uint64_t word, std::initializer_list<int> bits) {
-  for (const int bit : bits) {
-    if ((word >> bit & 1u) == 0) return false;
-  }
-  return true;
+  return std::ranges::all_of(bits, [word](int bit) { return (word >> bit & 1u) != 0; });
 }
 
 #if defined(__x86_64__)
@@ -37,7 +35,7 @@ Leaf cpuid(std::uint32_t leaf) {
 // hypervisor has not switched on: using it would fault.
 std::uint32_t saved_state(const Leaf& leaf1) {
   if (!has(leaf1.ecx, {27})) return 0;  // OSXSAVE: without it XGETBV itself faults
-  std::uint32_t low = 0, high = 0;
+  std::uint32_t low = 0, high = 0;  // NOLINT(misc-const-correctness): written by the instruction
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return low;
 }

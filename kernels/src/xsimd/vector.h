@@ -82,8 +82,8 @@ struct XsimdVector {
   }
   static inline void store(V x, float* p) { x.store_unaligned(p); }
 
-  // The first n <= lanes() elements; the others are `fill`. No masked memory access that xsimd 8 to
-  // 14 share exists.
+  // The first n <= lanes() elements; the others are `fill`, which is not -0. No masked memory
+  // access that xsimd 8 to 14 share exists.
   static inline V load_n(const float* p, std::size_t n, float fill = 0) {
 #if defined(__AVX512F__)
     if constexpr (kLanes == 16) return V(_mm512_mask_loadu_ps(set(fill), first_n(n), p));
@@ -157,8 +157,8 @@ struct XsimdVector {
     return magnitude | (sign & V(-0.0f));
 #endif
   }
-  // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86 give their
-  // second operand then.
+  // min(x, limit) and max(x, limit), but NaN where x is NaN: the instructions of x86, to which
+  // xsimd passes the operands in their order, give the second then.
   static inline V at_most(V x, float limit) {
 #if defined(__aarch64__)
     return V(vminq_f32(x, vdupq_n_f32(limit)));  // (its maximum would make relu(-0) +0)

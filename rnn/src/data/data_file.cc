@@ -149,15 +149,21 @@ DatasetBuilder::DatasetBuilder(std::size_t channels, std::vector<std::string> de
 
 void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
   sequences_.add(values, kNoLabel);
-  labels_.emplace_back(label);
-  if (label) names_.emplace(*label);
+  labels_.push_back(nullptr);
+  if (!label) return;
+  auto name = names_.find(*label);
+  if (name == names_.end()) name = names_.emplace(*label).first;
+  labels_.back() = &*name;
 }
 
 std::vector<std::string> DatasetBuilder::class_names() const {
   if (!declared_.empty()) return declared_;
   std::vector<std::string> names(names_.begin(), names_.end());
   const auto is_number = [](const std::string& name) { return parse_number(name).has_value(); };
-  if (std::ranges::all_of(names, is_number)) std::ranges::stable_sort(names, {}, parse_number);
+  if (!std::ranges::all_of(names, is_number)) return names;
+  std::ranges::sort(names, {}, [](const std::string& name) {
+    return std::pair(parse_number(name), std::string_view(name));
+  });
   return names;
 }
 
@@ -168,7 +174,8 @@ Dataset DatasetBuilder::build() const {
     numbers.emplace(name, static_cast<int>(numbers.size()));
   }
   for (std::size_t i = 0; i < labels_.size(); ++i) {
-    result.add(sequences_.sequence(i), labels_[i] ? numbers.at(*labels_[i]) : kNoLabel);
+    const std::string* label = labels_[i];
+    result.add(sequences_.sequence(i), label == nullptr ? kNoLabel : numbers.at(*label));
   }
   return result;
 }

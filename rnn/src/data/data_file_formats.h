@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -73,6 +74,8 @@ class DatasetBuilder {
   // With `declared` names the classes are these, in this order. Without, they are those that occur:
   // by value if all are numbers, otherwise by their text.
   explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {});
+  DatasetBuilder(const DatasetBuilder&) = delete;
+  DatasetBuilder& operator=(const DatasetBuilder&) = delete;
 
   // Whether the label is declared, or none were.
   [[nodiscard]] bool accepts(std::string_view label) const {
@@ -89,8 +92,8 @@ class DatasetBuilder {
 
   Dataset sequences_;  // unlabelled
   std::vector<std::string> declared_;
-  std::set<std::string, std::less<>> names_;        // of the classes: declared, or met so far
-  std::vector<std::optional<std::string>> labels_;  // of the sequences
+  std::set<std::string, std::less<>> names_;  // of the classes: declared, or met so far
+  std::vector<const std::string*> labels_;    // of the sequences, in names_; null if unlabelled
 };
 
 }  // namespace lockstep::data_file

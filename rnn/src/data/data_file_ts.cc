@@ -138,9 +138,10 @@ void parse_series(std::span<const std::string_view> series, const Place& place,
 }
 
 void check_length(const Header& header, std::size_t length, const Place& place) {
-  if (!header.equal_length || length == header.length.value_or(length)) return;
+  const std::size_t expected = header.length.value_or(length);
+  if (!header.equal_length || length == expected) return;
   fail(place, "the line has " + std::to_string(length) + " values per dimension, expected " +
-                  std::to_string(*header.length) + " as in @seriesLength");
+                  std::to_string(expected) + " as in @seriesLength");
 }
 
 // Takes the label off the end of the parts of a line; none in an unlabelled set, or if missing.

@@ -30,7 +30,8 @@ constexpr std::uint64_t kFreelyExpanded = 1 << 30, kFreeRatio = 16;
 constexpr std::uint64_t kPieceBytes = 1 << 16;
 
 std::uint64_t field(std::string_view record, std::size_t at, std::size_t count) {
-  return read_little_endian(record.substr(at, count).data(), count);
+  const std::string_view bytes = record.substr(at, count);
+  return read_little_endian(bytes.data(), bytes.size());
 }
 
 struct Entry {
@@ -95,7 +96,7 @@ class ZipArchive {
     const std::uint64_t tail_bytes =
         std::min<std::uint64_t>(file_bytes_, kEndBytes + kLongestComment);
     const std::string tail = bytes_at(file_bytes_ - tail_bytes, tail_bytes);
-    std::size_t at = tail.rfind(kEndMark);
+    const std::size_t at = tail.rfind(kEndMark);
     if (at == std::string::npos || tail.size() - at < kEndBytes) {
       fail("the file is not a readable .npz (zip) archive");
     }

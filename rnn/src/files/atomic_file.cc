@@ -47,7 +47,7 @@ class TemporaryFile {
     std::filesystem::permissions(path_, permissions);
   }
 
-  void write(std::string_view bytes) {
+  void write(std::string_view bytes) const {
     while (!bytes.empty()) {
       const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
       if (written >= 0) {

@@ -254,7 +254,8 @@ ModelParts load_model(const std::filesystem::path& path) {
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
   ModelParts model;
-  Network network{.layers = {Layer{}}};  // with the cell and the head of a file that does not say
+  // With the cell and the head of a file that does not say.
+  Network network{.layers = {{.cell = "tanh"}}, .head = "classify"};
   if (is_ours) decode_metadata(text->second, network, model);
   model.parameters = read_parameters(file, std::move(network));
   for (std::size_t c = 0; !is_ours && c < model.parameters.network().outputs; ++c) {

@@ -10,7 +10,7 @@ nlohmann::json parse_strict_json(std::string_view text) {
   using nlohmann::json;
   using Event = json::parse_event_t;
   constexpr int kMaxDepth = 4;
-  std::map<int, std::set<std::string>> keys;  // by their depth, of the objects that are open
+  std::map<int, std::set<std::string>> keys;  // of the object last opened at each depth
   const auto check = [&keys](int depth, Event event, const json& parsed) {
     const bool opens = event == Event::object_start || event == Event::array_start;
     if (opens && depth >= kMaxDepth) throw std::runtime_error("its JSON is nested too deep");

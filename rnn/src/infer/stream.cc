@@ -11,8 +11,8 @@
 #include "tuning.h"
 
 namespace lockstep {
-// Rows of Z as in RecurrentLayer, two for each sequence: one half of `rows` holds all states, and a
-// timestep leaves the next ones in the other half.
+// Rows of Z as in RecurrentLayer but for the 1, two for each sequence: one half of `rows` holds all
+// states, and a timestep leaves the next ones in the other half.
 struct Stream::State {
   State(const Parameters& parameters, std::size_t count, int team)
       : network(parameters.network()),

@@ -24,7 +24,7 @@ OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size
 }
 
 void OutputLayer::forward(const RowSchedule& schedule, const RecurrentLayer& layer,
-                          const PackedOutput& weights, const Team& team) {
+                          const PackedOutput& weights, const Team& team) const {
   const Range rows = share(schedule.rows(), team.index(), team.size());
   weights.run(layer.finals() + rows.begin * states_.stride + states_.state, states_.stride,
               outputs(rows));

@@ -36,7 +36,7 @@ class OutputLayer {
 
   // Outputs of all sequences from their last states; the threads of `team` share the sequences.
   void forward(const RowSchedule& schedule, const RecurrentLayer& layer,
-               const PackedOutput& weights, const Team& team);
+               const PackedOutput& weights, const Team& team) const;
   [[nodiscard]] MatrixView outputs(Range rows) const {
     return {outputs_.data() + rows.begin * stride_, rows.size(), cols_, stride_};
   }

@@ -147,7 +147,7 @@ float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const
 
 // Threads share the rows of each timestep, or the timesteps if there are fewer rows than threads.
 void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule,
-                                   Range timesteps, const Team& team) {
+                                   Range timesteps, const Team& team) const {
   const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
   const Team rows_team = by_rows ? team : Team();
   const Team steps_team = by_rows ? Team() : team;

@@ -143,8 +143,9 @@ class RecurrentLayer {
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() const { return finals_.data(); }
 
-  // A product that leaves the gradients of the last states where `backward` reads them: one thread
-  // runs it, having filled in a and lda.
+  // A product that leaves the deltas of the last timestep where `backward` reads them, or, where
+  // the derivative is not fused, the gradients of its states: one thread runs it before each
+  // `backward`, having filled in a and lda.
   [[nodiscard]] PackedGemm last_deltas(const RowSchedule& schedule) const;
   // From there back through the window. Changes nothing that `forward` left.
   void backward(const RowSchedule& schedule, const PackedLayer& weights, const Team& team);
@@ -155,7 +156,7 @@ class RecurrentLayer {
  private:
   [[nodiscard]] Timestep timestep(const RowSchedule& schedule, std::size_t t) const;
   void gather_inputs(const Dataset& data, const RowSchedule& schedule, Range timesteps,
-                     const Team& team);
+                     const Team& team) const;
   void add_inputs(const RowSchedule& schedule, const PackedLayer& weights, Range timesteps,
                   const Team& team);
 

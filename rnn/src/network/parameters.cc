@@ -73,6 +73,7 @@ void require_training_data(const Parameters& parameters, const Dataset& data,
   }
 }
 
+// NOLINTNEXTLINE(modernize-pass-by-value): it is part of the interface
 Parameters::Parameters(const Network& network) : network_(network) {
   network_.require_valid();
   tensors_ = tensors_of(network_);

@@ -74,8 +74,9 @@ template <auto member>
 bool parse(const Row& row, std::string_view text, Options& options) {
   auto& value = options.*member;
   if constexpr (kIsNumber<ValueOf<member>>) {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    const auto [stop, error] = std::from_chars(begin, end, value);
     return error == std::errc{} && stop == end;
   } else {
     const auto& words = row.domain.words;
@@ -92,8 +93,8 @@ bool parse(const Row& row, std::string_view text, Options& options) {
 }
 
 template <auto member>
-Row row(std::string name, std::string group, Domain domain, std::string help,
-        std::string needs = "") {
+Row row(const std::string& name, const std::string& group, Domain domain, const std::string& help,
+        const std::string& needs = "") {
   using Value = ValueOf<member>;
   OptionKind kind = OptionKind::choice;
   if (std::is_same_v<Value, bool>) kind = OptionKind::flag;
@@ -101,13 +102,13 @@ Row row(std::string name, std::string group, Domain domain, std::string help,
     kind = std::is_integral_v<Value> ? OptionKind::whole_number : OptionKind::number;
     domain.text = (std::is_integral_v<Value> ? "a whole number " : "a number ") + domain.text;
   }
-  Row result{{.name = std::move(name),
-              .group = std::move(group),
+  Row result{{.name = name,
+              .group = group,
               .kind = kind,
               .expected = domain.text,
               .default_text = {},
-              .help = std::move(help),
-              .needs = std::move(needs)},
+              .help = help,
+              .needs = needs},
              std::move(domain),
              get<member>,
              parse<member>};

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <new>
 #include <numeric>
-#include <optional>
 #include <span>
 
 #include "lockstep/error.h"
@@ -48,8 +48,8 @@ struct Trainer::State {
   Options options;
   int threads;
   Optimizer optimizer;
-  std::optional<WithMemory<TrainingStep>> memory;  // of a step
-  MinibatchSize largest;                           // that the step has memory for
+  std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
+  MinibatchSize largest;                             // that the step has memory for
   std::vector<std::size_t> order;
   std::size_t epochs_done = 0;
 };
@@ -61,10 +61,10 @@ void Trainer::State::prepare(const Dataset& data) {
   const std::size_t window = window_of(options.truncate);
   const MinibatchSize needed =
       largest.joined(largest_minibatch(data, options.batch_size, window, order));
-  if (memory && needed == largest) return;
+  if (memory != nullptr && needed == largest) return;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  memory.emplace(parameters.network(), largest, window);
+  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest, window);
 }
 
 void Trainer::State::start_epoch() {
@@ -148,7 +148,7 @@ EpochResult Trainer::run_epoch(const Dataset& data,
 int Trainer::threads() const { return state_->threads; }
 
 std::size_t Trainer::workspace_bytes() const {
-  return state_->memory ? state_->memory->bytes() : 0;
+  return state_->memory != nullptr ? state_->memory->bytes() : 0;
 }
 
 std::size_t training_workspace_bytes(const Network& network, const Options& options,

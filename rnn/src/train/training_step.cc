@@ -134,8 +134,8 @@ void TrainingStep::add_leaves(const Team& team) {
   team.barrier();
 }
 
-// One row of the gradient: neighbouring leaves are added, then neighbouring sums, until one is
-// left. Returns its sum of squares.
+// One row of the gradient: of the leaves, a power of two, neighbours are added, then neighbouring
+// sums, until one is left. Returns its sum of squares.
 double TrainingStep::add_row(std::size_t row, float* result) const {
   const std::size_t n = row < size_.rows() ? size_.hidden : outputs_;
   std::size_t step = 1;

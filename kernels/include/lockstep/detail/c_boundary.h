@@ -36,7 +36,7 @@ lockstep_status create(const char* function, Handle** handle,
   if (handle != nullptr) *handle = nullptr;
   return call(function, pointers, [&] {
     require_pointer(function, handle);
-    *handle = new Handle{make()};
+    *handle = new Handle{make()};  // NOLINT(bugprone-unhandled-exception-at-new): `call` catches
   });
 }
 

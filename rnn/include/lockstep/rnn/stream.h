@@ -52,7 +52,7 @@ class LOCKSTEP_API Stream {
   void feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps = 1);
 
   /// Logits by + h Wy or their softmax, for all sequences [sequences][C] or for one [C]. Computed
-  /// at each call; valid until the next of these calls.
+  /// at each call, in memory that these four share: valid until the next call of any of them.
   ///@{
   [[nodiscard]] std::span<const float> logits();
   [[nodiscard]] std::span<const float> logits(std::size_t sequence);
