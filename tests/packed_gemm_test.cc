@@ -167,7 +167,8 @@ std::vector<Layer> layers_of_every_tile(Epilogue epilogue) {
   for (std::size_t m = 1; m <= 6; ++m) {
     for (std::size_t n = 1; n <= 33; ++n) layers.push_back({m, n, 5, Start::bias, epilogue});
   }
-  for (const std::size_t n : {7, 16, 17, 32}) layers.push_back({200, n, 3, Start::bias, epilogue});
+  for (const std::size_t n : {7u, 16u, 17u, 32u})
+    layers.push_back({200, n, 3, Start::bias, epilogue});
   return layers;
 }
 

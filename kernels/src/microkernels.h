@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "definition.h"
+#include "lockstep/gates.h"
 #include "lockstep/gemm.h"
 #include "tuning.h"
 
@@ -93,6 +94,10 @@ struct Backend {
   void (&relu)(const float* x, float* y, std::size_t n);
   void (&softmax)(const SoftmaxRows&);
   void (&log_softmax)(const SoftmaxRows&);
+  void (&lstm_forward)(const LstmForward&);
+  void (&lstm_backward)(const LstmBackward&);
+  void (&gru_forward)(const GruForward&);
+  void (&gru_backward)(const GruBackward&);
 };
 
 inline std::size_t panels_at_once(const Backend& backend, std::size_t rows) {

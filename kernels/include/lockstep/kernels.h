@@ -6,6 +6,7 @@
 #include "lockstep/backend.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/error.h"
+#include "lockstep/gates.h"
 #include "lockstep/gemm.h"
 #include "lockstep/matrix_view.h"
 #include "lockstep/portable_math.h"

@@ -11,6 +11,8 @@ struct Range {
 
   /// How many there are.
   [[nodiscard]] constexpr std::size_t size() const { return end - begin; }
+  /// Whether both ends are equal.
+  bool operator==(const Range&) const = default;
 };
 
 /// The share of thread `index` of `size` in `count` items; shares differ by one item at most.

@@ -89,6 +89,91 @@ void log_softmax_rows(const SoftmaxRows& s) {
   }
 }
 
+// A gate's sum is read and its value written as float32; what lies between is in double.
+double gate(double sum) { return 0.5 + 0.5 * std::tanh(0.5 * sum); }
+double wide(float x) { return static_cast<double>(x); }
+float narrow(double x) { return static_cast<float>(x); }
+
+void lstm_step(const LstmForward& s) {
+  for (std::size_t row = 0; row < s.rows; ++row) {
+    for (std::size_t j = 0; j < s.units; ++j) {
+      float* gates = s.gates + row * s.ldg + j;
+      const double i = gate(wide(gates[0]));
+      const double f = gate(wide(gates[s.gate_stride]));
+      const double g = std::tanh(wide(gates[2 * s.gate_stride]));
+      const double o = gate(wide(gates[3 * s.gate_stride]));
+      const double c = f * wide(s.c_before[row * s.ldc_before + j]) + i * g;
+      gates[0] = narrow(i);
+      gates[s.gate_stride] = narrow(f);
+      gates[2 * s.gate_stride] = narrow(g);
+      gates[3 * s.gate_stride] = narrow(o);
+      s.c[row * s.ldc + j] = narrow(c);
+      s.h[row * s.ldh + j] = narrow(o * std::tanh(c));
+    }
+  }
+}
+
+void lstm_step_back(const LstmBackward& s) {
+  for (std::size_t row = 0; row < s.rows; ++row) {
+    for (std::size_t j = 0; j < s.units; ++j) {
+      const float* gates = s.gates + row * s.ldg + j;
+      const double i = wide(gates[0]);
+      const double f = wide(gates[s.gate_stride]);
+      const double g = wide(gates[2 * s.gate_stride]);
+      const double o = wide(gates[3 * s.gate_stride]);
+      const double t = std::tanh(wide(s.c[row * s.ldc + j]));
+      const double dh = wide(s.dh[row * s.lddh + j]);
+      float& dc_place = s.dc[row * s.lddc + j];
+      const double dc = wide(dc_place) + dh * o * (1 - t * t);
+      const double c_before = wide(s.c_before[row * s.ldc_before + j]);
+      float* deltas = s.deltas + row * s.ldd + j;
+      deltas[0] = narrow(dc * g * i * (1 - i));
+      deltas[s.gate_stride] = narrow(dc * c_before * f * (1 - f));
+      deltas[2 * s.gate_stride] = narrow(dc * i * (1 - g * g));
+      deltas[3 * s.gate_stride] = narrow(dh * t * o * (1 - o));
+      dc_place = narrow(dc * f);
+    }
+  }
+}
+
+void gru_step(const GruForward& s) {
+  for (std::size_t row = 0; row < s.rows; ++row) {
+    for (std::size_t j = 0; j < s.units; ++j) {
+      float* gates = s.gates + row * s.ldg + j;
+      const double r = gate(wide(gates[s.gate_stride]));
+      const double z = gate(wide(gates[2 * s.gate_stride]));
+      const double n = std::tanh(wide(gates[0]) + r * wide(gates[3 * s.gate_stride]));
+      const double h_before = wide(s.h_before[row * s.ldh_before + j]);
+      gates[0] = narrow(n);
+      gates[s.gate_stride] = narrow(r);
+      gates[2 * s.gate_stride] = narrow(z);
+      s.h[row * s.ldh + j] = narrow((1 - z) * n + z * h_before);
+    }
+  }
+}
+
+void gru_step_back(const GruBackward& s) {
+  for (std::size_t row = 0; row < s.rows; ++row) {
+    for (std::size_t j = 0; j < s.units; ++j) {
+      const float* gates = s.gates + row * s.ldg + j;
+      const double n = wide(gates[0]);
+      const double r = wide(gates[s.gate_stride]);
+      const double z = wide(gates[2 * s.gate_stride]);
+      const double n_h = wide(gates[3 * s.gate_stride]);
+      float& dh_place = s.dh[row * s.lddh + j];
+      const double dh = wide(dh_place);
+      const double dn = dh * (1 - z) * (1 - n * n);
+      const double h_before = wide(s.h_before[row * s.ldh_before + j]);
+      float* deltas = s.deltas + row * s.ldd + j;
+      deltas[0] = narrow(dn);
+      deltas[s.gate_stride] = narrow(dn * n_h * r * (1 - r));
+      deltas[2 * s.gate_stride] = narrow(dh * (h_before - n) * z * (1 - z));
+      deltas[3 * s.gate_stride] = narrow(dn * r);
+      dh_place = narrow(dh * z);
+    }
+  }
+}
+
 }  // namespace
 
 const Backend& reference_table() {
@@ -108,7 +193,11 @@ const Backend& reference_table() {
                                .sigmoid = map_array<sigmoid>,
                                .relu = map_array<relu>,
                                .softmax = softmax_rows,
-                               .log_softmax = log_softmax_rows};
+                               .log_softmax = log_softmax_rows,
+                               .lstm_forward = lstm_step,
+                               .lstm_backward = lstm_step_back,
+                               .gru_forward = gru_step,
+                               .gru_backward = gru_step_back};
   return backend;
 }
 

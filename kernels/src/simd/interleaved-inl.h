@@ -45,6 +45,9 @@ struct Interleaved<S, std::index_sequence<I...>> {
   static LOCKSTEP_INLINE V max(V a, V b) { return {{S::max(a.v[I], b.v[I])...}}; }
   static LOCKSTEP_INLINE V abs(V a) { return {{S::abs(a.v[I])...}}; }
   static LOCKSTEP_INLINE V fma(V a, V b, V c) { return {{S::fma(a.v[I], b.v[I], c.v[I])...}}; }
+  static LOCKSTEP_INLINE V neg_fma(V a, V b, V c) {
+    return {{S::neg_fma(a.v[I], b.v[I], c.v[I])...}};
+  }
   static LOCKSTEP_INLINE V select_greater(V a, V b, V yes, V no) {
     return {{S::select_greater(a.v[I], b.v[I], yes.v[I], no.v[I])...}};
   }

@@ -383,5 +383,9 @@ Backend make_backend(const char* library, const char* target) {
           .sigmoid = map_array<S, Sigmoid>,
           .relu = map_array<S, Relu>,
           .softmax = softmax_rows<S>,
-          .log_softmax = log_softmax_rows<S>};
+          .log_softmax = log_softmax_rows<S>,
+          .lstm_forward = map_units<S, LstmForwardRow, LstmForward>,
+          .lstm_backward = map_units<S, LstmBackwardRow, LstmBackward>,
+          .gru_forward = map_units<S, GruForwardRow, GruForward>,
+          .gru_backward = map_units<S, GruBackwardRow, GruBackward>};
 }

@@ -18,6 +18,7 @@ namespace {
 #include "simd/interleaved-inl.h"
 #include "simd/math-inl.h"
 #include "simd/arrays-inl.h"
+#include "simd/gates-inl.h"
 #include "simd/softmax-inl.h"
 #include "simd/kernels-inl.h"
 // clang-format on
