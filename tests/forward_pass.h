@@ -24,7 +24,7 @@ struct ForwardPass {
     order_by_length(data, ordered);
     pass->schedule.assign(data, ordered, 0, 1, window);
     const Network& network = parameters.network();
-    const RowLayout layout = LayerSize(network).layout();
+    const RowLayout layout = layout_of(LayerSize(network));
     rows.resize(pass->schedule.window_rows() * layout.stride);
     for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
     pass->layer.keep_window_at(rows.data());
@@ -47,8 +47,8 @@ inline std::vector<float> hidden_states(const Parameters& parameters, const Data
   std::vector<float> states;
   for (std::size_t t = 1; t <= steps; ++t) {  // a row holds the state before its timestep
     const float* h = t < steps
-                         ? run.pass->layer.rows_at(run.pass->schedule, t) + size.layout().state
-                         : run.pass->layer.finals() + size.final_layout().state;
+                         ? run.pass->layer.rows_at(run.pass->schedule, t) + layout_of(size).state
+                         : run.pass->layer.finals() + final_layout_of(size).state;
     states.insert(states.end(), h, h + size.hidden);
   }
   return states;

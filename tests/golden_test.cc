@@ -184,20 +184,44 @@ TEST_CASE("every backend reproduces the golden training run") {
   }
 }
 
-// Numbers of PyTorch, whose matrices are transposed and whose layers have two biases.
-std::vector<double> torch_values(const json& tensors, const Parameters& p) {
+// Where PyTorch's gates are among the columns: of weight_ih, weight_hh and the bias, whose fourth
+// in a GRU is that of n in bias_hh.
+struct GateOrder {
+  std::vector<std::size_t> inputs, states, bias;
+};
+GateOrder gate_order(const std::string& cell) {
+  if (cell == "gru") return {{2, 0, 1}, {0, 1, 2}, {2, 0, 1, 2}};
+  if (cell == "lstm") return {{0, 1, 2, 3}, {0, 1, 2, 3}, {0, 1, 2, 3}};
+  return {{0}, {0}, {0}};
+}
+
+// Numbers of PyTorch, whose matrices are transposed and whose layers have two biases; of those that
+// are one here the sum, or the first.
+std::vector<double> torch_values(const json& tensors, const Parameters& p, bool adds_biases) {
+  const std::size_t hidden = p.network().layers[0].hidden;
+  const GateOrder order = gate_order(p.network().layers[0].cell);
   std::vector<double> values(p.values().size());
   for (const Tensor& t : p.tensors()) {
     const std::vector<double> given = numbers(tensors[t.name]);
-    REQUIRE(given.size() == t.size());
+    const bool is_head = t.name.starts_with("head.");
+    const auto& gates = t.role == TensorRole::bias            ? order.bias
+                        : t.role == TensorRole::input_weights ? order.inputs
+                                                              : order.states;
     for (std::size_t row = 0; row < t.rows; ++row) {
       for (std::size_t col = 0; col < t.cols; ++col) {
-        values[t.offset + row * t.cols + col] = given[col * t.rows + row];
+        const std::size_t from = is_head ? col : gates[col / hidden] * hidden + col % hidden;
+        double& value = values[t.offset + row * t.cols + col];
+        value = given[from * t.rows + row];
+        if (is_head || t.role != TensorRole::bias) continue;
+        const double second = numbers(tensors["rnn.bias_hh_l0"])[from];
+        if (col / hidden == order.inputs.size()) {
+          value = second;
+        } else if (adds_biases &&
+                   !(order.bias.size() == 4 && order.inputs.size() == 3 && col < hidden)) {
+          value += second;
+        }
       }
     }
-    if (!tensors.contains("rnn.bias_hh_l0") || t.name != "rnn.bias_ih_l0") continue;
-    const std::vector<double> second = numbers(tensors["rnn.bias_hh_l0"]);
-    for (std::size_t j = 0; j < t.cols; ++j) values[t.offset + j] += second[j];
   }
   return values;
 }
@@ -211,22 +235,20 @@ Dataset torch_data(const json& golden) {
   return data;
 }
 
-TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
-  const json golden = read_golden("torch_relu.json");
+void check_against_torch(const std::string& file) {
+  const json golden = read_golden(file);
   Parameters p({.features = golden["features"],
                 .layers = {{.cell = golden["cell"], .hidden = golden["hidden"]}},
                 .outputs = golden["classes"]});
-  std::ranges::transform(torch_values(golden["initial"], p), p.values().begin(),
+  std::ranges::transform(torch_values(golden["initial"], p, true), p.values().begin(),
                          [](double x) { return static_cast<float>(x); });
   const Dataset data = torch_data(golden);
   const auto size = static_cast<double>(data.size());
-  json mean_gradient = golden["gradient_of_mean_loss"];
-  mean_gradient.erase("rnn.bias_hh_l0");  // the same as that of the other bias
-  std::vector<double> gradients = torch_values(mean_gradient, p);
+  std::vector<double> gradients = torch_values(golden["gradient_of_mean_loss"], p, false);
   for (double& g : gradients) g *= size;
   CHECK(relative_error(reference_gradients(p, data).values, gradients) < 1e-6);
   for (const std::string& name : runnable_backends()) {
-    CAPTURE(name);
+    CAPTURE(file, name);
     const BackendScope scope(name);
     for (std::size_t i = 0; i < data.size(); ++i) {
       const std::vector<double> states = numbers(golden["outputs_of_every_step"][i]);
@@ -236,6 +258,12 @@ TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
       CHECK(relative_error(stream.logits(), numbers(golden["logits"][i])) < 1e-5);
     }
     CHECK(relative_error(fast_gradients(p, data).values(), gradients) < 1e-5);
+  }
+}
+
+TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
+  for (const char* file : {"torch_relu.json", "torch_gru.json", "torch_lstm.json"}) {
+    check_against_torch(file);
   }
 }
 

@@ -186,6 +186,16 @@ FnvHash small_networks() {
   return hash;
 }
 
+FnvHash gated_networks() {
+  FnvHash hash;
+  for (const char* cell : {"gru", "lstm"}) {
+    add_network(hash, {.features = 1, .hidden = 50, .classes = 3, .cell = cell}, 20, 9);
+    add_network(hash, {.features = 28, .hidden = 67, .classes = 10, .cell = cell}, 70, 5);
+    add_network(hash, {.features = 140, .hidden = 210, .classes = 4, .cell = cell}, 24, 8);
+  }
+  return hash;
+}
+
 FnvHash large_networks() {
   FnvHash hash;
   add_network(hash, {.features = 9, .hidden = 400, .classes = 5}, 37, 6);
@@ -206,6 +216,7 @@ void print_hashes(const BackendInfo& backend) {
   print(name, "packed", packed_products());
   print(name, "accumulated", accumulated_products());
   print(name, "networks", small_networks());
+  print(name, "gated-networks", gated_networks());
   print(name, "large-networks", large_networks());
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 
@@ -169,6 +170,47 @@ TEST_CASE("a saved model is read back bit for bit") {
   CHECK(weights_hash(loaded.parameters) == weights_hash(model.parameters));
   CHECK(loaded.normalization == model.normalization);
   CHECK(loaded.class_names == model.class_names);
+}
+
+// As torch.nn.GRU(1, 2) or LSTM(1, 2) with numbers that tell their places.
+std::vector<RawTensor> foreign_gates(std::size_t gates) {
+  const auto counted = [](std::size_t count, float first) {
+    std::vector<float> values(count);
+    std::iota(values.begin(), values.end(), first);
+    return bytes_of(values);
+  };
+  const std::string rows = std::to_string(2 * gates);
+  std::vector<RawTensor> tensors = foreign_tensors();
+  tensors[0] = {"rnn.weight_ih_l0", "F32", "[" + rows + ",1]", counted(2 * gates, 1)};
+  tensors[1] = {"rnn.weight_hh_l0", "F32", "[" + rows + ",2]", counted(4 * gates, 101)};
+  tensors[2] = {"rnn.bias_ih_l0", "F32", "[" + rows + "]", counted(2 * gates, 1000)};
+  tensors[3] = {"rnn.bias_hh_l0", "F32", "[" + rows + "]", counted(2 * gates, 2000)};
+  return tensors;
+}
+
+TEST_CASE("a GRU and an LSTM in PyTorch's layout are read, and written again bit for bit") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "foreign.safetensors";
+  const auto values = [](const Parameters& p, const char* name) {
+    return std::vector<float>(p[name].begin(), p[name].end());
+  };
+  write_file(path, container(foreign_gates(3)));
+  const ModelParts gru = load_model(path);
+  CHECK(gru.parameters.network().layers[0].cell == "gru");
+  CHECK(values(gru.parameters, "rnn.weight_ih_l0") == std::vector<float>{5, 6, 1, 2, 3, 4});
+  CHECK(values(gru.parameters, "rnn.weight_hh_l0") ==
+        std::vector<float>{101, 103, 105, 107, 109, 111, 102, 104, 106, 108, 110, 112});
+  CHECK(values(gru.parameters, "rnn.bias_ih_l0") ==
+        std::vector<float>{1004, 1005, 3000, 3002, 3004, 3006, 2004, 2005});
+  write_file(path, container(foreign_gates(4)));
+  const ModelParts lstm = load_model(path);
+  CHECK(lstm.parameters.network().layers[0].cell == "lstm");
+  CHECK(values(lstm.parameters, "rnn.weight_ih_l0") == std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
+  CHECK(values(lstm.parameters, "rnn.bias_ih_l0")[7] == 3014);
+  for (const ModelParts& model : {gru, lstm}) {
+    save_model(model, path);
+    CHECK(load_model(path).parameters == model.parameters);
+  }
 }
 
 TEST_CASE("the tensors of a saved file start at a multiple of eight bytes") {
@@ -353,10 +395,15 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
     tensors.push_back({name, "I64", "[]", std::string(8, '\0')});
     CHECK(contains(complaint(path, container(tensors)), "\"" + name + "\" has no place"));
   }
-  SECTION("LSTM: four gates") {
+  SECTION("gates in one tensor and not in the others") {
     tensors[1] = {"rnn.weight_hh_l0", "F32", "[8,2]", std::string(64, '\0')};
     CHECK(contains(complaint(path, container(tensors)),
-                   "\"rnn.weight_hh_l0\" has shape [8][2], expected [2][2]"));
+                   "\"rnn.bias_ih_l0\" has shape [2], expected [8] as in a cell lstm"));
+  }
+  SECTION("as many gates as no cell has") {
+    tensors[1] = {"rnn.weight_hh_l0", "F32", "[4,2]", std::string(32, '\0')};
+    CHECK(contains(complaint(path, container(tensors)),
+                   "[4][2], expected 1, 3 or 4 times as many rows as columns"));
   }
   SECTION("a tensor that is not a matrix") {
     const std::string shape = GENERATE("[4]", "[2,2,1]");
@@ -375,7 +422,9 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
                {"rnn.bias_hh_l0", "F16", "[1]", "12"},
                {"head.weight", "F16", "[100000,1]", many},
                {"head.bias", "F16", "[1]", "12"}};
-    CHECK(contains(complaint(path, container(tensors)), "expected [100000]"));
+    CHECK(contains(complaint(path, container(tensors)), "[1][100000], expected 1, 3 or 4 times"));
+    tensors[1] = {"rnn.weight_hh_l0", "F16", "[1,1]", "12"};
+    CHECK(contains(complaint(path, container(tensors)), "\"head.bias\" has shape [1], expected [100000]"));
   }
   SECTION("NaN") {
     tensors[5].bytes = bytes_of<float>({1, std::numeric_limits<float>::quiet_NaN()});

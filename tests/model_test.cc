@@ -153,6 +153,31 @@ TEST_CASE("orthogonal recurrent weights are orthogonal to float32 precision") {
   CHECK(orthogonality_error(wh, hidden) < std::ldexp(1.0, -22));
 }
 
+TEST_CASE("every gate has first weights of its own, and an LSTM's forget gate begins open") {
+  constexpr std::size_t kHidden = 21;
+  const std::string cell = GENERATE("gru", "lstm");
+  const Parameters p =
+      initialized({.features = 2, .hidden = kHidden, .classes = 3, .cell = cell.c_str()},
+                  Initializer::orthogonal, 11);
+  const std::span<const float> wh = p["rnn.weight_hh_l0"];
+  const std::size_t columns = wh.size() / kHidden;
+  std::vector<std::vector<float>> gates;
+  for (std::size_t first = 0; first < columns; first += kHidden) {
+    std::vector<float>& gate = gates.emplace_back();
+    for (std::size_t i = 0; i < kHidden; ++i) {
+      const auto row = wh.subspan(i * columns + first, kHidden);
+      gate.insert(gate.end(), row.begin(), row.end());
+    }
+    CHECK(orthogonality_error(gate, kHidden) < std::ldexp(1.0, -22));
+    CHECK(std::ranges::count(gates, gate) == 1);
+  }
+  CHECK(gates.size() == (cell == "gru" ? 3 : 4));
+  const std::span<const float> bias = p["rnn.bias_ih_l0"];
+  for (std::size_t j = 0; j < bias.size(); ++j) {
+    CHECK(bias[j] == (cell == "lstm" && j / kHidden == 1 ? 1.0f : 0.0f));
+  }
+}
+
 TEST_CASE("orthogonal input and output weights are drawn as xavier's") {
   const Sizes shape{.features = 6, .hidden = 4, .classes = 3};
   const Parameters orthogonal = initialized(shape, Initializer::orthogonal, 5);

@@ -30,11 +30,12 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
                                 std::size_t together, std::size_t window, int threads) {
   const ForwardPass run(parameters, data, together, window, threads);
   std::vector<float> all(run.rows.begin(), run.rows.end());
-  const RowLayout finals = LayerSize(kShape).final_layout();
+  const LayerSize size(parameters.network());
+  const RowLayout finals = final_layout_of(size);
   const MatrixView outputs = run.pass->output.outputs({0, data.size()});
   for (std::size_t n = 0; n < data.size(); ++n) {
     const float* state = run.pass->layer.finals() + n * finals.stride + finals.state;
-    all.insert(all.end(), state, state + kShape.hidden);
+    all.insert(all.end(), state, state + size.state());
     const float* logits = outputs.data + n * outputs.stride;
     all.insert(all.end(), logits, logits + outputs.cols);
   }
@@ -42,7 +43,9 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
 }
 
 TEST_CASE("timesteps whose inputs go together leave the bits of those that go one by one") {
-  const Parameters parameters = random_network(kShape);
+  Sizes shape = kShape;
+  shape.cell = GENERATE("tanh", "gru", "lstm");
+  const Parameters parameters = random_network(shape);
   struct Case {
     std::size_t rows, longest;
   };

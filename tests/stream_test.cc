@@ -56,9 +56,11 @@ struct Case {
 
 // One feature, one class, one unit; several panels; enough rows and work for several threads;
 // weights that are cut into blocks of k.
-const std::vector<Case> kCases{{{1, 1, 1}, 1},          {{3, 40, 5}, 1},  {{2, 70, 1}, 3},
-                               {{1, 50, 6}, 40},        {{5, 90, 4}, 33}, {{20, 530, 3}, 17},
-                               {{5, 90, 4, "relu"}, 33}};
+const std::vector<Case> kCases{
+    {{1, 1, 1}, 1},           {{3, 40, 5}, 1},         {{2, 70, 1}, 3},
+    {{1, 50, 6}, 40},         {{5, 90, 4}, 33},        {{20, 530, 3}, 17},
+    {{5, 90, 4, "relu"}, 33}, {{3, 21, 5, "gru"}, 1},  {{5, 90, 4, "gru"}, 33},
+    {{3, 21, 5, "lstm"}, 1},  {{5, 90, 4, "lstm"}, 33}};
 
 constexpr std::size_t kSteps = 7;
 // Chunks that make up kSteps, an empty one among them.
@@ -177,7 +179,9 @@ TEST_CASE("before the first timestep, and after a reset, the state is 0") {
 }
 
 TEST_CASE("a state can be carried from one stream to another") {
-  const Sizes shape{2, 21, 4};
+  const char* cell = GENERATE("tanh", "gru", "lstm");
+  CAPTURE(cell);
+  const Sizes shape{2, 21, 4, cell};
   const Parameters parameters = random_model(shape);
   const Dataset data = equal_data(shape, 1, kSteps);
   Stream first(parameters);
@@ -240,7 +244,6 @@ TEST_CASE("a stream allocates nothing after its construction", "[optional]") {
     const Parameters parameters = random_model(c.shape);
     const Dataset data = equal_data(c.shape, c.sequences, kSteps);
     const std::vector<float> x = chunk(data, 0, kSteps);
-    const std::vector<float> h(c.shape.hidden);
     for (const int threads : {1, 2}) {
       CAPTURE(c.shape.hidden, threads);
       Stream stream(parameters, c.sequences, threads);
@@ -251,7 +254,7 @@ TEST_CASE("a stream allocates nothing after its construction", "[optional]") {
       static_cast<void>(stream.probabilities());
       static_cast<void>(stream.logits(0));
       static_cast<void>(stream.probabilities(0));
-      stream.set_state(0, h);
+      stream.set_state(0, stream.state(0));
       stream.reset(0);
       stream.reset();
       CHECK(allocation_count() == before);

@@ -53,7 +53,7 @@ std::vector<float> gradients_of_first(TrainingStep& step, const Parameters& p, c
 }
 
 TEST_CASE("gradients are right for every minibatch size") {
-  const Parameters p = random_network({2, 5, kClasses});
+  const Parameters p = random_network({2, 5, kClasses, GENERATE("tanh", "gru", "lstm")});
   for (std::size_t count = 1; count <= 130; ++count) {
     CAPTURE(count);
     const std::size_t shortest = count % 2 == 0 ? 1 : 4;
@@ -66,7 +66,7 @@ TEST_CASE("gradients are right for every minibatch size") {
 }
 
 TEST_CASE("truncated gradients are right for every minibatch size") {
-  const Parameters p = random_network({2, 5, kClasses});
+  const Parameters p = random_network({2, 5, kClasses, GENERATE("tanh", "gru", "lstm")});
   for (const std::size_t truncation : {1u, 2u, 3u, 7u}) {
     for (std::size_t count = 1; count <= 70; ++count) {
       CAPTURE(truncation, count);
@@ -147,6 +147,11 @@ TEST_CASE("the bytes of a step are told beforehand, and exactly", "[optional]") 
       }
       // Inputs of several timesteps go together.
       check_told_bytes({130, 2100, kClasses}, 2, window);
+      for (const char* cell : {"gru", "lstm"}) {
+        for (const std::size_t hidden : {1u, 50u, 230u}) {
+          check_told_bytes({2, hidden, kClasses, cell}, 7, window);
+        }
+      }
     }
   }
 }

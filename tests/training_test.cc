@@ -51,11 +51,10 @@ struct Run {
 };
 
 // Minibatches of four leaves; a single leaf, since the weights do not fit a cache; odd sizes.
-const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12},
-                             {{2, 384, 3}, 40, 5},
-                             {{5, 13, 7}, 40, 9},
-                             {{3, 40, 5, "relu"}, 75, 12},
-                             {{2, 384, 3, "relu"}, 40, 5}};
+const std::vector<Run> kRuns{
+    {{3, 40, 5}, 75, 12},         {{2, 384, 3}, 40, 5},         {{5, 13, 7}, 40, 9},
+    {{3, 40, 5, "relu"}, 75, 12}, {{2, 384, 3, "relu"}, 40, 5}, {{3, 40, 5, "gru"}, 75, 12},
+    {{2, 200, 3, "gru"}, 40, 5},  {{3, 37, 5, "lstm"}, 75, 12}, {{2, 200, 3, "lstm"}, 40, 5}};
 
 TEST_CASE("training gives the same weights for any number of threads, on every fused backend") {
   for (const Run& run : kRuns) {
@@ -160,9 +159,12 @@ void check_alone(const Parameters& parameters, const Dataset& data,
 }
 
 TEST_CASE("the probabilities of a sequence do not depend on its neighbours") {
-  const Sizes shape{3, 21, 4};
-  const Dataset data = ragged_data(shape, 75, 17);
-  check_alone(random_network(shape), data, first_indices(data.size()));
+  for (const char* cell : {"tanh", "gru", "lstm"}) {
+    CAPTURE(cell);
+    const Sizes shape{3, 21, 4, cell};
+    const Dataset data = ragged_data(shape, 75, 17);
+    check_alone(random_network(shape), data, first_indices(data.size()));
+  }
 }
 
 double largest_difference(const std::vector<double>& a, std::span<const float> b) {
@@ -174,8 +176,8 @@ double largest_difference(const std::vector<double>& a, std::span<const float> b
 }
 
 // Weights that do not fit a cache: threads share columns, products have packed factors.
-TEST_CASE("large weights change no bit either") {
-  const Sizes shape{130, 320, 3};
+void check_large_weights(const Sizes& shape) {
+  CAPTURE(shape.cell);
   const Parameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 70, 17);
   check_alone(parameters, data, {0, 5, 69});
@@ -188,6 +190,12 @@ TEST_CASE("large weights change no bit either") {
   CHECK(largest_difference(reference_gradients(parameters, some).values, serial.values()) < 1e-5);
   CHECK(largest_difference(reference_gradients(parameters, some, 3).values, truncated.values()) <
         1e-5);
+}
+
+TEST_CASE("large weights change no bit either") {
+  check_large_weights({130, 320, 3});
+  check_large_weights({130, 208, 3, "gru"});
+  check_large_weights({130, 208, 3, "lstm"});
 }
 
 TEST_CASE("threads share several leaves of large weights, or their columns, without a trace") {
@@ -205,7 +213,7 @@ TEST_CASE("threads share several leaves of large weights, or their columns, with
 // Weights of more than 16 MiB: see recurrent_layer_test for more than the first steps.
 TEST_CASE(
     "inputs that go through large weights together change no bit of predictions and gradients") {
-  const Sizes shape{130, 2048, 2};
+  const Sizes shape = GENERATE(Sizes{130, 2048, 2}, Sizes{130, 1184, 2, "gru"});
   const Parameters parameters = random_network(shape);
   const Dataset data = equal_data(shape, 2, 3);
   const std::vector<float> together = predict_proba(parameters, data, 1);
@@ -259,11 +267,24 @@ TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
 }
 
 TEST_CASE("gradients of every shape pass the gradient check on every backend") {
-  const std::vector<Run> runs{{{1, 1, 2}, 5, 4},          {{1, 8, 1}, 3, 5},
-                              {{17, 3, 2}, 9, 6},         {{3, 13, 5}, 1, 1},
-                              {{3, 13, 5}, 1, 9},         {{2, 7, 3}, 40, 1},
-                              {{5, 31, 7}, 35, 8},        {{2, 16, 3}, 2, 140},
-                              {{3, 13, 5, "relu"}, 9, 9}, {{5, 31, 7, "relu"}, 35, 8}};
+  const std::vector<Run> runs{{{1, 1, 2}, 5, 4},
+                              {{1, 8, 1}, 3, 5},
+                              {{17, 3, 2}, 9, 6},
+                              {{3, 13, 5}, 1, 1},
+                              {{3, 13, 5}, 1, 9},
+                              {{2, 7, 3}, 40, 1},
+                              {{5, 31, 7}, 35, 8},
+                              {{2, 16, 3}, 2, 140},
+                              {{3, 13, 5, "relu"}, 9, 9},
+                              {{5, 31, 7, "relu"}, 35, 8},
+                              {{1, 1, 2, "gru"}, 5, 4},
+                              {{3, 13, 5, "gru"}, 9, 9},
+                              {{17, 31, 7, "gru"}, 35, 8},
+                              {{2, 16, 3, "gru"}, 2, 140},
+                              {{1, 1, 2, "lstm"}, 5, 4},
+                              {{3, 13, 5, "lstm"}, 9, 9},
+                              {{17, 31, 7, "lstm"}, 35, 8},
+                              {{2, 16, 3, "lstm"}, 2, 140}};
   for (const Run& run : runs) {
     const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);

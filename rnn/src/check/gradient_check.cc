@@ -9,6 +9,7 @@
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
 #include "lookup.h"
+#include "network/layer_size.h"
 #include "network/tensors.h"
 #include "train/training_step.h"
 
@@ -17,9 +18,10 @@ namespace {
 
 using Vector = std::vector<double>;
 
-// Where in the parameters the matrix of a layer begins, whose first row is the bias.
+// A matrix among the parameters.
 struct Matrix {
   std::size_t begin;
+  std::size_t rows;
   std::size_t cols;
 };
 
@@ -27,14 +29,18 @@ struct Matrix {
 struct ReferenceModel {
   explicit ReferenceModel(const Parameters& p)
       : size(p.network()),
-        recurrent{0, size.hidden},
-        output{size.rows() * size.hidden, p.network().outputs},
+        wx{size.sums(), size.inputs, size.input_columns().size()},
+        wh{wx.begin + wx.rows * wx.cols, size.hidden, size.state_columns().size()},
+        by(wh.begin + wh.rows * wh.cols),
+        wy{by + p.network().outputs, size.hidden, p.network().outputs},
         head(find_named(kHeads, p.network().head, "head")),
         values(p.values().begin(), p.values().end()) {}
 
   LayerSize size;
-  Matrix recurrent;  // b, Wx, Wh
-  Matrix output;     // by, Wy
+  Matrix wx;  // behind the bias, which is first
+  Matrix wh;
+  std::size_t by;
+  Matrix wy;
   const Head& head;
   Vector values;
 };
@@ -46,34 +52,65 @@ struct Window {
   std::size_t label;
 };
 
-// [1, x, h], what a matrix is multiplied by.
-Vector row_of(std::span<const float> x, const Vector& h) {
-  Vector z{1.0};
-  z.insert(z.end(), x.begin(), x.end());
-  z.insert(z.end(), h.begin(), h.end());
-  return z;
+// h, and c where the cell has it, of each unit side by side, as Cell::define has them.
+std::size_t floats_per_unit(const LayerSize& size) { return size.state() / size.hidden; }
+
+Vector h_of(const LayerSize& size, const Vector& state) {
+  Vector h(size.hidden);
+  for (std::size_t j = 0; j < size.hidden; ++j) h[j] = state[j * floats_per_unit(size)];
+  return h;
 }
 
-// z times a matrix: along its rows, and each sum in the order of z.
-Vector product(const ReferenceModel& m, const Vector& z, const Matrix& matrix) {
-  Vector sum(matrix.cols, 0.0);
+// Adds z times a matrix: along its rows, and each sum in the order of z.
+template <class T>
+void add_product(const ReferenceModel& m, std::span<const T> z, const Matrix& matrix,
+                 std::span<double> sum) {
   for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t row = matrix.begin + i * matrix.cols;
-    for (std::size_t j = 0; j < matrix.cols; ++j) sum[j] += z[i] * m.values[row + j];
+    for (std::size_t j = 0; j < matrix.cols; ++j) {
+      sum[j] += static_cast<double>(z[i]) * m.values[row + j];
+    }
   }
-  return sum;
 }
 
-// h_t for t = -1 .. T-1, so states[t + 1] is h_t.
-std::vector<Vector> reference_states(const ReferenceModel& m, const Vector& before,
-                                     std::span<const float> x) {
-  std::vector<Vector> states{before};
-  for (; !x.empty(); x = x.subspan(m.size.inputs)) {
-    Vector h = product(m, row_of(x.first(m.size.inputs), states.back()), m.recurrent);
-    for (double& value : h) value = m.size.cell->define(value);
-    states.push_back(std::move(h));
+// A timestep: what the cell has made of its sums, and the state after it.
+struct ReferenceStep {
+  Vector gates;  // [unit][sum]
+  Vector after;
+};
+
+ReferenceStep reference_step(const ReferenceModel& m, std::span<const float> x,
+                             const Vector& before) {
+  const LayerSize& size = m.size;
+  Vector sums(m.values.begin(), m.values.begin() + static_cast<std::ptrdiff_t>(size.sums()));
+  add_product(m, x, m.wx, std::span(sums).subspan(size.input_columns().begin));
+  add_product(m, std::span<const double>(h_of(size, before)), m.wh,
+              std::span(sums).subspan(size.state_columns().begin));
+  ReferenceStep step{Vector(size.sums()), Vector(size.state())};
+  Vector of_unit(size.cell->sums);
+  for (std::size_t j = 0; j < size.hidden; ++j) {
+    for (std::size_t k = 0; k < of_unit.size(); ++k) of_unit[k] = sums[k * size.hidden + j];
+    const std::size_t place = j * floats_per_unit(size);
+    size.cell->define(of_unit.data(), before.data() + place, step.gates.data() + j * of_unit.size(),
+                      step.after.data() + place);
   }
-  return states;
+  return step;
+}
+
+std::vector<ReferenceStep> reference_steps(const ReferenceModel& m, const Vector& before,
+                                           std::span<const float> x) {
+  std::vector<ReferenceStep> steps{{{}, before}};
+  for (; !x.empty(); x = x.subspan(m.size.inputs)) {
+    steps.push_back(reference_step(m, x.first(m.size.inputs), steps.back().after));
+  }
+  return steps;
+}
+
+Vector reference_outputs(const ReferenceModel& m, const Vector& h) {
+  const auto by = m.values.begin() + static_cast<std::ptrdiff_t>(m.by);
+  Vector y(by, by + static_cast<std::ptrdiff_t>(m.wy.cols));
+  add_product(m, std::span<const double>(h), m.wy, y);
+  return y;
 }
 
 std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& data,
@@ -83,7 +120,7 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    windows.push_back({reference_states(m, Vector(m.size.hidden, 0.0), x.first(cut)).back(),
+    windows.push_back({reference_steps(m, Vector(m.size.state(), 0.0), x.first(cut)).back().after,
                        x.subspan(cut), static_cast<std::size_t>(data.label(i))});
   }
   return windows;
@@ -92,44 +129,78 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
 double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
   double total = 0;
   for (const Window& window : windows) {
-    const std::vector<Vector> states = reference_states(m, window.state, window.x);
-    Vector y = product(m, row_of({}, states.back()), m.output);
+    const Vector last = reference_steps(m, window.state, window.x).back().after;
+    Vector y = reference_outputs(m, h_of(m.size, last));
     total += m.head.define(y, window.label);
   }
   return total;
 }
 
-// Adds the gradient of a matrix, of which z times it has the gradient `delta`, and returns that of
-// z.
-Vector add_gradient(const ReferenceModel& m, const Vector& z, const Matrix& matrix,
-                    const Vector& delta, Vector& gradient) {
-  Vector dz(z.size(), 0.0);
+// Adds the gradient of a matrix, of which z times it has the gradient `delta`.
+template <class T>
+void add_gradient(std::span<const T> z, const Matrix& matrix, std::span<const double> delta,
+                  Vector& gradient) {
   for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t row = matrix.begin + i * matrix.cols;
     for (std::size_t j = 0; j < matrix.cols; ++j) {
-      gradient[row + j] += z[i] * delta[j];
-      dz[i] += delta[j] * m.values[row + j];
+      gradient[row + j] += static_cast<double>(z[i]) * delta[j];
     }
   }
+}
+
+// delta times the transpose of a matrix: the gradient of z.
+Vector times_transpose(const ReferenceModel& m, const Matrix& matrix,
+                       std::span<const double> delta) {
+  Vector dz(matrix.rows, 0.0);
+  for (std::size_t i = 0; i < matrix.rows; ++i) {
+    const std::size_t row = matrix.begin + i * matrix.cols;
+    for (std::size_t j = 0; j < matrix.cols; ++j) dz[i] += delta[j] * m.values[row + j];
+  }
   return dz;
+}
+
+// The deltas of a timestep; the gradients of its state become those of the state before beside the
+// products.
+Vector reference_deltas(const LayerSize& size, const ReferenceStep& step, const Vector& before,
+                        Vector& gradients) {
+  Vector deltas(size.sums());
+  Vector of_unit(size.cell->sums);
+  for (std::size_t j = 0; j < size.hidden; ++j) {
+    const std::size_t place = j * floats_per_unit(size);
+    size.cell->define_back(step.gates.data() + j * size.cell->sums, before.data() + place,
+                           step.after.data() + place, gradients.data() + place, of_unit.data());
+    for (std::size_t k = 0; k < of_unit.size(); ++k) deltas[k * size.hidden + j] = of_unit[k];
+  }
+  return deltas;
+}
+
+void add_to_h(const LayerSize& size, const Vector& dh, Vector& gradients) {
+  for (std::size_t j = 0; j < size.hidden; ++j) gradients[j * floats_per_unit(size)] += dh[j];
 }
 
 // Backpropagation through the window of one sequence, added to `sum`.
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
-  const std::vector<Vector> states = reference_states(m, window.state, window.x);
-  const Vector last = row_of({}, states.back());
-  Vector dy = product(m, last, m.output);
+  const LayerSize& size = m.size;
+  const std::vector<ReferenceStep> steps = reference_steps(m, window.state, window.x);
+  const Vector last = h_of(size, steps.back().after);
+  Vector dy = reference_outputs(m, last);
   sum.loss += m.head.define(dy, window.label);
-  Vector dz = add_gradient(m, last, m.output, dy, sum.values);
-  Vector delta(m.size.hidden);
-  for (std::size_t t = states.size() - 1; t-- > 0;) {
-    const double* dh = dz.data() + dz.size() - m.size.hidden;
-    for (std::size_t j = 0; j < m.size.hidden; ++j) {
-      delta[j] = dh[j] * m.size.cell->define_slope(states[t + 1][j]);
-    }
-    const Vector z = row_of(window.x.subspan(t * m.size.inputs, m.size.inputs), states[t]);
-    dz = add_gradient(m, z, m.recurrent, delta, sum.values);
+  for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by + j] += dy[j];
+  add_gradient(std::span<const double>(last), m.wy, dy, sum.values);
+  Vector gradients(size.state(), 0.0);
+  add_to_h(size, times_transpose(m, m.wy, dy), gradients);
+  for (std::size_t t = steps.size() - 1; t-- > 0;) {
+    const Vector& before = steps[t].after;
+    const Vector deltas = reference_deltas(size, steps[t + 1], before, gradients);
+    for (std::size_t j = 0; j < deltas.size(); ++j) sum.values[j] += deltas[j];
+    const std::span<const double> of_inputs =
+        std::span(deltas).subspan(size.input_columns().begin, m.wx.cols);
+    const std::span<const double> of_states =
+        std::span(deltas).subspan(size.state_columns().begin, m.wh.cols);
+    add_gradient(window.x.subspan(t * size.inputs, size.inputs), m.wx, of_inputs, sum.values);
+    add_gradient(std::span<const double>(h_of(size, before)), m.wh, of_states, sum.values);
+    add_to_h(size, times_transpose(m, m.wh, of_states), gradients);
   }
 }
 

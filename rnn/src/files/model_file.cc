@@ -18,6 +18,7 @@
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/options.h"
 #include "lookup.h"
+#include "network/layer_size.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -112,27 +113,61 @@ struct Prefixes {
   std::string head = "head.";
 };
 
-// A tensor of a file, and that of the network which it is or is added to.
+// Columns of a tensor of the network, and the rows of a file's that hold them.
+struct Part {
+  std::size_t column;
+  std::size_t row;
+  std::size_t count;
+  bool is_added = false;  // to what the columns have: the second bias of PyTorch
+};
+
+// A tensor of a file: that of the network, transposed, its gates in PyTorch's order.
 struct FileTensor {
   std::string name;
   Tensor tensor;
-  bool is_second_bias = false;  // which PyTorch adds to the first of a recurrent layer
-
-  // PyTorch's matrices are [units][inputs].
-  [[nodiscard]] Shape shape() const {
-    if (tensor.role == TensorRole::bias) return {tensor.cols};
-    return {tensor.cols, tensor.rows};
-  }
+  Shape shape;
+  std::vector<Part> parts;
 };
 
+// Gate by gate: the sums that the columns of a tensor are for.
+std::vector<Part> parts_of(const LayerSize& layer, Range sums, std::size_t first_column) {
+  std::vector<Part> parts;
+  for (std::size_t s = sums.begin; s < sums.end; ++s) {
+    parts.push_back({.column = (s - first_column) * layer.hidden,
+                     .row = layer.cell->torch_gates[s] * layer.hidden,
+                     .count = layer.hidden});
+  }
+  return parts;
+}
+
+FileTensor file_tensor(const std::string& name, const Tensor& tensor, std::vector<Part> parts) {
+  std::size_t rows = 0;
+  for (const Part& part : parts) rows += part.count;
+  const bool is_vector = tensor.role == TensorRole::bias;
+  return {name, tensor, is_vector ? Shape{rows} : Shape{rows, tensor.rows}, std::move(parts)};
+}
+
+// Both biases of PyTorch are read; the second is written as nothing where it can be part of the
+// first.
 std::vector<FileTensor> file_tensors(const Network& network, const Prefixes& prefixes) {
+  const LayerSize layer(network);
+  const Range of_inputs = layer.cell->input_sums;
+  const Range of_states = layer.cell->state_sums;
   std::vector<FileTensor> tensors;
   for (const Tensor& t : tensors_of(network)) {
-    const bool is_head = t.name.starts_with("head.");
-    const std::string& prefix = is_head ? prefixes.head : prefixes.rnn;
-    tensors.push_back({prefix + t.name.substr(t.name.find('.') + 1), t});
-    if (is_head || t.role != TensorRole::bias) continue;
-    tensors.push_back({prefix + "bias_hh_l0", t, true});
+    const std::string last = t.name.substr(t.name.find('.') + 1);
+    if (t.name.starts_with("head.")) {
+      tensors.push_back(
+          file_tensor(prefixes.head + last, t, {{.column = 0, .row = 0, .count = t.cols}}));
+      continue;
+    }
+    const Range sums = t.role == TensorRole::hidden_weights ? of_states : of_inputs;
+    const std::size_t first_column = t.role == TensorRole::bias ? 0 : sums.begin;
+    tensors.push_back(file_tensor(prefixes.rnn + last, t, parts_of(layer, sums, first_column)));
+    if (t.role != TensorRole::bias) continue;
+    std::vector<Part> second = parts_of(layer, of_states, 0);
+    for (Part& part : second) part.is_added = part.column < of_inputs.end * layer.hidden;
+    tensors.push_back(file_tensor(prefixes.rnn + "bias_hh_l0", t, std::move(second)));
   }
   return tensors;
 }
@@ -142,14 +177,32 @@ std::vector<safetensors::Tensor> encode_tensors(const Parameters& p) {
   for (const FileTensor& f : file_tensors(p.network(), {})) {
     const Tensor& t = f.tensor;
     // x + -0 is x for every x, so a model that is read again has the same bits; +0 would change -0.
-    std::vector<float> values(t.size(), -0.0f);
-    if (!f.is_second_bias) {
-      transpose(t.rows, t.cols, p[t.name].data(), t.cols, values.data(), t.rows);
+    std::vector<float> values(f.shape[0] * t.rows, -0.0f);
+    for (const Part& part : f.parts) {
+      if (part.is_added) continue;
+      transpose(t.rows, part.count, p[t.name].data() + part.column, t.cols,
+                values.data() + part.row * t.rows, t.rows);
     }
     require_finite(values, "tensor " + quote(f.name));
-    tensors.push_back({f.name, f.shape(), std::move(values)});
+    tensors.push_back({f.name, f.shape, std::move(values)});
   }
   return tensors;
+}
+
+// Puts what a file has of a tensor in its place.
+void decode_tensor(const FileTensor& f, const std::vector<float>& values, std::span<float> to) {
+  require_finite(values, "tensor " + quote(f.name));
+  for (const Part& part : f.parts) {
+    const float* from = values.data() + part.row * f.tensor.rows;
+    const std::span<float> columns = to.subspan(part.column);
+    if (part.is_added) {
+      const std::span<float> sums = columns.first(part.count);
+      std::ranges::transform(sums, std::span(from, part.count), sums.begin(), std::plus<>());
+      require_finite(sums, "the sum of its two biases");
+    } else {
+      transpose(part.count, f.tensor.rows, from, f.tensor.rows, columns.data(), f.tensor.cols);
+    }
+  }
 }
 
 // The first of `prefixes` with which the file has a tensor called `name`.
@@ -179,20 +232,34 @@ const Shape& matrix_shape(const safetensors::Reader& file, const std::string& na
                            ", expected a matrix");
 }
 
+// The cell of a file that names none, by how many gates its matrix of states has.
+std::string cell_of(const std::string& tensor, const Shape& shape) {
+  for (const Cell* cell : kCells) {
+    if (cell->state_sums.size() * shape[1] == shape[0]) return std::string(cell->name);
+  }
+  throw std::runtime_error("tensor " + quote(tensor) + " has shape " + shape_text(shape) +
+                           ", expected 1, 3 or 4 times as many rows as columns");
+}
+
 void find_sizes(const safetensors::Reader& file, const Prefixes& prefixes, Network& network) {
+  const std::string states = prefixes.rnn + "weight_hh_l0";
+  const Shape& shape = matrix_shape(file, states);
   network.features = matrix_shape(file, prefixes.rnn + "weight_ih_l0")[1];
-  network.layers[0].hidden = matrix_shape(file, prefixes.rnn + "weight_hh_l0")[1];
+  network.layers[0].hidden = shape[1];
   network.outputs = matrix_shape(file, prefixes.head + "weight")[0];
+  std::string& cell = network.layers[0].cell;
+  if (cell.empty()) cell = cell_of(states, shape);
 }
 
 // Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
 // more memory than it is long.
-void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed) {
+void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed,
+                     const std::string& cell) {
   for (const FileTensor& f : needed) {
     const Shape& found = shape_of(file, f.name);
-    if (found == f.shape()) continue;
+    if (found == f.shape) continue;
     throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
-                             ", expected " + shape_text(f.shape()) + " as in a plain RNN");
+                             ", expected " + shape_text(f.shape) + " as in a cell " + cell);
   }
   for (const auto& [name, info] : file.tensors()) {
     if (std::ranges::find(needed, name, &FileTensor::name) != needed.end()) continue;
@@ -212,18 +279,10 @@ Parameters read_parameters(safetensors::Reader& file, Network network) {
     throw std::runtime_error(error.what());
   }
   const std::vector<FileTensor> tensors = file_tensors(network, prefixes);
-  require_tensors(file, tensors);
+  require_tensors(file, tensors, network.layers[0].cell);
   Parameters p(network);
-  for (const auto& [name, t, is_second_bias] : tensors) {
-    const std::vector<float> values = file.read_float32(name);
-    require_finite(values, "tensor " + quote(name));
-    const std::span<float> to = p[t.name];
-    if (is_second_bias) {
-      std::ranges::transform(to, values, to.begin(), std::plus<>());
-      require_finite(to, "the sum of its two biases");
-    } else {
-      transpose(t.cols, t.rows, values.data(), t.rows, to.data(), t.cols);
-    }
+  for (const FileTensor& f : tensors) {
+    decode_tensor(f, file.read_float32(f.name), p[f.tensor.name]);
   }
   return p;
 }
@@ -254,8 +313,9 @@ ModelParts load_model(const std::filesystem::path& path) {
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
   ModelParts model;
-  // With the cell and the head of a file that does not say.
-  Network network{.layers = {{.cell = "tanh"}}, .head = "classify"};
+  // With the head of a file that does not say, and the cell of one of version 1; that of others is
+  // found by the number of gates.
+  Network network{.layers = {{.cell = is_ours ? "tanh" : ""}}, .head = "classify"};
   if (is_ours) decode_metadata(text->second, network, model);
   model.parameters = read_parameters(file, std::move(network));
   for (std::size_t c = 0; !is_ours && c < model.parameters.network().outputs; ++c) {

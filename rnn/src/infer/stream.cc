@@ -17,13 +17,13 @@ struct Stream::State {
   State(const Parameters& parameters, std::size_t count, int team)
       : network(parameters.network()),
         size(network),
-        layout(size.layout()),
+        layout(layout_of(size)),
         sequences(count),
         threads(team),
         weights(network, Purpose::inference),
         rows(2 * sequences * layout.stride),
         outputs(sequences * network.outputs),
-        product(weights->layer.step(layout.stride, SumsFrom::bias, Team())) {
+        step(weights->layer.step(layout.stride, SumsFrom::bias, Team())) {
     weights->pack(parameters, Team());
   }
 
@@ -59,7 +59,11 @@ struct Stream::State {
       for (std::size_t n = 0; n < mine.size(); ++n) {
         std::copy_n(x_t + n * size.inputs, size.inputs, z + n * layout.stride + layout.input);
       }
-      product.run({mine.size(), z, row(1 - from, mine.begin) + layout.state, layout.stride});
+      float* after = row(1 - from, mine.begin) + layout.state;
+      const bool in_place = size.cell->is_in_place();
+      step.run(
+          {mine.size(), z, in_place ? after : z + layout.sums, layout.stride, after, layout.stride},
+          Team());
     }
   }
 
@@ -80,7 +84,7 @@ struct Stream::State {
   WithMemory<PackedNetwork> weights;
   AlignedVector<float> rows;
   AlignedVector<float> outputs;
-  const TimestepProduct product;
+  const LayerStep step;
   std::size_t half = 0;  // of `rows` that holds the states
 };
 
@@ -121,7 +125,7 @@ void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_
   s.advance(mine, x.data(), s.size.inputs, steps);
   // The states of the others are still in the same half.
   if (steps % 2 == 1) {
-    std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.size.hidden, s.h(sequence));
+    std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.size.state(), s.h(sequence));
   }
 }
 
@@ -135,14 +139,14 @@ std::span<const float> Stream::probabilities(std::size_t sequence) {
 }
 
 std::span<const float> Stream::state(std::size_t sequence) const {
-  return {state_->h(state_->one(sequence).begin), state_->size.hidden};
+  return {state_->h(state_->one(sequence).begin), state_->size.state()};
 }
 
 void Stream::set_state(std::size_t sequence, std::span<const float> h) {
   float* const state = state_->h(state_->one(sequence).begin);
-  if (h.size() != state_->size.hidden) {
+  if (h.size() != state_->size.state()) {
     throw InvalidArgument("Stream: a state has " + std::to_string(h.size()) + " values, expected " +
-                          std::to_string(state_->size.hidden));
+                          std::to_string(state_->size.state()));
   }
   std::ranges::copy(h, state);
 }
@@ -152,7 +156,7 @@ void Stream::reset() {
 }
 
 void Stream::reset(std::size_t sequence) {
-  std::fill_n(state_->h(state_->one(sequence).begin), state_->size.hidden, 0.0f);
+  std::fill_n(state_->h(state_->one(sequence).begin), state_->size.state(), 0.0f);
 }
 
 }  // namespace lockstep

@@ -16,9 +16,9 @@ struct PackedNetwork {
 
   // Packs this thread's share; the caller puts a barrier behind it.
   void pack(const Parameters& parameters, const Team& team) {
-    const std::size_t count = layer.size.rows() * layer.size.hidden;
-    layer.weights.pack(parameters.values().first(count), team);
-    output.weights.pack(parameters.values().subspan(count), team);
+    const std::size_t count = layer.size.parameters();
+    layer.pack(parameters.values().first(count), team);
+    output.pack(parameters.values().subspan(count), team);
   }
 
   PackedLayer layer;

@@ -6,19 +6,19 @@
 namespace lockstep {
 
 void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) const {
-  gemm_packed(
-      {.m = y.rows, .a = h, .lda = ldh, .start = weights.bias.data(), .c = y.data, .ldc = y.stride},
-      weights.forward);
+  gemm_packed({.m = y.rows, .a = h, .lda = ldh, .start = bias.data(), .c = y.data, .ldc = y.stride},
+              weights.forward);
 }
 
 OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
                          Purpose purpose)
-    : states_(0, network.layers.back().hidden),
+    : hidden_(network.layers.back().hidden),
+      states_(final_layout_of(LayerSize(network))),
       cols_(network.outputs),
       stride_(round_up(network.outputs)),
       outputs_(workspace.take<float>(max_rows * stride_)) {
   if (purpose == Purpose::inference) return;
-  gradient_ = workspace.take<float>((1 + network.layers.back().hidden) * stride_);
+  gradient_ = workspace.take<float>((1 + hidden_) * stride_);
   labels_ = workspace.take<int>(max_rows);
   losses_ = workspace.take<double>(max_rows);
 }

@@ -1,6 +1,7 @@
 // The linear layer from the last states to the outputs, forward and back.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -19,13 +20,21 @@ namespace lockstep {
 struct PackedOutput {
   PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
       : head(find_named(kHeads, network.head, "head")),
-        weights(workspace, 0, network.layers.back().hidden, network.outputs, purpose) {}
+        bias(workspace.take<float>(network.outputs)),
+        weights(workspace, network.layers.back().hidden, network.outputs,
+                purpose == Purpose::training ? network.layers.back().hidden : 0) {}
+  // Packs this thread's share of by, Wy; the caller puts a barrier behind it.
+  void pack(std::span<const float> parameters, const Team& team) {
+    if (team.index() == 0) std::copy_n(parameters.begin(), bias.size(), bias.begin());
+    weights.pack(parameters.data() + bias.size(), team);
+  }
 
   // y = by + h Wy of as many states as `y` has rows.
   void run(const float* h, std::size_t ldh, const MatrixView& y) const;
 
   const Head& head;
-  PackedWeights weights;  // by, Wy
+  std::span<float> bias;
+  PackedWeights weights;
 };
 
 // The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of
@@ -55,6 +64,7 @@ class OutputLayer {
   [[nodiscard]] std::size_t correct() const { return correct_; }
 
  private:
+  std::size_t hidden_;
   RowLayout states_;
   std::size_t cols_;
   std::size_t stride_;

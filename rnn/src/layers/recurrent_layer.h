@@ -11,27 +11,18 @@
 #include "layers/workspace.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/dataset.h"
-#include "lockstep/rnn/network.h"
 #include "lockstep/threads.h"
+#include "network/layer_size.h"
 
 namespace lockstep {
 
-// Sizes and cell of a layer.
-struct LayerSize {
-  std::size_t inputs;
-  std::size_t hidden;
-  const Cell* cell;
-
-  // Of a valid network.
-  explicit LayerSize(const Network& network);
-
-  [[nodiscard]] RowLayout layout() const { return RowLayout(inputs, hidden); }
-  [[nodiscard]] RowLayout final_layout() const { return RowLayout(0, hidden); }
-  [[nodiscard]] std::size_t rows() const { return 1 + inputs + hidden; }  // of b, Wx, Wh
-  [[nodiscard]] std::size_t weight_bytes() const {
-    return (inputs + hidden) * hidden * sizeof(float);
-  }
-};
+// A row of Z of a layer, and of its final states.
+[[nodiscard]] inline RowLayout layout_of(const LayerSize& size) {
+  return RowLayout(size.inputs, size.state(), size.cell->is_in_place() ? 0 : size.sums());
+}
+[[nodiscard]] inline RowLayout final_layout_of(const LayerSize& size) {
+  return RowLayout(0, size.state());
+}
 
 // As many of `threads` as there are shares, and as are paid for by `timesteps` products of a state
 // with the recurrent weights (a training step does three, one forward and two backward).
@@ -48,65 +39,79 @@ struct LayerSize {
 
 enum class Purpose { inference, training };
 
-// A copy of weights [1 + inputs + hidden][units], of which the first row is the bias, in the order
-// in which the products read them.
+// A copy of weights [k][units], in the order in which the products read them, and of the
+// last `back` rows of the weights for the way back.
 struct PackedWeights {
-  PackedWeights(Workspace& workspace, std::size_t inputs, std::size_t hidden, std::size_t units,
-                Purpose purpose);
-  // Packs this thread's share; the caller puts a barrier behind it.
-  void pack(std::span<const float> weights, const Team& team);
+  PackedWeights(Workspace& workspace, std::size_t k, std::size_t units, std::size_t back);
+  // Packs this thread's share of weights whose rows follow one another; the caller puts a barrier
+  // behind it.
+  void pack(const float* weights, const Team& team);
 
-  PackedMatrix forward;   // all rows but the bias
-  PackedMatrix backward;  // those of the hidden units, transposed, if it is for training
-  std::span<float> bias;
+  PackedMatrix forward;
+  PackedMatrix backward;  // transposed; empty if `back` is 0
 };
 
-// Where a timestep is read and written: `count` rows of Z, and the rows of its states, which are
-// `ldh` floats apart.
+// Where a timestep is read and written: `count` rows of Z, their sums, and the rows of the states
+// that they become.
 struct Timestep {
   std::size_t count;
   const float* z;
-  float* h;
-  std::size_t ldh;
+  float* sums;
+  std::size_t sum_stride;
+  float* after;
+  std::size_t after_stride;
 };
 
-// Computes a thread's share of the columns of one timestep after another.
-struct TimestepProduct {
-  PackedGemmPlan plan;
-  std::size_t first_column;  // of Z, by which the plan begins
-  const float* bias;         // null: begins with what is at the places of the states
-  void (*pass)(const MatrixView& sums);
-
-  void run(const Timestep& t) const {
-    plan.run(t.count, t.z + first_column, bias != nullptr ? bias : t.h, t.h);
-    if (pass == nullptr) return;
-    const Range columns = plan.columns();
-    pass({t.h + columns.begin, t.count, columns.size(), t.ldh});
-  }
-};
-
-// What the sums of a timestep begin with: the bias, or what add_inputs has left at the places of
-// the states.
+// Where the sums of a timestep begin: with the bias, or with what add_inputs has left.
 enum class SumsFrom { bias, inputs };
+
+struct PackedLayer;
+
+// A thread's part of one timestep after another.
+struct LayerStep {
+  const PackedLayer* layer;
+  PackedGemmPlan product;
+  std::size_t first_k;    // of Z, by which the product begins
+  std::size_t first_sum;  // that it adds to
+  const float* bias;      // that the sums begin with; null: with what is at their places
+  bool adds_inputs;       // in a product of their own
+
+  // Called by every thread of the team for the same timestep.
+  void run(const Timestep& t, const Team& team) const;
+};
 
 // A copy of the weights of a layer.
 struct PackedLayer {
   PackedLayer(Workspace& workspace, const LayerSize& layer, Purpose purpose);
+  // Packs this thread's share of b, Wx, Wh; the caller puts a barrier behind it.
+  void pack(std::span<const float> parameters, const Team& team);
 
-  // h_t = f(b + [x_t, h_{t-1}] [Wx; Wh]), with the same bits from either start (see gemm_packed).
-  // Rows of states are `ldh` floats apart.
-  [[nodiscard]] TimestepProduct step(std::size_t ldh, SumsFrom start, const Team& team) const;
-  // b + x_t Wx to the places of h_t, of one panel of columns.
-  void add_inputs(const Timestep& t, std::size_t panel) const;
+  // Sums of [x_t, h_{t-1}] and what the cell makes of them, with the same bits from either start
+  // (see gemm_packed). Rows of sums are `stride` floats apart.
+  [[nodiscard]] LayerStep step(std::size_t stride, SumsFrom start, const Team& team) const;
+  // b + x_t Wx to the places of the sums, of some panels of columns of input_weights.
+  void add_inputs(const Timestep& t, Range panels) const;
+  // The bias to the places of sums that x has no part of, a thread's share of the rows.
+  void begin_other_sums(const Timestep& t, const Team& team) const;
 
-  // delta_{t+1} Wh^T, where rows of deltas are `stride` apart.
-  [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, const Team& team) const;
+  // The timestep as the cell takes it, of some units.
+  [[nodiscard]] CellStep cell_step(const Timestep& t, Range units) const;
+
+  // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
+  // rows `ldc` apart.
+  [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, std::size_t ldc,
+                                         const Team& team) const;
 
   [[nodiscard]] std::size_t panels() const { return weights.forward.panels(); }
+  [[nodiscard]] const PackedMatrix& input_weights() const {
+    return size.cell->has_one_product() ? weights.forward : inputs;
+  }
 
   LayerSize size;
-  bool fused;             // the backend has fused multiply-add
-  PackedWeights weights;  // b, Wx, Wh
+  bool fused;  // the backend has fused multiply-add
+  std::span<float> bias;
+  PackedWeights weights;  // Wh, below Wx where the cell has one product
+  PackedMatrix inputs;    // otherwise Wx
 };
 
 // The states of a leaf or chunk of sequences over time; in training also the deltas and the
@@ -162,9 +167,10 @@ class RecurrentLayer {
 
   // `block`: timesteps whose deltas are kept together.
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
-  void delta_step(const RowSchedule& schedule, const PackedGemmPlan& product, std::size_t t,
-                  Range block);
+  void delta_step(const RowSchedule& schedule, const PackedLayer& weights,
+                  const PackedGemmPlan& product, std::size_t t, Range block);
   void accumulate_weights(const RowSchedule& schedule, Range block, const Team& team);
+  void accumulate_packed(std::size_t depth, const float* z, const Team& team);
   [[nodiscard]] float* deltas_at(const RowSchedule& schedule, std::size_t t, Range block) const;
 
   LayerSize size_;
@@ -177,10 +183,13 @@ class RecurrentLayer {
   std::span<float> finals_;
 
   std::size_t delta_stride_;
-  std::span<float> next_deltas_;  // [rows][H], of the first timestep of the block after this
-  std::span<float> deltas_;       // [rows of a block of timesteps][H]
-  // Of large weights: the same, and [1, x, h] of those timesteps, transposed.
+  std::span<float> next_deltas_;  // [rows][sums], of the first timestep of the block after this
+  std::span<float> deltas_;       // [rows of a block of timesteps][sums]
+  std::size_t gradient_of_states_stride_ = 0;
+  std::span<float> gradients_of_states_;  // [rows][h and c], of cells whose deltas are elsewhere
+  // Of large weights: the deltas that x and h meet, and [1, x, h] of those timesteps, transposed.
   PackedMatrix packed_deltas_;
+  PackedMatrix packed_state_deltas_;  // where they are not the same
   std::span<float> inputs_;
   std::span<float> gradient_;
 };

@@ -16,17 +16,20 @@ constexpr std::size_t round_up(std::size_t n) {
 
 // One row of the matrix Z = [1, x_t, h_{t-1}] that both the forward product and the weight
 // gradients read: h begins on a cache line, 1 and x are directly before it, so that Z is the one
-// left-hand side of a layer whose weights are the rows b, Wx, Wh.
+// left-hand side of a layer whose weights are the rows b, Wx, Wh. Behind h is what else of the
+// timestep the cell has: c, and sums that are not at the places of the next h.
 struct RowLayout {
-  explicit RowLayout(std::size_t features, std::size_t hidden)
+  explicit RowLayout(std::size_t features, std::size_t state_floats, std::size_t sums_floats = 0)
       : state(round_up(1 + features)),
         input(state - features),
         one(input - 1),
-        stride(state + round_up(hidden)) {}
+        sums(state + round_up(state_floats)),
+        stride(sums + round_up(sums_floats)) {}
 
   std::size_t state;
   std::size_t input;
   std::size_t one;
+  std::size_t sums;
   std::size_t stride;
 };
 

@@ -7,6 +7,7 @@
 #include "definition.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/rnn/random.h"
+#include "network/layer_size.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -38,7 +39,7 @@ void remove_projections(std::span<double> v, std::span<const double> basis) {
 // 2007), as Gram-Schmidt keeps the diagonal of R positive. One pass suffices: it errs by about
 // 2^-53 times the condition number, of the order of `size` for such a matrix, and float32 rounds at
 // 2^-24.
-void fill_orthogonal(std::span<float> weights, std::size_t size, KeyedRandom& random) {
+std::vector<double> orthogonal_matrix(std::size_t size, KeyedRandom& random) {
   std::vector<double> rows(size * size);
   std::ranges::generate(rows, [&] { return random.normal(); });
   for (std::size_t start = 0; start < rows.size(); start += size) {
@@ -47,14 +48,40 @@ void fill_orthogonal(std::span<float> weights, std::size_t size, KeyedRandom& ra
     const double norm = std::sqrt(sum_of_squares<kOrthogonalSums>(row.data(), size));
     std::ranges::transform(row, row.begin(), [norm](double value) { return value / norm; });
   }
-  std::ranges::transform(rows, weights.begin(),
-                         [](double value) { return static_cast<float>(value); });
+  return rows;
+}
+
+// One such matrix for each gate, side by side, drawn in the order of the gates.
+void fill_orthogonal(std::span<float> weights, const Tensor& tensor, KeyedRandom& random) {
+  const std::size_t size = tensor.rows;
+  for (std::size_t column = 0; column < tensor.cols; column += size) {
+    const std::vector<double> matrix = orthogonal_matrix(size, random);
+    for (std::size_t i = 0; i < size; ++i) {
+      std::ranges::transform(
+          std::span(matrix).subspan(i * size, size),
+          weights.begin() + static_cast<std::ptrdiff_t>(i * tensor.cols + column),
+          [](double value) { return static_cast<float>(value); });
+    }
+  }
+}
+
+// Of one gate: what a tensor of weights leads to.
+std::size_t units_of(const Tensor& tensor, const LayerSize& layer) {
+  return tensor.role == TensorRole::output_weights ? tensor.cols : layer.hidden;
+}
+
+// Zeros but for the gate that begins open.
+void fill_bias(std::span<float> bias, const LayerSize& layer) {
+  std::ranges::fill(bias, 0.0f);
+  if (layer.cell->open_gate >= layer.cell->sums) return;
+  std::ranges::fill(bias.subspan(layer.cell->open_gate * layer.hidden, layer.hidden), 1.0f);
 }
 
 }  // namespace
 
 void initialize(Parameters& parameters, Initializer initializer, double sigma, std::uint64_t seed) {
   require_parameters(parameters, "initialize");
+  const LayerSize layer(parameters.network());
   for (const Tensor& tensor : parameters.tensors()) {
     const std::span<float> values = parameters[tensor.name];
     KeyedRandom random(seed, tensor.name);
@@ -64,11 +91,12 @@ void initialize(Parameters& parameters, Initializer initializer, double sigma, s
       fill_gaussian(values, sigma, random);
     } else if (initializer == Initializer::orthogonal &&
                tensor.role == TensorRole::hidden_weights) {
-      fill_orthogonal(values, tensor.cols, random);
+      fill_orthogonal(values, tensor, random);
     } else {
-      fill_xavier(values, tensor.rows, tensor.cols, random);
+      fill_xavier(values, tensor.rows, units_of(tensor, layer), random);
     }
   }
+  fill_bias(parameters.values().first(layer.sums()), layer);
 }
 
 }  // namespace lockstep

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "binary.h"
-#include "cells/cell.h"
 #include "heads/head.h"
 #include "lookup.h"
+#include "network/layer_size.h"
 #include "network/tensors.h"
 
 namespace lockstep {
@@ -30,17 +30,17 @@ std::vector<std::string> cell_names() { return names_of(kCells); }
 std::vector<std::string> head_names() { return names_of(kHeads); }
 
 std::vector<Tensor> tensors_of(const Network& network) {
-  const std::size_t hidden = network.layers[0].hidden;
+  const LayerSize layer(network);
   std::vector<Tensor> tensors;
   const auto add = [&](const char* name, std::size_t rows, std::size_t cols, TensorRole role) {
     const std::size_t offset = tensors.empty() ? 0 : tensors.back().offset + tensors.back().size();
     tensors.push_back({name, rows, cols, offset, role});
   };
-  add("rnn.bias_ih_l0", 1, hidden, TensorRole::bias);
-  add("rnn.weight_ih_l0", network.features, hidden, TensorRole::input_weights);
-  add("rnn.weight_hh_l0", hidden, hidden, TensorRole::hidden_weights);
+  add("rnn.bias_ih_l0", 1, layer.sums(), TensorRole::bias);
+  add("rnn.weight_ih_l0", layer.inputs, layer.input_columns().size(), TensorRole::input_weights);
+  add("rnn.weight_hh_l0", layer.hidden, layer.state_columns().size(), TensorRole::hidden_weights);
   add("head.bias", 1, network.outputs, TensorRole::bias);
-  add("head.weight", hidden, network.outputs, TensorRole::output_weights);
+  add("head.weight", layer.hidden, network.outputs, TensorRole::output_weights);
   return tensors;
 }
 

@@ -161,7 +161,7 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   constexpr const char* kTooLarge =
       "training_workspace_bytes: the minibatch is larger than the address space";
   // Products of sizes that the workspace does not see must not overflow.
-  const std::size_t row_bytes = LayerSize(network).layout().stride * sizeof(float);
+  const std::size_t row_bytes = layout_of(LayerSize(network)).stride * sizeof(float);
   const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {

@@ -39,7 +39,7 @@ TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
       outputs_(network.outputs),
       window_(window),
       weights_(workspace, network, Purpose::training),
-      rows_(take_rows(workspace, size_.layout(), largest.window_timesteps)),
+      rows_(take_rows(workspace, layout_of(size_), largest.window_timesteps)),
       ordered_(workspace.take<std::size_t>(largest.rows)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(size_.rows() + 1 + size_.hidden)),
@@ -58,7 +58,7 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
     NetworkPass& leaf = leaves_[i];
     leaf.schedule.assign(data, ordered, i, leaves_in_use_, window_);
     leaf.layer.keep_window_at(rows);
-    rows += leaf.schedule.window_rows() * size_.layout().stride;
+    rows += leaf.schedule.window_rows() * layout_of(size_).stride;
   }
 }
 
@@ -127,9 +127,7 @@ void TrainingStep::add_leaves(const Team& team) {
   team.barrier();
   const Range mine = share(row_squares_.size(), team.index(), team.size());
   for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    const std::size_t before = std::min(i, size_.rows());
-    float* sum = gradient_.data() + before * size_.hidden + (i - before) * outputs_;
-    row_squares_[i] = add_row(i, sum);
+    row_squares_[i] = add_row(i, gradient_.data() + offset_of(i));
   }
   team.barrier();
 }
@@ -137,7 +135,7 @@ void TrainingStep::add_leaves(const Team& team) {
 // One row of the gradient: of the leaves, a power of two, neighbours are added, then neighbouring
 // sums, until one is left. Returns its sum of squares.
 double TrainingStep::add_row(std::size_t row, float* result) const {
-  const std::size_t n = row < size_.rows() ? size_.hidden : outputs_;
+  const std::size_t n = row < size_.rows() ? size_.columns(row).size() : outputs_;
   std::size_t step = 1;
   for (; 2 * step < leaves_in_use_; step *= 2) {
     for (std::size_t i = 0; i < leaves_in_use_; i += 2 * step) {
@@ -156,8 +154,19 @@ double TrainingStep::add_row(std::size_t row, float* result) const {
   return sum_of_squares<kNormSums>(result, n);
 }
 
+// Where a row of the gradient begins in Parameters::values.
+std::size_t TrainingStep::offset_of(std::size_t row) const {
+  if (row == 0) return 0;
+  if (row >= size_.rows()) return size_.parameters() + (row - size_.rows()) * outputs_;
+  const std::size_t of_inputs = std::min(row - 1, size_.inputs);
+  return size_.sums() + of_inputs * size_.input_columns().size() +
+         (row - 1 - of_inputs) * size_.state_columns().size();
+}
+
 float* TrainingStep::row_of(const NetworkPass& leaf, std::size_t row) const {
-  if (row < size_.rows()) return leaf.layer.gradient() + row * leaf.layer.gradient_stride();
+  if (row < size_.rows()) {
+    return leaf.layer.gradient() + row * leaf.layer.gradient_stride() + size_.columns(row).begin;
+  }
   return leaf.output.gradient() + (row - size_.rows()) * leaf.output.gradient_stride();
 }
 

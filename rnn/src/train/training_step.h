@@ -71,6 +71,7 @@ class TrainingStep {
   void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
   void add_leaves(const Team& team);
   double add_row(std::size_t row, float* result) const;
+  [[nodiscard]] std::size_t offset_of(std::size_t row) const;
   [[nodiscard]] float* row_of(const NetworkPass& leaf, std::size_t row) const;
 
   LayerSize size_;

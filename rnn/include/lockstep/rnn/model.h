@@ -72,9 +72,10 @@ class LOCKSTEP_API Model {
 
   /// Reads a safetensors file that Lockstep or PyTorch wrote. The tensors have the names and
   /// layouts of PyTorch's modules:
-  ///   rnn.weight_ih_l0 [H][D]  rnn.weight_hh_l0 [H][H]
-  ///   rnn.bias_ih_l0 [H]       rnn.bias_hh_l0 [H]
-  ///   head.weight [C][H]       head.bias [C]
+  ///   rnn.weight_ih_l0 [G H][D]  rnn.weight_hh_l0 [G H][H]
+  ///   rnn.bias_ih_l0 [G H]       rnn.bias_hh_l0 [G H]
+  ///   head.weight [C][H]         head.bias [C]
+  /// with gates G = 1, of a GRU 3 (r, z, n), of an LSTM 4 (i, f, g, o).
   /// Names may come without the prefixes `rnn.` and `head.`, or with `fc.` or `linear.`; types may
   /// be F32, or F64, F16 and BF16, which become float32; the two biases are added. All else is JSON
   /// text in the metadata, key `lockstep`:
@@ -82,16 +83,16 @@ class LOCKSTEP_API Model {
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
   /// with mean and scale for `channel` only; version 1 had no cell and no head. Without that key,
   /// as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the cell
-  /// is tanh.
+  /// is that of G gates: tanh, gru or lstm.
   ///
   /// Throws ModelFileError for a file that is truncated, corrupt or not such a model (more layers,
-  /// an LSTM, any tensor too many or too few) and for NaN or infinite numbers. Memory is bounded by
-  /// the weights and the header, whose JSON text may be at most 4 MiB long.
+  /// a second direction, any tensor too many or too few) and for NaN or infinite numbers. Memory is
+  /// bounded by the weights and the header, whose JSON text may be at most 4 MiB long.
   [[nodiscard]] static Model load(const std::filesystem::path& path);
-  /// Writes such a file, with zeros for the second bias. It is written under a temporary name
-  /// beside `path`, flushed to disk and renamed: `path` holds the old model or the whole new one.
-  /// Throws ModelFileError, also for what could not be read again, as a class name that is not
-  /// UTF-8.
+  /// Writes such a file, with zeros for the second bias where it is part of the first. It is
+  /// written under a temporary name beside `path`, flushed to disk and renamed: `path` holds the
+  /// old model or the whole new one. Throws ModelFileError, also for what could not be read again,
+  /// as a class name that is not UTF-8.
   void save(const std::filesystem::path& path) const;
   /// Throws ModelFileError if `save` would, as far as that can be known before a training.
   void require_savable(const std::filesystem::path& path) const;

@@ -13,7 +13,7 @@ inline constexpr std::size_t kMaxUnits = std::size_t{1} << 24;
 
 /// A recurrent layer.
 struct LOCKSTEP_API Layer {
-  std::string cell = "tanh";  ///< a name of cell_names()
+  std::string cell = "tanh";  ///< a name of cell_names(): "tanh", "relu", "gru", "lstm"
   std::size_t hidden = 0;     ///< H, recurrent units
 
   /// Whether cell and size are equal.

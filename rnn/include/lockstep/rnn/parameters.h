@@ -34,14 +34,16 @@ struct LOCKSTEP_API Tensor {
 
 /// The trainable numbers of a network, or their gradients: one flat array, cut into tensors.
 ///
-///     h_t = cell(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
+///     tanh, relu:  h_t = f(b + x_t Wx + h_{t-1} Wh),  h_{-1} = 0
+///     gru, lstm:   see lockstep/gates.h; their sums are b + x_t Wx + h_{t-1} Wh too
 ///     outputs = by + h_last Wy
 ///
-/// A bias is followed by the matrices whose products are added to it, so that a layer is one matrix
-/// [1 + D + H][H] row-major, and the head another, [1 + H][C]:
+/// A bias is followed by the matrices whose products are added to it:
 ///   rnn.bias_ih_l0 (b)  rnn.weight_ih_l0 (Wx)  rnn.weight_hh_l0 (Wh)  head.bias (by)  head.weight
 ///   (Wy)
-/// PyTorch stores its matrices transposed and has a second bias, rnn.bias_hh_l0, which is part of b
+/// b, Wx and Wh have H columns for each sum of a unit, sum by sum: of an LSTM i, f, g, o; of a GRU
+/// n_x, r, z, n_h in b, n, r, z in Wx and r, z, n in Wh. PyTorch stores its matrices transposed,
+/// has a GRU's gates in the order r, z, n, and a second bias, rnn.bias_hh_l0, which is part of b
 /// here.
 class LOCKSTEP_API Parameters {
  public:
@@ -85,7 +87,8 @@ enum class Initializer {
   orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), the others as xavier
 };
 
-/// Draws the weights; all biases become zero. `sigma` is used by `gaussian` only. Throws
+/// Draws the weights, those of a gate as a matrix of its own; biases become zero, that of an LSTM's
+/// forget gate 1 (Gers et al. 2000). `sigma` is used by `gaussian` only. Throws
 /// std::invalid_argument if there are no parameters.
 ///
 /// Bits: a tensor depends on its name, its sizes and the seed alone.

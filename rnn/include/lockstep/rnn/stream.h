@@ -60,9 +60,9 @@ class LOCKSTEP_API Stream {
   [[nodiscard]] std::span<const float> probabilities(std::size_t sequence);
   ///@}
 
-  /// h [H] of a sequence; valid until something is fed, set or reset.
+  /// h [H] of a sequence, of an LSTM h and c [2 H]; valid until something is fed, set or reset.
   [[nodiscard]] std::span<const float> state(std::size_t sequence) const;
-  /// Puts `h` [H], any numbers, in its place: the next timestep follows on it.
+  /// Puts `h`, as many numbers of any kind, in its place: the next timestep follows on it.
   void set_state(std::size_t sequence, std::span<const float> h);
 
   /// Begins all sequences, or one, anew: h = 0.
