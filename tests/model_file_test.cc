@@ -424,7 +424,8 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
                {"head.bias", "F16", "[1]", "12"}};
     CHECK(contains(complaint(path, container(tensors)), "[1][100000], expected 1, 3 or 4 times"));
     tensors[1] = {"rnn.weight_hh_l0", "F16", "[1,1]", "12"};
-    CHECK(contains(complaint(path, container(tensors)), "\"head.bias\" has shape [1], expected [100000]"));
+    CHECK(contains(complaint(path, container(tensors)),
+                   "\"head.bias\" has shape [1], expected [100000]"));
   }
   SECTION("NaN") {
     tensors[5].bytes = bytes_of<float>({1, std::numeric_limits<float>::quiet_NaN()});
