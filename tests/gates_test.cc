@@ -239,7 +239,61 @@ TEST_CASE("gates saturate without NaN, and NaN is not lost") {
   }
 }
 
+TEST_CASE("a gate is within the documented error") {
+  // z of a GRU whose n is 0: h = z h', exactly z where h' is 1.
+  std::vector<float> x;
+  for (int i = -160000; i <= 160000; ++i) x.push_back(static_cast<float>(i) * 0x1p-13f);
+  for (const std::string& name : runnable_backends()) {
+    const BackendScope scope(name);
+    std::vector<float> gates(4 * x.size());
+    std::ranges::copy(x, gates.begin() + static_cast<std::ptrdiff_t>(2 * x.size()));
+    const std::vector<float> before(x.size(), 1.0f);
+    std::vector<float> z(x.size());
+    gru_forward({.rows = 1,
+                 .units = x.size(),
+                 .gate_stride = x.size(),
+                 .gates = gates.data(),
+                 .ldg = gates.size(),
+                 .h_before = before.data(),
+                 .ldh_before = before.size(),
+                 .h = z.data(),
+                 .ldh = z.size()});
+    double worst = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double exact = sigma(static_cast<double>(x[i]));
+      worst = std::max(worst, std::abs(static_cast<double>(z[i]) - exact));
+    }
+    CAPTURE(name, worst);
+    CHECK(worst <= kGateMaxError);
+  }
+}
+
+TEST_CASE("a GRU takes h in place of h'") {
+  constexpr std::size_t kUnits = 37;
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    Problem apart(kUnits);
+    Problem together(kUnits);
+    run_gru(apart, 0, kUnits);
+    gru_forward({.rows = kRows,
+                 .units = kUnits,
+                 .gate_stride = kUnits,
+                 .gates = together.gates.data(),
+                 .ldg = together.gates.stride(),
+                 .h_before = together.before.data(),
+                 .ldh_before = together.before.stride(),
+                 .h = together.before.data(),
+                 .ldh = together.before.stride()});
+    CHECK(same_bits(together.before.values(), apart.h.values()));
+    CHECK(together.guards_intact());
+  }
+}
+
 TEST_CASE("gates take c in place of c' and deltas in place of the gates") {
+  const std::string name = GENERATE(from_range(runnable_backends()));
+  CAPTURE(name);
+  const BackendScope scope(name);
   constexpr std::size_t kUnits = 37;
   Problem apart(kUnits);
   Problem together(kUnits);

@@ -184,8 +184,8 @@ TEST_CASE("every backend reproduces the golden training run") {
   }
 }
 
-// Where PyTorch's gates are among the columns: of weight_ih, weight_hh and the bias, whose fourth
-// in a GRU is that of n in bias_hh.
+// Which of PyTorch's gates each gate of the columns is, and which of them the bias has of bias_hh
+// alone: n_h, the last of a GRU's four. Its first, n_x, is of bias_ih alone.
 struct GateOrder {
   std::vector<std::size_t> inputs, states, bias;
 };
@@ -195,31 +195,38 @@ GateOrder gate_order(const std::string& cell) {
   return {{0}, {0}, {0}};
 }
 
-// Numbers of PyTorch, whose matrices are transposed and whose layers have two biases; of those that
-// are one here the sum, or the first.
+// What PyTorch's two biases make of ours; of gradients, those of a sum are equal, and one counts.
+std::vector<double> torch_bias(const json& tensors, const Network& network, bool adds) {
+  const std::vector<double> first = numbers(tensors["rnn.bias_ih_l0"]);
+  const std::vector<double> second = numbers(tensors["rnn.bias_hh_l0"]);
+  const std::size_t hidden = network.layers[0].hidden;
+  const bool is_gru = network.layers[0].cell == "gru";
+  const std::vector<std::size_t> order = gate_order(network.layers[0].cell).bias;
+  std::vector<double> bias;
+  for (std::size_t gate = 0; gate < order.size(); ++gate) {
+    for (std::size_t j = 0; j < hidden; ++j) {
+      const std::size_t from = order[gate] * hidden + j;
+      const bool is_n_x = is_gru && gate == 0;
+      const bool is_n_h = is_gru && gate == 3;
+      bias.push_back(is_n_h ? second[from] : first[from] + (adds && !is_n_x ? second[from] : 0));
+    }
+  }
+  return bias;
+}
+
+// Numbers of PyTorch, whose matrices are transposed, in the order of the parameters.
 std::vector<double> torch_values(const json& tensors, const Parameters& p, bool adds_biases) {
   const std::size_t hidden = p.network().layers[0].hidden;
   const GateOrder order = gate_order(p.network().layers[0].cell);
-  std::vector<double> values(p.values().size());
-  for (const Tensor& t : p.tensors()) {
+  std::vector<double> values = torch_bias(tensors, p.network(), adds_biases);
+  for (const Tensor& t : p.tensors().subspan(1)) {
     const std::vector<double> given = numbers(tensors[t.name]);
     const bool is_head = t.name.starts_with("head.");
-    const auto& gates = t.role == TensorRole::bias            ? order.bias
-                        : t.role == TensorRole::input_weights ? order.inputs
-                                                              : order.states;
+    const auto& gates = t.role == TensorRole::input_weights ? order.inputs : order.states;
     for (std::size_t row = 0; row < t.rows; ++row) {
       for (std::size_t col = 0; col < t.cols; ++col) {
         const std::size_t from = is_head ? col : gates[col / hidden] * hidden + col % hidden;
-        double& value = values[t.offset + row * t.cols + col];
-        value = given[from * t.rows + row];
-        if (is_head || t.role != TensorRole::bias) continue;
-        const double second = numbers(tensors["rnn.bias_hh_l0"])[from];
-        if (col / hidden == order.inputs.size()) {
-          value = second;
-        } else if (adds_biases &&
-                   !(order.bias.size() == 4 && order.inputs.size() == 3 && col < hidden)) {
-          value += second;
-        }
+        values.push_back(given[from * t.rows + row]);
       }
     }
   }

@@ -1,6 +1,7 @@
 // THE table of cells, kCells: what a recurrent layer does with the sums of its products.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <string_view>
 
@@ -35,6 +36,8 @@ struct CellStepBack {
 // A cell makes its next state from sums of products: those of the inputs x with Wx, those of the
 // state h' before with Wh, and a bias. A sum may have a part of both or of one of them.
 struct Cell {
+  static constexpr std::size_t kNoGate = static_cast<std::size_t>(-1);
+
   std::string_view name;  // of Layer::cell
 
   // Per unit: sums, and which of them x and h' meet. The columns of Wx and Wh are in their order.
@@ -46,8 +49,8 @@ struct Cell {
   bool has_c = false;  // a second state, c, which meets no product
   // Whether h' has gradients beside those of the products.
   bool passes_gradients = false;
-  // Which sum has a bias of 1 at first, beyond the others' 0; none: `sums`.
-  std::size_t open_gate = 4;
+  // The sum whose bias is 1 at first, that of all others 0.
+  std::size_t open_gate = kNoGate;
 
   // The function and its derivative as part of the products, where the kernels have them.
   Epilogue fused = Epilogue::none;
@@ -69,6 +72,9 @@ struct Cell {
   // Whether the sums are at the places of the next h.
   [[nodiscard]] bool is_in_place() const { return sums == 1; }
 };
+
+// The logistic function, for definitions in double.
+inline double sigma(double x) { return 1 / (1 + std::exp(-x)); }
 
 extern const Cell kTanhCell;
 extern const Cell kReluCell;

@@ -47,8 +47,6 @@ void backward(const CellStepBack& s) {
                  .ldd = s.delta_stride});
 }
 
-double sigma(double x) { return 1 / (1 + std::exp(-x)); }
-
 void define(const double* sums, const double* before, double* gates, double* after) {
   gates[0] = sigma(sums[0]);
   gates[1] = sigma(sums[1]);

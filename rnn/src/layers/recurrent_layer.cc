@@ -108,19 +108,18 @@ LayerStep PackedLayer::step(std::size_t stride, SumsFrom start, const Team& team
           .first_k = has_inputs ? layout.state : layout.input,
           .first_sum = size.state_columns().begin,
           .bias = has_inputs ? nullptr : bias.data(),
-          .adds_inputs = has_inputs && start == SumsFrom::bias};
+          .adds_inputs = has_inputs && start == SumsFrom::bias,
+          .passes = size.cell->forward != nullptr};
 }
 
-void LayerStep::run(const Timestep& t, const Team& team) const {
+void LayerStep::begin_sums(const Timestep& t, const Team& team) const {
+  layer->add_inputs(t, panels_of(team, layer->input_weights()));
+  layer->begin_other_sums(t, team);
+  team.barrier();
+}
+
+void LayerStep::pass(const Timestep& t, const Team& team) const {
   const Cell& cell = *layer->size.cell;
-  if (adds_inputs) {
-    layer->add_inputs(t, panels_of(team, layer->input_weights()));
-    layer->begin_other_sums(t, team);
-    team.barrier();
-  }
-  float* sums = t.sums + first_sum;
-  product.run(t.count, t.z + first_k, bias != nullptr ? bias : sums, sums);
-  if (cell.forward == nullptr) return;
   if (!cell.is_in_place()) team.barrier();
   cell.forward(layer->cell_step(
       t, cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden)));
@@ -223,8 +222,10 @@ void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& sched
   }
 }
 
-// States become part of the next rows, the last ones are the final ones of all sequences.
-Timestep RecurrentLayer::timestep(const RowSchedule& schedule, std::size_t t) const {
+// States become part of the next rows, the last ones are the final ones of all sequences. Inline: a
+// small network waits for what goes by memory.
+[[gnu::always_inline]] inline Timestep RecurrentLayer::timestep(const RowSchedule& schedule,
+                                                                std::size_t t) const {
   const std::size_t count = schedule.active(t);
   float* z = rows_at(schedule, t);
   const bool is_last = t + 1 == schedule.steps();
@@ -322,24 +323,27 @@ void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedLayer& 
   const Timestep step = timestep(schedule, t);
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
-  const Range units = product.columns();
   if (t + 1 < schedule.steps()) {
     const bool is_next_block = t + 1 == block.end;
     const float* next = is_next_block ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
     product.run(step.count, next + size_.state_columns().begin,
                 cell.passes_gradients ? gradients : nullptr, gradients, step.after);
   } else if (cell.has_c) {
-    for (std::size_t i = 0; i < step.count; ++i) {
-      float* c = gradients + i * gradient_of_states_stride_ + size_.hidden;
-      std::fill(c + units.begin, c + units.end, 0.0f);
-    }
+    clear_gradients_of_c(step.count, product.columns());
   }
   if (cell.backward == nullptr) return;
-  cell.backward({.forward = weights.cell_step(step, units),
+  cell.backward({.forward = weights.cell_step(step, product.columns()),
                  .gradients = gradients,
                  .gradient_stride = gradient_of_states_stride_,
                  .deltas = deltas,
                  .delta_stride = delta_stride_});
+}
+
+void RecurrentLayer::clear_gradients_of_c(std::size_t rows, Range units) const {
+  for (std::size_t i = 0; i < rows; ++i) {
+    float* c = gradients_of_states_.data() + i * gradient_of_states_stride_ + size_.hidden;
+    std::fill(c + units.begin, c + units.end, 0.0f);
+  }
 }
 
 // [db; dWx; dWh] += [1, x, h]^T delta over the timesteps of a block at once.

@@ -75,9 +75,19 @@ struct LayerStep {
   std::size_t first_sum;  // that it adds to
   const float* bias;      // that the sums begin with; null: with what is at their places
   bool adds_inputs;       // in a product of their own
+  bool passes;            // the cell's function is no part of the product
 
   // Called by every thread of the team for the same timestep.
-  void run(const Timestep& t, const Team& team) const;
+  void run(const Timestep& t, const Team& team) const {
+    if (adds_inputs) begin_sums(t, team);
+    float* sums = t.sums + first_sum;
+    product.run(t.count, t.z + first_k, bias != nullptr ? bias : sums, sums);
+    if (passes) pass(t, team);
+  }
+  // x_t Wx in a product of its own.
+  void begin_sums(const Timestep& t, const Team& team) const;
+  // What the cell does behind the products.
+  void pass(const Timestep& t, const Team& team) const;
 };
 
 // A copy of the weights of a layer.
@@ -169,6 +179,7 @@ class RecurrentLayer {
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
   void delta_step(const RowSchedule& schedule, const PackedLayer& weights,
                   const PackedGemmPlan& product, std::size_t t, Range block);
+  void clear_gradients_of_c(std::size_t rows, Range units) const;
   void accumulate_weights(const RowSchedule& schedule, Range block, const Team& team);
   void accumulate_packed(std::size_t depth, const float* z, const Team& team);
   [[nodiscard]] float* deltas_at(const RowSchedule& schedule, std::size_t t, Range block) const;

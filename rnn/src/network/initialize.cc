@@ -73,7 +73,7 @@ std::size_t units_of(const Tensor& tensor, const LayerSize& layer) {
 // Zeros but for the gate that begins open.
 void fill_bias(std::span<float> bias, const LayerSize& layer) {
   std::ranges::fill(bias, 0.0f);
-  if (layer.cell->open_gate >= layer.cell->sums) return;
+  if (layer.cell->open_gate == Cell::kNoGate) return;
   std::ranges::fill(bias.subspan(layer.cell->open_gate * layer.hidden, layer.hidden), 1.0f);
 }
 
