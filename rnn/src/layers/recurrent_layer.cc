@@ -95,6 +95,7 @@ LayerStep PackedLayer::step(std::size_t stride, SumsFrom start, const Team& team
   const RowLayout layout = layout_of(size);
   const Range panels = panels_of(team, weights.forward);
   const bool has_inputs = start == SumsFrom::inputs || !size.cell->has_one_product();
+  const bool adds_inputs = has_inputs && start == SumsFrom::bias;
   const PackedGemm g{.lda = layout.stride,
                      .start_stride = has_inputs ? stride : 0,
                      .ldc = stride,
@@ -108,12 +109,13 @@ LayerStep PackedLayer::step(std::size_t stride, SumsFrom start, const Team& team
           .first_k = has_inputs ? layout.state : layout.input,
           .first_sum = size.state_columns().begin,
           .bias = has_inputs ? nullptr : bias.data(),
-          .adds_inputs = has_inputs && start == SumsFrom::bias,
+          .adds_inputs = adds_inputs,
+          .inputs = adds_inputs ? input_step(stride, panels_of(team, input_weights())) : plan,
           .passes = size.cell->forward != nullptr};
 }
 
 void LayerStep::begin_sums(const Timestep& t, const Team& team) const {
-  layer->add_inputs(t, panels_of(team, layer->input_weights()));
+  layer->add_inputs(inputs, t);
   layer->begin_other_sums(t, team);
   team.barrier();
 }
@@ -138,16 +140,11 @@ CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
           .after_stride = t.after_stride};
 }
 
-void PackedLayer::add_inputs(const Timestep& t, Range panels) const {
-  const RowLayout layout = layout_of(size);
-  const PackedGemm g{.m = t.count,
-                     .a = t.z + layout.input,
-                     .lda = layout.stride,
-                     .start = bias.data(),
-                     .c = t.sums,
-                     .ldc = t.sum_stride};
-  gemm_packed(g, input_weights(),
-              {.first_panel = panels.begin, .last_panel = panels.end, .last_k = size.inputs});
+PackedGemmPlan PackedLayer::input_step(std::size_t stride, Range panels) const {
+  const PackedGemm g{.lda = layout_of(size).stride, .ldc = stride};
+  return {g,
+          input_weights(),
+          {.first_panel = panels.begin, .last_panel = panels.end, .last_k = size.inputs}};
 }
 
 void PackedLayer::begin_other_sums(const Timestep& t, const Team& team) const {
@@ -241,7 +238,8 @@ void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& 
   const Range panels = panels_of(team, weights.input_weights());
   for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
     for (std::size_t t = timesteps.begin; t < timesteps.end; ++t) {
-      weights.add_inputs(timestep(schedule, t), {panel, panel + 1});
+      const Timestep step = timestep(schedule, t);
+      weights.add_inputs(weights.input_step(step.sum_stride, {panel, panel + 1}), step);
     }
   }
   if (size_.cell->has_one_product()) return;

@@ -74,7 +74,8 @@ struct LayerStep {
   std::size_t first_k;    // of Z, by which the product begins
   std::size_t first_sum;  // that it adds to
   const float* bias;      // that the sums begin with; null: with what is at their places
-  bool adds_inputs;       // in a product of their own
+  bool adds_inputs;       // in a product of their own:
+  PackedGemmPlan inputs;  // b + x Wx; of no meaning otherwise
   bool passes;            // the cell's function is no part of the product
 
   // Called by every thread of the team for the same timestep.
@@ -100,7 +101,10 @@ struct PackedLayer {
   // (see gemm_packed). Rows of sums are `stride` floats apart.
   [[nodiscard]] LayerStep step(std::size_t stride, SumsFrom start, const Team& team) const;
   // b + x_t Wx to the places of the sums, of some panels of columns of input_weights.
-  void add_inputs(const Timestep& t, Range panels) const;
+  [[nodiscard]] PackedGemmPlan input_step(std::size_t stride, Range panels) const;
+  void add_inputs(const PackedGemmPlan& plan, const Timestep& t) const {
+    plan.run(t.count, t.z + layout_of(size).input, bias.data(), t.sums);
+  }
   // The bias to the places of sums that x has no part of, a thread's share of the rows.
   void begin_other_sums(const Timestep& t, const Team& team) const;
 
