@@ -109,7 +109,7 @@ class ForgetfulContender : public Contender {
               if (pass == Kernel::rnn_forward) {
                 results->probabilities = predict_proba(p.parameters, halves, 1);
               } else {
-                const Parameters g = fast_gradients(p.parameters, halves, 1);
+                const Parameters g = fast_gradients(p.parameters, halves, {.threads = 1});
                 results->gradient = layer_of(g.values(), p.shape);
               }
             },

@@ -419,6 +419,7 @@ TEST_CASE("C: the same data and the default options give the model of the comman
   REQUIRE(lockstep_model_get_info(ours, &a) == LOCKSTEP_OK);
   REQUIRE(lockstep_model_get_info(theirs, &b) == LOCKSTEP_OK);
   CHECK((a.features == 1 && a.hidden == 100 && a.classes == 6));
+  CHECK((a.layers == 1 && a.bidirectional == 0 && std::string(a.cell) == "tanh"));
   CHECK(a.weights_hash == b.weights_hash);
 }
 

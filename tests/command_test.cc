@@ -428,7 +428,8 @@ TEST_CASE("command: info tells of machine and model", "[command]") {
   const Fixture fixture;
   const json summary = fixture.train();
   const json model = run_json({"info", fixture.model});
-  CHECK(model["hidden"] == 8);
+  const json layer = {{"cell", "tanh"}, {"hidden", 8}, {"bidirectional", false}};
+  CHECK(model["layers"] == json::array({layer}));
   CHECK(model["class_names"] == json({"down", "up"}));
   CHECK(model["normalization"]["kind"] == "channel");
   CHECK(model["weights_hash"] == summary["weights_hash"]);
@@ -441,6 +442,10 @@ TEST_CASE("command: gradcheck passes, and fails where the bound is missed", "[co
   CHECK(check["tensors"].size() == 5);
   for (const json& tensor : check["tensors"]) CHECK(tensor["sound"] == true);
   CHECK(run({"gradcheck", "--dataset", "parity", "--hidden", "4"}).code == 0);
+  CHECK_THAT(run({"gradcheck", "--cell", "gru", "--layers", "2", "--bidirectional", "--hidden", "3",
+                  "--dropout", "0.2"})
+                 .out,
+             ContainsSubstring("2 layers of gru, 3 units each way"));
   // Steps so large that finite differences are no derivatives any more.
   const Outcome coarse = run({"gradcheck", "--epsilon", "0.5"});
   CHECK(coarse.code == 1);

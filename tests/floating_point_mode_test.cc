@@ -269,9 +269,10 @@ std::vector<Call> public_calls() {
          stream.reset();
          expect_invalid([&] { stream.feed({}); });
        }},
-      {"fast_gradients", [=] { static_cast<void>(fast_gradients(model, data, kThreads)); }},
+      {"fast_gradients",
+       [=] { static_cast<void>(fast_gradients(model, data, {.threads = kThreads})); }},
       {"reference_gradients", [=] { static_cast<void>(reference_gradients(model, data)); }},
-      {"check_gradients", [=] { static_cast<void>(check_gradients(model, data, 1e-5, 1)); }},
+      {"check_gradients", [=] { static_cast<void>(check_gradients(model, data, {}, 1e-5, 1)); }},
       {"initialize", [] { static_cast<void>(random_network(kShape)); }},
       {"Normalization",
        [=] {

@@ -196,16 +196,18 @@ GateOrder gate_order(const std::string& cell) {
 }
 
 // What PyTorch's two biases make of ours; of gradients, those of a sum are equal, and one counts.
-std::vector<double> torch_bias(const json& tensors, const Network& network, bool adds) {
-  const std::vector<double> first = numbers(tensors["rnn.bias_ih_l0"]);
-  const std::vector<double> second = numbers(tensors["rnn.bias_hh_l0"]);
-  const std::size_t hidden = network.layers[0].hidden;
-  const bool is_gru = network.layers[0].cell == "gru";
-  const std::vector<std::size_t> order = gate_order(network.layers[0].cell).bias;
+std::vector<double> torch_bias(const json& tensors, const std::string& name, const Layer& layer,
+                               bool adds) {
+  std::string second_name = name;
+  second_name.replace(name.find("_ih"), 3, "_hh");
+  const std::vector<double> first = numbers(tensors[name]);
+  const std::vector<double> second = numbers(tensors[second_name]);
+  const bool is_gru = layer.cell == "gru";
+  const std::vector<std::size_t> order = gate_order(layer.cell).bias;
   std::vector<double> bias;
   for (std::size_t gate = 0; gate < order.size(); ++gate) {
-    for (std::size_t j = 0; j < hidden; ++j) {
-      const std::size_t from = order[gate] * hidden + j;
+    for (std::size_t j = 0; j < layer.hidden; ++j) {
+      const std::size_t from = order[gate] * layer.hidden + j;
       const bool is_n_x = is_gru && gate == 0;
       const bool is_n_h = is_gru && gate == 3;
       bias.push_back(is_n_h ? second[from] : first[from] + (adds && !is_n_x ? second[from] : 0));
@@ -214,21 +216,32 @@ std::vector<double> torch_bias(const json& tensors, const Network& network, bool
   return bias;
 }
 
-// Numbers of PyTorch, whose matrices are transposed, in the order of the parameters.
-std::vector<double> torch_values(const json& tensors, const Parameters& p, bool adds_biases) {
-  const std::size_t hidden = p.network().layers[0].hidden;
-  const GateOrder order = gate_order(p.network().layers[0].cell);
-  std::vector<double> values = torch_bias(tensors, p.network(), adds_biases);
-  for (const Tensor& t : p.tensors().subspan(1)) {
-    const std::vector<double> given = numbers(tensors[t.name]);
-    const bool is_head = t.name.starts_with("head.");
-    const auto& gates = t.role == TensorRole::input_weights ? order.inputs : order.states;
-    for (std::size_t row = 0; row < t.rows; ++row) {
-      for (std::size_t col = 0; col < t.cols; ++col) {
-        const std::size_t from = is_head ? col : gates[col / hidden] * hidden + col % hidden;
-        values.push_back(given[from * t.rows + row]);
-      }
+// A matrix of PyTorch, which is transposed.
+std::vector<double> torch_matrix(const std::vector<double>& given, const Tensor& t,
+                                 const Layer& layer) {
+  const GateOrder order = gate_order(layer.cell);
+  const auto& gates = t.role == TensorRole::input_weights ? order.inputs : order.states;
+  std::vector<double> values;
+  for (std::size_t row = 0; row < t.rows; ++row) {
+    for (std::size_t col = 0; col < t.cols; ++col) {
+      const bool is_head = t.name.starts_with("head.");
+      const std::size_t from =
+          is_head ? col : gates[col / layer.hidden] * layer.hidden + col % layer.hidden;
+      values.push_back(given[from * t.rows + row]);
     }
+  }
+  return values;
+}
+
+// Numbers of PyTorch in the order of the parameters, of a network of equal layers.
+std::vector<double> torch_values(const json& tensors, const Parameters& p, bool adds_biases) {
+  const Layer& layer = p.network().layers[0];
+  std::vector<double> values;
+  for (const Tensor& t : p.tensors()) {
+    const bool is_sum = t.role == TensorRole::bias && !t.name.starts_with("head.");
+    const std::vector<double> part = is_sum ? torch_bias(tensors, t.name, layer, adds_biases)
+                                            : torch_matrix(numbers(tensors[t.name]), t, layer);
+    values.insert(values.end(), part.begin(), part.end());
   }
   return values;
 }
@@ -242,13 +255,46 @@ Dataset torch_data(const json& golden) {
   return data;
 }
 
-void check_against_torch(const std::string& file) {
-  const json golden = read_golden(file);
+Parameters torch_parameters(const json& golden) {
+  const Layer layer{
+      .cell = golden["cell"], .hidden = golden["hidden"], .bidirectional = golden["bidirectional"]};
   Parameters p({.features = golden["features"],
-                .layers = {{.cell = golden["cell"], .hidden = golden["hidden"]}},
+                .layers = std::vector<Layer>(golden["layers"].get<std::size_t>(), layer),
                 .outputs = golden["classes"]});
   std::ranges::transform(torch_values(golden["initial"], p, true), p.values().begin(),
                          [](double x) { return static_cast<float>(x); });
+  return p;
+}
+
+// Outputs of every timestep on the active backend.
+void check_states(const json& golden, const Parameters& p, const Dataset& data) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::vector<double> states = numbers(golden["outputs_of_every_step"][i]);
+    CHECK(relative_error(hidden_states(p, data, i), states) < 1e-5);
+  }
+}
+
+void check_logits(const json& golden, const Parameters& p, const Dataset& data) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    Stream stream(p);
+    stream.feed(data.sequence(i), data.length(i));
+    CHECK(relative_error(stream.logits(), numbers(golden["logits"][i])) < 1e-5);
+  }
+}
+
+std::vector<double> softmax_of(const std::vector<double>& logits, std::size_t classes) {
+  std::vector<double> p;
+  for (std::size_t i = 0; i < logits.size(); i += classes) {
+    double sum = 0;
+    for (std::size_t c = 0; c < classes; ++c) sum += std::exp(logits[i + c]);
+    for (std::size_t c = 0; c < classes; ++c) p.push_back(std::exp(logits[i + c]) / sum);
+  }
+  return p;
+}
+
+void check_against_torch(const std::string& file) {
+  const json golden = read_golden(file);
+  const Parameters p = torch_parameters(golden);
   const Dataset data = torch_data(golden);
   const auto size = static_cast<double>(data.size());
   std::vector<double> gradients = torch_values(golden["gradient_of_mean_loss"], p, false);
@@ -257,20 +303,31 @@ void check_against_torch(const std::string& file) {
   for (const std::string& name : runnable_backends()) {
     CAPTURE(file, name);
     const BackendScope scope(name);
-    for (std::size_t i = 0; i < data.size(); ++i) {
-      const std::vector<double> states = numbers(golden["outputs_of_every_step"][i]);
-      CHECK(relative_error(hidden_states(p, data, i), states) < 1e-5);
-      Stream stream(p);
-      stream.feed(data.sequence(i), data.length(i));
-      CHECK(relative_error(stream.logits(), numbers(golden["logits"][i])) < 1e-5);
-    }
+    check_states(golden, p, data);
+    if (!golden["bidirectional"]) check_logits(golden, p, data);
+    CHECK(relative_error(predict_proba(p, data),
+                         softmax_of(numbers(golden["logits"]), data.classes())) < 1e-5);
     CHECK(relative_error(fast_gradients(p, data).values(), gradients) < 1e-5);
   }
 }
 
 TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
-  for (const char* file : {"torch_relu.json", "torch_gru.json", "torch_lstm.json"}) {
+  for (const char* file : {"torch_relu.json", "torch_gru.json", "torch_lstm.json",
+                           "torch_lstm_2_layers.json", "torch_gru_2_layers_bidirectional.json"}) {
     check_against_torch(file);
+  }
+}
+
+// Their heads take the mean or the maximum of all timesteps.
+TEST_CASE("every backend reproduces the states of PyTorch's bidirectional networks") {
+  for (const char* file :
+       {"torch_lstm_bidirectional_mean.json", "torch_tanh_bidirectional_max.json"}) {
+    const json golden = read_golden(file);
+    for (const std::string& name : runnable_backends()) {
+      CAPTURE(file, name);
+      const BackendScope scope(name);
+      check_states(golden, torch_parameters(golden), torch_data(golden));
+    }
   }
 }
 

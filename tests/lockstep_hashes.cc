@@ -167,10 +167,12 @@ void add_network(FnvHash& hash, const Sizes& shape, std::size_t size, std::size_
     options.epochs = 2;
     options.batch_size = size / 2 + 1;
     options.clip_norm = 1;
+    options.dropout = 0.25;
     options.threads = threads;
     for (const EpochResult& result : train(model, data, options)) hash.add(result.loss);
     hash.add(weights_hash(model));
     add(hash, predict_proba(model, data, threads));
+    if (shape.bidirectional) continue;
     Stream stream(model, 3, threads);
     stream.feed(normal_floats(3 * 5 * shape.features, 7), 5);
     add(hash, stream.logits());
@@ -196,6 +198,23 @@ FnvHash gated_networks() {
   return hash;
 }
 
+FnvHash stacks() {
+  FnvHash hash;
+  add_network(hash, {.features = 3, .hidden = 33, .classes = 3, .layers = 3}, 40, 9);
+  add_network(hash, {.features = 3, .hidden = 140, .classes = 3, .cell = "lstm", .layers = 2}, 33,
+              9);
+  for (const char* cell : {"tanh", "gru", "lstm"}) {
+    const Sizes shape{.features = 5,
+                      .hidden = 20,
+                      .classes = 4,
+                      .cell = cell,
+                      .layers = 2,
+                      .bidirectional = true};
+    add_network(hash, shape, 20, 12);
+  }
+  return hash;
+}
+
 FnvHash large_networks() {
   FnvHash hash;
   add_network(hash, {.features = 9, .hidden = 400, .classes = 5}, 37, 6);
@@ -217,6 +236,7 @@ void print_hashes(const BackendInfo& backend) {
   print(name, "accumulated", accumulated_products());
   print(name, "networks", small_networks());
   print(name, "gated-networks", gated_networks());
+  print(name, "stacks", stacks());
   print(name, "large-networks", large_networks());
 }
 

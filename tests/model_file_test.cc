@@ -213,6 +213,56 @@ TEST_CASE("a GRU and an LSTM in PyTorch's layout are read, and written again bit
   }
 }
 
+TEST_CASE("stacks of every cell and direction are saved and read back bit for bit") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  for (const std::string& cell : cell_names()) {
+    for (const bool bidirectional : {false, true}) {
+      ModelParts model;
+      model.parameters = random_network({3, 5, 2, cell.c_str(), 3, bidirectional});
+      model.class_names = {"a", "b"};
+      save_model(model, path);
+      CHECK(load_model(path).parameters == model.parameters);
+    }
+  }
+  // Layers may differ.
+  ModelParts model;
+  model.parameters = Parameters({.features = 2,
+                                 .layers = {{.cell = "gru", .hidden = 3, .bidirectional = true},
+                                            {.cell = "relu", .hidden = 4}},
+                                 .outputs = 2});
+  model.class_names = {"a", "b"};
+  save_model(model, path);
+  CHECK(load_model(path).parameters.network() == model.parameters.network());
+}
+
+TEST_CASE("the layers and directions of a file that names no cells are those of its matrices") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "foreign.safetensors";
+  const auto layer = [](const std::string& suffix, std::size_t inputs) {
+    const std::string columns = std::to_string(inputs);
+    const auto zeros = [](std::size_t count) { return std::string(4 * count, '\0'); };
+    return std::vector<RawTensor>{
+        {"rnn.weight_ih" + suffix, "F32", "[6," + columns + "]", zeros(6 * inputs)},
+        {"rnn.weight_hh" + suffix, "F32", "[6,2]", zeros(12)},
+        {"rnn.bias_ih" + suffix, "F32", "[6]", zeros(6)},
+        {"rnn.bias_hh" + suffix, "F32", "[6]", zeros(6)}};
+  };
+  std::vector<RawTensor> tensors{{"head.weight", "F32", "[2,4]", std::string(32, '\0')},
+                                 {"head.bias", "F32", "[2]", std::string(8, '\0')}};
+  for (const auto& [suffix, inputs] : std::vector<std::pair<const char*, std::size_t>>{
+           {"_l0", 1}, {"_l0_reverse", 1}, {"_l1", 4}, {"_l1_reverse", 4}}) {
+    for (const RawTensor& tensor : layer(suffix, inputs)) tensors.push_back(tensor);
+  }
+  write_file(path, container(tensors));
+  const Layer expected{.cell = "gru", .hidden = 2, .bidirectional = true};
+  const Network network = load_model(path).parameters.network();
+  CHECK(network.layers == std::vector<Layer>{expected, expected});
+  CHECK(network.features == 1);
+  tensors.pop_back();
+  CHECK(contains(complaint(path, container(tensors)), "no tensor \"rnn.bias_hh_l1_reverse\""));
+}
+
 TEST_CASE("the tensors of a saved file start at a multiple of eight bytes") {
   const TemporaryDirectory directory;
   const fs::path path = directory / "model.safetensors";
@@ -398,7 +448,7 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
   SECTION("gates in one tensor and not in the others") {
     tensors[1] = {"rnn.weight_hh_l0", "F32", "[8,2]", std::string(64, '\0')};
     CHECK(contains(complaint(path, container(tensors)),
-                   "\"rnn.bias_ih_l0\" has shape [2], expected [8] as in a cell lstm"));
+                   "\"rnn.bias_ih_l0\" has shape [2], expected [8] as with cell lstm"));
   }
   SECTION("as many gates as no cell has") {
     tensors[1] = {"rnn.weight_hh_l0", "F32", "[4,2]", std::string(32, '\0')};
@@ -459,15 +509,19 @@ TEST_CASE("metadata that does not fit the model is refused") {
   CHECK(contains(reason(R"({\"version\":3,)" + names + "," + none + "}"),
                  "version is \"3\", expected up to 2"));
   const std::string second = R"({\"version\":2,\"head\":\"classify\",)" + names + "," + none;
-  CHECK(reason(second + R"(,\"cell\":\"relu\"})") == "");
+  CHECK(reason(second + R"(,\"cells\":[\"relu\"]})") == "");
   CHECK(contains(reason(second + "}"), "metadata lacks"));
-  CHECK(contains(reason(R"({\"version\":2,\"cell\":\"tanh\",)" + names + "," + none + "}"),
+  CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],)" + names + "," + none + "}"),
                  "metadata lacks"));
-  CHECK(contains(
-      reason(R"({\"version\":2,\"cell\":\"tanh\",\"head\":\"rank\",)" + names + "," + none + "}"),
-      "its head \"rank\" is unknown"));
-  CHECK(contains(reason(second + R"(,\"cell\":1})"), "metadata lacks"));
-  CHECK(contains(reason(second + R"(,\"cell\":\"sine\"})"), "its cell \"sine\" is unknown"));
+  CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],\"head\":\"rank\",)" + names + "," +
+                        none + "}"),
+                 "its head \"rank\" is unknown"));
+  CHECK(contains(reason(second + R"(,\"cells\":[1]})"), "metadata lacks"));
+  CHECK(contains(reason(second + R"(,\"cells\":[\"sine\"]})"), "its cell \"sine\" is unknown"));
+  CHECK(contains(reason(second + R"(,\"cells\":[]})"), "it names no cell"));
+  CHECK(contains(reason(second + R"(,\"cells\":[\"tanh\",\"tanh\"]})"),
+                 "no tensor \"rnn.weight_hh_l1\""));
+  CHECK(contains(reason(second + R"(,\"cells\":[\"gru\"]})"), "expected [6] as with cell gru"));
   CHECK(contains(reason(start + names + R"(,\"normalization\":{\"kind\":\"log\"}})"),
                  "kind of normalization is unknown"));
   const std::string channel = start + names + R"(,\"normalization\":{\"kind\":\"channel\")";

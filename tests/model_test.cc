@@ -88,8 +88,13 @@ TEST_CASE("networks that cannot be are refused") {
   network.head = "tail";
   refuses(network, "unknown head 'tail', expected one of classify");
   network = Sizes{1, 1, 1};
-  network.layers.push_back(network.layers[0]);
-  refuses(network, "one recurrent layer, not 2");
+  network.layers.clear();
+  refuses(network, "1 to 64 recurrent layers, not 0");
+  network.layers.assign(65, {.hidden = 1});
+  refuses(network, "1 to 64 recurrent layers, not 65");
+  network.layers.assign(2, {.hidden = 1});
+  network.layers[1].hidden = 0;
+  refuses(network, "not 0");
 }
 
 TEST_CASE("no weights are drawn for parameters that are empty or were moved from") {
@@ -175,6 +180,28 @@ TEST_CASE("every gate has first weights of its own, and an LSTM's forget gate be
   const std::span<const float> bias = p["rnn.bias_ih_l0"];
   for (std::size_t j = 0; j < bias.size(); ++j) {
     CHECK(bias[j] == (cell == "lstm" && j / kHidden == 1 ? 1.0f : 0.0f));
+  }
+}
+
+TEST_CASE(
+    "PyTorch's first weights are uniform on its limits, and sums of two where biases are one") {
+  constexpr std::size_t kHidden = 100;
+  const double limit = 0.1;
+  for (const char* cell : {"tanh", "gru", "lstm"}) {
+    const Parameters p = initialized({50, kHidden, 60, cell, 2, true}, Initializer::pytorch, 11);
+    for (const Tensor& tensor : p.tensors()) {
+      const std::span<const float> values = p[tensor.name];
+      CAPTURE(cell, tensor.name);
+      const bool is_head = tensor.name.starts_with("head.");
+      const bool has_sums = tensor.role == TensorRole::bias && !is_head;
+      const double largest_of = is_head ? 1 / std::sqrt(2.0 * kHidden) : limit * (has_sums ? 2 : 1);
+      CHECK(largest(values) <= static_cast<float>(largest_of));
+      CHECK(largest(values) > static_cast<float>(0.8 * largest_of));
+    }
+    if (std::string(cell) != "gru") continue;
+    const std::span<const float> bias = p["rnn.bias_ih_l1_reverse"];
+    CHECK(largest(bias.first(kHidden)) <= 0.1f);  // n_x
+    CHECK(largest(bias.last(kHidden)) <= 0.1f);   // n_h
   }
 }
 

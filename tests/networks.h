@@ -25,22 +25,26 @@ inline Options gradient_descent() {
   return options;
 }
 
-// Sizes of a classifier with one recurrent layer.
+// Sizes of a classifier with equal recurrent layers.
 struct Sizes {
   std::size_t features;
   std::size_t hidden;
   std::size_t classes;
   const char* cell = "tanh";
+  std::size_t layers = 1;
+  bool bidirectional = false;
 
   // NOLINTNEXTLINE(google-explicit-constructor): it is what the tests mean by a network.
   operator Network() const {
-    return {.features = features, .layers = {{.cell = cell, .hidden = hidden}}, .outputs = classes};
+    const Layer layer{.cell = cell, .hidden = hidden, .bidirectional = bidirectional};
+    return {.features = features, .layers = std::vector<Layer>(layers, layer), .outputs = classes};
   }
 };
 
-// b, Wx, Wh of the recurrent layer; by, Wy of the head.
-inline std::span<float> layer_of(Parameters& p) { return p.values().first(p.tensors()[3].offset); }
-inline std::span<float> head_of(Parameters& p) { return p.values().subspan(p.tensors()[3].offset); }
+// Where by and Wy of the head begin, behind b, Wx, Wh of the recurrent layers.
+inline std::size_t head_offset(const Parameters& p) { return p.tensors().rbegin()[1].offset; }
+inline std::span<float> layer_of(Parameters& p) { return p.values().first(head_offset(p)); }
+inline std::span<float> head_of(Parameters& p) { return p.values().subspan(head_offset(p)); }
 
 inline Parameters random_network(const Sizes& shape) {
   Parameters parameters(shape);

@@ -42,13 +42,19 @@ TEST_CASE("options take numbers, words and truth values") {
 
 TEST_CASE("values out of their range are refused as text and in the structure") {
   const std::vector<std::pair<const char*, const char*>> bad{
-      {"hidden", "0"},       {"hidden", "1.5"}, {"hidden", "16777217"},
-      {"batch_size", "0"},   {"epochs", "0"},   {"threads", "-1"},
-      {"threads", "1025"},   {"momentum", "1"}, {"learning_rate", "0"},
-      {"clip_norm", "-1"},   {"sigma", "inf"},  {"sigma", "nan"},
-      {"epochs", "0x10"},    {"epochs", " 1"},  {"epochs", "1 "},
-      {"seed", "-1"},        {"decay", "x"},    {"validation", "1"},
-      {"schedule", "steps"}, {"init", "zero"},  {"seed", "18446744073709551616"}};
+      {"hidden", "0"},        {"hidden", "1.5"},
+      {"hidden", "16777217"}, {"batch_size", "0"},
+      {"epochs", "0"},        {"threads", "-1"},
+      {"threads", "1025"},    {"momentum", "1"},
+      {"learning_rate", "0"}, {"clip_norm", "-1"},
+      {"sigma", "inf"},       {"sigma", "nan"},
+      {"epochs", "0x10"},     {"epochs", " 1"},
+      {"epochs", "1 "},       {"seed", "-1"},
+      {"decay", "x"},         {"validation", "1"},
+      {"schedule", "steps"},  {"init", "zero"},
+      {"layers", "0"},        {"layers", "65"},
+      {"dropout", "1"},       {"dropout_kind", "unit"},
+      {"bidirectional", "2"}, {"seed", "18446744073709551616"}};
   for (const auto& [name, value] : bad) {
     CAPTURE(name, value);
     CHECK_THROWS_WITH(Options().set(name, value), ContainsSubstring(value));
@@ -58,7 +64,10 @@ TEST_CASE("values out of their range are refused as text and in the structure") 
   CHECK_THROWS_WITH(validate({.threads = -1}),
                     "threads: expected a whole number from 0 to 1024, found '-1'");
   CHECK_THROWS_WITH(validate({.cell = "none"}), ContainsSubstring("cell: expected one of"));
-  CHECK_THROWS_WITH(validate({.init = static_cast<Initializer>(3)}), ContainsSubstring("init"));
+  CHECK_THROWS_WITH(validate({.init = static_cast<Initializer>(4)}), ContainsSubstring("init"));
+  CHECK_NOTHROW(validate({.truncate = 3}));
+  CHECK_THROWS_WITH(validate({.bidirectional = true, .truncate = 3}),
+                    ContainsSubstring("truncate: a bidirectional network"));
 }
 
 TEST_CASE("an unknown option is refused with the names of all") {

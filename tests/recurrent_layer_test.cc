@@ -29,13 +29,16 @@ Dataset ragged_data(std::size_t size, std::size_t longest) {
 std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& data,
                                 std::size_t together, std::size_t window, int threads) {
   const ForwardPass run(parameters, data, together, window, threads);
-  std::vector<float> all(run.rows.begin(), run.rows.end());
-  const LayerSize size(parameters.network());
-  const RowLayout finals = final_layout_of(size);
-  const MatrixView outputs = run.pass->output.outputs({0, data.size()});
+  std::vector<float> all;
+  for (const WindowMemory& kept : run.memory->windows) {
+    all.insert(all.end(), kept.rows.begin(), kept.rows.end());
+  }
+  const MatrixView outputs = run.pass.output.outputs({0, data.size()});
   for (std::size_t n = 0; n < data.size(); ++n) {
-    const float* state = run.pass->layer.finals() + n * finals.stride + finals.state;
-    all.insert(all.end(), state, state + size.state());
+    for (const RecurrentLayer& layer : run.pass.layers) {
+      const float* state = layer.final_state(n);
+      all.insert(all.end(), state, state + layer.size().state());
+    }
     const float* logits = outputs.data + n * outputs.stride;
     all.insert(all.end(), logits, logits + outputs.cols);
   }
@@ -45,6 +48,7 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
 TEST_CASE("timesteps whose inputs go together leave the bits of those that go one by one") {
   Sizes shape = kShape;
   shape.cell = GENERATE("tanh", "gru", "lstm");
+  shape.layers = GENERATE(1u, 2u);
   const Parameters parameters = random_network(shape);
   struct Case {
     std::size_t rows, longest;
@@ -75,7 +79,7 @@ TEST_CASE("timesteps whose inputs go together leave the bits of those that go on
 
 TEST_CASE("inputs go together of large weights, many features and few rows only") {
   const auto together = [](const Sizes& sizes, std::size_t rows, bool fused) {
-    return timesteps_together(LayerSize(sizes), rows, fused);
+    return timesteps_together(LayerSize(sizes, 0, false), rows, fused);
   };
   CHECK(together({1760, 1760, 10}, 1, true) == 128);
   CHECK(together({1760, 1760, 10}, 43, true) == 2);

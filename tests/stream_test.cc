@@ -56,11 +56,20 @@ struct Case {
 
 // One feature, one class, one unit; several panels; enough rows and work for several threads;
 // weights that are cut into blocks of k.
-const std::vector<Case> kCases{
-    {{1, 1, 1}, 1},           {{3, 40, 5}, 1},         {{2, 70, 1}, 3},
-    {{1, 50, 6}, 40},         {{5, 90, 4}, 33},        {{20, 530, 3}, 17},
-    {{5, 90, 4, "relu"}, 33}, {{3, 21, 5, "gru"}, 1},  {{5, 90, 4, "gru"}, 33},
-    {{3, 21, 5, "lstm"}, 1},  {{5, 90, 4, "lstm"}, 33}};
+const std::vector<Case> kCases{{{1, 1, 1}, 1},
+                               {{3, 40, 5}, 1},
+                               {{2, 70, 1}, 3},
+                               {{1, 50, 6}, 40},
+                               {{5, 90, 4}, 33},
+                               {{20, 530, 3}, 17},
+                               {{5, 90, 4, "relu"}, 33},
+                               {{3, 21, 5, "gru"}, 1},
+                               {{5, 90, 4, "gru"}, 33},
+                               {{3, 21, 5, "lstm"}, 1},
+                               {{5, 90, 4, "lstm"}, 33},
+                               {{5, 30, 4, "tanh", 2}, 33},
+                               {{3, 21, 5, "gru", 3}, 1},
+                               {{3, 21, 5, "lstm", 2}, 5}};
 
 constexpr std::size_t kSteps = 7;
 // Chunks that make up kSteps, an empty one among them.
@@ -193,6 +202,23 @@ TEST_CASE("a state can be carried from one stream to another") {
   CHECK(same_bits(second.probabilities(1), predict_proba(parameters, data)));
 }
 
+TEST_CASE("the state of a stack has every layer's part, h and of an LSTM c, in their order") {
+  const Sizes shape{3, 6, 5, "lstm", 2};
+  const Parameters parameters = random_model(shape);
+  const Dataset data = equal_data(shape, 2, kSteps);
+  Stream whole(parameters, 2);
+  whole.feed(chunk(data, 0, kSteps), kSteps);
+  Stream first(parameters, 2);
+  first.feed(chunk(data, 0, 3), 3);
+  CHECK(first.state(1).size() == 2 * 2 * 6);
+  Stream second(parameters);
+  second.set_state(0, first.state(1));
+  CHECK(same_bits(second.state(0), first.state(1)));
+  second.feed_one(0, data.sequence(1).subspan(3 * 3), kSteps - 3);
+  CHECK(same_bits(second.logits(0), whole.logits(1)));
+  CHECK_THROWS_AS(second.set_state(0, std::vector<float>(12)), std::invalid_argument);
+}
+
 TEST_CASE("a stream keeps the weights that it was made from") {
   const Sizes shape{2, 21, 4};
   const Dataset data = equal_data(shape, 1, kSteps);
@@ -298,6 +324,8 @@ TEST_CASE("a stream is not made of nothing") {
   CHECK_THROWS_AS(Stream(parameters, kMaxUnits + 1), std::invalid_argument);
   CHECK_THROWS_AS(Stream(parameters, 1, -1), std::invalid_argument);
   CHECK_THROWS_AS(Stream(Parameters()), std::invalid_argument);
+  CHECK_THROWS_WITH(Stream(random_model({2, 21, 4, "gru", 1, true})),
+                    ContainsSubstring("bidirectional"));
   Parameters moved_from = parameters;
   const Parameters taken = std::move(moved_from);
   CHECK(moved_from.empty());

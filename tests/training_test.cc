@@ -52,12 +52,25 @@ struct Run {
 
 // Minibatches of four leaves; a single leaf, since the weights do not fit a cache; odd sizes.
 const std::vector<Run> kRuns{
-    {{3, 40, 5}, 75, 12},         {{2, 384, 3}, 40, 5},         {{5, 13, 7}, 40, 9},
-    {{3, 40, 5, "relu"}, 75, 12}, {{2, 384, 3, "relu"}, 40, 5}, {{3, 40, 5, "gru"}, 75, 12},
-    {{2, 200, 3, "gru"}, 40, 5},  {{3, 37, 5, "lstm"}, 75, 12}, {{2, 200, 3, "lstm"}, 40, 5}};
+    {{3, 40, 5}, 75, 12},           {{2, 384, 3}, 40, 5},          {{5, 13, 7}, 40, 9},
+    {{3, 40, 5, "relu"}, 75, 12},   {{2, 384, 3, "relu"}, 40, 5},  {{3, 40, 5, "gru"}, 75, 12},
+    {{2, 200, 3, "gru"}, 40, 5},    {{3, 37, 5, "lstm"}, 75, 12},  {{2, 200, 3, "lstm"}, 40, 5},
+    {{3, 19, 5, "tanh", 3}, 40, 9}, {{3, 19, 5, "gru", 2}, 40, 9}, {{2, 150, 3, "lstm", 2}, 40, 5}};
+
+// The same of networks that read both ways, which know no truncation.
+const std::vector<Run> kBidirectionalRuns{{{3, 19, 5, "tanh", 2, true}, 40, 9},
+                                          {{3, 40, 5, "gru", 1, true}, 75, 12},
+                                          {{3, 19, 5, "lstm", 2, true}, 40, 9},
+                                          {{2, 150, 3, "gru", 2, true}, 40, 5}};
+
+std::vector<Run> all_runs() {
+  std::vector<Run> runs = kRuns;
+  runs.insert(runs.end(), kBidirectionalRuns.begin(), kBidirectionalRuns.end());
+  return runs;
+}
 
 TEST_CASE("training gives the same weights for any number of threads, on every fused backend") {
-  for (const Run& run : kRuns) {
+  for (const Run& run : all_runs()) {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     Options options = all_features();
     options.threads = 1;
@@ -110,21 +123,25 @@ TEST_CASE("truncated training gives the same weights on any number of threads an
 
 // Goes around the trainer, which may find that a small minibatch is not worth so many threads.
 TEST_CASE("gradients have the same bits for any number of threads") {
-  for (const Run& run : kRuns) {
+  for (const Run& run : all_runs()) {
     const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
-    const Parameters serial = fast_gradients(parameters, data, 1);
-    const Parameters truncated = fast_gradients(parameters, data, 1, 3);
-    for (const int threads : {2, 3, 8}) {
-      CAPTURE(run.shape.hidden, threads);
-      CHECK(fast_gradients(parameters, data, threads) == serial);
-      CHECK(fast_gradients(parameters, data, threads, 3) == truncated);
+    std::vector<Options> cases{{}, {.dropout = 0.3}};
+    if (!run.shape.bidirectional) cases.push_back({.truncate = 3, .dropout = 0.3});
+    for (Options& options : cases) {
+      options.threads = 1;
+      const Parameters serial = fast_gradients(parameters, data, options);
+      for (const int threads : {2, 3, 8}) {
+        CAPTURE(run.shape.hidden, run.shape.layers, options.truncate, options.dropout, threads);
+        options.threads = threads;
+        CHECK(fast_gradients(parameters, data, options) == serial);
+      }
     }
   }
 }
 
 TEST_CASE("predictions have the same bits for any number of threads and on every fused backend") {
-  for (const Run& run : kRuns) {
+  for (const Run& run : all_runs()) {
     const Parameters parameters = random_network(run.shape);
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     const std::vector<float> expected = predict_proba(parameters, data, 1);
@@ -182,14 +199,14 @@ void check_large_weights(const Sizes& shape) {
   const Dataset data = ragged_data(shape, 70, 17);
   check_alone(parameters, data, {0, 5, 69});
   const Dataset some = data.subset(std::vector<std::size_t>{1, 20, 33, 44, 69});
-  const Parameters serial = fast_gradients(parameters, some, 1);
-  CHECK(fast_gradients(parameters, some, 3) == serial);
-  CHECK(fast_gradients(parameters, some, 1, some.max_length()) == serial);
-  const Parameters truncated = fast_gradients(parameters, some, 1, 3);
-  CHECK(fast_gradients(parameters, some, 2, 3) == truncated);
+  const Parameters serial = fast_gradients(parameters, some, {.threads = 1});
+  CHECK(fast_gradients(parameters, some, {.threads = 3}) == serial);
+  CHECK(fast_gradients(parameters, some, {.truncate = some.max_length(), .threads = 1}) == serial);
+  const Parameters truncated = fast_gradients(parameters, some, {.truncate = 3, .threads = 1});
+  CHECK(fast_gradients(parameters, some, {.truncate = 3, .threads = 2}) == truncated);
   CHECK(largest_difference(reference_gradients(parameters, some).values, serial.values()) < 1e-5);
-  CHECK(largest_difference(reference_gradients(parameters, some, 3).values, truncated.values()) <
-        1e-5);
+  CHECK(largest_difference(reference_gradients(parameters, some, {.truncate = 3}).values,
+                           truncated.values()) < 1e-5);
 }
 
 TEST_CASE("large weights change no bit either") {
@@ -202,11 +219,11 @@ TEST_CASE("threads share several leaves of large weights, or their columns, with
   const Sizes shape{2, 384, 3};
   const Parameters parameters = random_network(shape);
   const Dataset data = ragged_data(shape, 4 * 64 + 3, 4);
-  const Parameters serial = fast_gradients(parameters, data, 1);
+  const Parameters serial = fast_gradients(parameters, data, {.threads = 1});
   CHECK(largest_difference(reference_gradients(parameters, data).values, serial.values()) < 1e-4);
   for (const int threads : {2, 3, 4, 5}) {
     CAPTURE(threads);
-    CHECK(fast_gradients(parameters, data, threads) == serial);
+    CHECK(fast_gradients(parameters, data, {.threads = threads}) == serial);
   }
 }
 
@@ -222,9 +239,9 @@ TEST_CASE(
     const std::span<const float> row(together.data() + i * shape.classes, shape.classes);
     CHECK(same_bits(predict_proba(parameters, one_sequence(data, i), 1), row));
   }
-  const Parameters serial = fast_gradients(parameters, data, 1);
-  CHECK(fast_gradients(parameters, data, 3) == serial);
-  CHECK(fast_gradients(parameters, data, 2, 3) == serial);
+  const Parameters serial = fast_gradients(parameters, data, {.threads = 1});
+  CHECK(fast_gradients(parameters, data, {.threads = 3}) == serial);
+  CHECK(fast_gradients(parameters, data, {.truncate = 3, .threads = 2}) == serial);
 }
 
 TEST_CASE("parameters that were moved from are refused by name") {
@@ -235,7 +252,7 @@ TEST_CASE("parameters that were moved from are refused by name") {
   const auto refuses = ContainsSubstring("there are no parameters");
   CHECK_THROWS_WITH(predict_proba(gone, data), refuses);
   CHECK_THROWS_WITH(Trainer(gone, {}).run_epoch(data), refuses);
-  CHECK_THROWS_WITH(fast_gradients(gone, data, 1, 0), refuses);
+  CHECK_THROWS_WITH(fast_gradients(gone, data, {.truncate = 0, .threads = 1}), refuses);
   CHECK_THROWS_WITH(predict_proba(Parameters(), data), refuses);
 }
 
@@ -259,7 +276,7 @@ TEST_CASE("the gradient of a ragged set is the sum of those of its sequences") {
     const BackendScope scope(name);
     std::vector<double> sum(parameters.values().size());
     for (std::size_t i = 0; i < data.size(); ++i) {
-      add(sum, fast_gradients(parameters, one_sequence(data, i), 1).values());
+      add(sum, fast_gradients(parameters, one_sequence(data, i), {.threads = 1}).values());
     }
     const Parameters together = fast_gradients(parameters, data);
     CHECK(largest_difference(sum, together.values()) < 2e-5);
@@ -292,7 +309,7 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
       const BackendScope scope(name);
       for (const std::size_t truncation : {0u, 3u}) {
         for (const GradientError& error :
-             check_gradients(parameters, data, 1e-5, 10, 1, truncation)) {
+             check_gradients(parameters, data, {.truncate = truncation}, 1e-5, 10)) {
           CAPTURE(name, truncation, run.shape.features, run.shape.hidden, run.shape.classes,
                   error.tensor);
           CHECK(error.analytic_error < kAnalyticErrorBound);
@@ -301,6 +318,59 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
       }
     }
   }
+}
+
+TEST_CASE("gradients of stacks pass the check for every cell, direction and dropout") {
+  const std::string cell = GENERATE("tanh", "relu", "gru", "lstm");
+  const bool bidirectional = GENERATE(false, true);
+  for (const std::size_t layers : {1u, 2u, 3u}) {
+    const Sizes shape{2, 5, 3, cell.c_str(), layers, bidirectional};
+    const Parameters parameters = random_network(shape);
+    const Dataset data = ragged_data(shape, 9, 6);
+    std::vector<Options> cases{{}};
+    if (!bidirectional) cases.push_back({.truncate = 3});
+    if (layers > 1) {
+      cases.push_back({.dropout = 0.3});
+      cases.push_back({.dropout = 0.6, .dropout_kind = DropoutKind::sequence});
+    }
+    for (const Options& options : cases) {
+      for (const std::string& name : runnable_backends()) {
+        const BackendScope scope(name);
+        for (const GradientError& error : check_gradients(parameters, data, options, 1e-5, 5)) {
+          CAPTURE(cell, layers, bidirectional, options.truncate, options.dropout, name,
+                  error.tensor);
+          CHECK(error.analytic_error < kAnalyticErrorBound);
+          CHECK(error.fast_error < kFastErrorBound);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("both directions of a sequence that reads the same backwards are equal") {
+  const Sizes shape{1, 7, 3, "gru", 1, true};
+  Parameters parameters = random_network(shape);
+  for (const char* name : {"rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_ih_l0"}) {
+    std::ranges::copy(parameters[name], parameters[std::string(name) + "_reverse"].begin());
+  }
+  Dataset data(1, {"a", "b", "c"});
+  data.add(std::vector<float>{1, -2, 3, -2, 1}, 0);
+  data.add(std::vector<float>{0.5f, 0.25f, 0.5f}, 1);
+  // Then the halves of the head's weights have equal gradients.
+  const Parameters gradients = fast_gradients(parameters, data);
+  const std::span<const float> head = gradients["head.weight"];
+  CHECK(same_bits(head.first(head.size() / 2), head.subspan(head.size() / 2)));
+}
+
+TEST_CASE("a bidirectional network is not trained on parts of sequences") {
+  const Sizes shape{2, 4, 3, "lstm", 1, true};
+  Parameters parameters = random_network(shape);
+  const Dataset data = ragged_data(shape, 4, 5);
+  const Options options{.truncate = 2};
+  CHECK_THROWS_WITH(Trainer(parameters, options), ContainsSubstring("truncate"));
+  CHECK_THROWS_WITH(fast_gradients(parameters, data, options), ContainsSubstring("truncate"));
+  CHECK_THROWS_WITH(reference_gradients(parameters, data, options), ContainsSubstring("truncate"));
+  CHECK_THROWS_WITH(training_workspace_bytes(shape, options, 4, 5), ContainsSubstring("truncate"));
 }
 
 TEST_CASE("a trainer goes on beyond the epochs of its options") {
@@ -337,8 +407,9 @@ std::size_t bytes_after_an_epoch(const Sizes& shape, const Options& options, con
 }
 
 TEST_CASE("the work memory of a training is told beforehand") {
-  for (const Run& run : kRuns) {
+  for (const Run& run : all_runs()) {
     for (const std::size_t truncation : {0u, 3u}) {
+      if (run.shape.bidirectional && truncation > 0) continue;
       CAPTURE(run.shape.hidden, truncation);
       Options options = all_features();
       options.truncate = truncation;
@@ -551,13 +622,15 @@ TEST_CASE("data that does not fit the model is an error") {
 
 TEST_CASE("a training step allocates nothing", "[optional]") {
   if (!allocation_count()) LOCKSTEP_SKIP("sanitizers have an operator new of their own");
-  for (const Run& run : kRuns) {
+  for (const Run& run : all_runs()) {
     const Dataset data = ragged_data(run.shape, run.size, run.longest);
     for (const int threads : {1, 2}) {
       for (const std::size_t truncation : {0u, 3u}) {
+        if (run.shape.bidirectional && truncation > 0) continue;
         Options options = all_features();
         options.batch_size = 9;
         options.truncate = truncation;
+        options.dropout = 0.2;
         options.threads = threads;
         Parameters parameters = random_network(run.shape);
         Trainer trainer(parameters, options);

@@ -35,16 +35,16 @@ Dataset real_data(const GradcheckCommand& command) {
 }
 
 std::string gradcheck_text(const std::vector<GradientError>& errors, const Network& network) {
-  std::string text = format("%zu features, %zu hidden, %zu classes, backend ", network.features,
-                            network.layers[0].hidden, network.outputs) +
+  std::string text = format("%zu features, ", network.features) + layers_text(network) +
+                     format(", %zu classes, backend ", network.outputs) +
                      std::string(active_backend().name) +
-                     "\n\ntensor            largest gradient  analytic error  fast error\n";
+                     "\n\ntensor                    largest gradient  analytic error  fast error\n";
   for (const GradientError& e : errors) {
     text +=
-        pad(e.tensor, 16) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
+        pad(e.tensor, 24) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
                                    e.analytic_error, e.fast_error, is_sound(e) ? "ok" : "WRONG");
   }
-  return text + format("bound                                 %14.2e  %10.2e\n",
+  return text + format("bound                                         %14.2e  %10.2e\n",
                        kAnalyticErrorBound, kFastErrorBound);
 }
 
@@ -57,8 +57,8 @@ int run_gradcheck(const GradcheckCommand& command) {
   options.init = Initializer::xavier;
   const Model model = about(command.source.name(), [&] { return Model(data, options); });
   model.normalization().apply(data);
-  const std::vector<GradientError> errors = check_gradients(
-      model.parameters(), data, command.epsilon, command.entries, options.seed, options.truncate);
+  const std::vector<GradientError> errors =
+      check_gradients(model.parameters(), data, options, command.epsilon, command.entries);
   print(command.json ? gradcheck_json(errors)
                      : gradcheck_text(errors, model.parameters().network()));
   return std::ranges::all_of(errors, is_sound) ? 0 : 1;

@@ -56,9 +56,8 @@ std::string system_text(const Processor& processor) {
 
 std::string model_text(const Model& model) {
   const Network& network = model.parameters().network();
-  return "cell           " + network.layers[0].cell +
-         format("\nfeatures       %zu\nhidden         %zu\nclasses        %zu: ", network.features,
-                network.layers[0].hidden, network.outputs) +
+  return "layers         " + layers_text(network) +
+         format("\nfeatures       %zu\nclasses        %zu: ", network.features, network.outputs) +
          printable(listed(model.class_names())) +
          format("\nparameters     %zu\n", model.parameters().values().size()) + "normalization  " +
          model.options().get("normalize") + "\nweights        " + hash_text(model.weights_hash()) +

@@ -113,9 +113,13 @@ std::string model_json(const Model& model) {
     normalization["mean"] = model.normalization().mean;
     normalization["scale"] = model.normalization().scale;
   }
-  return line({{"cell", network.layers[0].cell},
-               {"features", network.features},
-               {"hidden", network.layers[0].hidden},
+  auto layers = ordered_json::array();
+  for (const Layer& layer : network.layers) {
+    layers.push_back(
+        {{"cell", layer.cell}, {"hidden", layer.hidden}, {"bidirectional", layer.bidirectional}});
+  }
+  return line({{"features", network.features},
+               {"layers", layers},
                {"classes", network.outputs},
                {"parameters", model.parameters().values().size()},
                {"class_names", model.class_names()},

@@ -32,6 +32,21 @@ std::size_t class_size(const Evaluation& e, std::size_t c) {
   return std::accumulate(row.begin(), row.end(), std::size_t{0});
 }
 
+std::string layers_text(const Network& network) {
+  const std::vector<Layer>& layers = network.layers;
+  std::string text;
+  for (std::size_t i = 0, same = 1; i < layers.size(); i += same) {
+    const Layer& layer = layers[i];
+    same = 1;
+    while (i + same < layers.size() && layers[i + same] == layer) ++same;
+    if (i > 0) text += " + ";
+    if (same > 1) text += counted(same, "layer") + " of ";
+    text += layer.cell + ", " + counted(layer.hidden, "unit");
+    if (layer.bidirectional) text += " each way";
+  }
+  return text;
+}
+
 std::string evaluation_line(const Evaluation& e) {
   return format("accuracy  %.4f   loss %.4f   (%zu sequences)\n", e.accuracy, e.loss, e.samples);
 }

@@ -45,6 +45,8 @@ struct Processor {
   return error.analytic_error < kAnalyticErrorBound && error.fast_error < kFastErrorBound;
 }
 
+/// The layers of a network: "gru, 64 units", "2 layers of lstm, 128 units each way".
+[[nodiscard]] std::string layers_text(const Network& network);
 /// Accuracy, loss and number of sequences.
 [[nodiscard]] std::string evaluation_line(const Evaluation& evaluation);
 /// The loss over the epochs as a table of a few rows with bars.

@@ -208,7 +208,14 @@ lockstep_status lockstep_model_save(const lockstep_model* model, const char* pat
 lockstep_status lockstep_model_get_info(const lockstep_model* model, lockstep_model_info* info) {
   return call(__func__, {model, info}, [&] {
     const lockstep::Network& n = model->model.parameters().network();
-    *info = {n.features, n.layers[0].hidden, n.outputs, model->model.weights_hash()};
+    const lockstep::Layer& last = n.layers.back();
+    *info = {.features = n.features,
+             .hidden = last.hidden,
+             .classes = n.outputs,
+             .weights_hash = model->model.weights_hash(),
+             .layers = n.layers.size(),
+             .bidirectional = last.bidirectional ? 1 : 0,
+             .cell = last.cell.c_str()};
   });
 }
 

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "files/model_file.h"
 #include "lockstep/rnn/predict.h"
@@ -21,8 +22,10 @@ void require_all_labels(const Dataset& data) {
 }
 
 Parameters first_weights(const Dataset& train, const Options& options) {
+  const Layer layer{
+      .cell = options.cell, .hidden = options.hidden, .bidirectional = options.bidirectional};
   Parameters parameters({.features = train.channels(),
-                         .layers = {{.cell = options.cell, .hidden = options.hidden}},
+                         .layers = std::vector<Layer>(options.layers, layer),
                          .outputs = train.classes()});
   initialize(parameters, options.init, options.sigma, options.seed);
   return parameters;
@@ -72,6 +75,8 @@ Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   if (!layers.empty()) {
     state_->options.cell = layers[0].cell;
     state_->options.hidden = layers[0].hidden;
+    state_->options.layers = layers.size();
+    state_->options.bidirectional = layers[0].bidirectional;
   }
   state_->options.normalize = normalization().kind;
 }

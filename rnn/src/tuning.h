@@ -32,4 +32,8 @@ inline constexpr std::size_t kFewestFeatures = tuned<std::size_t>(128, 2);
 inline constexpr std::size_t kEnoughRows = tuned<std::size_t>(64, 40);
 inline constexpr std::size_t kRowsTogether = tuned<std::size_t>(128, 90);
 
+// Rows of a block of timesteps that a layer of a stack takes before the next layer has its turn,
+// where not all timesteps are kept.
+inline constexpr std::size_t kRowsOfBlock = tuned<std::size_t>(128, 3);
+
 }  // namespace lockstep

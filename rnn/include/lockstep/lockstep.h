@@ -80,9 +80,12 @@ typedef struct lockstep_model lockstep_model;
 /** Sizes of a model, and a number that is equal where all of its weights are. */
 typedef struct lockstep_model_info {
   size_t features;       /**< values per timestep, the channels of its data */
-  size_t hidden;         /**< recurrent units */
+  size_t hidden;         /**< recurrent units of each direction of the last layer */
   size_t classes;        /**< that it distinguishes */
   uint64_t weights_hash; /**< of all weights */
+  size_t layers;         /**< recurrent layers */
+  int bidirectional;     /**< 1 if the last layer reads the sequences backwards too, otherwise 0 */
+  const char* cell;      /**< of the last layer, "tanh" for example; valid as long as the model */
 } lockstep_model_info;
 
 /**

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "heads/head.h"
 #include "lockstep/rnn/random.h"
@@ -23,31 +25,62 @@ struct Matrix {
   std::size_t begin;
   std::size_t rows;
   std::size_t cols;
+
+  [[nodiscard]] std::size_t end() const { return begin + rows * cols; }
+};
+
+// One direction of a layer.
+struct ReferenceLayer {
+  ReferenceLayer(const LayerSize& of, std::size_t begin)
+      : size(of),
+        b{begin, 1, size.sums()},
+        wx{b.end(), size.inputs, size.input_columns().size()},
+        wh{wx.end(), size.hidden, size.state_columns().size()} {}
+
+  // The own timestep that it reads as its k-th of `steps`.
+  [[nodiscard]] std::size_t own_time(std::size_t k, std::size_t steps) const {
+    return size.backward ? steps - 1 - k : k;
+  }
+  // Where its outputs are among those of the layer.
+  [[nodiscard]] std::size_t first_output() const { return size.backward ? size.hidden : 0; }
+
+  LayerSize size;
+  Matrix b;
+  Matrix wx;
+  Matrix wh;
 };
 
 // The parameters in double.
 struct ReferenceModel {
-  explicit ReferenceModel(const Parameters& p)
-      : size(p.network()),
-        wx{size.sums(), size.inputs, size.input_columns().size()},
-        wh{wx.begin + wx.rows * wx.cols, size.hidden, size.state_columns().size()},
-        by(wh.begin + wh.rows * wh.cols),
-        wy{by + p.network().outputs, size.hidden, p.network().outputs},
-        head(find_named(kHeads, p.network().head, "head")),
-        values(p.values().begin(), p.values().end()) {}
+  ReferenceModel(const Parameters& p, const Options& options)
+      : network(p.network()),
+        head(find_named(kHeads, network.head, "head")),
+        dropout(options),
+        values(p.values().begin(), p.values().end()) {
+    std::size_t end = 0;
+    for (const LayerSize& size : layer_sizes(network)) {
+      layers.emplace_back(size, end);
+      end = layers.back().wh.end();
+    }
+    by = {end, 1, network.outputs};
+    wy = {by.end(), network.layers.back().outputs(), network.outputs};
+  }
 
-  LayerSize size;
-  Matrix wx;  // behind the bias, which is first
-  Matrix wh;
-  std::size_t by;
-  Matrix wy;
+  Network network;
   const Head& head;
+  Dropout dropout;
+  std::vector<ReferenceLayer> layers;
+  Matrix by{};
+  Matrix wy{};
   Vector values;
 };
 
-// The timesteps of a sequence that its gradient covers, and the state before them, a constant.
+// The timesteps of a sequence that its gradient covers, and the states before them, constants: one
+// for each of the layers.
 struct Window {
-  Vector state;
+  std::size_t sequence;
+  std::size_t first;  // of its timesteps
+  std::vector<Vector> states;
   std::span<const float> x;
   std::size_t label;
 };
@@ -62,15 +95,18 @@ Vector h_of(const LayerSize& size, const Vector& state) {
 }
 
 // Adds z times a matrix: along its rows, and each sum in the order of z.
-template <class T>
-void add_product(const ReferenceModel& m, std::span<const T> z, const Matrix& matrix,
+void add_product(const ReferenceModel& m, std::span<const double> z, const Matrix& matrix,
                  std::span<double> sum) {
   for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t row = matrix.begin + i * matrix.cols;
-    for (std::size_t j = 0; j < matrix.cols; ++j) {
-      sum[j] += static_cast<double>(z[i]) * m.values[row + j];
-    }
+    for (std::size_t j = 0; j < matrix.cols; ++j) sum[j] += z[i] * m.values[row + j];
   }
+}
+
+// A row of values, such as a bias.
+Vector row_of(const ReferenceModel& m, const Matrix& row) {
+  const auto first = m.values.begin() + static_cast<std::ptrdiff_t>(row.begin);
+  return {first, first + static_cast<std::ptrdiff_t>(row.cols)};
 }
 
 // A timestep: what the cell has made of its sums, and the state after it.
@@ -79,13 +115,12 @@ struct ReferenceStep {
   Vector after;
 };
 
-ReferenceStep reference_step(const ReferenceModel& m, std::span<const float> x,
+ReferenceStep reference_step(const ReferenceModel& m, const ReferenceLayer& layer, const Vector& x,
                              const Vector& before) {
-  const LayerSize& size = m.size;
-  Vector sums(m.values.begin(), m.values.begin() + static_cast<std::ptrdiff_t>(size.sums()));
-  add_product(m, x, m.wx, std::span(sums).subspan(size.input_columns().begin));
-  add_product(m, std::span<const double>(h_of(size, before)), m.wh,
-              std::span(sums).subspan(size.state_columns().begin));
+  const LayerSize& size = layer.size;
+  Vector sums = row_of(m, layer.b);
+  add_product(m, x, layer.wx, std::span(sums).subspan(size.input_columns().begin));
+  add_product(m, h_of(size, before), layer.wh, std::span(sums).subspan(size.state_columns().begin));
   ReferenceStep step{Vector(size.sums()), Vector(size.state())};
   Vector of_unit(size.cell->sums);
   for (std::size_t j = 0; j < size.hidden; ++j) {
@@ -97,19 +132,71 @@ ReferenceStep reference_step(const ReferenceModel& m, std::span<const float> x,
   return step;
 }
 
-std::vector<ReferenceStep> reference_steps(const ReferenceModel& m, const Vector& before,
-                                           std::span<const float> x) {
-  std::vector<ReferenceStep> steps{{{}, before}};
-  for (; !x.empty(); x = x.subspan(m.size.inputs)) {
-    steps.push_back(reference_step(m, x.first(m.size.inputs), steps.back().after));
+// What becomes of a window: for each of the layers what it read, [timestep], and its steps in the
+// order in which it went, behind the state before them.
+struct ReferencePass {
+  std::vector<std::vector<Vector>> inputs;
+  std::vector<std::vector<ReferenceStep>> steps;
+  Vector outputs;  // of the last timestep of each direction of the last layer
+};
+
+// Multiplies what a layer reads, or its gradient, by the factors of the dropout.
+void drop(const ReferenceModel& m, std::size_t layer, const Window& window,
+          std::vector<Vector>& inputs) {
+  for (const ReferenceLayer& below : m.layers) {
+    if (below.size.layer + 1 != layer || !m.dropout.drops()) continue;
+    for (std::size_t t = 0; t < inputs.size(); ++t) {
+      std::vector<float> factors(below.size.hidden, 1.0f);
+      m.dropout.apply(below.size, window.sequence, window.first + t, factors);
+      for (std::size_t j = 0; j < factors.size(); ++j) {
+        inputs[t][below.first_output() + j] *= static_cast<double>(factors[j]);
+      }
+    }
   }
-  return steps;
 }
 
-Vector reference_outputs(const ReferenceModel& m, const Vector& h) {
-  const auto by = m.values.begin() + static_cast<std::ptrdiff_t>(m.by);
-  Vector y(by, by + static_cast<std::ptrdiff_t>(m.wy.cols));
-  add_product(m, std::span<const double>(h), m.wy, y);
+std::vector<Vector> inputs_of(const ReferenceModel& m, const Window& window) {
+  const std::size_t features = m.network.features;
+  std::vector<Vector> inputs;
+  for (std::span<const float> x = window.x; !x.empty(); x = x.subspan(features)) {
+    inputs.emplace_back(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(features));
+  }
+  return inputs;
+}
+
+ReferencePass reference_pass(const ReferenceModel& m, const Window& window) {
+  ReferencePass pass;
+  std::vector<Vector> inputs = inputs_of(m, window);
+  const std::size_t steps = inputs.size();
+  std::vector<Vector> outputs;
+  for (std::size_t i = 0; i < m.layers.size(); ++i) {
+    const ReferenceLayer& layer = m.layers[i];
+    if (!layer.size.backward && layer.size.layer > 0) {
+      inputs = std::move(outputs);
+      drop(m, layer.size.layer, window, inputs);
+    }
+    if (!layer.size.backward) {
+      outputs.assign(steps, Vector(m.network.layers[layer.size.layer].outputs()));
+      pass.outputs.clear();
+    }
+    std::vector<ReferenceStep> done{{{}, window.states[i]}};
+    for (std::size_t k = 0; k < steps; ++k) {
+      const std::size_t t = layer.own_time(k, steps);
+      done.push_back(reference_step(m, layer, inputs[t], done.back().after));
+      std::ranges::copy(h_of(layer.size, done.back().after),
+                        outputs[t].begin() + static_cast<std::ptrdiff_t>(layer.first_output()));
+    }
+    const Vector last = h_of(layer.size, done.back().after);
+    pass.outputs.insert(pass.outputs.end(), last.begin(), last.end());
+    pass.inputs.push_back(inputs);
+    pass.steps.push_back(std::move(done));
+  }
+  return pass;
+}
+
+Vector reference_outputs(const ReferenceModel& m, const ReferencePass& pass) {
+  Vector y = row_of(m, m.by);
+  add_product(m, pass.outputs, m.wy, y);
   return y;
 }
 
@@ -120,8 +207,16 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    windows.push_back({reference_steps(m, Vector(m.size.state(), 0.0), x.first(cut)).back().after,
-                       x.subspan(cut), static_cast<std::size_t>(data.label(i))});
+    Window window{i, 0, {}, x.first(cut), static_cast<std::size_t>(data.label(i))};
+    for (const ReferenceLayer& layer : m.layers)
+      window.states.emplace_back(layer.size.state(), 0.0);
+    const ReferencePass before = reference_pass(m, window);
+    for (std::size_t k = 0; k < m.layers.size(); ++k) {
+      window.states[k] = before.steps[k].back().after;
+    }
+    window.first = passed;
+    window.x = x.subspan(cut);
+    windows.push_back(std::move(window));
   }
   return windows;
 }
@@ -129,22 +224,18 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
 double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
   double total = 0;
   for (const Window& window : windows) {
-    const Vector last = reference_steps(m, window.state, window.x).back().after;
-    Vector y = reference_outputs(m, h_of(m.size, last));
+    Vector y = reference_outputs(m, reference_pass(m, window));
     total += m.head.define(y, window.label);
   }
   return total;
 }
 
 // Adds the gradient of a matrix, of which z times it has the gradient `delta`.
-template <class T>
-void add_gradient(std::span<const T> z, const Matrix& matrix, std::span<const double> delta,
+void add_gradient(std::span<const double> z, const Matrix& matrix, std::span<const double> delta,
                   Vector& gradient) {
   for (std::size_t i = 0; i < z.size(); ++i) {
     const std::size_t row = matrix.begin + i * matrix.cols;
-    for (std::size_t j = 0; j < matrix.cols; ++j) {
-      gradient[row + j] += static_cast<double>(z[i]) * delta[j];
-    }
+    for (std::size_t j = 0; j < matrix.cols; ++j) gradient[row + j] += z[i] * delta[j];
   }
 }
 
@@ -174,33 +265,62 @@ Vector reference_deltas(const LayerSize& size, const ReferenceStep& step, const 
   return deltas;
 }
 
-void add_to_h(const LayerSize& size, const Vector& dh, Vector& gradients) {
+void add_to_h(const LayerSize& size, std::span<const double> dh, Vector& gradients) {
   for (std::size_t j = 0; j < size.hidden; ++j) gradients[j * floats_per_unit(size)] += dh[j];
+}
+
+// One layer back through a window: from the gradients of its outputs, [timestep], and of its last h
+// to those of its parameters, added to `sum`, and of what it read, added to `inputs`.
+void go_back(const ReferenceModel& m, std::size_t which, const ReferencePass& pass,
+             const std::vector<Vector>& outputs, std::span<const double> last, Vector& sum,
+             std::vector<Vector>& inputs) {
+  const ReferenceLayer& layer = m.layers[which];
+  const LayerSize& size = layer.size;
+  const std::vector<ReferenceStep>& steps = pass.steps[which];
+  Vector gradients(size.state(), 0.0);
+  add_to_h(size, last, gradients);
+  for (std::size_t k = steps.size() - 1; k-- > 0;) {
+    const std::size_t t = layer.own_time(k, steps.size() - 1);
+    add_to_h(size, std::span(outputs[t]).subspan(layer.first_output()), gradients);
+    const Vector& before = steps[k].after;
+    const Vector deltas = reference_deltas(size, steps[k + 1], before, gradients);
+    const std::span<const double> of_inputs =
+        std::span(deltas).subspan(size.input_columns().begin, layer.wx.cols);
+    const std::span<const double> of_states =
+        std::span(deltas).subspan(size.state_columns().begin, layer.wh.cols);
+    for (std::size_t j = 0; j < deltas.size(); ++j) sum[layer.b.begin + j] += deltas[j];
+    add_gradient(pass.inputs[which][t], layer.wx, of_inputs, sum);
+    add_gradient(h_of(size, before), layer.wh, of_states, sum);
+    add_to_h(size, times_transpose(m, layer.wh, of_states), gradients);
+    if (size.layer == 0) continue;
+    const Vector dx = times_transpose(m, layer.wx, of_inputs);
+    std::ranges::transform(inputs[t], dx, inputs[t].begin(), std::plus<>());
+  }
 }
 
 // Backpropagation through the window of one sequence, added to `sum`.
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
-  const LayerSize& size = m.size;
-  const std::vector<ReferenceStep> steps = reference_steps(m, window.state, window.x);
-  const Vector last = h_of(size, steps.back().after);
-  Vector dy = reference_outputs(m, last);
+  const ReferencePass pass = reference_pass(m, window);
+  Vector dy = reference_outputs(m, pass);
   sum.loss += m.head.define(dy, window.label);
-  for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by + j] += dy[j];
-  add_gradient(std::span<const double>(last), m.wy, dy, sum.values);
-  Vector gradients(size.state(), 0.0);
-  add_to_h(size, times_transpose(m, m.wy, dy), gradients);
-  for (std::size_t t = steps.size() - 1; t-- > 0;) {
-    const Vector& before = steps[t].after;
-    const Vector deltas = reference_deltas(size, steps[t + 1], before, gradients);
-    for (std::size_t j = 0; j < deltas.size(); ++j) sum.values[j] += deltas[j];
-    const std::span<const double> of_inputs =
-        std::span(deltas).subspan(size.input_columns().begin, m.wx.cols);
-    const std::span<const double> of_states =
-        std::span(deltas).subspan(size.state_columns().begin, m.wh.cols);
-    add_gradient(window.x.subspan(t * size.inputs, size.inputs), m.wx, of_inputs, sum.values);
-    add_gradient(std::span<const double>(h_of(size, before)), m.wh, of_states, sum.values);
-    add_to_h(size, times_transpose(m, m.wh, of_states), gradients);
+  for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by.begin + j] += dy[j];
+  add_gradient(pass.outputs, m.wy, dy, sum.values);
+  const Vector of_last = times_transpose(m, m.wy, dy);
+  const std::size_t steps = pass.inputs[0].size();
+  std::vector<Vector> outputs(steps, Vector(of_last.size(), 0.0));
+  std::vector<Vector> inputs;
+  for (std::size_t i = m.layers.size(); i-- > 0;) {
+    const ReferenceLayer& layer = m.layers[i];
+    if (inputs.empty()) inputs.assign(steps, Vector(layer.size.inputs, 0.0));
+    const bool is_last_layer = layer.size.layer + 1 == m.network.layers.size();
+    const Vector none(layer.size.hidden, 0.0);
+    go_back(m, i, pass, outputs,
+            is_last_layer ? std::span(of_last).subspan(layer.first_output()) : std::span(none),
+            sum.values, inputs);
+    if (layer.size.backward) continue;
+    drop(m, layer.size.layer, window, inputs);
+    outputs = std::exchange(inputs, {});
   }
 }
 
@@ -227,32 +347,38 @@ double central_difference(ReferenceModel& m, std::size_t entry, const std::vecto
   return (above - below) / (2 * epsilon);
 }
 
+void require_checkable(const Parameters& parameters, const Dataset& data, const Options& options) {
+  require_training_data(parameters, data, "gradients");
+  require_whole_sequences(parameters.network().is_bidirectional(), options.truncate);
+}
+
 }  // namespace
 
 ReferenceGradients reference_gradients(const Parameters& parameters, const Dataset& data,
-                                       std::size_t truncation) {
-  require_training_data(parameters, data, "gradients");
-  const ReferenceModel model(parameters);
+                                       const Options& options) {
+  require_checkable(parameters, data, options);
+  const ReferenceModel model(parameters, options);
   ReferenceGradients sum;
   sum.values.assign(parameters.values().size(), 0.0);
-  for (const Window& window : reference_windows(model, data, truncation)) {
+  for (const Window& window : reference_windows(model, data, options.truncate)) {
     add_reference_gradients(model, window, sum);
   }
   return sum;
 }
 
-Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int threads,
-                          std::size_t truncation) {
-  require_training_data(parameters, data, "gradients");
+Parameters fast_gradients(const Parameters& parameters, const Dataset& data,
+                          const Options& options) {
+  require_checkable(parameters, data, options);
   Parameters gradients(parameters.network());
   if (data.empty()) return gradients;
   std::vector<std::size_t> all(data.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
-  const std::size_t window = window_of(truncation);
+  const std::size_t window = window_of(options.truncate);
   WithMemory<TrainingStep> step(parameters.network(),
-                                largest_minibatch(data, data.size(), window, all), window);
+                                largest_minibatch(data, data.size(), window, all), window,
+                                Dropout(options));
   step->begin(data, all);
-  parallel(step->team_size(resolve_threads(threads)), [&](const Team& team) noexcept {
+  parallel(step->team_size(resolve_threads(options.threads)), [&](const Team& team) noexcept {
     const FlushDenormals flush;
     step->run(parameters, data, team);
   });
@@ -261,13 +387,13 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data, int
 }
 
 std::vector<GradientError> check_gradients(const Parameters& parameters, const Dataset& data,
-                                           double epsilon, std::size_t max_entries,
-                                           std::uint64_t seed, std::size_t truncation) {
-  const ReferenceGradients reference = reference_gradients(parameters, data, truncation);
-  const Parameters fast = fast_gradients(parameters, data, 0, truncation);
-  ReferenceModel model(parameters);
-  const std::vector<Window> windows = reference_windows(model, data, truncation);
-  Random random(seed);
+                                           const Options& options, double epsilon,
+                                           std::size_t max_entries) {
+  const ReferenceGradients reference = reference_gradients(parameters, data, options);
+  const Parameters fast = fast_gradients(parameters, data, options);
+  ReferenceModel model(parameters, options);
+  const std::vector<Window> windows = reference_windows(model, data, options.truncate);
+  Random random(options.seed);
   std::vector<GradientError> errors;
   for (const Tensor& tensor : parameters.tensors()) {
     const Vector& expected = reference.values;

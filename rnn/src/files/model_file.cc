@@ -36,7 +36,7 @@ void require_finite(std::span<const float> values, const std::string& what) {
 
 constexpr const char* kMetadataKey = "lockstep";
 
-// Version 1 has no cell, which is tanh.
+// Version 1 has no cells: there is one layer, of cell tanh.
 constexpr int kVersion = 2;
 
 // Kinds have the names that Options gives them; version 0.1 wrote "per_" before two of them.
@@ -57,6 +57,12 @@ Normalization parse_normalization(const json& text) {
   return normalization;
 }
 
+std::vector<std::string> cells_of(const Network& network) {
+  std::vector<std::string> cells;
+  for (const Layer& layer : network.layers) cells.push_back(layer.cell);
+  return cells;
+}
+
 // What a model file holds beside its tensors, as JSON text.
 std::string encode_metadata(const ModelParts& model) {
   require_whole(model);
@@ -67,7 +73,7 @@ std::string encode_metadata(const ModelParts& model) {
     normalization["scale"] = model.normalization.scale;
   }
   const json metadata = {{"version", kVersion},
-                         {"cell", model.parameters.network().layers[0].cell},
+                         {"cells", cells_of(model.parameters.network())},
                          {"head", model.parameters.network().head},
                          {"class_names", model.class_names},
                          {"normalization", normalization}};
@@ -78,16 +84,16 @@ std::string encode_metadata(const ModelParts& model) {
   }
 }
 
-// Reads cell and head, which are ones that this knows, class names and normalization. Whether they
-// fit the tensors is not checked.
+void require_known(const char* what, const std::string& word,
+                   const std::vector<std::string>& known) {
+  if (std::ranges::find(known, word) != known.end()) return;
+  throw std::runtime_error("its " + std::string(what) + " " + quote(word) + " is unknown");
+}
+
+// Reads the layers' cells and the head, which are ones that this knows, class names and
+// normalization. Whether they fit the tensors is not checked.
 void decode_metadata(const std::string& text, Network& network, ModelParts& model) {
   const json metadata = parse_strict_json(text);
-  const auto read_word = [&](const char* key, const std::vector<std::string>& known,
-                             std::string& word) {
-    word = metadata.at(key).get<std::string>();
-    if (std::ranges::find(known, word) != known.end()) return;
-    throw std::runtime_error("its " + std::string(key) + " " + quote(word) + " is unknown");
-  };
   try {
     const json& version = metadata.at("version");
     if (version != 1 && version != kVersion) {
@@ -95,14 +101,20 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
                                std::to_string(kVersion));
     }
     if (version == kVersion) {
-      read_word("cell", cell_names(), network.layers[0].cell);
-      read_word("head", head_names(), network.head);
+      network.layers.clear();
+      for (const std::string& cell : metadata.at("cells").get<std::vector<std::string>>()) {
+        require_known("cell", cell, cell_names());
+        network.layers.push_back({.cell = cell});
+      }
+      if (network.layers.empty()) throw std::runtime_error("it names no cell");
+      network.head = metadata.at("head").get<std::string>();
+      require_known("head", network.head, head_names());
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
   } catch (const json::exception&) {
     throw std::runtime_error(
-        "its metadata lacks version, cell, head, class_names or normalization, or one is of a "
+        "its metadata lacks version, cells, head, class_names or normalization, or one is of a "
         "wrong type");
   }
 }
@@ -147,27 +159,34 @@ FileTensor file_tensor(const std::string& name, const Tensor& tensor, std::vecto
   return {name, tensor, is_vector ? Shape{rows} : Shape{rows, tensor.rows}, std::move(parts)};
 }
 
+// The second bias of PyTorch, of which the network has the part that cannot be added to the first.
+FileTensor second_bias(const std::string& name, const Tensor& bias, const LayerSize& layer) {
+  std::vector<Part> parts = parts_of(layer, layer.cell->state_sums, 0);
+  for (Part& part : parts) part.is_added = part.column < layer.input_columns().end;
+  return file_tensor(name, bias, std::move(parts));
+}
+
 // Both biases of PyTorch are read; the second is written as nothing where it can be part of the
 // first.
 std::vector<FileTensor> file_tensors(const Network& network, const Prefixes& prefixes) {
-  const LayerSize layer(network);
-  const Range of_inputs = layer.cell->input_sums;
-  const Range of_states = layer.cell->state_sums;
   std::vector<FileTensor> tensors;
-  for (const Tensor& t : tensors_of(network)) {
-    const std::string last = t.name.substr(t.name.find('.') + 1);
-    if (t.name.starts_with("head.")) {
-      tensors.push_back(
-          file_tensor(prefixes.head + last, t, {{.column = 0, .row = 0, .count = t.cols}}));
-      continue;
-    }
-    const Range sums = t.role == TensorRole::hidden_weights ? of_states : of_inputs;
-    const std::size_t first_column = t.role == TensorRole::bias ? 0 : sums.begin;
-    tensors.push_back(file_tensor(prefixes.rnn + last, t, parts_of(layer, sums, first_column)));
-    if (t.role != TensorRole::bias) continue;
-    std::vector<Part> second = parts_of(layer, of_states, 0);
-    for (Part& part : second) part.is_added = part.column < of_inputs.end * layer.hidden;
-    tensors.push_back(file_tensor(prefixes.rnn + "bias_hh_l0", t, std::move(second)));
+  const auto add = [&](const std::string& prefix, const Tensor& tensor, std::vector<Part> parts) {
+    const std::string last = tensor.name.substr(tensor.name.find('.') + 1);
+    tensors.push_back(file_tensor(prefix + last, tensor, std::move(parts)));
+  };
+  const std::vector<Tensor> own = tensors_of(network);
+  auto next = own.begin();
+  for (const LayerSize& layer : layer_sizes(network)) {
+    const Range of_inputs = layer.cell->input_sums;
+    const Range of_states = layer.cell->state_sums;
+    const std::string second = "bias_hh" + layer_suffix(layer.layer, layer.backward);
+    add(prefixes.rnn, *next, parts_of(layer, of_inputs, 0));
+    tensors.push_back(second_bias(prefixes.rnn + second, *next++, layer));
+    add(prefixes.rnn, *next++, parts_of(layer, of_inputs, of_inputs.begin));
+    add(prefixes.rnn, *next++, parts_of(layer, of_states, of_states.begin));
+  }
+  for (; next != own.end(); ++next) {
+    add(prefixes.head, *next, {{.column = 0, .row = 0, .count = next->cols}});
   }
   return tensors;
 }
@@ -241,31 +260,43 @@ std::string cell_of(const std::string& tensor, const Shape& shape) {
                            ", expected 1, 3 or 4 times as many rows as columns");
 }
 
+// Layers and directions are those that the file has matrices of; cells that nobody named are found
+// from them.
 void find_sizes(const safetensors::Reader& file, const Prefixes& prefixes, Network& network) {
-  const std::string states = prefixes.rnn + "weight_hh_l0";
-  const Shape& shape = matrix_shape(file, states);
+  const auto states_of = [&](std::size_t layer, bool backward) {
+    return prefixes.rnn + "weight_hh" + layer_suffix(layer, backward);
+  };
+  std::size_t layers = 1;
+  while (file.tensors().contains(states_of(layers, false))) ++layers;
+  if (network.layers.empty()) network.layers.assign(std::min(layers, kMaxLayers + 1), {.cell = ""});
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    Layer& layer = network.layers[i];
+    const std::string states = states_of(i, false);
+    const Shape& shape = matrix_shape(file, states);
+    layer.hidden = shape[1];
+    layer.bidirectional = file.tensors().contains(states_of(i, true));
+    if (layer.cell.empty()) layer.cell = cell_of(states, shape);
+  }
   network.features = matrix_shape(file, prefixes.rnn + "weight_ih_l0")[1];
-  network.layers[0].hidden = shape[1];
   network.outputs = matrix_shape(file, prefixes.head + "weight")[0];
-  std::string& cell = network.layers[0].cell;
-  if (cell.empty()) cell = cell_of(states, shape);
 }
 
 // Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
 // more memory than it is long.
 void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed,
-                     const std::string& cell) {
+                     const Network& network) {
   for (const FileTensor& f : needed) {
     const Shape& found = shape_of(file, f.name);
     if (found == f.shape) continue;
     throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
-                             ", expected " + shape_text(f.shape) + " as in a cell " + cell);
+                             ", expected " + shape_text(f.shape) + " as with cell " +
+                             listed(cells_of(network)));
   }
   for (const auto& [name, info] : file.tensors()) {
     if (std::ranges::find(needed, name, &FileTensor::name) != needed.end()) continue;
-    throw std::runtime_error("tensor " + quote(name) +
-                             " has no place in a model of one recurrent layer, one direction and "
-                             "one linear head");
+    throw std::runtime_error("tensor " + quote(name) + " has no place in a model of " +
+                             std::to_string(network.layers.size()) +
+                             " recurrent layers and one linear head");
   }
 }
 
@@ -279,7 +310,7 @@ Parameters read_parameters(safetensors::Reader& file, Network network) {
     throw std::runtime_error(error.what());
   }
   const std::vector<FileTensor> tensors = file_tensors(network, prefixes);
-  require_tensors(file, tensors, network.layers[0].cell);
+  require_tensors(file, tensors, network);
   Parameters p(network);
   for (const FileTensor& f : tensors) {
     decode_tensor(f, file.read_float32(f.name), p[f.tensor.name]);
@@ -313,9 +344,10 @@ ModelParts load_model(const std::filesystem::path& path) {
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
   ModelParts model;
-  // With the head of a file that does not say, and the cell of one of version 1; that of others is
-  // found by the number of gates.
-  Network network{.layers = {{.cell = is_ours ? "tanh" : ""}}, .head = "classify"};
+  // With the head of a file that does not say, and the cell of one of version 1; the layers of
+  // others are found.
+  Network network;
+  if (is_ours) network.layers = {{.cell = "tanh"}};
   if (is_ours) decode_metadata(text->second, network, model);
   model.parameters = read_parameters(file, std::move(network));
   for (std::size_t c = 0; !is_ours && c < model.parameters.network().outputs; ++c) {

@@ -23,12 +23,12 @@ struct Plan {
   std::size_t chunks;
 };
 
-Plan make_plan(const PackedLayer& weights, const Dataset& data, int threads) {
-  const LayerSize& size = weights.size;
+Plan make_plan(const PackedNetwork& weights, const Dataset& data, int threads) {
+  const std::size_t size = weights.recurrent_weights();
   threads =
       useful_threads(size, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
   const auto team_size = static_cast<std::size_t>(threads);
-  if (size.weight_bytes() > kResidentWeights) {
+  if (size * sizeof(float) > kResidentWeights) {
     const std::size_t rows = std::min(data.size(), kMostRowsOfLargeWeights);
     return {true, static_cast<int>(std::min(team_size, weights.panels())), rows,
             divide_up(data.size(), rows)};
@@ -45,7 +45,7 @@ class Prediction {
       : network_(network),
         data_(data),
         weights_(network, Purpose::inference),
-        plan_(make_plan(weights_->layer, data, threads)),
+        plan_(make_plan(*weights_, data, threads)),
         ordered_(data.size()),
         probabilities_(data.size() * network.outputs) {
     std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
@@ -53,7 +53,7 @@ class Prediction {
   }
 
   std::vector<float> run(const Parameters& parameters) {
-    std::optional<WithMemory<NetworkPass>> shared;
+    std::optional<WithMemory<PassWithWindows>> shared;
     if (plan_.shares_columns) shared.emplace(network_, limits());
     parallel(plan_.team_size, [&](const Team& team) {
       const FlushDenormals flush;
@@ -63,7 +63,7 @@ class Prediction {
         for (std::size_t c = 0; c < plan_.chunks; ++c) classify(c, **shared, team);
         return;
       }
-      WithMemory<NetworkPass> own(network_, limits());
+      WithMemory<PassWithWindows> own(network_, limits());
       // Every team.size()-th chunk: the long sequences are first and must not fall to one thread.
       for (auto c = static_cast<std::size_t>(team.index()); c < plan_.chunks;
            c += static_cast<std::size_t>(team.size())) {
@@ -75,19 +75,26 @@ class Prediction {
 
  private:
   [[nodiscard]] RecurrentLayer::Limits limits() const {
-    const PackedLayer& layer = weights_->layer;
-    return {.rows = plan_.rows,
+    return {.purpose = Purpose::inference,
+            .rows = plan_.rows,
             .steps = data_.max_length(),
-            .window = 0,
-            .together = timesteps_together(layer.size, plan_.rows, layer.fused)};
+            .window = window(),
+            .together = timesteps_together(*weights_, plan_.rows)};
+  }
+
+  // Above a bidirectional layer every timestep of it is read.
+  [[nodiscard]] std::size_t window() const {
+    return network_.is_bidirectional() && network_.layers.size() > 1 ? kWholeSequences : 0;
   }
 
   // Chunk `c` by all threads of the team.
-  void classify(std::size_t c, NetworkPass& pass, const Team& team) {
+  void classify(std::size_t c, PassWithWindows& chunk, const Team& team) {
+    NetworkPass& pass = chunk.pass;
     const std::size_t first = c * plan_.rows;
     const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
     if (team.index() == 0) {
-      pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, 0);
+      pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, window());
+      pass.keep_windows_in(chunk.windows, 0);
     }
     team.barrier();
     pass.forward(data_, *weights_, team);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "layers/network_pass.h"
 #include "lockstep/aligned_vector.h"
@@ -11,26 +12,66 @@
 #include "tuning.h"
 
 namespace lockstep {
+namespace {
+
 // Rows of Z as in RecurrentLayer but for the 1, two for each sequence: one half of `rows` holds all
 // states, and a timestep leaves the next ones in the other half.
+struct StreamLayer {
+  StreamLayer(const PackedLayer& weights, std::size_t count)
+      : size(weights.size),
+        layout(weights.layout),
+        sequences(count),
+        rows(2 * count * layout.stride),
+        sums(size.cell->is_in_place() ? 0 : count * round_up(size.sums())),
+        sum_stride(sums.empty() ? layout.stride : round_up(size.sums())),
+        step(weights.step(sum_stride, SumsFrom::bias, Team())) {}
+
+  [[nodiscard]] float* row(std::size_t half, std::size_t sequence) {
+    return rows.data() + (half * sequences + sequence) * layout.stride;
+  }
+  [[nodiscard]] float* state(std::size_t half, std::size_t sequence) {
+    return row(half, sequence) + layout.state;
+  }
+
+  // One timestep of the sequences `mine`, of whose inputs the first are at `x`, `x_stride` floats
+  // apart. Leaves their states in the other half.
+  void advance(Range mine, const float* x, std::size_t x_stride, std::size_t half) {
+    float* z = row(half, mine.begin);
+    for (std::size_t n = 0; n < mine.size(); ++n) {
+      std::copy_n(x + n * x_stride, size.inputs, z + n * layout.stride + layout.input);
+    }
+    float* after = state(1 - half, mine.begin);
+    float* own_sums = sums.empty() ? after : sums.data() + mine.begin * sum_stride;
+    step.run({mine.size(), z, own_sums, sum_stride, after, layout.stride}, Team());
+  }
+
+  const LayerSize size;
+  const RowLayout layout;
+  const std::size_t sequences;
+  AlignedVector<float> rows;
+  AlignedVector<float> sums;
+  const std::size_t sum_stride;
+  const LayerStep step;
+};
+
+}  // namespace
+
 struct Stream::State {
   State(const Parameters& parameters, std::size_t count, int team)
       : network(parameters.network()),
-        size(network),
-        layout(layout_of(size)),
         sequences(count),
         threads(team),
         weights(network, Purpose::inference),
-        rows(2 * sequences * layout.stride),
-        outputs(sequences * network.outputs),
-        step(weights->layer.step(layout.stride, SumsFrom::bias, Team())) {
+        outputs(sequences * network.outputs) {
+    layers.reserve(weights->layers.size());
+    std::size_t state_floats = 0;
+    for (const PackedLayer& layer : weights->layers) {
+      layers.emplace_back(layer, sequences);
+      state_floats += layer.size.state();
+    }
+    states.resize(state_floats);
     weights->pack(parameters, Team());
   }
-
-  [[nodiscard]] float* row(std::size_t which, std::size_t sequence) {
-    return rows.data() + (which * sequences + sequence) * layout.stride;
-  }
-  [[nodiscard]] float* h(std::size_t sequence) { return row(half, sequence) + layout.state; }
 
   [[nodiscard]] Range all() const { return {0, sequences}; }
   [[nodiscard]] Range one(std::size_t sequence) const {
@@ -40,12 +81,12 @@ struct Stream::State {
   }
 
   void require_steps(std::span<const float> x, std::size_t steps, std::size_t rows_per_step) const {
-    const std::size_t per_step = rows_per_step * size.inputs;
+    const std::size_t per_step = rows_per_step * network.features;
     // Divided, as a product could overflow.
     if (x.size() % per_step == 0 && x.size() / per_step == steps) return;
     throw InvalidArgument("Stream: " + std::to_string(x.size()) + " values are not " +
                           std::to_string(steps) + " timesteps of " + std::to_string(rows_per_step) +
-                          " sequences of " + std::to_string(size.inputs) + " features");
+                          " sequences of " + std::to_string(network.features) + " features");
   }
 
   // The next `steps` timesteps of the sequences `mine`, those of the first of them at `x`, where
@@ -54,16 +95,23 @@ struct Stream::State {
   void advance(Range mine, const float* x, std::size_t x_stride, std::size_t steps) {
     for (std::size_t t = 0; t < steps; ++t) {
       const std::size_t from = (half + t) % 2;
-      const float* x_t = x + t * x_stride;
-      float* z = row(from, mine.begin);
-      for (std::size_t n = 0; n < mine.size(); ++n) {
-        std::copy_n(x_t + n * size.inputs, size.inputs, z + n * layout.stride + layout.input);
+      const float* inputs = x + t * x_stride;
+      std::size_t stride = network.features;
+      for (StreamLayer& layer : layers) {
+        layer.advance(mine, inputs, stride, from);
+        inputs = layer.state(1 - from, mine.begin);
+        stride = layer.layout.stride;
       }
-      float* after = row(1 - from, mine.begin) + layout.state;
-      const bool in_place = size.cell->is_in_place();
-      step.run(
-          {mine.size(), z, in_place ? after : z + layout.sums, layout.stride, after, layout.stride},
-          Team());
+    }
+  }
+
+  // The states of a sequence, layer after layer, to or from memory.
+  template <class Copy>
+  void for_states(std::size_t sequence, const Copy& copy) {
+    std::size_t place = 0;
+    for (StreamLayer& layer : layers) {
+      copy(std::span(layer.state(half, sequence), layer.size.state()), place);
+      place += layer.size.state();
     }
   }
 
@@ -71,25 +119,28 @@ struct Stream::State {
   [[nodiscard]] std::span<const float> read_out(Range some, bool predicts) {
     const FlushDenormals flush;
     const MatrixView y(outputs.data() + some.begin * network.outputs, some.size(), network.outputs);
-    weights->output.run(h(some.begin), layout.stride, y);
+    StreamLayer& last = layers.back();
+    weights->output.run(last.state(half, some.begin), last.layout.stride, y);
     if (predicts) weights->output.head.predict(y);
     return {y.data, y.rows * y.cols};
   }
 
   const Network network;
-  const LayerSize size;
-  const RowLayout layout;
   const std::size_t sequences;
   const int threads;
   WithMemory<PackedNetwork> weights;
-  AlignedVector<float> rows;
+  std::vector<StreamLayer> layers;
   AlignedVector<float> outputs;
-  const LayerStep step;
-  std::size_t half = 0;  // of `rows` that holds the states
+  std::vector<float> states;  // of the sequence that was asked for
+  std::size_t half = 0;       // of the rows that hold the states
 };
 
 Stream::Stream(const Parameters& parameters, std::size_t sequences, int threads) {
   require_parameters(parameters, "Stream");
+  if (parameters.network().is_bidirectional()) {
+    throw InvalidArgument(
+        "Stream: a bidirectional network reads whole sequences, and a stream has no end");
+  }
   if (sequences == 0 || sequences > kMaxUnits) {
     throw InvalidArgument("Stream: " + std::to_string(sequences) + " sequences; it takes 1 to " +
                           std::to_string(kMaxUnits));
@@ -109,10 +160,12 @@ void Stream::feed(std::span<const float> x, std::size_t steps) {
   s.require_steps(x, steps, s.sequences);
   const std::size_t shares = std::max<std::size_t>(1, s.sequences / kUsefulRows);
   // Each thread takes all timesteps of its own sequences and needs no barrier.
-  parallel(useful_threads(s.size, steps * s.sequences, shares, s.threads), [&](const Team& team) {
+  const std::size_t features = s.network.features;
+  const std::size_t weights = s.weights->recurrent_weights();
+  parallel(useful_threads(weights, steps * s.sequences, shares, s.threads), [&](const Team& team) {
     const FlushDenormals flush;
     const Range mine = share(s.sequences, team.index(), team.size());
-    s.advance(mine, x.data() + mine.begin * s.size.inputs, s.sequences * s.size.inputs, steps);
+    s.advance(mine, x.data() + mine.begin * features, s.sequences * features, steps);
   });
   s.half = (s.half + steps) % 2;
 }
@@ -122,10 +175,12 @@ void Stream::feed_one(std::size_t sequence, std::span<const float> x, std::size_
   const Range mine = s.one(sequence);
   s.require_steps(x, steps, 1);
   const FlushDenormals flush;
-  s.advance(mine, x.data(), s.size.inputs, steps);
+  s.advance(mine, x.data(), s.network.features, steps);
   // The states of the others are still in the same half.
-  if (steps % 2 == 1) {
-    std::copy_n(s.row(1 - s.half, sequence) + s.layout.state, s.size.state(), s.h(sequence));
+  if (steps % 2 == 0) return;
+  for (StreamLayer& layer : s.layers) {
+    std::copy_n(layer.state(1 - s.half, sequence), layer.size.state(),
+                layer.state(s.half, sequence));
   }
 }
 
@@ -139,16 +194,23 @@ std::span<const float> Stream::probabilities(std::size_t sequence) {
 }
 
 std::span<const float> Stream::state(std::size_t sequence) const {
-  return {state_->h(state_->one(sequence).begin), state_->size.state()};
+  State& s = *state_;
+  s.for_states(s.one(sequence).begin, [&](std::span<const float> state, std::size_t place) {
+    std::ranges::copy(state, s.states.begin() + static_cast<std::ptrdiff_t>(place));
+  });
+  return s.states;
 }
 
-void Stream::set_state(std::size_t sequence, std::span<const float> h) {
-  float* const state = state_->h(state_->one(sequence).begin);
-  if (h.size() != state_->size.state()) {
-    throw InvalidArgument("Stream: a state has " + std::to_string(h.size()) + " values, expected " +
-                          std::to_string(state_->size.state()));
+void Stream::set_state(std::size_t sequence, std::span<const float> state) {
+  State& s = *state_;
+  const std::size_t which = s.one(sequence).begin;
+  if (state.size() != s.states.size()) {
+    throw InvalidArgument("Stream: a state has " + std::to_string(state.size()) +
+                          " values, expected " + std::to_string(s.states.size()));
   }
-  std::ranges::copy(h, state);
+  s.for_states(which, [&](std::span<float> part, std::size_t place) {
+    std::ranges::copy(state.subspan(place, part.size()), part.begin());
+  });
 }
 
 void Stream::reset() {
@@ -156,7 +218,8 @@ void Stream::reset() {
 }
 
 void Stream::reset(std::size_t sequence) {
-  std::fill_n(state_->h(state_->one(sequence).begin), state_->size.state(), 0.0f);
+  state_->for_states(state_->one(sequence).begin,
+                     [](std::span<float> state, std::size_t) { std::ranges::fill(state, 0.0f); });
 }
 
 }  // namespace lockstep

@@ -1,6 +1,11 @@
 // A network from data to outputs and back.
 #pragma once
 
+#include <span>
+#include <vector>
+
+#include "layers/dropout.h"
+#include "layers/layer_links.h"
 #include "layers/output_layer.h"
 #include "layers/recurrent_layer.h"
 #include "layers/row_schedule.h"
@@ -11,43 +16,77 @@ namespace lockstep {
 
 // A copy of the weights of a network.
 struct PackedNetwork {
-  PackedNetwork(Workspace& workspace, const Network& network, Purpose purpose)
-      : layer(workspace, LayerSize(network), purpose), output(workspace, network, purpose) {}
+  PackedNetwork(Workspace& workspace, const Network& network, Purpose purpose);
 
   // Packs this thread's share; the caller puts a barrier behind it.
-  void pack(const Parameters& parameters, const Team& team) {
-    const std::size_t count = layer.size.parameters();
-    layer.pack(parameters.values().first(count), team);
-    output.pack(parameters.values().subspan(count), team);
-  }
+  void pack(const Parameters& parameters, const Team& team);
 
-  PackedLayer layer;
+  // Numbers of all recurrent weights, and the most panels that a layer has.
+  [[nodiscard]] std::size_t recurrent_weights() const;
+  [[nodiscard]] std::size_t panels() const;
+
+  std::vector<PackedLayer> layers;  // their directions, in the order of layer_sizes
   PackedOutput output;
 };
 
+// See timesteps_together, which is asked for each layer: the most that one wants.
+[[nodiscard]] std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows);
+
+// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer.
+[[nodiscard]] std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
+                                                     Purpose purpose, std::size_t timesteps);
+
 // A leaf or chunk of sequences in the forward and the backward pass.
-struct NetworkPass {
-  NetworkPass(Workspace& workspace, const Network& network, const RecurrentLayer::Limits& limits)
-      : schedule(workspace, limits.rows, limits.window_steps()),
-        layer(workspace, LayerSize(network), limits),
-        output(workspace, network, limits.rows, limits.purpose()) {}
+class NetworkPass {
+ public:
+  NetworkPass(Workspace& workspace, const Network& network, const RecurrentLayer::Limits& limits,
+              const Dropout* dropout = nullptr);
+
+  // Keeps the windows of what `schedule` holds in this memory, from row `first` of each layer on.
+  void keep_windows_in(std::span<const WindowMemory> memory, std::size_t first);
 
   // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
   // columns.
-  void forward(const Dataset& data, const PackedNetwork& weights, const Team& team) {
-    layer.forward(data, schedule, weights.layer, team);
-    output.forward(schedule, layer, weights.output, team);
-  }
+  void forward(const Dataset& data, const PackedNetwork& weights, const Team& team);
   // From the gradients of the outputs those of the weights. May be repeated.
-  void backward(const PackedNetwork& weights, const Team& team) {
-    if (team.index() == 0) output.backward(schedule, layer, weights.output);
-    team.barrier();
-    layer.backward(schedule, weights.layer, team);
+  void backward(const PackedNetwork& weights, const Team& team);
+
+  // The directions of the last layer.
+  [[nodiscard]] std::span<const RecurrentLayer> last() const { return of_layer(levels_ - 1); }
+  // The gradient of a tensor, counted as Parameters::tensors.
+  [[nodiscard]] MatrixView gradient(std::size_t tensor) const {
+    const std::size_t layer = tensor / kTensorsOfLayer;
+    return layer < layers.size() ? layers[layer].gradients()[tensor % kTensorsOfLayer]
+                                 : output.gradients()[tensor % kTensorsOfLayer];
   }
 
   RowSchedule schedule;
-  RecurrentLayer layer;
+  std::vector<RecurrentLayer> layers;  // as PackedNetwork::layers
   OutputLayer output;
+
+ private:
+  [[nodiscard]] std::span<const RecurrentLayer> of_layer(std::size_t level) const;
+  [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer,
+                                      const Dataset* data = nullptr) const;
+  [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
+  void forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
+               const Team& team);
+
+  std::size_t levels_;  // layers, each with all its directions
+  std::size_t block_;   // timesteps that a layer takes before the next has its turn
+  const Dropout* dropout_;
+};
+
+// A pass with memory for the windows of its own.
+struct PassWithWindows {
+  PassWithWindows(Workspace& workspace, const Network& network,
+                  const RecurrentLayer::Limits& limits)
+      : pass(workspace, network, limits),
+        windows(take_windows(workspace, network, limits.purpose,
+                             limits.rows * limits.window_steps())) {}
+
+  NetworkPass pass;
+  std::vector<WindowMemory> windows;
 };
 
 }  // namespace lockstep

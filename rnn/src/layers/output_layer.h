@@ -1,9 +1,10 @@
-// The linear layer from the last states to the outputs, forward and back.
+// The linear layer from the last states to the outputs of the network, forward and back.
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "heads/head.h"
 #include "layers/recurrent_layer.h"
@@ -18,23 +19,18 @@ namespace lockstep {
 
 // A copy of the weights of the head.
 struct PackedOutput {
-  PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
-      : head(find_named(kHeads, network.head, "head")),
-        bias(workspace.take<float>(network.outputs)),
-        weights(workspace, network.layers.back().hidden, network.outputs,
-                purpose == Purpose::training ? network.layers.back().hidden : 0) {}
+  PackedOutput(Workspace& workspace, const Network& network, Purpose purpose);
   // Packs this thread's share of by, Wy; the caller puts a barrier behind it.
-  void pack(std::span<const float> parameters, const Team& team) {
-    if (team.index() == 0) std::copy_n(parameters.begin(), bias.size(), bias.begin());
-    weights.pack(parameters.data() + bias.size(), team);
-  }
+  void pack(std::span<const float> parameters, const Team& team);
 
-  // y = by + h Wy of as many states as `y` has rows.
+  // y = by + h Wy of as many outputs h of the last layer as `y` has rows.
   void run(const float* h, std::size_t ldh, const MatrixView& y) const;
 
   const Head& head;
   std::span<float> bias;
-  PackedWeights weights;
+  PackedMatrix weights;
+  // Of a training: the rows of Wy for each direction of the last layer, transposed.
+  std::vector<PackedMatrix> weights_back;
 };
 
 // The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of
@@ -44,7 +40,7 @@ class OutputLayer {
   OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, Purpose purpose);
 
   // Outputs of all sequences from their last states; the threads of `team` share the sequences.
-  void forward(const RowSchedule& schedule, const RecurrentLayer& layer,
+  void forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                const PackedOutput& weights, const Team& team) const;
   [[nodiscard]] MatrixView outputs(Range rows) const {
     return {outputs_.data() + rows.begin * stride_, rows.size(), cols_, stride_};
@@ -52,22 +48,22 @@ class OutputLayer {
 
   // Losses, and in place of the outputs their gradients. By one thread.
   void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head);
-  // From there the gradient of the weights, and those of the last states, in `layer`. By one
+  // From there the gradient of the weights, and those of the last states, in `last`. By one
   // thread; may be repeated.
-  void backward(const RowSchedule& schedule, const RecurrentLayer& layer,
+  void backward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                 const PackedOutput& weights);
-  // Gradient of by, Wy: rows gradient_stride() apart.
-  [[nodiscard]] float* gradient() const { return gradient_.data(); }
-  [[nodiscard]] std::size_t gradient_stride() const { return stride_; }
+  // Gradients of by and Wy.
+  [[nodiscard]] std::array<MatrixView, 2> gradients() const;
   // What the last find_loss found: the sum of the losses, and the number of right outputs.
   [[nodiscard]] double loss(std::size_t rows) const;
   [[nodiscard]] std::size_t correct() const { return correct_; }
 
  private:
-  std::size_t hidden_;
-  RowLayout states_;
+  RowLayout states_;  // rows [1, h] of the outputs of the last layer
+  std::size_t inputs_;
   std::size_t cols_;
   std::size_t stride_;
+  std::span<float> rows_;
   std::span<float> outputs_;
   std::span<float> gradient_;
   std::span<int> labels_;

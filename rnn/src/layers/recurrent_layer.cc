@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "definition.h"
+#include "layers/layer_links.h"
 #include "lockstep/backend.h"
 #include "lockstep/detail/useful_threads.h"
 #include "tuning.h"
@@ -29,17 +30,10 @@ Range units_of(const Team& team, std::size_t hidden) {
           std::min(vectors.end * kAlignedColumns, hidden)};
 }
 
-// Packs this thread's share of the panels of a matrix.
-void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
-                const Team& team) {
-  const Range mine = panels_of(team, packed);
-  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
-}
-
 }  // namespace
 
-int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares, int threads) {
-  const double work = static_cast<double>(timesteps) * static_cast<double>(size.weights());
+int useful_threads(std::size_t weights, std::size_t timesteps, std::size_t shares, int threads) {
+  const double work = static_cast<double>(timesteps) * static_cast<double>(weights);
   return useful_threads(work, kWorkPerThread, shares, threads);
 }
 
@@ -58,52 +52,61 @@ std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::s
   return rows;
 }
 
-PackedWeights::PackedWeights(Workspace& workspace, std::size_t k, std::size_t units,
-                             std::size_t back)
-    : forward(workspace.take_packed(k, units)) {
-  if (back > 0) backward = workspace.take_packed(units, back);
-}
-
-void PackedWeights::pack(const float* weights, const Team& team) {
-  const std::size_t units = forward.n();
-  pack_share(forward, Transpose::no, weights, units, team);
-  if (backward.panels() == 0) return;
-  const float* last_rows = weights + (forward.k() - backward.n()) * units;
-  pack_share(backward, Transpose::yes, last_rows, units, team);
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team) {
+  const Range mine = panels_of(team, packed);
+  packed.pack_panels(transpose, b, ldb, mine.begin, mine.end);
 }
 
 PackedLayer::PackedLayer(Workspace& workspace, const LayerSize& layer, Purpose purpose)
     : size(layer),
+      layout(layout_of(layer, purpose)),
       fused(active_backend().fused),
       bias(workspace.take<float>(size.sums())),
-      weights(workspace, size.cell->has_one_product() ? size.inputs + size.hidden : size.hidden,
-              size.state_columns().size(), purpose == Purpose::training ? size.hidden : 0) {
-  if (size.cell->has_one_product()) return;
-  inputs = workspace.take_packed(size.inputs, size.input_columns().size());
+      weights(workspace.take_packed(
+          size.cell->has_one_product() ? size.inputs + size.hidden : size.hidden,
+          size.state_columns().size())) {
+  if (!size.cell->has_one_product()) {
+    inputs = workspace.take_packed(size.inputs, size.input_columns().size());
+  }
+  if (purpose == Purpose::inference) return;
+  state_weights_back = workspace.take_packed(size.state_columns().size(), size.hidden);
+  if (size.layer == 0) return;
+  input_weights_back = workspace.take_packed(size.input_columns().size(), size.inputs);
 }
 
 void PackedLayer::pack(std::span<const float> parameters, const Team& team) {
   if (team.index() == 0) std::copy_n(parameters.begin(), bias.size(), bias.begin());
   const float* wx = parameters.data() + bias.size();
-  if (size.cell->has_one_product()) return weights.pack(wx, team);
-  const std::size_t columns = size.input_columns().size();
-  pack_share(inputs, Transpose::no, wx, columns, team);
-  weights.pack(wx + size.inputs * columns, team);
+  const std::size_t of_inputs = size.input_columns().size();
+  const std::size_t of_states = size.state_columns().size();
+  const float* wh = wx + size.inputs * of_inputs;
+  if (size.cell->has_one_product()) {
+    pack_share(weights, Transpose::no, wx, of_states, team);
+  } else {
+    pack_share(inputs, Transpose::no, wx, of_inputs, team);
+    pack_share(weights, Transpose::no, wh, of_states, team);
+  }
+  if (state_weights_back.panels() > 0) {
+    pack_share(state_weights_back, Transpose::yes, wh, of_states, team);
+  }
+  if (input_weights_back.panels() > 0) {
+    pack_share(input_weights_back, Transpose::yes, wx, of_inputs, team);
+  }
 }
 
 LayerStep PackedLayer::step(std::size_t stride, SumsFrom start, const Team& team) const {
-  const RowLayout layout = layout_of(size);
-  const Range panels = panels_of(team, weights.forward);
+  const Range panels = panels_of(team, weights);
   const bool has_inputs = start == SumsFrom::inputs || !size.cell->has_one_product();
   const bool adds_inputs = has_inputs && start == SumsFrom::bias;
   const PackedGemm g{.lda = layout.stride,
                      .start_stride = has_inputs ? stride : 0,
                      .ldc = stride,
                      .epilogue = size.cell->fused};
-  const PackedGemmPlan plan(g, weights.forward,
+  const PackedGemmPlan plan(g, weights,
                             {.first_panel = panels.begin,
                              .last_panel = panels.end,
-                             .first_k = has_inputs ? weights.forward.k() - size.hidden : 0});
+                             .first_k = has_inputs ? weights.k() - size.hidden : 0});
   return {.layer = this,
           .product = plan,
           .first_k = has_inputs ? layout.state : layout.input,
@@ -128,7 +131,6 @@ void LayerStep::pass(const Timestep& t, const Team& team) const {
 }
 
 CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
-  const RowLayout layout = layout_of(size);
   return {.rows = t.count,
           .units_in_all = size.hidden,
           .units = units,
@@ -141,7 +143,7 @@ CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
 }
 
 PackedGemmPlan PackedLayer::input_step(std::size_t stride, Range panels) const {
-  const PackedGemm g{.lda = layout_of(size).stride, .ldc = stride};
+  const PackedGemm g{.lda = layout.stride, .ldc = stride};
   return {g,
           input_weights(),
           {.first_panel = panels.begin, .last_panel = panels.end, .last_k = size.inputs}};
@@ -155,28 +157,43 @@ void PackedLayer::begin_other_sums(const Timestep& t, const Team& team) const {
   }
 }
 
-PackedGemmPlan PackedLayer::step_back(std::size_t stride, std::size_t ldc, const Team& team) const {
-  const Range panels = panels_of(team, weights.backward);
+PackedGemmPlan PackedLayer::step_back(std::size_t stride, std::size_t ldc, bool adds,
+                                      const Team& team) const {
+  const Range panels = panels_of(team, state_weights_back);
   const PackedGemm g{.lda = stride,
-                     .start_stride = size.cell->passes_gradients ? ldc : 0,
+                     .start_stride = adds ? ldc : 0,
                      .ldc = ldc,
                      .epilogue = size.cell->fused_gradient,
-                     .ldh = layout_of(size).stride};
-  return {g, weights.backward, {.first_panel = panels.begin, .last_panel = panels.end}};
+                     .ldh = layout.stride};
+  return {g, state_weights_back, {.first_panel = panels.begin, .last_panel = panels.end}};
 }
 
-RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits)
+WindowMemory::WindowMemory(Workspace& workspace, const LayerSize& size, Purpose purpose,
+                           std::size_t timesteps)
+    : rows(take_rows(workspace, layout_of(size, purpose), timesteps)) {
+  if (purpose == Purpose::inference || size.layer == 0) return;
+  input_gradients = workspace.take<float>(timesteps * round_up(size.inputs));
+}
+
+RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std::size_t block,
+                               const Limits& limits)
     : size_(size),
-      layout_(layout_of(size)),
+      layout_(layout_of(size, limits.purpose)),
       final_layout_(final_layout_of(size)),
       max_rows_(limits.rows),
+      ring_steps_(block + 1),
       together_(limits.together),
+      input_gradient_stride_(round_up(size.inputs)),
       finals_(take_rows(workspace, final_layout_, limits.rows)),
       delta_stride_(round_up(size.sums())) {
   if (limits.steps > limits.window) {
-    ring_ = take_rows(workspace, layout_, (together_ + 1) * limits.rows);
+    ring_ = take_rows(workspace, layout_, ring_steps_ * limits.rows);
   }
-  if (limits.purpose() == Purpose::inference) return;
+  if (limits.purpose == Purpose::inference) {
+    if (size.cell->is_in_place()) return;
+    sums_ = workspace.take<float>(together_ * limits.rows * delta_stride_);
+    return;
+  }
   const std::size_t rows = delta_rows(size, limits);
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   deltas_ = workspace.take<float>(rows * delta_stride_);
@@ -193,15 +210,34 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, cons
   inputs_ = workspace.take<float>(size.rows() * rows);
 }
 
+void RecurrentLayer::keep_window_in(const WindowMemory& memory, std::size_t first) {
+  window_ = memory.rows.data() + first * layout_.stride;
+  if (memory.input_gradients.empty()) return;
+  input_gradients_ = memory.input_gradients.data() + first * input_gradient_stride_;
+}
+
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
   if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout_.stride;
   // Dividing would show in the steps of small networks.
-  const std::size_t place = together_ == 1 ? t % 2 : t % (together_ + 1);
+  const std::size_t place = ring_steps_ == 2 ? t % 2 : t % ring_steps_;
   return ring_.data() + place * max_rows_ * layout_.stride;
 }
 
+const float* RecurrentLayer::output(const RowSchedule& schedule, std::size_t n,
+                                    std::size_t own) const {
+  const std::size_t next = time_of(schedule, n, own) + 1;
+  if (next == schedule.steps()) return final_state(n);
+  return rows_at(schedule, next) + n * layout_.stride + layout_.state;
+}
+
+float* RecurrentLayer::input_gradient(const RowSchedule& schedule, std::size_t n,
+                                      std::size_t own) const {
+  const std::size_t row = schedule.offset(time_of(schedule, n, own)) + n;
+  return input_gradients_ + row * input_gradient_stride_;
+}
+
 // Threads share the rows of each timestep, or the timesteps if there are fewer rows than threads.
-void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& schedule,
+void RecurrentLayer::gather_inputs(const LayerInputs& inputs, const RowSchedule& schedule,
                                    Range timesteps, const Team& team) const {
   const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
   const Team rows_team = by_rows ? team : Team();
@@ -211,10 +247,8 @@ void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& sched
     const Range rows = share(schedule.active(t), rows_team.index(), rows_team.size());
     float* row = rows_at(schedule, t) + rows.begin * layout_.stride;
     for (std::size_t n = rows.begin; n < rows.end; ++n, row += layout_.stride) {
-      const std::size_t own_t = t - schedule.start(n);
-      const float* x = data.sequence(schedule.member(n)).data() + own_t * size_.inputs;
-      std::copy_n(x, size_.inputs, row + layout_.input);
-      if (own_t == 0) std::fill_n(row + layout_.state, size_.state(), 0.0f);
+      inputs.copy(schedule, n, own_time_of(schedule, n, t), size_.inputs, row + layout_.input);
+      if (t == schedule.start(n)) std::fill_n(row + layout_.state, size_.state(), 0.0f);
     }
   }
 }
@@ -230,7 +264,10 @@ void RecurrentLayer::gather_inputs(const Dataset& data, const RowSchedule& sched
       is_last ? finals() + final_layout_.state : rows_at(schedule, t + 1) + layout_.state;
   const std::size_t after_stride = is_last ? final_layout_.stride : layout_.stride;
   if (size_.cell->is_in_place()) return {count, z, after, after_stride, after, after_stride};
-  return {count, z, z + layout_.sums, layout_.stride, after, after_stride};
+  if (sums_.empty()) return {count, z, z + layout_.sums, layout_.stride, after, after_stride};
+  const std::size_t place = together_ == 1 ? 0 : t % together_;
+  float* sums = sums_.data() + place * max_rows_ * delta_stride_;
+  return {count, z, sums, delta_stride_, after, after_stride};
 }
 
 void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& weights,
@@ -251,22 +288,25 @@ void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& 
 
 // Inputs are gathered during the step before those that they are for, so that one barrier per
 // timestep is enough.
-void RecurrentLayer::forward(const Dataset& data, const RowSchedule& schedule,
-                             const PackedLayer& weights, const Team& team) {
-  const std::size_t steps = schedule.steps();
-  const auto block_from = [&](std::size_t t) { return Range{t, std::min(t + together_, steps)}; };
+void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& schedule,
+                             const PackedLayer& weights, Range timesteps, const Team& team) {
+  const auto block_from = [&](std::size_t t) {
+    return Range{t, std::min(t + together_, timesteps.end)};
+  };
   const SumsFrom start = together_ > 1 ? SumsFrom::inputs : SumsFrom::bias;
-  const LayerStep step = weights.step(layout_.stride, start, team);
+  const std::size_t sum_stride = sums_.empty() ? layout_.stride : delta_stride_;
+  const LayerStep step = weights.step(sum_stride, start, team);
   const bool in_finals = size_.cell->is_in_place();
   const LayerStep last_step =
-      weights.step(in_finals ? final_layout_.stride : layout_.stride, start, team);
-  gather_inputs(data, schedule, block_from(0), team);
+      weights.step(in_finals ? final_layout_.stride : sum_stride, start, team);
+  gather_inputs(inputs, schedule, block_from(timesteps.begin), team);
   team.barrier();
-  for (Range block = block_from(0); block.begin < block.end; block = block_from(block.end)) {
+  for (Range block = block_from(timesteps.begin); block.begin < block.end;
+       block = block_from(block.end)) {
     if (together_ > 1) add_inputs(schedule, weights, block, team);
     for (std::size_t t = block.begin; t < block.end; ++t) {
-      if (t + 1 == block.end) gather_inputs(data, schedule, block_from(block.end), team);
-      (t + 1 < steps ? step : last_step).run(timestep(schedule, t), team);
+      if (t + 1 == block.end) gather_inputs(inputs, schedule, block_from(block.end), team);
+      (t + 1 < schedule.steps() ? step : last_step).run(timestep(schedule, t), team);
       team.barrier();
     }
   }
@@ -291,19 +331,25 @@ PackedGemm RecurrentLayer::last_deltas(const RowSchedule& schedule) const {
           .ldh = final_layout_.stride};
 }
 
-void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& weights,
+void RecurrentLayer::backward(const LayerInputs& inputs, const LayerGradients& above,
+                              const RowSchedule& schedule, const PackedLayer& weights,
                               const Team& team) {
   const Range cleared = share(gradient_.size(), team.index(), team.size());
   std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
   const PackedGemmPlan product = weights.step_back(
-      delta_stride_, size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_, team);
+      delta_stride_, size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_,
+      size_.cell->passes_gradients || !above.empty(), team);
+  if (!above.empty()) clear_next_deltas(schedule.rows(), team);
   for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
        block = block_before(schedule, block.begin)) {
     for (std::size_t t = block.end; t-- > block.begin;) {
-      delta_step(schedule, weights, product, t, block);
+      delta_step(above, schedule, weights, product, t, block);
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
+    if (input_gradients_ != nullptr) {
+      find_input_gradients(inputs, schedule, weights, block, team);
+    }
     if (team.index() == 0) {
       const std::size_t first_deltas = schedule.active(block.begin) * delta_stride_;
       std::copy_n(deltas_.data(), first_deltas, next_deltas_.data());
@@ -312,22 +358,34 @@ void RecurrentLayer::backward(const RowSchedule& schedule, const PackedLayer& we
   }
 }
 
-// Gradients of h_t, delta_{t+1} Wh^T and what passed by the products, to the deltas of t: a
-// thread's share of the units. Of the last timestep the caller has left the gradients, or where the
-// derivative is fused the deltas.
-void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedLayer& weights,
-                                const PackedGemmPlan& product, std::size_t t, Range block) {
+// Behind the last timestep there is none, so the gradients of its states are those from above.
+// Where the derivative is fused, a product with zeros turns them into deltas.
+void RecurrentLayer::clear_next_deltas(std::size_t rows, const Team& team) {
+  if (size_.cell->fused_gradient == Epilogue::none) return;
+  const Range cleared = share(rows * delta_stride_, team.index(), team.size());
+  std::fill_n(next_deltas_.data() + cleared.begin, cleared.size(), 0.0f);
+  team.barrier();
+}
+
+// Gradients of h_t, delta_{t+1} Wh^T, what passed by the products and what is from above, to the
+// deltas of t: a thread's share of the units. Of the last timestep of the last layer the caller has
+// left the gradients, or where the derivative is fused the deltas.
+void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& schedule,
+                                const PackedLayer& weights, const PackedGemmPlan& product,
+                                std::size_t t, Range block) {
   const Cell& cell = *size_.cell;
   const Timestep step = timestep(schedule, t);
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
-  if (t + 1 < schedule.steps()) {
+  const bool is_last = t + 1 == schedule.steps();
+  if (is_last && cell.has_c) clear_gradients_of_c(step.count, product.columns());
+  const bool adds = !is_last && cell.passes_gradients;
+  if (!above.empty()) add_gradients(above, schedule, t, product.columns(), adds, gradients);
+  if (!is_last || (!above.empty() && cell.fused_gradient != Epilogue::none)) {
     const bool is_next_block = t + 1 == block.end;
     const float* next = is_next_block ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
     product.run(step.count, next + size_.state_columns().begin,
-                cell.passes_gradients ? gradients : nullptr, gradients, step.after);
-  } else if (cell.has_c) {
-    clear_gradients_of_c(step.count, product.columns());
+                adds || !above.empty() ? gradients : nullptr, gradients, step.after);
   }
   if (cell.backward == nullptr) return;
   cell.backward({.forward = weights.cell_step(step, product.columns()),
@@ -335,6 +393,14 @@ void RecurrentLayer::delta_step(const RowSchedule& schedule, const PackedLayer& 
                  .gradient_stride = gradient_of_states_stride_,
                  .deltas = deltas,
                  .delta_stride = delta_stride_});
+}
+
+void RecurrentLayer::add_gradients(const LayerGradients& above, const RowSchedule& schedule,
+                                   std::size_t t, Range units, bool adds, float* gradients) const {
+  const std::size_t stride = size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_;
+  for (std::size_t n = 0; n < schedule.active(t); ++n) {
+    above.write(schedule, n, own_time_of(schedule, n, t), units, adds, gradients + n * stride);
+  }
 }
 
 void RecurrentLayer::clear_gradients_of_c(std::size_t rows, Range units) const {
@@ -399,6 +465,39 @@ void RecurrentLayer::accumulate_packed(std::size_t depth, const float* z, const 
   multiply({rows.begin, std::min(rows.end, first_h)}, size_.input_columns().begin, packed_deltas_);
   multiply({std::max(rows.begin, first_h), rows.end}, size_.state_columns().begin,
            packed_state_deltas_);
+}
+
+// dx = delta Wx^T of a block of timesteps, and from there the gradients of what the layer below
+// gave.
+void RecurrentLayer::find_input_gradients(const LayerInputs& inputs, const RowSchedule& schedule,
+                                          const PackedLayer& weights, Range block,
+                                          const Team& team) const {
+  const Range panels = panels_of(team, weights.input_weights_back);
+  const std::size_t first = schedule.offset(block.begin);
+  gemm_packed({.m = schedule.offset(block.end) - first,
+               .a = deltas_.data() + size_.input_columns().begin,
+               .lda = delta_stride_,
+               .c = input_gradients_ + first * input_gradient_stride_,
+               .ldc = input_gradient_stride_},
+              weights.input_weights_back, {.first_panel = panels.begin, .last_panel = panels.end});
+  if (!inputs.drops()) return;
+  team.barrier();
+  for (std::size_t t = block.begin; t < block.end; ++t) {
+    const Range rows = share(schedule.active(t), team.index(), team.size());
+    for (std::size_t n = rows.begin; n < rows.end; ++n) {
+      const std::size_t own = own_time_of(schedule, n, t);
+      inputs.drop(schedule, n, own, input_gradient(schedule, n, own));
+    }
+  }
+}
+
+std::array<MatrixView, 3> RecurrentLayer::gradients() const {
+  const auto part = [this](std::size_t row, std::size_t rows, Range columns) {
+    return MatrixView(gradient_.data() + row * delta_stride_ + columns.begin, rows, columns.size(),
+                      delta_stride_);
+  };
+  return {part(0, 1, {0, size_.sums()}), part(1, size_.inputs, size_.input_columns()),
+          part(1 + size_.inputs, size_.hidden, size_.state_columns())};
 }
 
 float* RecurrentLayer::deltas_at(const RowSchedule& schedule, std::size_t t, Range block) const {

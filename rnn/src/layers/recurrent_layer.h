@@ -1,8 +1,10 @@
-// One recurrent layer through time and back. The forward pass is shared by training (which keeps
-// the states of its backward pass), prediction and streams (which keep the last one).
+// One direction of a recurrent layer through time and back; most often it is the whole layer. The
+// forward pass is shared by training (which keeps the states of its backward pass), prediction and
+// streams (which keep the last one).
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 
@@ -16,17 +18,20 @@
 
 namespace lockstep {
 
-// A row of Z of a layer, and of its final states.
-[[nodiscard]] inline RowLayout layout_of(const LayerSize& size) {
-  return RowLayout(size.inputs, size.state(), size.cell->is_in_place() ? 0 : size.sums());
+enum class Purpose { inference, training };
+
+// A row of Z of a layer, and of its final states. Only a training keeps sums, for its way back.
+[[nodiscard]] inline RowLayout layout_of(const LayerSize& size, Purpose purpose) {
+  const bool has_sums = purpose == Purpose::training && !size.cell->is_in_place();
+  return RowLayout(size.inputs, size.state(), has_sums ? size.sums() : 0);
 }
 [[nodiscard]] inline RowLayout final_layout_of(const LayerSize& size) {
   return RowLayout(0, size.state());
 }
 
 // As many of `threads` as there are shares, and as are paid for by `timesteps` products of a state
-// with the recurrent weights (a training step does three, one forward and two backward).
-[[nodiscard]] int useful_threads(const LayerSize& size, std::size_t timesteps, std::size_t shares,
+// with `weights` recurrent weights (a training step does three, one forward and two backward).
+[[nodiscard]] int useful_threads(std::size_t weights, std::size_t timesteps, std::size_t shares,
                                  int threads);
 
 // Timesteps whose inputs are multiplied by the input weights together, before any of their states
@@ -37,19 +42,9 @@ namespace lockstep {
 [[nodiscard]] std::span<float> take_rows(Workspace& workspace, const RowLayout& layout,
                                          std::size_t count);
 
-enum class Purpose { inference, training };
-
-// A copy of weights [k][units], in the order in which the products read them, and of the
-// last `back` rows of the weights for the way back.
-struct PackedWeights {
-  PackedWeights(Workspace& workspace, std::size_t k, std::size_t units, std::size_t back);
-  // Packs this thread's share of weights whose rows follow one another; the caller puts a barrier
-  // behind it.
-  void pack(const float* weights, const Team& team);
-
-  PackedMatrix forward;
-  PackedMatrix backward;  // transposed; empty if `back` is 0
-};
+// Packs this thread's share of the panels of a matrix.
+void pack_share(PackedMatrix& packed, Transpose transpose, const float* b, std::size_t ldb,
+                const Team& team);
 
 // Where a timestep is read and written: `count` rows of Z, their sums, and the rows of the states
 // that they become.
@@ -91,7 +86,7 @@ struct LayerStep {
   void pass(const Timestep& t, const Team& team) const;
 };
 
-// A copy of the weights of a layer.
+// A copy of the weights of a layer, in the order in which the products read them.
 struct PackedLayer {
   PackedLayer(Workspace& workspace, const LayerSize& layer, Purpose purpose);
   // Packs this thread's share of b, Wx, Wh; the caller puts a barrier behind it.
@@ -103,7 +98,7 @@ struct PackedLayer {
   // b + x_t Wx to the places of the sums, of some panels of columns of input_weights.
   [[nodiscard]] PackedGemmPlan input_step(std::size_t stride, Range panels) const;
   void add_inputs(const PackedGemmPlan& plan, const Timestep& t) const {
-    plan.run(t.count, t.z + layout_of(size).input, bias.data(), t.sums);
+    plan.run(t.count, t.z + layout.input, bias.data(), t.sums);
   }
   // The bias to the places of sums that x has no part of, a thread's share of the rows.
   void begin_other_sums(const Timestep& t, const Team& team) const;
@@ -112,77 +107,119 @@ struct PackedLayer {
   [[nodiscard]] CellStep cell_step(const Timestep& t, Range units) const;
 
   // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
-  // rows `ldc` apart.
-  [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, std::size_t ldc,
+  // rows `ldc` apart, added to what is there if `adds`.
+  [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, std::size_t ldc, bool adds,
                                          const Team& team) const;
 
-  [[nodiscard]] std::size_t panels() const { return weights.forward.panels(); }
+  [[nodiscard]] std::size_t panels() const { return weights.panels(); }
   [[nodiscard]] const PackedMatrix& input_weights() const {
-    return size.cell->has_one_product() ? weights.forward : inputs;
+    return size.cell->has_one_product() ? weights : inputs;
   }
 
   LayerSize size;
+  RowLayout layout;
   bool fused;  // the backend has fused multiply-add
   std::span<float> bias;
-  PackedWeights weights;  // Wh, below Wx where the cell has one product
-  PackedMatrix inputs;    // otherwise Wx
+  PackedMatrix weights;  // Wh, below Wx where the cell has one product
+  PackedMatrix inputs;   // otherwise Wx
+  // Transposed, of a training: Wh, and Wx where there is a layer below.
+  PackedMatrix state_weights_back;
+  PackedMatrix input_weights_back;
 };
+
+// Memory for the timesteps that a training keeps of a layer: rows of Z, and the gradients of what
+// the layer below gave, where there is one.
+struct WindowMemory {
+  WindowMemory(Workspace& workspace, const LayerSize& size, Purpose purpose, std::size_t timesteps);
+
+  std::span<float> rows;
+  std::span<float> input_gradients;
+};
+
+class LayerInputs;
+class LayerGradients;
 
 // The states of a leaf or chunk of sequences over time; in training also the deltas and the
 // gradient of the weights.
 class RecurrentLayer {
  public:
   // Up to `rows` sequences of up to `steps` timesteps. The states of the last `window` timesteps
-  // are kept and, unless it is 0, trained on. The inputs of `together` timesteps are multiplied
-  // at once.
+  // are kept and, in a training, learnt from. The inputs of `together` timesteps are multiplied at
+  // once.
   struct Limits {
+    Purpose purpose;
     std::size_t rows;
     std::size_t steps;
     std::size_t window;
     std::size_t together;
 
-    [[nodiscard]] Purpose purpose() const {
-      return window > 0 ? Purpose::training : Purpose::inference;
-    }
     [[nodiscard]] std::size_t window_steps() const { return std::min(window, steps); }
   };
-  RecurrentLayer(Workspace& workspace, const LayerSize& size, const Limits& limits);
+  // `block`: timesteps whose states stay for the layer above, at least `together`.
+  RecurrentLayer(Workspace& workspace, const LayerSize& size, std::size_t block,
+                 const Limits& limits);
 
-  // Keeps the rows of the window at `rows`, memory from take_rows.
-  void keep_window_at(float* rows) { window_ = rows; }
-  [[nodiscard]] float* window() const { return window_; }
+  // Keeps the window in this memory, from its row `first` on.
+  void keep_window_in(const WindowMemory& memory, std::size_t first);
 
-  // Runs all timesteps. The threads of `team` share the columns of each step, with a barrier after
-  // it; a team of one takes everything.
-  void forward(const Dataset& data, const RowSchedule& schedule, const PackedLayer& weights,
-               const Team& team);
+  // Runs some timesteps, in their order from call to call. The threads of `team` share the columns
+  // of each step, with a barrier after it; a team of one takes everything.
+  void forward(const LayerInputs& inputs, const RowSchedule& schedule, const PackedLayer& weights,
+               Range timesteps, const Team& team);
   // Row of Z at the first sequence of timestep t. Before the window, the rows of later timesteps
   // replace those of t.
   [[nodiscard]] float* rows_at(const RowSchedule& schedule, std::size_t t) const;
+
+  // The timestep of the group at which row n has its own timestep `own`, and back.
+  [[nodiscard]] std::size_t time_of(const RowSchedule& schedule, std::size_t n,
+                                    std::size_t own) const {
+    return size_.backward ? schedule.steps() - 1 - own : schedule.start(n) + own;
+  }
+  [[nodiscard]] std::size_t own_time_of(const RowSchedule& schedule, std::size_t n,
+                                        std::size_t t) const {
+    return size_.backward ? schedule.steps() - 1 - t : t - schedule.start(n);
+  }
+  // h of row n after its own timestep `own`, the gradients of its inputs there, and its sizes.
+  [[nodiscard]] const float* output(const RowSchedule& schedule, std::size_t n,
+                                    std::size_t own) const;
+  [[nodiscard]] float* input_gradient(const RowSchedule& schedule, std::size_t n,
+                                      std::size_t own) const;
+  [[nodiscard]] const LayerSize& size() const { return size_; }
   // [rows][final_layout.stride]: 1 and the last state of each sequence, as in Z without x.
   [[nodiscard]] float* finals() const { return finals_.data(); }
+  // The last state of row n, h first.
+  [[nodiscard]] const float* final_state(std::size_t n) const {
+    return finals() + n * final_layout_.stride + final_layout_.state;
+  }
 
   // A product that leaves the deltas of the last timestep where `backward` reads them, or, where
   // the derivative is not fused, the gradients of its states: one thread runs it before each
   // `backward`, having filled in a and lda.
   [[nodiscard]] PackedGemm last_deltas(const RowSchedule& schedule) const;
-  // From there back through the window. Changes nothing that `forward` left.
-  void backward(const RowSchedule& schedule, const PackedLayer& weights, const Team& team);
-  // Gradient of b, Wx, Wh: rows gradient_stride() apart.
-  [[nodiscard]] float* gradient() const { return gradient_.data(); }
-  [[nodiscard]] std::size_t gradient_stride() const { return delta_stride_; }
+  // From there, or from the gradients that the layer above has left, back through the window.
+  // Changes nothing that `forward` left.
+  void backward(const LayerInputs& inputs, const LayerGradients& above, const RowSchedule& schedule,
+                const PackedLayer& weights, const Team& team);
+  // Gradients of b, Wx and Wh.
+  [[nodiscard]] std::array<MatrixView, 3> gradients() const;
 
  private:
   [[nodiscard]] Timestep timestep(const RowSchedule& schedule, std::size_t t) const;
-  void gather_inputs(const Dataset& data, const RowSchedule& schedule, Range timesteps,
+  void gather_inputs(const LayerInputs& inputs, const RowSchedule& schedule, Range timesteps,
                      const Team& team) const;
   void add_inputs(const RowSchedule& schedule, const PackedLayer& weights, Range timesteps,
                   const Team& team);
 
   // `block`: timesteps whose deltas are kept together.
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
-  void delta_step(const RowSchedule& schedule, const PackedLayer& weights,
-                  const PackedGemmPlan& product, std::size_t t, Range block);
+  void delta_step(const LayerGradients& above, const RowSchedule& schedule,
+                  const PackedLayer& weights, const PackedGemmPlan& product, std::size_t t,
+                  Range block);
+  void clear_next_deltas(std::size_t rows, const Team& team);
+  void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
+                     Range units, bool adds, float* gradients) const;
+  void find_input_gradients(const LayerInputs& inputs, const RowSchedule& schedule,
+                            const PackedLayer& weights, Range block, const Team& team) const;
   void clear_gradients_of_c(std::size_t rows, Range units) const;
   void accumulate_weights(const RowSchedule& schedule, Range block, const Team& team);
   void accumulate_packed(std::size_t depth, const float* z, const Team& team);
@@ -192,9 +229,13 @@ class RecurrentLayer {
   RowLayout layout_;
   RowLayout final_layout_;
   std::size_t max_rows_;
+  std::size_t ring_steps_;
   std::size_t together_;  // see timesteps_together
   float* window_ = nullptr;
+  float* input_gradients_ = nullptr;  // [rows of the window][inputs], where a layer is below
+  std::size_t input_gradient_stride_;
   std::span<float> ring_;  // ring buffer: rows of Z before the window
+  std::span<float> sums_;  // of `together` timesteps, where rows of Z have none
   std::span<float> finals_;
 
   std::size_t delta_stride_;

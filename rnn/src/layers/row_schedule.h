@@ -10,6 +10,9 @@
 
 namespace lockstep {
 
+// A window that no sequence is longer than: no truncation.
+inline constexpr std::size_t kWholeSequences = static_cast<std::size_t>(-1);
+
 constexpr std::size_t round_up(std::size_t n) {
   return (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns;
 }

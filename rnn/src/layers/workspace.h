@@ -65,6 +65,16 @@ class Workspace {
     return objects;
   }
 
+  // One object for each of `items`, made by `make(item)`.
+  template <class Items, class Make>
+  [[nodiscard]] auto take_each(const Items& items, const Make& make) {
+    std::vector<decltype(make(*items.begin()))> objects;
+    add(other_bytes_, items.size(), sizeof(objects[0]));
+    objects.reserve(items.size());
+    for (const auto& item : items) objects.push_back(make(item));
+    return objects;
+  }
+
   // Of all that was taken.
   [[nodiscard]] std::size_t bytes() const { return arena_bytes_ + other_bytes_; }
 

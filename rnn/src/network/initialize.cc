@@ -13,6 +13,11 @@
 namespace lockstep {
 namespace {
 
+struct FirstWeights {
+  Initializer initializer;
+  double sigma;
+};
+
 void fill_gaussian(std::span<float> weights, double sigma, KeyedRandom& random) {
   std::ranges::generate(weights, [&] { return static_cast<float>(sigma * random.normal()); });
 }
@@ -65,9 +70,20 @@ void fill_orthogonal(std::span<float> weights, const Tensor& tensor, KeyedRandom
   }
 }
 
-// Of one gate: what a tensor of weights leads to.
-std::size_t units_of(const Tensor& tensor, const LayerSize& layer) {
-  return tensor.role == TensorRole::output_weights ? tensor.cols : layer.hidden;
+// What PyTorch gives to the tensors of a recurrent layer of so many units, and to those of a linear
+// layer of so many inputs.
+void fill_like_pytorch(std::span<float> values, std::size_t fan, KeyedRandom& random) {
+  const double limit = 1 / std::sqrt(static_cast<double>(fan));
+  std::ranges::generate(values, [&] { return static_cast<float>(random.uniform(-limit, limit)); });
+}
+
+// The second bias of PyTorch, where it is part of the first.
+void add_second_bias(std::span<float> bias, const LayerSize& layer, KeyedRandom& random) {
+  const std::size_t first = layer.state_columns().begin;
+  const std::size_t count = layer.input_columns().end - first;
+  std::vector<float> second(count);
+  fill_like_pytorch(second, layer.hidden, random);
+  for (std::size_t j = 0; j < count; ++j) bias[first + j] += second[j];
 }
 
 // Zeros but for the gate that begins open.
@@ -77,26 +93,61 @@ void fill_bias(std::span<float> bias, const LayerSize& layer) {
   std::ranges::fill(bias.subspan(layer.cell->open_gate * layer.hidden, layer.hidden), 1.0f);
 }
 
+void fill_weights(std::span<float> weights, const Tensor& tensor, std::size_t fan_out,
+                  const FirstWeights& how, KeyedRandom& random) {
+  if (how.initializer == Initializer::gaussian) {
+    fill_gaussian(weights, how.sigma, random);
+  } else if (how.initializer == Initializer::orthogonal &&
+             tensor.role == TensorRole::hidden_weights) {
+    fill_orthogonal(weights, tensor, random);
+  } else {
+    fill_xavier(weights, tensor.rows, fan_out, random);
+  }
+}
+
+// b, Wx or Wh of a direction of a layer.
+void fill_of_layer(std::span<float> values, const Tensor& tensor, const LayerSize& layer,
+                   const FirstWeights& how, KeyedRandom& random) {
+  const bool is_bias = tensor.role == TensorRole::bias;
+  if (how.initializer == Initializer::pytorch) {
+    fill_like_pytorch(values, layer.hidden, random);
+    if (is_bias) add_second_bias(values, layer, random);
+  } else if (is_bias) {
+    fill_bias(values, layer);
+  } else {
+    fill_weights(values, tensor, layer.hidden, how, random);
+  }
+}
+
+void fill_of_head(std::span<float> values, const Tensor& tensor, std::size_t inputs,
+                  const FirstWeights& how, KeyedRandom& random) {
+  if (how.initializer == Initializer::pytorch) {
+    fill_like_pytorch(values, inputs, random);
+  } else if (tensor.role == TensorRole::bias) {
+    std::ranges::fill(values, 0.0f);
+  } else {
+    fill_weights(values, tensor, tensor.cols, how, random);
+  }
+}
+
 }  // namespace
 
 void initialize(Parameters& parameters, Initializer initializer, double sigma, std::uint64_t seed) {
   require_parameters(parameters, "initialize");
-  const LayerSize layer(parameters.network());
-  for (const Tensor& tensor : parameters.tensors()) {
+  const FirstWeights how{initializer, sigma};
+  const Network& network = parameters.network();
+  const std::vector<LayerSize> layers = layer_sizes(network);
+  for (std::size_t i = 0; i < parameters.tensors().size(); ++i) {
+    const Tensor& tensor = parameters.tensors()[i];
     const std::span<float> values = parameters[tensor.name];
     KeyedRandom random(seed, tensor.name);
-    if (tensor.role == TensorRole::bias) {
-      std::ranges::fill(values, 0.0f);
-    } else if (initializer == Initializer::gaussian) {
-      fill_gaussian(values, sigma, random);
-    } else if (initializer == Initializer::orthogonal &&
-               tensor.role == TensorRole::hidden_weights) {
-      fill_orthogonal(values, tensor, random);
+    const std::size_t layer = i / kTensorsOfLayer;
+    if (layer < layers.size()) {
+      fill_of_layer(values, tensor, layers[layer], how, random);
     } else {
-      fill_xavier(values, tensor.rows, units_of(tensor, layer), random);
+      fill_of_head(values, tensor, network.layers.back().outputs(), how, random);
     }
   }
-  fill_bias(parameters.values().first(layer.sums()), layer);
 }
 
 }  // namespace lockstep

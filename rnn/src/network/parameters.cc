@@ -11,36 +11,58 @@
 #include "network/tensors.h"
 
 namespace lockstep {
+namespace {
+
+void require_units(std::size_t size) {
+  if (size > 0 && size <= kMaxUnits) return;
+  throw InvalidArgument("a network has 1 to " + std::to_string(kMaxUnits) +
+                        " features, hidden units and outputs, not " + std::to_string(size));
+}
+
+}  // namespace
 
 void Network::require_valid() const {
-  if (layers.size() != 1) {
-    throw InvalidArgument("a network has one recurrent layer, not " +
-                          std::to_string(layers.size()));
+  if (layers.empty() || layers.size() > kMaxLayers) {
+    throw InvalidArgument("a network has 1 to " + std::to_string(kMaxLayers) +
+                          " recurrent layers, not " + std::to_string(layers.size()));
   }
-  for (const std::size_t size : {features, layers[0].hidden, outputs}) {
-    if (size > 0 && size <= kMaxUnits) continue;
-    throw InvalidArgument("a network has 1 to " + std::to_string(kMaxUnits) +
-                          " features, hidden units and outputs, not " + std::to_string(size));
+  require_units(features);
+  require_units(outputs);
+  for (const Layer& layer : layers) {
+    require_units(layer.hidden);
+    static_cast<void>(find_named(kCells, layer.cell, "cell"));
   }
-  static_cast<void>(find_named(kCells, layers[0].cell, "cell"));
   static_cast<void>(find_named(kHeads, head, "head"));
+}
+
+bool Network::is_bidirectional() const {
+  return std::ranges::any_of(layers, &Layer::bidirectional);
 }
 
 std::vector<std::string> cell_names() { return names_of(kCells); }
 std::vector<std::string> head_names() { return names_of(kHeads); }
 
+std::string layer_suffix(std::size_t layer, bool backward) {
+  return "_l" + std::to_string(layer) + (backward ? "_reverse" : "");
+}
+
 std::vector<Tensor> tensors_of(const Network& network) {
-  const LayerSize layer(network);
   std::vector<Tensor> tensors;
-  const auto add = [&](const char* name, std::size_t rows, std::size_t cols, TensorRole role) {
+  const auto add = [&](const std::string& name, std::size_t rows, std::size_t cols,
+                       TensorRole role) {
     const std::size_t offset = tensors.empty() ? 0 : tensors.back().offset + tensors.back().size();
     tensors.push_back({name, rows, cols, offset, role});
   };
-  add("rnn.bias_ih_l0", 1, layer.sums(), TensorRole::bias);
-  add("rnn.weight_ih_l0", layer.inputs, layer.input_columns().size(), TensorRole::input_weights);
-  add("rnn.weight_hh_l0", layer.hidden, layer.state_columns().size(), TensorRole::hidden_weights);
+  for (const LayerSize& size : layer_sizes(network)) {
+    const std::string suffix = layer_suffix(size.layer, size.backward);
+    add("rnn.bias_ih" + suffix, 1, size.sums(), TensorRole::bias);
+    add("rnn.weight_ih" + suffix, size.inputs, size.input_columns().size(),
+        TensorRole::input_weights);
+    add("rnn.weight_hh" + suffix, size.hidden, size.state_columns().size(),
+        TensorRole::hidden_weights);
+  }
   add("head.bias", 1, network.outputs, TensorRole::bias);
-  add("head.weight", layer.hidden, network.outputs, TensorRole::output_weights);
+  add("head.weight", network.layers.back().outputs(), network.outputs, TensorRole::output_weights);
   return tensors;
 }
 
@@ -71,6 +93,13 @@ void require_training_data(const Parameters& parameters, const Dataset& data,
     throw InvalidArgument(what + ": label " + std::to_string(label) + " of sequence " +
                           std::to_string(i) + " is not in [0, " + std::to_string(outputs) + ")");
   }
+}
+
+void require_whole_sequences(bool is_bidirectional, std::size_t truncate) {
+  if (!is_bidirectional || truncate == 0) return;
+  throw InvalidArgument(
+      "truncate: a bidirectional network learns from whole sequences, as each of its outputs "
+      "depends on all timesteps");
 }
 
 // NOLINTNEXTLINE(modernize-pass-by-value): it is part of the interface

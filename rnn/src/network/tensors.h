@@ -10,6 +10,8 @@
 
 namespace lockstep {
 
+// What the names of the tensors of a layer end with, as PyTorch has it: "_l0", "_l0_reverse".
+[[nodiscard]] std::string layer_suffix(std::size_t layer, bool backward);
 [[nodiscard]] std::vector<Tensor> tensors_of(const Network& network);
 [[nodiscard]] std::size_t parameter_count(const Network& network);
 
@@ -23,5 +25,8 @@ void require_channels(const Network& network, const Dataset& data, const std::st
 // The same of both, and if a sequence has none of the labels of the network.
 void require_training_data(const Parameters& parameters, const Dataset& data,
                            const std::string& what);
+
+// Throws std::invalid_argument if a bidirectional network is to learn from the last timesteps only.
+void require_whole_sequences(bool is_bidirectional, std::size_t truncate);
 
 }  // namespace lockstep

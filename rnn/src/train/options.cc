@@ -10,6 +10,7 @@
 
 #include "lockstep/error.h"
 #include "lookup.h"
+#include "network/tensors.h"
 #include "optimizers/optimizer.h"
 
 namespace lockstep {
@@ -124,9 +125,13 @@ const std::vector<Row>& rows() {
   constexpr const char* kStopping = "Validation";
   using O = Options;
   static const std::vector<Row> table = {
-      row<&O::cell>("cell", kModel, one_of(cell_names()), "Kind of the recurrent layer"),
-      row<&O::hidden>("hidden", kModel, count_from(1, kMaxUnits), "Recurrent units"),
-      row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal"}),
+      row<&O::cell>("cell", kModel, one_of(cell_names()), "Kind of the recurrent layers"),
+      row<&O::hidden>("hidden", kModel, count_from(1, kMaxUnits),
+                      "Recurrent units of each layer and direction"),
+      row<&O::layers>("layers", kModel, count_from(1, kMaxLayers), "Recurrent layers"),
+      row<&O::bidirectional>("bidirectional", kModel, one_of({"false", "true"}),
+                             "Layers that read the sequences backwards too"),
+      row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal", "pytorch"}),
                     "Initial weights"),
       row<&O::sigma>("sigma", kModel, positive(), "Standard deviation of the initial weights",
                      "init gaussian"),
@@ -149,6 +154,11 @@ const std::vector<Row>& rows() {
                          "Largest L2 norm of the mean gradient; 0: no limit"),
       row<&O::truncate>("truncate", kTraining, count_from(0),
                         "Go back over this number of last timesteps of each sequence; 0: over all"),
+      row<&O::dropout>("dropout", kTraining, below_one(),
+                       "Share of the outputs between layers to drop; 0: none", "layers"),
+      row<&O::dropout_kind>("dropout_kind", kTraining, one_of({"step", "sequence"}),
+                            "Draw what is dropped at every timestep, or once for a sequence",
+                            "dropout"),
       row<&O::shuffle>("shuffle", kTraining, one_of({"false", "true"}),
                        "A new order of the data in every epoch"),
       row<&O::seed>("seed", kTraining, count_from(0),
@@ -226,6 +236,7 @@ void validate(const Options& options) {
   for (const Row& row : rows()) {
     if (!is_valid(row, options)) refuse(row, row.get(row, options));
   }
+  require_whole_sequences(options.bidirectional, options.truncate);
 }
 
 }  // namespace lockstep

@@ -52,6 +52,7 @@ struct Trainer::State {
   MinibatchSize largest;                             // that the step has memory for
   std::vector<std::size_t> order;
   std::size_t epochs_done = 0;
+  std::uint64_t updates_done = 0;
 };
 
 // Takes the memory for minibatches of this data set, unless the step has it already.
@@ -64,7 +65,8 @@ void Trainer::State::prepare(const Dataset& data) {
   if (memory != nullptr && needed == largest) return;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest, window);
+  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest, window,
+                                                      Dropout(options));
 }
 
 void Trainer::State::start_epoch() {
@@ -92,7 +94,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
   TrainingStep& step = **memory;
   while (epoch.continues) {
     const auto minibatch = minibatch_at(epoch.done);
-    if (team.index() == 0) step.begin(epoch.data, minibatch);
+    if (team.index() == 0) step.begin(epoch.data, minibatch, updates_done++);
     team.barrier();
     {
       const FlushDenormals flush;
@@ -111,6 +113,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
 Trainer::Trainer(Parameters& parameters, const Options& options) {
   validate(options);
   require_parameters(parameters, "Trainer");
+  require_whole_sequences(parameters.network().is_bidirectional(), options.truncate);
   state_ = std::make_unique<State>(parameters, options);
 }
 
@@ -155,18 +158,23 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
                                      std::size_t sequences, std::size_t max_length) {
   validate(options);
   network.require_valid();
+  require_whole_sequences(network.is_bidirectional(), options.truncate);
   const std::size_t window = window_of(options.truncate);
   const std::size_t rows = std::min(options.batch_size, sequences);
   const std::size_t kept = std::min(window, max_length);
   constexpr const char* kTooLarge =
       "training_workspace_bytes: the minibatch is larger than the address space";
   // Products of sizes that the workspace does not see must not overflow.
-  const std::size_t row_bytes = layout_of(LayerSize(network)).stride * sizeof(float);
-  const double each = static_cast<double>(kept) * static_cast<double>(row_bytes) + 0x1p30;
+  std::size_t row_floats = 0;
+  for (const LayerSize& size : layer_sizes(network)) {
+    row_floats += layout_of(size, Purpose::training).stride + round_up(size.inputs);
+  }
+  const double each =
+      static_cast<double>(kept) * static_cast<double>(row_floats * sizeof(float)) + 0x1p30;
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
     const MinibatchSize largest{.rows = rows, .steps = max_length, .window_timesteps = rows * kept};
-    return WithMemory<TrainingStep>::bytes_for(network, largest, window);
+    return WithMemory<TrainingStep>::bytes_for(network, largest, window, Dropout(options));
   } catch (const std::bad_array_new_length&) {
     throw InvalidArgument(kTooLarge);
   }

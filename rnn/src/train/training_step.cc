@@ -10,63 +10,87 @@
 namespace lockstep {
 namespace {
 
-bool has_small_weights(const LayerSize& size) { return size.weight_bytes() <= kSmallWeights; }
-
-std::size_t leaf_rows(const LayerSize& size) {
-  return has_small_weights(size) ? kLeafRows : kLargeLeafRows;
+std::size_t largest_weight_bytes(std::span<const LayerSize> sizes) {
+  std::size_t most = 0;
+  for (const LayerSize& size : sizes) most = std::max(most, size.weight_bytes());
+  return most;
 }
 
-std::size_t leaf_count(const LayerSize& size, std::size_t rows) {
+// A leaf computes one direction of a layer after another.
+bool has_small_weights(std::span<const LayerSize> sizes) {
+  return largest_weight_bytes(sizes) <= kSmallWeights;
+}
+
+std::size_t leaf_rows(std::span<const LayerSize> sizes) {
+  return has_small_weights(sizes) ? kLeafRows : kLargeLeafRows;
+}
+
+std::size_t leaf_count(std::span<const LayerSize> sizes, std::size_t rows) {
   std::size_t count = 1;
-  while (rows >= 2 * count * leaf_rows(size)) count *= 2;
+  while (rows >= 2 * count * leaf_rows(sizes)) count *= 2;
   return count;
 }
 
-RecurrentLayer::Limits limits_of(const PackedLayer& layer, const MinibatchSize& largest,
-                                 std::size_t window) {
-  const std::size_t rows = std::min(largest.rows, 2 * leaf_rows(layer.size));
-  return {.rows = rows,
+std::size_t rows_of_gradients(std::span<const LayerSize> sizes, const Network& network) {
+  std::size_t rows = 1 + network.layers.back().outputs();
+  for (const LayerSize& size : sizes) rows += size.rows();
+  return rows;
+}
+
+RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const LayerSize> sizes,
+                                 const MinibatchSize& largest, std::size_t window) {
+  const std::size_t rows = std::min(largest.rows, 2 * leaf_rows(sizes));
+  return {.purpose = Purpose::training,
+          .rows = rows,
           .steps = largest.steps,
           .window = window,
-          .together = timesteps_together(layer.size, rows, layer.fused)};
+          .together = timesteps_together(weights, rows)};
 }
 
 }  // namespace
 
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
-                           const MinibatchSize& largest, std::size_t window)
-    : size_(network),
-      outputs_(network.outputs),
+                           const MinibatchSize& largest, std::size_t window, const Dropout& dropout)
+    : sizes_(layer_sizes(network)),
       window_(window),
+      dropout_(dropout),
       weights_(workspace, network, Purpose::training),
-      rows_(take_rows(workspace, layout_of(size_), largest.window_timesteps)),
+      windows_(take_windows(workspace, network, Purpose::training, largest.window_timesteps)),
       ordered_(workspace.take<std::size_t>(largest.rows)),
       gradient_(workspace.take<float>(parameter_count(network))),
-      row_squares_(workspace.take<double>(size_.rows() + 1 + size_.hidden)),
-      leaves_(workspace.take_objects(leaf_count(size_, largest.rows), [&] {
-        return NetworkPass(workspace, network, limits_of(weights_.layer, largest, window));
-      })) {}
+      row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
+      leaves_(workspace.take_objects(leaf_count(sizes_, largest.rows),
+                                     [&] {
+                                       return NetworkPass(
+                                           workspace, network,
+                                           limits_of(weights_, sizes_, largest, window), &dropout_);
+                                     })),
+      first_rows_(leaves_.size()) {}
 
-void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch) {
+void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch,
+                         std::uint64_t update) {
+  dropout_.begin_update(update);
   const std::span<std::size_t> ordered = ordered_.first(minibatch.size());
   std::ranges::copy(minibatch, ordered.begin());
   order_by_length(data, ordered);
   // Dealt one by one, so that every leaf has as many long sequences as the others.
-  leaves_in_use_ = leaf_count(size_, minibatch.size());
-  float* rows = rows_.data();
+  leaves_in_use_ = leaf_count(sizes_, minibatch.size());
+  std::size_t row = 0;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     NetworkPass& leaf = leaves_[i];
     leaf.schedule.assign(data, ordered, i, leaves_in_use_, window_);
-    leaf.layer.keep_window_at(rows);
-    rows += leaf.schedule.window_rows() * layout_of(size_).stride;
+    leaf.keep_windows_in(windows_, row);
+    first_rows_[i] = row;
+    row += leaf.schedule.window_rows();
   }
 }
 
 int TrainingStep::team_size(int threads) const {
   const std::size_t shares =
-      has_small_weights(size_) ? leaves_in_use_ : std::max(leaves_in_use_, weights_.layer.panels());
+      has_small_weights(sizes_) ? leaves_in_use_ : std::max(leaves_in_use_, weights_.panels());
   const Totals all = totals();
-  return useful_threads(size_, all.timesteps + 2 * all.window_timesteps, shares, threads);
+  return useful_threads(weights_of(sizes_), all.timesteps + 2 * all.window_timesteps, shares,
+                        threads);
 }
 
 void TrainingStep::run(const Parameters& parameters, const Dataset& data,
@@ -75,12 +99,9 @@ void TrainingStep::run(const Parameters& parameters, const Dataset& data,
   team.barrier();
   // The backward pass follows at once, while the states of the leaf are still in cache. The leaves
   // of a thread use the same memory one after another, that of the first, so that it stays there.
-  float* memory = nullptr;
+  const std::size_t first = first_rows_[my_leaves(team).begin];
   for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
-    if (t.size() == 1) {
-      if (memory == nullptr) memory = leaf.layer.window();
-      leaf.layer.keep_window_at(memory);
-    }
+    if (t.size() == 1) leaf.keep_windows_in(windows_, first);
     forward(leaf, data, t);
     leaf.backward(weights_, t);
   });
@@ -104,15 +125,19 @@ void TrainingStep::backward(const Team& team) noexcept {
 bool TrainingStep::shares_leaves(int team_size) const {
   const auto threads = static_cast<std::size_t>(team_size);
   if (leaves_in_use_ == 1) return false;
-  return has_small_weights(size_) || leaves_in_use_ % threads == 0 ||
+  return has_small_weights(sizes_) || leaves_in_use_ % threads == 0 ||
          leaves_in_use_ >= kLeavesPerThread * threads;
+}
+
+Range TrainingStep::my_leaves(const Team& team) const {
+  if (!shares_leaves(team.size())) return {0, leaves_in_use_};
+  return share(leaves_in_use_, team.index(), team.size());
 }
 
 template <class Work>
 void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
   const bool own = shares_leaves(team.size());
-  const Range mine =
-      own ? share(leaves_in_use_, team.index(), team.size()) : Range{0, leaves_in_use_};
+  const Range mine = my_leaves(team);
   for (std::size_t i = mine.begin; i < mine.end; ++i) work(leaves_[i], own ? Team() : team);
 }
 
@@ -122,52 +147,48 @@ void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& t
   if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, weights_.output.head);
 }
 
-// A barrier before and after.
+// A barrier before and after. Threads share the rows of all tensors.
 void TrainingStep::add_leaves(const Team& team) {
   team.barrier();
   const Range mine = share(row_squares_.size(), team.index(), team.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    row_squares_[i] = add_row(i, gradient_.data() + offset_of(i));
+  float* result = gradient_.data();
+  std::size_t first = 0;
+  for (std::size_t tensor = 0; first < row_squares_.size(); ++tensor) {
+    const MatrixView shape = leaves_[0].gradient(tensor);
+    const std::size_t end = first + shape.rows;
+    for (std::size_t i = std::max(mine.begin, first); i < std::min(mine.end, end); ++i) {
+      row_squares_[i] = add_row(tensor, i - first, result + (i - first) * shape.cols);
+    }
+    result += shape.rows * shape.cols;
+    first = end;
   }
   team.barrier();
 }
 
 // One row of the gradient: of the leaves, a power of two, neighbours are added, then neighbouring
 // sums, until one is left. Returns its sum of squares.
-double TrainingStep::add_row(std::size_t row, float* result) const {
-  const std::size_t n = row < size_.rows() ? size_.columns(row).size() : outputs_;
+double TrainingStep::add_row(std::size_t tensor, std::size_t row, float* result) const {
+  const auto row_of = [&](std::size_t leaf) {
+    const MatrixView gradient = leaves_[leaf].gradient(tensor);
+    return gradient.data + row * gradient.stride;
+  };
+  const std::size_t n = leaves_[0].gradient(tensor).cols;
   std::size_t step = 1;
   for (; 2 * step < leaves_in_use_; step *= 2) {
     for (std::size_t i = 0; i < leaves_in_use_; i += 2 * step) {
-      float* sum = row_of(leaves_[i], row);
-      const float* other = row_of(leaves_[i + step], row);
+      float* sum = row_of(i);
+      const float* other = row_of(i + step);
       for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
     }
   }
-  const float* sum = row_of(leaves_[0], row);
+  const float* sum = row_of(0);
   if (leaves_in_use_ == 1) {
     std::copy_n(sum, n, result);
   } else {
-    const float* other = row_of(leaves_[step], row);
+    const float* other = row_of(step);
     for (std::size_t j = 0; j < n; ++j) result[j] = sum[j] + other[j];
   }
   return sum_of_squares<kNormSums>(result, n);
-}
-
-// Where a row of the gradient begins in Parameters::values.
-std::size_t TrainingStep::offset_of(std::size_t row) const {
-  if (row == 0) return 0;
-  if (row >= size_.rows()) return size_.parameters() + (row - size_.rows()) * outputs_;
-  const std::size_t of_inputs = std::min(row - 1, size_.inputs);
-  return size_.sums() + of_inputs * size_.input_columns().size() +
-         (row - 1 - of_inputs) * size_.state_columns().size();
-}
-
-float* TrainingStep::row_of(const NetworkPass& leaf, std::size_t row) const {
-  if (row < size_.rows()) {
-    return leaf.layer.gradient() + row * leaf.layer.gradient_stride() + size_.columns(row).begin;
-  }
-  return leaf.output.gradient() + (row - size_.rows()) * leaf.output.gradient_stride();
 }
 
 double TrainingStep::gradient_norm() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -15,8 +16,6 @@
 
 namespace lockstep {
 
-// A window that no sequence is longer than: no truncation.
-inline constexpr std::size_t kWholeSequences = static_cast<std::size_t>(-1);
 // The window of Options::truncate.
 constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
@@ -40,11 +39,14 @@ class TrainingStep {
 
   // For minibatches that `largest` holds; nothing takes memory later.
   TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-               std::size_t window = kWholeSequences);
+               std::size_t window = kWholeSequences, const Dropout& dropout = {});
+  // Its parts refer to each other.
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
 
   // Deals the minibatch into leaves; one thread, before the team starts. Every index must be that
-  // of a labelled sequence of `data`.
-  void begin(const Dataset& data, std::span<const std::size_t> minibatch);
+  // of a labelled sequence of `data`. `update`: the number of those before, for the dropout.
+  void begin(const Dataset& data, std::span<const std::size_t> minibatch, std::uint64_t update = 0);
 
   // The largest team, up to `threads`, that is worth its wake-up and barriers for this minibatch.
   [[nodiscard]] int team_size(int threads) const;
@@ -66,23 +68,23 @@ class TrainingStep {
 
  private:
   [[nodiscard]] bool shares_leaves(int team_size) const;
+  [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
   void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
   void add_leaves(const Team& team);
-  double add_row(std::size_t row, float* result) const;
-  [[nodiscard]] std::size_t offset_of(std::size_t row) const;
-  [[nodiscard]] float* row_of(const NetworkPass& leaf, std::size_t row) const;
+  double add_row(std::size_t tensor, std::size_t row, float* result) const;
 
-  LayerSize size_;
-  std::size_t outputs_;
+  std::vector<LayerSize> sizes_;
   std::size_t window_;
+  Dropout dropout_;
   PackedNetwork weights_;
-  std::span<float> rows_;  // Z of the windows of all leaves, one after another
+  std::vector<WindowMemory> windows_;  // of all leaves, one after another
   std::span<std::size_t> ordered_;
   std::span<float> gradient_;
   std::span<double> row_squares_;  // sum of squares of each row of the gradients
   std::vector<NetworkPass> leaves_;
+  std::vector<std::size_t> first_rows_;  // of each leaf in windows_
   std::size_t leaves_in_use_ = 0;
 };
 

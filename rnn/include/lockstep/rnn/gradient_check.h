@@ -7,6 +7,7 @@
 
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
@@ -18,17 +19,18 @@ struct ReferenceGradients {
   std::vector<double> values;  ///< as Parameters::values
 };
 
-/// `truncation` as Options::truncate. Throws std::invalid_argument if there are no parameters or
-/// channels or labels do not fit them. Of no sequences all is zero.
+/// Those of the first update of a training with these options, of which truncate, dropout,
+/// dropout_kind and seed count. Throws std::invalid_argument if there are no parameters, channels
+/// or labels do not fit them, or a bidirectional network is truncated. Of no sequences all is zero.
 [[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const Parameters& parameters,
                                                                   const Dataset& data,
-                                                                  std::size_t truncation = 0);
+                                                                  const Options& options = {});
 
-/// Gradients of the same sum by the fast path, on the active backend. `threads` as resolve_threads.
+/// Gradients of the same sum by the fast path, on the active backend; Options::threads counts too.
 /// Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API Parameters fast_gradients(const Parameters& parameters,
-                                                     const Dataset& data, int threads = 0,
-                                                     std::size_t truncation = 0);
+                                                     const Dataset& data,
+                                                     const Options& options = {});
 
 /// One tensor's part in a gradient check.
 struct GradientError {
@@ -46,12 +48,12 @@ inline constexpr double kFastErrorBound = 1e-5;
 
 /// Compares three ways to the same gradients: central differences of the reference loss (step
 /// `epsilon` > 0, double), reference backpropagation, and the fast path. Finite differences are
-/// taken of at most `max_entries` entries per tensor, drawn by `seed`; 0 means all. Sound gradients
-/// give errors below the two bounds; a NaN anywhere gives NaN, which is below neither. With
-/// `truncation` the differences are those of a loss in which the state before the last timesteps
-/// stays as it is. Throws as reference_gradients.
+/// taken of at most `max_entries` entries per tensor, drawn by the seed; 0 means all. Sound
+/// gradients give errors below the two bounds; a NaN anywhere gives NaN, which is below neither.
+/// With Options::truncate the differences are those of a loss in which the state before the last
+/// timesteps stays as it is. Throws as reference_gradients.
 [[nodiscard]] LOCKSTEP_API std::vector<GradientError> check_gradients(
-    const Parameters& parameters, const Dataset& data, double epsilon = 1e-5,
-    std::size_t max_entries = 200, std::uint64_t seed = 1, std::size_t truncation = 0);
+    const Parameters& parameters, const Dataset& data, const Options& options = {},
+    double epsilon = 1e-5, std::size_t max_entries = 200);
 
 }  // namespace lockstep

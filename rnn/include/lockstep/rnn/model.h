@@ -75,18 +75,20 @@ class LOCKSTEP_API Model {
   ///   rnn.weight_ih_l0 [G H][D]  rnn.weight_hh_l0 [G H][H]
   ///   rnn.bias_ih_l0 [G H]       rnn.bias_hh_l0 [G H]
   ///   head.weight [C][H]         head.bias [C]
-  /// with gates G = 1, of a GRU 3 (r, z, n), of an LSTM 4 (i, f, g, o).
+  /// with gates G = 1, of a GRU 3 (r, z, n), of an LSTM 4 (i, f, g, o); further layers end with
+  /// _l1, ..., and backward directions with _l0_reverse, ...: then a layer has 2 H outputs, which
+  /// are the inputs of the next and of the head.
   /// Names may come without the prefixes `rnn.` and `head.`, or with `fc.` or `linear.`; types may
   /// be F32, or F64, F16 and BF16, which become float32; the two biases are added. All else is JSON
   /// text in the metadata, key `lockstep`:
-  ///   {"version": 2, "cell": "tanh", "head": "classify", "class_names": [...],
+  ///   {"version": 2, "cells": ["tanh"], "head": "classify", "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only; version 1 had no cell and no head. Without that key,
-  /// as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the cell
-  /// is that of G gates: tanh, gru or lstm.
+  /// with mean and scale for `channel` only; version 1 had no cells and no head. Without that
+  /// key, as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the
+  /// cell of a layer is that of G gates: tanh, gru or lstm.
   ///
-  /// Throws ModelFileError for a file that is truncated, corrupt or not such a model (more layers,
-  /// a second direction, any tensor too many or too few) and for NaN or infinite numbers. Memory is
+  /// Throws ModelFileError for a file that is truncated, corrupt or not such a model (any tensor
+  /// too many or too few, of another shape) and for NaN or infinite numbers. Memory is
   /// bounded by the weights and the header, whose JSON text may be at most 4 MiB long.
   [[nodiscard]] static Model load(const std::filesystem::path& path);
   /// Writes such a file, with zeros for the second bias where it is part of the first. It is

@@ -11,25 +11,37 @@ namespace lockstep {
 /// Most features, hidden units or outputs of a network: no product of two such sizes overflows.
 inline constexpr std::size_t kMaxUnits = std::size_t{1} << 24;
 
-/// A recurrent layer.
-struct LOCKSTEP_API Layer {
-  std::string cell = "tanh";  ///< a name of cell_names(): "tanh", "relu", "gru", "lstm"
-  std::size_t hidden = 0;     ///< H, recurrent units
+/// Most layers of a network.
+inline constexpr std::size_t kMaxLayers = 64;
 
-  /// Whether cell and size are equal.
+/// A recurrent layer. In a bidirectional one a second set of units, with weights of its own, reads
+/// every sequence from its last timestep to its first; the outputs of a timestep are [forward,
+/// backward].
+struct LOCKSTEP_API Layer {
+  std::string cell = "tanh";   ///< a name of cell_names(): "tanh", "relu", "gru", "lstm"
+  std::size_t hidden = 0;      ///< H, recurrent units of each direction
+  bool bidirectional = false;  ///< whether there is a backward direction too
+
+  /// H, or 2 H of a bidirectional layer.
+  [[nodiscard]] std::size_t outputs() const { return bidirectional ? 2 * hidden : hidden; }
+  /// Whether all parts are equal.
   bool operator==(const Layer&) const = default;
 };
 
-/// What a network is made of: recurrent layers, and a head on the last state of the last of them.
+/// What a network is made of: recurrent layers, each of which reads the outputs of the one before
+/// at the same timestep, as PyTorch's do, and a head on the last states of the last of them: of the
+/// forward direction after the last timestep, of the backward direction after the first.
 struct LOCKSTEP_API Network {
   std::size_t features = 0;       ///< D, values per timestep
-  std::vector<Layer> layers;      ///< one
+  std::vector<Layer> layers;      ///< 1 to kMaxLayers, the first reads the features
   std::string head = "classify";  ///< a name of head_names()
   std::size_t outputs = 0;        ///< C, of the head: classes
 
   /// Throws std::invalid_argument if a size is 0 or above kMaxUnits, a cell or head is unknown, or
-  /// there is not exactly one layer.
+  /// there is no layer or more than kMaxLayers.
   void require_valid() const;
+  /// Whether any layer is bidirectional: then all timesteps must be known before one is read.
+  [[nodiscard]] bool is_bidirectional() const;
 
   /// Whether all parts are equal.
   bool operator==(const Network&) const = default;

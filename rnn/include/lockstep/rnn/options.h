@@ -19,11 +19,19 @@ enum class LearningRateSchedule {
   cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
 };
 
+/// How often a training draws anew which outputs of a layer it drops.
+enum class DropoutKind {
+  step,      ///< at every timestep, as PyTorch
+  sequence,  ///< once for each sequence (Gal and Ghahramani 2016)
+};
+
 /// How to make and train a model. Each member has one name everywhere: here, in the text form
 /// below, in C and as a flag of `lockstep train` (with '-' for '_'); so it is with defaults.
 struct LOCKSTEP_API Options {
-  std::string cell = "tanh";                                 ///< of the recurrent layer
-  std::size_t hidden = 100;                                  ///< recurrent units
+  std::string cell = "tanh";   ///< of the recurrent layers
+  std::size_t hidden = 100;    ///< recurrent units of each layer and direction
+  std::size_t layers = 1;      ///< recurrent layers, 1 to kMaxLayers
+  bool bidirectional = false;  ///< whether each layer reads the sequences backwards too
   Initializer init = Initializer::orthogonal;                ///< of the first weights
   double sigma = 0.01;                                       ///< of Initializer::gaussian, > 0
   NormalizationKind normalize = NormalizationKind::channel;  ///< of the inputs
@@ -49,8 +57,13 @@ struct LOCKSTEP_API Options {
   /// of h timesteps, counted from its end, and to backpropagate through each gives the same here:
   /// only the last has a loss.) Sequences of up to `truncate` timesteps give the same bits as
   /// without. States are kept of these timesteps only, so memory does not grow with the length of
-  /// the sequences.
+  /// the sequences. A bidirectional network has no such training.
   std::size_t truncate = 0;
+  /// Share of the outputs of each layer but the last that a training step does not pass on, in
+  /// [0, 1), rounded to a multiple of 2^-16; the others are scaled so that their mean stays. Which
+  /// they are depends on seed, update, layer, sequence, timestep and unit alone.
+  double dropout = 0;
+  DropoutKind dropout_kind = DropoutKind::step;  ///< how often they are drawn
   bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
   std::uint64_t seed = 1;  ///< of first weights, orders and the validation split
   int threads = 0;         ///< 0: default_threads(); the results do not depend on it

@@ -17,7 +17,7 @@ enum class TensorRole {
   bias,            ///< [1][n], added to sums
   input_weights,   ///< [D][H], from the inputs of a layer to its units
   hidden_weights,  ///< [H][H], from the units of a layer to themselves
-  output_weights,  ///< [H][C], from the last layer to the outputs
+  output_weights,  ///< [H][C], from the outputs of the last layer to those of the network
 };
 
 /// A matrix among the parameters of a network: rows x cols, row-major without gaps.
@@ -41,10 +41,11 @@ struct LOCKSTEP_API Tensor {
 /// A bias is followed by the matrices whose products are added to it:
 ///   rnn.bias_ih_l0 (b)  rnn.weight_ih_l0 (Wx)  rnn.weight_hh_l0 (Wh)  head.bias (by)  head.weight
 ///   (Wy)
-/// b, Wx and Wh have H columns for each sum of a unit, sum by sum: of an LSTM i, f, g, o; of a GRU
-/// n_x, r, z, n_h in b, n, r, z in Wx and r, z, n in Wh. PyTorch stores its matrices transposed,
-/// has a GRU's gates in the order r, z, n, and a second bias, rnn.bias_hh_l0, which is part of b
-/// here.
+/// The backward direction of a layer, ..._l0_reverse, and further layers, ..._l1, stand in this
+/// order before the head. b, Wx and Wh have H columns for each sum of a unit, sum by sum: of an
+/// LSTM i, f, g, o; of a GRU n_x, r, z, n_h in b, n, r, z in Wx and r, z, n in Wh. PyTorch stores
+/// its matrices transposed, has a GRU's gates in the order r, z, n, and a second bias,
+/// rnn.bias_hh_l0, which is part of b here.
 class LOCKSTEP_API Parameters {
  public:
   /// Of no network, empty: to be assigned to.
@@ -85,10 +86,13 @@ enum class Initializer {
   gaussian,    ///< every weight normal with standard deviation sigma (the original program)
   xavier,      ///< uniform on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010)
   orthogonal,  ///< Wh orthogonal (Saxe et al. 2014), the others as xavier
+  pytorch,     ///< as PyTorch's modules: uniform on +-1 / sqrt(H), biases too
 };
 
-/// Draws the weights, those of a gate as a matrix of its own; biases become zero, that of an LSTM's
-/// forget gate 1 (Gers et al. 2000). `sigma` is used by `gaussian` only. Throws
+/// Draws the weights, those of a gate as a matrix of its own. Biases become zero, that of an LSTM's
+/// forget gate 1 (Gers et al. 2000), but for `pytorch`: there both biases of PyTorch are drawn and
+/// added where they are one here, and the head, which has as many inputs as the last layer has
+/// outputs, is uniform on +-1 / sqrt(inputs). `sigma` is used by `gaussian` only. Throws
 /// std::invalid_argument if there are no parameters.
 ///
 /// Bits: a tensor depends on its name, its sizes and the seed alone.

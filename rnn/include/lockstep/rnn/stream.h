@@ -12,11 +12,11 @@ namespace lockstep {
 /// Classifies sequences while they arrive: feed timesteps one by one or in chunks, read out at any
 /// time.
 ///
-/// A stream takes `sequences` sequences forward side by side. Each has its own hidden state h, 0 at
-/// first, which is carried from call to call. What is read out has the bits that predict_proba
-/// gives for a sequence of all timesteps fed since the last reset, however these were cut into
-/// calls, for any number of threads and on every fused backend; before the first timestep it is
-/// what the state 0 gives.
+/// A stream takes `sequences` sequences forward side by side. Each has its own state, 0 at first,
+/// which is carried from call to call. What is read out has the bits that predict_proba gives for a
+/// sequence of all timesteps fed since the last reset, however these were cut into calls, for any
+/// number of threads and on every fused backend; before the first timestep it is what the state 0
+/// gives.
 ///
 /// The constructor copies and packs the weights. So the model may be changed or destroyed while the
 /// stream lives, and the stream does not see it: to follow a model in training, make a new stream
@@ -31,7 +31,7 @@ class LOCKSTEP_API Stream {
  public:
   /// `sequences`: 1 to kMaxUnits. `threads`: as resolve_threads; a call that has too little to do
   /// for several, as one sequence always has, stays on the calling thread. Throws
-  /// std::invalid_argument for no parameters.
+  /// std::invalid_argument for no parameters and for a bidirectional network.
   explicit Stream(const Parameters& parameters, std::size_t sequences = 1, int threads = 0);
   ~Stream();
   /// A stream that was moved from can only be assigned to or destroyed.
@@ -60,12 +60,13 @@ class LOCKSTEP_API Stream {
   [[nodiscard]] std::span<const float> probabilities(std::size_t sequence);
   ///@}
 
-  /// h [H] of a sequence, of an LSTM h and c [2 H]; valid until something is fed, set or reset.
+  /// The state of a sequence, layer after layer: h [H], of an LSTM h and c [2 H]. A copy, valid
+  /// until a state is asked for again.
   [[nodiscard]] std::span<const float> state(std::size_t sequence) const;
-  /// Puts `h`, as many numbers of any kind, in its place: the next timestep follows on it.
-  void set_state(std::size_t sequence, std::span<const float> h);
+  /// Puts `state`, as many numbers of any kind, in its place: the next timestep follows on it.
+  void set_state(std::size_t sequence, std::span<const float> state);
 
-  /// Begins all sequences, or one, anew: h = 0.
+  /// Begins all sequences, or one, anew, with the state 0.
   ///@{
   void reset();
   void reset(std::size_t sequence);

@@ -1,0 +1,63 @@
+// What layers hand to each other: outputs upwards, gradients downwards.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include "layers/dropout.h"
+#include "layers/recurrent_layer.h"
+#include "layers/row_schedule.h"
+#include "lockstep/range.h"
+#include "lockstep/rnn/dataset.h"
+
+namespace lockstep {
+
+// Where a layer reads its inputs: the data, or the directions of the layer below.
+class LayerInputs {
+ public:
+  // `data` may be null on the way back.
+  explicit LayerInputs(const Dataset* data) : data_(data) {}
+  // `dropout` may be null.
+  LayerInputs(std::span<const RecurrentLayer> below, const Dropout* dropout)
+      : below_(below), dropout_(dropout) {}
+
+  // x [count] of row n at its own timestep `own`.
+  void copy(const RowSchedule& schedule, std::size_t n, std::size_t own, std::size_t count,
+            float* x) const {
+    if (data_ == nullptr) return copy_outputs(schedule, n, own, x);
+    std::copy_n(data_->sequence(schedule.member(n)).data() + own * count, count, x);
+  }
+  // From the gradient of x that of what the layer below gave.
+  void drop(const RowSchedule& schedule, std::size_t n, std::size_t own, float* gradient) const;
+  [[nodiscard]] bool drops() const { return dropout_ != nullptr && dropout_->drops(); }
+
+ private:
+  void copy_outputs(const RowSchedule& schedule, std::size_t n, std::size_t own, float* x) const;
+
+  const Dataset* data_ = nullptr;
+  std::span<const RecurrentLayer> below_;
+  const Dropout* dropout_ = nullptr;
+};
+
+// What the directions of the layer above have found of the gradients of a direction's outputs; of
+// the last layer nothing.
+class LayerGradients {
+ public:
+  LayerGradients() = default;
+  // `first_input`: where this direction's outputs are among the inputs of the layer above.
+  LayerGradients(std::span<const RecurrentLayer> above, std::size_t first_input)
+      : above_(above), first_input_(first_input) {}
+
+  [[nodiscard]] bool empty() const { return above_.empty(); }
+  // Gradients of some units of row n at its own timestep `own`, in the place of those at `h` or
+  // added to them.
+  void write(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units, bool adds,
+             float* h) const;
+
+ private:
+  std::span<const RecurrentLayer> above_;
+  std::size_t first_input_ = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,127 @@
+#include "layers/network_pass.h"
+
+#include <algorithm>
+
+#include "tuning.h"
+
+namespace lockstep {
+namespace {
+
+// Before the window a layer keeps the timesteps of one block only, which the layer above reads.
+std::size_t block_of(const Network& network, const RecurrentLayer::Limits& limits) {
+  if (network.layers.size() == 1) return limits.together;
+  const std::size_t rows = std::max<std::size_t>(1, limits.rows);
+  const std::size_t blocks = kRowsOfBlock / rows / limits.together;
+  return std::max<std::size_t>(1, blocks) * limits.together;
+}
+
+}  // namespace
+
+PackedNetwork::PackedNetwork(Workspace& workspace, const Network& network, Purpose purpose)
+    : layers(workspace.take_each(
+          layer_sizes(network),
+          [&](const LayerSize& size) { return PackedLayer(workspace, size, purpose); })),
+      output(workspace, network, purpose) {}
+
+void PackedNetwork::pack(const Parameters& parameters, const Team& team) {
+  std::span<const float> left = parameters.values();
+  for (PackedLayer& layer : layers) {
+    const std::size_t count = layer.size.parameters();
+    layer.pack(left.first(count), team);
+    left = left.subspan(count);
+  }
+  output.pack(left, team);
+}
+
+std::size_t PackedNetwork::recurrent_weights() const {
+  std::size_t sum = 0;
+  for (const PackedLayer& layer : layers) sum += layer.size.weights();
+  return sum;
+}
+
+std::size_t PackedNetwork::panels() const {
+  std::size_t most = 0;
+  for (const PackedLayer& layer : layers) most = std::max(most, layer.panels());
+  return most;
+}
+
+std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows) {
+  std::size_t most = 1;
+  for (const PackedLayer& layer : weights.layers) {
+    most = std::max(most, timesteps_together(layer.size, rows, layer.fused));
+  }
+  return most;
+}
+
+std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
+                                       Purpose purpose, std::size_t timesteps) {
+  return workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
+    return WindowMemory(workspace, size, purpose, timesteps);
+  });
+}
+
+NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
+                         const RecurrentLayer::Limits& limits, const Dropout* dropout)
+    : schedule(workspace, limits.rows, limits.window_steps()),
+      layers(workspace.take_each(layer_sizes(network),
+                                 [&](const LayerSize& size) {
+                                   return RecurrentLayer(workspace, size, block_of(network, limits),
+                                                         limits);
+                                 })),
+      output(workspace, network, limits.rows, limits.purpose),
+      levels_(network.layers.size()),
+      block_(block_of(network, limits)),
+      dropout_(dropout) {}
+
+void NetworkPass::keep_windows_in(std::span<const WindowMemory> memory, std::size_t first) {
+  for (std::size_t i = 0; i < layers.size(); ++i) layers[i].keep_window_in(memory[i], first);
+}
+
+std::span<const RecurrentLayer> NetworkPass::of_layer(std::size_t level) const {
+  const auto [first, end] = std::ranges::equal_range(
+      layers, level, {}, [](const RecurrentLayer& layer) { return layer.size().layer; });
+  return {first, end};
+}
+
+LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset* data) const {
+  const std::size_t level = layer.size().layer;
+  return level == 0 ? LayerInputs(data) : LayerInputs(of_layer(level - 1), dropout_);
+}
+
+LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
+  const LayerSize& size = layer.size();
+  if (size.layer + 1 == levels_) return {};
+  return {of_layer(size.layer + 1), size.backward ? size.hidden : 0};
+}
+
+// A layer needs only what the one below has made of the same timesteps, unless one is read
+// backwards: then all are in the window.
+void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, const Team& team) {
+  const std::size_t steps = schedule.steps();
+  std::size_t t = 0;
+  while (levels_ > 1 && t < schedule.window_begin()) {
+    const Range block{t, std::min(t + block_, schedule.window_begin())};
+    forward(data, weights, block, team);
+    t = block.end;
+  }
+  forward(data, weights, {t, steps}, team);
+  output.forward(schedule, last(), weights.output, team);
+}
+
+void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
+                          const Team& team) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i].forward(inputs_of(layers[i], &data), schedule, weights.layers[i], timesteps, team);
+  }
+}
+
+void NetworkPass::backward(const PackedNetwork& weights, const Team& team) {
+  if (team.index() == 0) output.backward(schedule, last(), weights.output);
+  team.barrier();
+  for (std::size_t i = layers.size(); i-- > 0;) {
+    layers[i].backward(inputs_of(layers[i]), gradients_of(layers[i]), schedule, weights.layers[i],
+                       team);
+  }
+}
+
+}  // namespace lockstep
