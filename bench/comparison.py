@@ -13,7 +13,8 @@ from gb_results import Name, Pool, Samples
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
                 "log_softmax", "loss", "pack", "pack_tn", "rnn_forward", "rnn_backward",
-                "rnn_train", "rnn_fit"]
+                "rnn_train", "lstm_forward", "lstm_backward", "lstm_train", "gru_forward",
+                "gru_backward", "gru_train", "rnn_fit"]
 # Not every peer can pack beforehand, and whoever uses it then calls the plain product.
 STANDS_IN_FOR = {"gemm_packed": "gemm"}
 

@@ -27,7 +27,7 @@ enum class Kernel {
   loss,          // softmax, cross-entropy and the gradient of the logits
   pack,          // B into the order in which gemm_packed reads it
   pack_tn,       // B^T likewise
-  rnn_forward,   // inference
+  rnn_forward,   // inference, by a network of any cell
   rnn_backward,  // back through time, from the deltas of the last step to the gradients
   rnn_train,     // a whole training step; of a library of layers: layer forward and backward
   rnn_fit,       // two epochs on a built-in data set
@@ -61,13 +61,14 @@ struct PackTask {
   std::function<void(std::size_t p, float* row)> unpack_row;
 };
 
-struct RnnProblem;  // problems.h
+struct RnnBenchShape;  // shapes.h
+struct RnnProblem;     // problems.h
 
 // What an RNN task has computed; what it does not compute stays empty.
 struct RnnResults {
-  std::vector<float> final_states;   // [N][H]
+  std::vector<float> final_states;   // [N][H], of two directions [N][2 H]
   std::vector<float> probabilities;  // [N][C]
-  std::vector<float> gradient;       // [1 + D + H][H] of b, Wx, Wh, summed over the sequences
+  std::vector<float> gradient;       // of the recurrent layers, summed over the sequences
   std::vector<float> updated;        // the same parameters after one step of training
 };
 
@@ -98,6 +99,9 @@ class Contender {
   [[nodiscard]] virtual bool computes_input_gradient() const { return false; }
   // Whether it has the kernel on this number of threads; the suites ask for no other.
   [[nodiscard]] virtual bool offers(Kernel kernel, int threads) const = 0;
+
+  // Whether it has networks like this; asked where it offers their passes.
+  [[nodiscard]] virtual bool has_network(const RnnBenchShape& /*shape*/) const { return true; }
 
   virtual Task gemm(Kernel /*layout*/, const GemmOperands& /*o*/, int /*threads*/) { return {}; }
   virtual Task elementwise(Kernel /*function*/, const float* /*x*/, float* /*y*/,

@@ -15,6 +15,11 @@ constexpr const char* kKernelNames[] = {"gemm",        "gemm_packed",  "gemm_tn"
                                         "log_softmax", "loss",         "pack",      "pack_tn",
                                         "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
 
+std::string suite_name(const Case& c) {
+  const std::string kernel = kKernelNames[static_cast<int>(c.kernel)];
+  return c.cell.empty() ? kernel : std::string(c.cell) + kernel.substr(kernel.find('_'));
+}
+
 // Empty if the case is right; says so once and for all.
 std::string wrong(const Case& c, const Task& first, const std::function<std::string()>& check) {
   static std::set<std::string> verified;
@@ -42,8 +47,8 @@ void count(benchmark::State& state, const Work& work) {
 }  // namespace
 
 std::string case_name(const Case& c) {
-  return std::string(kKernelNames[static_cast<int>(c.kernel)]) + "/" + c.contender->name() + "/" +
-         c.shape + "/" + std::to_string(c.threads) + (c.cold ? "/cold" : "");
+  return suite_name(c) + "/" + c.contender->name() + "/" + c.shape + "/" +
+         std::to_string(c.threads) + (c.cold ? "/cold" : "");
 }
 
 Work product_work(const Case& c, double flops, double bytes) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "contender.h"
 
@@ -17,6 +18,7 @@ struct Case {
   std::string shape;
   int threads = 1;
   bool cold = false;
+  std::string_view cell = {};  // of a gated network: stands for rnn in the kernel's name
 };
 
 // <kernel>/<contender>/<shape>/<threads>[/cold]

@@ -21,7 +21,7 @@ namespace {
 // A minibatch that has gone forward and goes back again and again.
 struct BackwardPass {
   BackwardPass(const RnnProblem& p, int threads)
-      : shape(p.shape),
+      : parameters(p.parameters),
         step(p.parameters.network(), MinibatchSize{.rows = p.data.size(),
                                                    .steps = p.data.max_length(),
                                                    .window_timesteps = p.timesteps}) {
@@ -41,7 +41,7 @@ struct BackwardPass {
     });
   }
 
-  RnnBenchShape shape;
+  const Parameters& parameters;
   WithMemory<TrainingStep> step;
   int team_size = 1;
 };
@@ -49,8 +49,7 @@ struct BackwardPass {
 // Trains parameters of its own on the minibatch of the problem.
 struct Training {
   Training(const RnnProblem& p, int threads)
-      : shape(p.shape),
-        data(p.data),
+      : data(p.data),
         parameters(p.parameters),
         trainer(parameters, {.batch_size = p.shape.n,
                              .learning_rate = p.learning_rate,
@@ -60,7 +59,6 @@ struct Training {
                              .shuffle = false,
                              .threads = threads}) {}
 
-  RnnBenchShape shape;
   const Dataset& data;
   Parameters parameters;
   Trainer trainer;
@@ -83,7 +81,7 @@ RnnTask backward_task(const RnnProblem& p, int threads) {
   return {[pass] { pass->run(); },
           [pass] {
             RnnResults results;
-            results.gradient = layer_of(pass->step->gradient(), pass->shape);
+            results.gradient = recurrent_part(pass->step->gradient(), pass->parameters);
             return results;
           }};
 }
@@ -93,7 +91,7 @@ RnnTask training_task(const RnnProblem& p, int threads) {
   return {[training] { training->trainer.run_epoch(training->data); },
           [training] {
             RnnResults results;
-            results.updated = layer_of(training->parameters.values(), training->shape);
+            results.updated = recurrent_part(training->parameters.values(), training->parameters);
             return results;
           }};
 }

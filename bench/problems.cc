@@ -6,13 +6,13 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <tuple>
 
 #include "lockstep/backend.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/random.h"
-#include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 #include "oracle.h"
 
@@ -119,15 +119,49 @@ std::size_t sequence_length(const RnnBenchShape& s, std::size_t i) {
 
 namespace {
 
-// So small that the states stay where tanh is all but linear: with an orthogonal Wh the first
-// timestep then counts as much for the last state and the gradients as the last one, and a
-// contender that skips any is found out. (Xavier's weights would forget within thirty steps.)
+// A network forgets nothing, so that the first timestep counts for the last state and the gradients
+// as the last one does, and a contender that skips any is found out. (Xavier's weights would forget
+// within thirty steps.)
+//
+// The vanilla one has an orthogonal Wh, and inputs so small that the states stay where tanh is all
+// but linear. Gates are held open by their biases instead.
 double input_scale(const RnnBenchShape& s) {
   // Denormal, and so are the sums over a minibatch. The network has no biases.
   if (s.denormal) return 1e-42;
   constexpr double kLastState = 0.05;  // standard deviation of h after all timesteps
+  constexpr double kGateSum = 0.5;     // that of what an input adds to a gate
   const double weight = std::sqrt(2.0 / static_cast<double>(s.d + s.h));
-  return kLastState / (weight * std::sqrt(static_cast<double>(s.d * s.t)));
+  const double sum = s.cell == "tanh" ? kLastState / std::sqrt(static_cast<double>(s.t)) : kGateSum;
+  return sum / (weight * std::sqrt(static_cast<double>(s.d)));
+}
+
+// Biases of gates as in chrono initialization (Tallec and Ollivier 2018): what forgets is as good
+// as closed for `s.t` timesteps, and what takes in is open for one of them. All others are small.
+void open_gates(Parameters& parameters, const RnnBenchShape& s) {
+  struct Gate {
+    std::string_view cell;
+    std::size_t sum;
+    float sign;
+  };
+  constexpr Gate kGates[] = {{"lstm", 0, -1.0f}, {"lstm", 1, 1.0f}, {"gru", 2, 1.0f}};
+  if (s.cell == "tanh") return;
+  const float open = std::log(static_cast<float>(s.t));
+  Random random(3);
+  for (const Tensor& tensor : parameters.tensors()) {
+    if (tensor.role != TensorRole::bias || tensor.name == "head.bias") continue;
+    const std::span<float> bias = parameters[tensor.name];
+    for (float& b : bias) b = 0.1f * static_cast<float>(random.normal());
+    for (const Gate& gate : kGates) {
+      if (gate.cell != s.cell) continue;
+      for (float& b : bias.subspan(gate.sum * s.h, s.h)) b += gate.sign * open;
+    }
+  }
+}
+
+Network network_of(const RnnBenchShape& s) {
+  return {.features = s.d,
+          .layers = {s.layers, {.cell = std::string(s.cell), .hidden = s.h}},
+          .outputs = kClasses};
 }
 
 // `different` sequences, repeated to the size of the minibatch. (Ragged ones are all different.)
@@ -157,51 +191,35 @@ float largest_size(std::span<const float> values) {
   return largest;
 }
 
-// dLoss/dh of the last timestep: (p - onehot) Wy^T.
-void output_deltas(const Parameters& parameters, const float* probabilities, int label,
-                   float* deltas) {
-  const std::span<const float> wy = parameters["head.weight"];
-  for (std::size_t j = 0; j < wy.size() / kClasses; ++j) {
-    const float* weights = wy.data() + j * kClasses;
-    double sum = 0;
-    for (std::size_t c = 0; c < kClasses; ++c) {
-      const double one = static_cast<int>(c) == label ? 1.0 : 0.0;
-      sum += (static_cast<double>(probabilities[c]) - one) * static_cast<double>(weights[c]);
-    }
-    deltas[j] = static_cast<float>(sum);
-  }
+std::size_t offset_of(const Parameters& parameters, std::string_view tensor) {
+  return static_cast<std::size_t>(parameters[tensor].data() - parameters.values().data());
 }
 
 // Everything that follows from the first `different` sequences, one by one.
 class ReferenceRun {
  public:
   explicit ReferenceRun(RnnProblem& problem)
-      : p_(problem), gradient_(problem.parameters.values().size()) {}
+      : p_(problem),
+        bias_(offset_of(problem.parameters, "head.bias")),
+        weights_(offset_of(problem.parameters, "head.weight")),
+        gradient_(problem.parameters.values().size()) {}
 
   void add(std::size_t i, std::size_t different) {
-    const std::size_t h = p_.shape.h;
     const std::size_t index[] = {i};
     const Dataset one = p_.data.subset(index);
-    Stream stream(p_.parameters);
-    stream.feed(one.sequence(0), one.length(0));
-    const std::span<const float> state = stream.state(0);
-    const std::span<const float> probabilities = stream.probabilities();
-    std::vector<float> deltas(h);
-    output_deltas(p_.parameters, probabilities.data(), one.label(0), deltas.data());
+    const ReferenceGradients g = reference_gradients(p_.parameters, one);
+    const auto label = static_cast<std::size_t>(one.label(0));
     double times = 0;
     for (std::size_t row = i; row < p_.shape.n; row += different, ++times) {
-      std::ranges::copy(state, p_.final_states.data() + row * h);
-      std::ranges::copy(probabilities, p_.probabilities.data() + row * kClasses);
-      std::copy(deltas.begin(), deltas.end(), p_.final_deltas.data() + row * h);
+      set_outputs(g.values, label, row);
     }
-    const ReferenceGradients g = reference_gradients(p_.parameters, one);
     for (std::size_t j = 0; j < gradient_.size(); ++j) gradient_[j] += times * g.values[j];
   }
 
   // Step width and clipping are chosen such that the norm is clipped and the largest weight moves
   // by a hundredth of itself, so that an update can be checked in float32.
   void finish() {
-    const std::vector<float> weights = layer_of(p_.parameters.values(), p_.shape);
+    const std::vector<float> weights = recurrent_part(p_.parameters.values(), p_.parameters);
     const auto end = gradient_.begin() + static_cast<std::ptrdiff_t>(weights.size());
     p_.gradient.assign(gradient_.begin(), end);
     const auto n = static_cast<double>(p_.shape.n);
@@ -218,41 +236,56 @@ class ReferenceRun {
   }
 
  private:
+  // The gradients of the output layer are e = p - onehot of its bias, and h e^T of its weights.
+  void set_outputs(const std::vector<double>& gradients, std::size_t label, std::size_t row) {
+    const std::size_t inputs = p_.final_states.size() / p_.shape.n;
+    const std::span e = std::span(gradients).subspan(bias_, kClasses);
+    const std::span<const float> weights = p_.parameters["head.weight"];
+    for (std::size_t j = 0; j < inputs; ++j) {
+      double delta = 0;
+      for (std::size_t c = 0; c < kClasses; ++c) {
+        delta += e[c] * static_cast<double>(weights[j * kClasses + c]);
+      }
+      p_.final_deltas[row * inputs + j] = static_cast<float>(delta);
+      p_.final_states[row * inputs + j] =
+          static_cast<float>(gradients[weights_ + j * kClasses + label] / e[label]);
+    }
+    for (std::size_t c = 0; c < kClasses; ++c) {
+      p_.probabilities[row * kClasses + c] = static_cast<float>(e[c] + (c == label ? 1.0 : 0.0));
+    }
+  }
+
   RnnProblem& p_;
+  std::size_t bias_, weights_;  // of the output layer, in the gradients
   std::vector<double> gradient_;
 };
 
 }  // namespace
 
 RnnProblem::RnnProblem(const RnnBenchShape& s)
-    : shape(s),
-      parameters({.features = s.d, .layers = {{.hidden = s.h}}, .outputs = kClasses}),
-      data(s.d),
-      final_deltas(s.n * s.h),
-      final_states(s.n * s.h),
-      probabilities(s.n * kClasses) {
-  const double work = 3 * static_cast<double>(s.t) * static_cast<double>(s.h * (1 + s.d + s.h));
+    : shape(s), parameters(network_of(s)), data(s.d), probabilities(s.n * kClasses) {
+  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
+  open_gates(parameters, s);
+  const double work = 3 * static_cast<double>(s.t * offset_of(parameters, "head.bias"));
   const std::size_t different =
       s.ragged ? s.n : affordable(work, std::min<std::size_t>(s.n, 2), s.n);
   data = repeated_sequences(s, different);
   timesteps = data.total_timesteps();
-  initialize(parameters, Initializer::orthogonal, 0, /*seed=*/1);
-  const ReferenceScope scope;
+  final_states.resize(s.n * parameters["head.weight"].size() / kClasses);
+  final_deltas.resize(final_states.size());
   ReferenceRun run(*this);
   for (std::size_t i = 0; i < different; ++i) run.add(i, different);
   run.finish();
 }
 
-std::vector<float> layer_of(std::span<const float> values, const RnnBenchShape& s) {
-  const std::span<const float> layer = values.first((1 + s.d + s.h) * s.h);
-  return {layer.begin(), layer.end()};
+std::vector<float> recurrent_part(std::span<const float> values, const Parameters& parameters) {
+  const std::span<const float> part = values.first(offset_of(parameters, "head.bias"));
+  return {part.begin(), part.end()};
 }
 
 const RnnProblem& rnn_problem(const RnnBenchShape& s) {
-  static std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::size_t, bool, bool>,
-                  std::unique_ptr<RnnProblem>>
-      problems;
-  auto& problem = problems[{s.n, s.t, s.d, s.h, s.ragged, s.denormal}];
+  static std::map<RnnBenchShape, std::unique_ptr<RnnProblem>> problems;
+  auto& problem = problems[s];
   if (problem == nullptr) problem = std::make_unique<RnnProblem>(s);
   return *problem;
 }

@@ -75,19 +75,19 @@ struct RnnProblem {
   std::size_t timesteps = 0;  // of all sequences
   Parameters parameters;
   Dataset data;
-  std::vector<float> final_deltas;  // [N][H] dLoss/dh of the last timestep of each sequence
+  std::vector<float> final_deltas;  // [N][H] dLoss/dh of what the output layer reads
   // One training step: plain gradient descent with the mean gradient, its norm clipped.
   double learning_rate = 0;
   double clip_norm = 0;
 
-  std::vector<float> final_states;   // [N][H]
+  std::vector<float> final_states;   // [N][H] of the last layer, of two directions [N][2 H]
   std::vector<float> probabilities;  // [N][C]
-  std::vector<float> gradient;       // of the recurrent layer, summed over the sequences
-  std::vector<float> updated;        // the recurrent layer after one training step
+  std::vector<float> gradient;       // of the recurrent layers, summed over the sequences
+  std::vector<float> updated;        // the recurrent layers after one training step
 };
 
-// The part b, Wx, Wh of values that are laid out as the parameters of a problem.
-std::vector<float> layer_of(std::span<const float> values, const RnnBenchShape& shape);
+// The part of the recurrent layers in values that are laid out as the parameters.
+std::vector<float> recurrent_part(std::span<const float> values, const Parameters& parameters);
 
 // The problem of a shape, made when first asked for.
 const RnnProblem& rnn_problem(const RnnBenchShape& shape);

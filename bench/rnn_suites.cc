@@ -7,47 +7,70 @@ namespace lockstep::bench {
 namespace {
 
 std::string shape_name(const RnnBenchShape& s) {
-  return std::to_string(s.n) + "x" + std::to_string(s.t) + "x" + std::to_string(s.d) + "x" +
-         std::to_string(s.h) + (s.ragged ? "-ragged" : "") + (s.denormal ? "-denormal" : "");
+  const auto number = [](std::size_t size) { return std::to_string(size); };
+  const bool stack = s.layers > 1;
+  return number(s.n) + "x" + number(s.t) + "x" + number(s.d) + "x" +
+         (stack ? number(s.layers) + "x" : "") + number(s.h) +
+         (s.bidirectional ? "-bidirectional" : "") + (s.ragged ? "-ragged" : "") +
+         (s.denormal ? "-denormal" : "");
 }
 
+// Multiply-adds of one timestep of one sequence: of inputs to the network, of those of layers
+// above, and of states.
+struct Products {
+  explicit Products(const Parameters& parameters) {
+    for (const Tensor& tensor : parameters.tensors()) {
+      const auto size = static_cast<double>(tensor.size());
+      if (tensor.role == TensorRole::hidden_weights) states += size;
+      if (tensor.role != TensorRole::input_weights) continue;
+      (tensor.name.starts_with("rnn.weight_ih_l0") ? first : above) += size;
+    }
+  }
+
+  double first = 0, above = 0, states = 0;
+};
+
 // FLOP of a pass. The rate of training counts three products of [x, h] and W, as is customary:
-// forward, deltas, weight gradients. Really needed are the deltas of h alone, [.., h] and Wh; a
-// contender that goes back to the inputs does those of x too.
+// forward, deltas, weight gradients. Really needed are no deltas of the inputs to the network; a
+// contender that goes back to these does them too.
 Work pass_work(const Case& c, const RnnProblem& p) {
-  const auto h = static_cast<double>(p.shape.h);
-  const auto d = static_cast<double>(p.shape.d);
-  const double per_column = 2 * static_cast<double>(p.timesteps) * h;
-  const double forward = per_column * (d + h);
-  const double backward =
-      per_column * (h + (d + h) + (c.contender->computes_input_gradient() ? d : 0));
+  const Products products(p.parameters);
+  const double all = products.first + products.above + products.states;
+  const double backward = all + products.above + products.states;
+  const double done = backward + (c.contender->computes_input_gradient() ? products.first : 0);
+  const double per_product = 2 * static_cast<double>(p.timesteps);
   const bool is_forward = c.kernel == Kernel::rnn_forward;
   const bool is_backward = c.kernel == Kernel::rnn_backward;
-  const double customary = is_forward    ? forward
-                           : is_backward ? per_column * (d + h + h)
-                                         : 3 * forward;
-  Work work = product_work(c, customary, 0);
-  work.needed = is_forward ? forward : is_backward ? backward : forward + backward;
+  const double customary = is_forward ? all : is_backward ? backward : 3 * all;
+  Work work = product_work(c, per_product * customary, 0);
+  work.needed = per_product * (is_forward ? all : is_backward ? done : all + done);
   work.timesteps = static_cast<double>(p.timesteps);
   return work;
 }
 
-// b, Wx and Wh, or their gradients.
-std::vector<std::span<const float>> tensors(std::span<const float> recurrent, const RnnProblem& p) {
-  const std::size_t h = p.shape.h;
-  return {recurrent.subspan(0, h), recurrent.subspan(h, p.shape.d * h),
-          recurrent.subspan((1 + p.shape.d) * h)};
+// Of a tensor, the columns of one sum of the units.
+std::vector<float> columns_of(std::span<const float> values, const Tensor& tensor,
+                              std::size_t first, std::size_t count) {
+  std::vector<float> columns;
+  for (std::size_t row = 0; row < tensor.rows; ++row) {
+    const auto part = values.subspan(tensor.offset + row * tensor.cols + first, count);
+    columns.insert(columns.end(), part.begin(), part.end());
+  }
+  return columns;
 }
 
-// Each tensor by its own largest element: that of another one would hide it.
+// Each gate of each tensor by its own largest element: that of another one would hide it.
 std::string check_gradient(const std::vector<float>& found, const RnnProblem& p) {
   if (found.size() != p.gradient.size()) return "the result has the wrong size";
-  constexpr const char* kNames[] = {"b", "Wx", "Wh"};
-  const auto parts = tensors(found, p);
-  const auto expected = tensors(p.gradient, p);
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string what = difference(parts[i], expected[i], kOfGradient);
-    if (!what.empty()) return std::string("gradient of ") + kNames[i] + ": " + what;
+  const std::size_t h = p.shape.h;
+  for (const Tensor& tensor : p.parameters.tensors()) {
+    if (tensor.offset >= found.size()) break;  // the output layer
+    for (std::size_t first = 0; first < tensor.cols; first += h) {
+      const std::string what = difference(columns_of(found, tensor, first, h),
+                                          columns_of(p.gradient, tensor, first, h), kOfGradient);
+      if (what.empty()) continue;
+      return "gradient of " + tensor.name + ", sum " + std::to_string(first / h) + ": " + what;
+    }
   }
   return {};
 }
@@ -106,18 +129,34 @@ void time_fit(benchmark::State& state, const Case& c) {
   verify_and_time(state, c, {&task.run, 1}, check, work);
 }
 
+void register_network(std::span<Contender* const> contenders, const RnnBenchShape& shape,
+                      int threads) {
+  const Body body = [shape](benchmark::State& s, const Case& c) { time_rnn(s, c, shape); };
+  const std::string_view cell = shape.cell == "tanh" ? "" : shape.cell;
+  for (const Kernel pass : {Kernel::rnn_forward, Kernel::rnn_backward, Kernel::rnn_train}) {
+    for (Contender* contender : contenders) {
+      if (!contender->has_network(shape)) continue;
+      register_case({.kernel = pass,
+                     .contender = contender,
+                     .shape = shape_name(shape),
+                     .threads = threads,
+                     .cell = cell},
+                    body, benchmark::kMillisecond);
+    }
+  }
+}
+
 }  // namespace
 
 void register_rnn_suites(std::span<Contender* const> contenders, const Selection& selection) {
   for (const int threads : selection.threads) {
     for (const RnnBenchShape& shape : kRnnShapes) {
-      if (!selection.includes(shape.run)) continue;
-      const Body body = [shape](benchmark::State& s, const Case& c) { time_rnn(s, c, shape); };
-      for (const Kernel pass : {Kernel::rnn_forward, Kernel::rnn_backward, Kernel::rnn_train}) {
-        for (Contender* contender : contenders) {
-          register_case({pass, contender, shape_name(shape), threads}, body,
-                        benchmark::kMillisecond);
-        }
+      if (selection.includes(shape.run)) register_network(contenders, shape, threads);
+    }
+    for (const std::string_view cell : kGatedCells) {
+      for (RnnBenchShape shape : kGatedShapes) {
+        shape.cell = cell;
+        if (selection.includes(shape.run)) register_network(contenders, shape, threads);
       }
     }
     for (Contender* contender : contenders) {

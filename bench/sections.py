@@ -15,6 +15,8 @@ from tables import (
     Column, figure_column, interval_text, percent, plural, significant, time_figure)
 
 PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss"}
+BACK_THROUGH_TIME = {f"{cell}_{part}" for cell in ["rnn", "lstm", "gru"]
+                     for part in ["backward", "train"]}
 PYTHON_PEERS = {"pytorch", "numpy"}
 PLAIN_RATES = {"bytes_per_second": "MB/s", "items_per_second": "M items/s",
                "flops_per_second": "MFLOP/s"}
@@ -129,7 +131,7 @@ def plain_columns(runs: dict[str, Samples]) -> list[Column]:
 
 def legend(rows: Sequence[Row]) -> Iterator[str]:
     yield from LEGEND
-    kernels = {row.name.kernel for row in rows} & {"rnn_backward", "rnn_train"}
+    kernels = {row.name.kernel for row in rows} & BACK_THROUGH_TIME
     if kernels:
         yield ABOUT_ONEDNN.format(kernels=", ".join(sorted(kernels)))
     peers = {row.peer_name for row in rows} & PYTHON_PEERS

@@ -1,7 +1,9 @@
 // Every shape that is measured, and why. To measure one more, add a line.
 #pragma once
 
+#include <compare>
 #include <cstddef>
+#include <string_view>
 
 namespace lockstep::bench {
 
@@ -63,7 +65,12 @@ struct RnnBenchShape {
   std::size_t n, t, d, h;  // sequences, timesteps, features, hidden units
   bool ragged;             // lengths from a quarter of t to t (ragged_length)
   Run run;
-  bool denormal = false;  // inputs so small that all states are denormal numbers, or 0
+  bool denormal = false;           // inputs so small that all states are denormal numbers, or 0
+  std::string_view cell = "tanh";  // of cell_names()
+  std::size_t layers = 1;          // of h units each, in each direction
+  bool bidirectional = false;
+
+  auto operator<=>(const RnnBenchShape&) const = default;
 };
 
 inline constexpr bool kRagged = true;
@@ -112,6 +119,17 @@ inline constexpr RnnBenchShape kRnnShapes[] = {
     {32, 50, 2560, 2560, kEqual, Run::full},
     {64, 50, 2560, 2560, kEqual, Run::full},
     {128, 50, 2560, 2560, kEqual, Run::full},
+};
+
+// Measured with each gated cell.
+inline constexpr std::string_view kGatedCells[] = {"lstm", "gru"};
+inline constexpr RnnBenchShape kGatedShapes[] = {
+    // Those of the vanilla network, for the same reasons.
+    {20, 60, 1, 50, kEqual, Run::quick},    {1, 1000, 16, 64, kEqual, Run::quick},
+    {32, 28, 28, 128, kEqual, Run::quick},  {64, 784, 1, 128, kEqual, Run::full},
+    {64, 100, 64, 256, kEqual, Run::quick}, {128, 50, 256, 512, kEqual, Run::full},
+    {64, 25, 512, 1024, kEqual, Run::full}, {1, 50, 64, 128, kEqual, Run::full},
+    {20, 29, 12, 64, kRagged, Run::quick},  {20, 18, 12, 64, kEqual, Run::quick},
 };
 
 // Classes of every network that is measured.

@@ -309,6 +309,9 @@ class OneDnn : public Contender {
            std::to_string(v->patch);
   }
   [[nodiscard]] bool computes_input_gradient() const override { return true; }
+  [[nodiscard]] bool has_network(const RnnBenchShape& shape) const override {
+    return shape.cell == "tanh";
+  }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     switch (kernel) {
       case Kernel::gemm:
