@@ -113,7 +113,7 @@ class ForgetfulContender : public Contender {
               if (pass == Kernel::rnn_forward) {
                 results->probabilities = predict_proba(p.parameters, rest, 1);
               } else {
-                const Parameters g = fast_gradients(p.parameters, rest, 1);
+                const Parameters g = fast_gradients(p.parameters, rest, {.threads = 1});
                 results->gradient = recurrent_part(g.values(), p.parameters);
               }
             },
