@@ -7,6 +7,7 @@ Needs torch and safetensors; exits with 77 ("skipped") where one is absent.
 """
 
 import csv
+import itertools
 import json
 import pathlib
 import subprocess
@@ -32,14 +33,20 @@ TOLERANCE = 2e-5
 class Classifier(torch.nn.Module):
     """The model of lockstep in PyTorch's words; the attribute names are those in the file."""
 
-    def __init__(self, features, hidden, classes):
+    def __init__(self, features, hidden, classes, cell="tanh", layers=1, bidirectional=False):
         super().__init__()
-        self.rnn = torch.nn.RNN(features, hidden, batch_first=True)
-        self.head = torch.nn.Linear(hidden, classes)
+        shape = {"num_layers": layers, "bidirectional": bidirectional, "batch_first": True}
+        if cell in ("tanh", "relu"):
+            self.rnn = torch.nn.RNN(features, hidden, nonlinearity=cell, **shape)
+        else:
+            self.rnn = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell](features, hidden, **shape)
+        self.directions = 2 if bidirectional else 1
+        self.head = torch.nn.Linear(self.directions * hidden, classes)
 
     def forward(self, sequence):
-        states, _ = self.rnn(sequence.unsqueeze(0))
-        return torch.softmax(self.head(states[0, -1]), dim=0)
+        _, last = self.rnn(sequence.unsqueeze(0))
+        states = last[0] if isinstance(last, tuple) else last  # [layers * directions][1][hidden]
+        return torch.softmax(self.head(states[-self.directions:].flatten()), dim=0)
 
 
 def make_sequences(count, seed):
@@ -94,32 +101,38 @@ def check_same(title, names, probabilities, classes, expected):
     assert classes == best, f"{title}: classes do not follow the probabilities"
 
 
-def lockstep_to_torch(lockstep, folder, normalization_kind):
+def named(cell, layers, bidirectional):
+    return f"{layers} x {cell}{', both ways' if bidirectional else ''}"
+
+
+def lockstep_to_torch(lockstep, folder, normalization_kind, cell="tanh", layers=1,
+                      bidirectional=False):
     train, test = folder / "train.csv", folder / "test.csv"
     model = folder / f"{normalization_kind}.safetensors"
     sequences = make_sequences(20, seed=2)
     write_csv(train, make_sequences(60, seed=1))
     write_csv(test, sequences)
     run(lockstep, "train", train, "--model", model, "--hidden", 8, "--epochs", 5,
-        "--normalize", normalization_kind.removeprefix("per_"))
+        "--normalize", normalization_kind, "--cell", cell, "--layers", layers,
+        *(["--bidirectional"] if bidirectional else []))
 
     with safe_open(model, framework="pt") as file:
         metadata = json.loads(file.metadata()["lockstep"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     assert metadata["normalization"]["kind"] == normalization_kind
-    classifier = Classifier(CHANNELS, 8, len(CLASSES))
+    classifier = Classifier(CHANNELS, 8, len(CLASSES), cell, layers, bidirectional)
     classifier.load_state_dict(tensors)
 
     inputs = [normalized(sequence, metadata["normalization"]) for sequence in sequences]
     expected = torch.stack([classifier(x) for x in inputs])
     classes, probabilities = predict_with_lockstep(lockstep, model, test)
-    check_same(f"lockstep to torch, {normalization_kind}", metadata["class_names"], probabilities,
-               classes, expected)
+    check_same(f"lockstep to torch, {normalization_kind}, {named(cell, layers, bidirectional)}",
+               metadata["class_names"], probabilities, classes, expected)
 
 
-def torch_to_lockstep(lockstep, folder, dtype):
+def torch_to_lockstep(lockstep, folder, dtype, cell="tanh", layers=1, bidirectional=False):
     torch.manual_seed(4)
-    classifier = Classifier(CHANNELS, 12, len(CLASSES)).to(dtype)
+    classifier = Classifier(CHANNELS, 12, len(CLASSES), cell, layers, bidirectional).to(dtype)
     model, data = folder / "torch.safetensors", folder / "data.csv"
     save_file(classifier.state_dict(), model)
     sequences = make_sequences(20, seed=3)
@@ -128,7 +141,8 @@ def torch_to_lockstep(lockstep, folder, dtype):
     # What the numbers in the file say, in float32 arithmetic.
     expected = torch.stack([classifier.float()(sequence) for sequence in sequences])
     classes, probabilities = predict_with_lockstep(lockstep, model, data)
-    check_same(f"torch to lockstep, {dtype}", ["0", "1", "2"], probabilities, classes, expected)
+    check_same(f"torch to lockstep, {dtype}, {named(cell, layers, bidirectional)}",
+               ["0", "1", "2"], probabilities, classes, expected)
 
 
 def main():
@@ -141,6 +155,11 @@ def main():
             lockstep_to_torch(lockstep, folder, kind)
         for dtype in [torch.float32, torch.float64, torch.float16, torch.bfloat16]:
             torch_to_lockstep(lockstep, folder, dtype)
+        for network in itertools.product(["tanh", "relu", "gru", "lstm"], [1, 2, 3], [False, True]):
+            lockstep_to_torch(lockstep, folder, "channel", *network)
+            # The file does not say which of the two cells without gates it is.
+            if network[0] != "relu":
+                torch_to_lockstep(lockstep, folder, torch.float32, *network)
 
 
 if __name__ == "__main__":
