@@ -68,8 +68,9 @@ inline constexpr std::size_t kSoftmaxGroupSize = tuned(2048, 300);
 inline constexpr std::size_t kLogSoftmaxRows = tuned(16, 3);
 inline constexpr std::size_t kCrossEntropyRows = tuned(32, 7);
 
-// Gates of recurrent cells: vectors of units side by side.
-inline constexpr std::size_t kGateVectors = tuned(2, 3);
+// Gates of recurrent cells and their mirrors: vectors of units side by side.
+inline constexpr std::size_t kGateVectors = tuned(4, 3);
+inline constexpr std::size_t kGateVectorsBack = tuned(2, 1);
 
 // Threads: multiply-adds that pay for one more, by how much shares of panels may exceed shares of
 // rows, and polls of a barrier before it sleeps.

@@ -4,17 +4,37 @@
 // Included once per target, inside the namespace of that target, after arrays-inl.h. `W` is S or
 // several of its vectors side by side; the operations on a unit are the same in either.
 
-// A row of floats under way: the vectors of kWhole are whole, others hold `count` elements.
+// Some units of a row: the vectors of kWhole are whole, of others the last can lack some of `count`
+// elements.
 template <class W, bool kWhole>
 LOCKSTEP_INLINE typename W::V load_part(const float* p, std::size_t count) {
-  if constexpr (kWhole) return W::load(p);
-  return W::load_n(p, count, 0);
+  if constexpr (kWhole) {
+    return W::load(p);
+  } else if constexpr (W::kLanes > 0) {
+    return W::load_row(p, count, 0);
+  } else {
+    return W::load_n(p, count, 0);
+  }
 }
 
 template <class W, bool kWhole>
 LOCKSTEP_INLINE void store_part(typename W::V x, float* p, std::size_t count) {
-  if constexpr (kWhole) return W::store(x, p);
-  W::store_n(x, p, count);
+  if constexpr (kWhole) {
+    W::store(x, p);
+  } else if constexpr (W::kLanes > 0) {
+    W::store_row(x, p, count);
+  } else {
+    W::store_n(x, p, count);
+  }
+}
+
+// The last units of a row, no more than kMost vectors hold, in as few as hold them.
+template <class S, std::size_t kMost, class Step>
+LOCKSTEP_NOINLINE void for_last_units(const Step& step, std::size_t j, std::size_t count) {
+  if constexpr (kMost > 1) {
+    if (count <= (kMost - 1) * S::kLanes) return for_last_units<S, kMost - 1>(step, j, count);
+  }
+  step.template run<InterleavedVectors<S, kMost>, false>(j, count);
 }
 
 // Runs step(W, whole, first unit, units) over the units of a row, several vectors at a time.
@@ -22,11 +42,13 @@ template <class S, class Step>
 LOCKSTEP_INLINE void for_units(std::size_t units, const Step& step) {
   std::size_t j = 0;
   if constexpr (S::kLanes > 0) {
-    using W = InterleavedVectors<S, kGateVectors>;
+    using W = InterleavedVectors<S, Step::kVectors>;
     for (; j + W::kLanes <= units; j += W::kLanes) step.template run<W, true>(j, W::kLanes);
+    if (j < units) for_last_units<S, Step::kVectors>(step, j, units - j);
+  } else {  // the compiler does not know the size of a vector
+    for (; j + S::lanes() <= units; j += S::lanes()) step.template run<S, true>(j, S::lanes());
+    if (j < units) step.template run<S, false>(j, units - j);
   }
-  for (; j + S::lanes() <= units; j += S::lanes()) step.template run<S, true>(j, S::lanes());
-  if (j < units) step.template run<S, false>(j, units - j);
 }
 
 template <class W>
@@ -47,6 +69,7 @@ LOCKSTEP_INLINE typename W::V tanh_slope(typename W::V y) {
 
 // NOLINTBEGIN(modernize-use-nodiscard)
 struct LstmForwardRow {
+  static constexpr std::size_t kVectors = kGateVectors;
   const LstmForward& s;
   std::size_t row;
 
@@ -71,6 +94,7 @@ struct LstmForwardRow {
 };
 
 struct LstmBackwardRow {
+  static constexpr std::size_t kVectors = kGateVectorsBack;
   const LstmBackward& s;
   std::size_t row;
 
@@ -101,6 +125,7 @@ struct LstmBackwardRow {
 };
 
 struct GruForwardRow {
+  static constexpr std::size_t kVectors = kGateVectors;
   const GruForward& s;
   std::size_t row;
 
@@ -123,6 +148,7 @@ struct GruForwardRow {
 };
 
 struct GruBackwardRow {
+  static constexpr std::size_t kVectors = kGateVectorsBack;
   const GruBackward& s;
   std::size_t row;
 
