@@ -23,9 +23,10 @@ from typing import Callable, Optional
 
 sys.dont_write_bytecode = True  # No caches among the sources.
 
-from numpy_rnn import (  # noqa: E402
-    Problem, Shape, np, numpy_probabilities, numpy_training_step, verify_numpy)
-from torch_rnn import TorchModel, verify_torch  # noqa: E402
+from networks import Problem, Shape, np, verify  # noqa: E402
+from numpy_rnn import NumpyModel  # noqa: E402
+from onnx_rnn import OnnxModel  # noqa: E402
+from torch_rnn import TorchModel  # noqa: E402
 
 # NumPy does 9 to 50 GFLOP/s on one thread of a server.
 NUMPY_FLOPS_PER_SECOND = 10e9
@@ -45,11 +46,15 @@ class Case:
 
     @property
     def shape(self) -> Shape:
-        return Shape.parse(self.shape_text)
+        return Shape.parse(self.kernel.split("_")[0], self.shape_text)
+
+    @property
+    def trains(self) -> bool:
+        return self.kernel.endswith("_train")
 
     @property
     def flops(self) -> int:
-        products = 3 if self.kernel == "rnn_train" else 1
+        products = 3 if self.trains else 1
         return products * 2 * sum(self.shape.lengths()) * self.shape.work_per_timestep
 
     @property
@@ -60,20 +65,22 @@ class Case:
         return self.peer == "numpy" and seconds > NUMPY_LONGEST_STEP
 
 
-def verify(case: Case) -> Optional[str]:
-    check = verify_torch if case.peer == "pytorch" else verify_numpy
-    return check(case.kernel, Problem.make(case.shape.affordable()))
+def model_of(case: Case, problem: Problem):
+    if case.peer == "onnxruntime":
+        return OnnxModel(problem, case.threads)
+    return (TorchModel if case.peer == "pytorch" else NumpyModel)(problem)
+
+
+def verified(case: Case) -> Optional[str]:
+    problem = Problem.make(case.shape.affordable())
+    return verify(model_of(case, problem), problem, case.trains)
 
 
 # Timing.
 
 def step_of(case: Case) -> Callable[[], object]:
-    problem = Problem.make(case.shape)
-    if case.peer == "numpy":
-        peer = numpy_training_step if case.kernel == "rnn_train" else numpy_probabilities
-        return lambda: peer(problem)
-    model = TorchModel(problem)
-    return model.training_step if case.kernel == "rnn_train" else model.inference
+    model = model_of(case, Problem.make(case.shape))
+    return model.training_step if case.trains else model.inference
 
 
 def timed(step: Callable[[], object], iterations: int) -> tuple[float, float]:
@@ -135,7 +142,7 @@ def attempt(action: Callable[[], object], case: Case, job: dict) -> Optional[dic
 
 def measure(job: dict) -> list[dict]:
     cases = [Case(**case) for case in job["cases"]]
-    refused = {case: attempt(lambda: verify(case), case, job) for case in cases}
+    refused = {case: attempt(lambda: verified(case), case, job) for case in cases}
     order = [(case, index) for case in cases for index in range(job["repetitions"])
              if not refused[case]]
     random.Random(job["seed"]).shuffle(order)
@@ -179,6 +186,9 @@ def openblas_core(library: str) -> Optional[str]:
 
 def library_context() -> dict[str, str]:
     context = {"numpy_version": np.__version__}
+    onnxruntime = sys.modules.get("onnxruntime")
+    if onnxruntime:
+        context["onnxruntime_version"] = onnxruntime.__version__
     torch = sys.modules.get("torch")
     if torch:
         context["torch_version"] = torch.__version__

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Measures torch.nn.RNN and the NumPy formulation on the shapes of lockstep_bench.
+"""Measures PyTorch, ONNX Runtime and NumPy on the networks of lockstep_bench.
 
     python_peers.py --program build/release/bench/lockstep_bench --out peers.json
 
-What is timed, as <kernel>/<pytorch or numpy>/<shape>/<threads>, warm:
-  rnn_forward  the recurrent layer and the linear layer behind it (NumPy: softmax too);
-  rnn_train    the whole step: forward, cross-entropy, backward, clipping, SGD update.
-PyTorch computes in float32, NumPy in float64 like the program that Lockstep began as. Both take the
-minibatch time-major, their fastest layout. Of ragged minibatches PyTorch packs the sequences within
-the step, and NumPy masks the padding; only true timesteps are counted.
+What is timed, as <suite>/<pytorch, onnxruntime or numpy>/<shape>/<threads>, warm:
+  *_forward  the recurrent layers and the linear layer behind them (NumPy: softmax too);
+  *_train    the whole step: forward, cross-entropy, backward, clipping, SGD update.
+ONNX Runtime does inference only, NumPy one vanilla layer only. NumPy computes in float64 like the
+program that Lockstep began as, the others in float32. All take the minibatch time-major, their
+fastest layout. Of ragged minibatches PyTorch packs the sequences within the step, ONNX Runtime
+knows the lengths, and NumPy masks the padding; only true timesteps are counted.
 
 Each thread count is measured in a process of its own, because BLAS libraries and PyTorch read their
 settings when they are loaded; one thread count after the other, repetitions of its cases in random
@@ -17,7 +18,8 @@ machine that changes in between moves these peers' figures against all others.
 
 Each case is verified before it is timed and refused if it is wrong. Settings of the libraries in
 the environment are kept, except the numbers of threads. BLIS behind NumPy is never restricted: its
-names differ between releases, and a wrong one aborts.
+names differ between releases, and a wrong one aborts. ONNX Runtime cannot be restricted, and is
+left out where it would have to be.
 Options that are not listed below go to the program that lists the shapes, as --full does.
 Exit status: 0 with what could be measured; 1 if a measuring process failed; 2 for bad usage.
 """
@@ -38,17 +40,19 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Callable, Iterator, Optional, Sequence
 
 sys.dont_write_bytecode = True  # No caches among the sources.
 
-import numpy_rnn  # noqa: E402
+import networks  # noqa: E402
 from peer_worker import NUMPY_LONGEST_STEP, Case, refusal  # noqa: E402
 
 WORKER = Path(__file__).resolve().parent / "peer_worker.py"
 LISTED_NAME = re.compile(
-    r"(?P<kernel>rnn_forward|rnn_train)/.+/(?P<shape>\d+x\d+x\d+x\d+(?:-ragged)?)"
-    r"/(?P<threads>[1-9]\d*)(?:/real_time)?")
+    rf"(?P<kernel>(?:{'|'.join(networks.GATES)})_(?:forward|train))/.+/"
+    rf"(?P<shape>{networks.SHAPE.pattern})/(?P<threads>[1-9]\d*)(?:/real_time)?")
+# The modules that each peer needs beside NumPy, which verifies all.
+PEERS = {"pytorch": ["torch"], "onnxruntime": ["onnxruntime", "onnx"], "numpy": []}
 THREAD_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
                     "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS"]
 AVX2_SETTINGS = {
@@ -78,28 +82,45 @@ def listed_names(program: str, extra: Sequence[str]) -> list[str]:
     return listing.stdout.split()
 
 
+def does(case: Case) -> bool:
+    """Whether the peer has such a network and this pass over it."""
+    if case.peer == "onnxruntime":
+        return not case.trains
+    shape = case.shape
+    return case.peer != "numpy" or (shape.cell == "rnn" and len(list(shape.parts())) == 1)
+
+
 def find_cases(names: Sequence[str], is_selected: Callable[[str], bool]) -> list[Case]:
     found: dict[Case, None] = {}
     for match in filter(None, map(LISTED_NAME.fullmatch, names)):
-        for peer in ["pytorch", "numpy"]:
+        for peer in PEERS:
             case = Case(match["kernel"], peer, match["shape"], int(match["threads"]))
-            if is_selected(f"{case.name}/real_time"):
+            if does(case) and is_selected(f"{case.name}/real_time"):
                 found[case] = None
     return list(found)
 
 
-def measurable(cases: Sequence[Case]) -> Iterator[Case]:
+def obstacle(peer: str, isa: str) -> Optional[str]:
+    """Why a peer cannot be measured here."""
+    missing = [module for module in PEERS[peer] if importlib.util.find_spec(module) is None]
+    if missing:
+        return f"{' and '.join(missing)} not installed for this Python"
+    return "it cannot be held to AVX2" if peer == "onnxruntime" and isa == "avx2" else None
+
+
+def measurable(cases: Sequence[Case], isa: str) -> Iterator[Case]:
     """Without the cases that cannot be measured here, each of which is reported."""
-    if numpy_rnn.np is None:
+    if networks.np is None:
         if cases:
             tell("nothing is measured, for NumPy is needed to verify results: "
-                 f"{numpy_rnn.NUMPY_PROBLEM}")
+                 f"{networks.NUMPY_PROBLEM}")
         return
-    has_torch = importlib.util.find_spec("torch") is not None
-    if not has_torch and any(case.peer == "pytorch" for case in cases):
-        tell("pytorch is skipped: torch is not installed for this Python")
+    obstacles = {peer: obstacle(peer, isa) for peer in dict.fromkeys(case.peer for case in cases)}
+    for peer, why in obstacles.items():
+        if why:
+            tell(f"{peer} is skipped: {why}")
     for case in cases:
-        if case.peer == "pytorch" and not has_torch:
+        if obstacles[case.peer]:
             continue
         if case.too_long:
             tell(f"{case.name} is skipped: one step would take more than {NUMPY_LONGEST_STEP:g} s")
@@ -174,7 +195,7 @@ def measure_all(cases: Sequence[Case], options: argparse.Namespace) -> tuple[dic
         mine = [case.__dict__ for case in cases if case.threads == threads]
         tell(f"measuring {len(mine)} cases with threads = {threads}")
         job = {"cases": mine, "repetitions": options.repetitions, "min_time": options.min_time,
-               "seed": numpy_rnn.SEED + options.round}
+               "seed": networks.SEED + options.round}
         environment = settings(options.isa, threads)
         with tempfile.TemporaryDirectory() as folder:
             result, well = run_worker(job, environment, folder)
@@ -248,8 +269,8 @@ def run(arguments: Sequence[str]) -> int:
     check_usage(options)
     cases = find_cases(listed_names(options.program, extra), options.filter)
     if not cases:
-        tell("the program lists no rnn_forward or rnn_train that the filter lets through")
-    content, all_well = measure_all(list(measurable(cases)), options)
+        tell("the program lists no forward pass and no training that the filter lets through")
+    content, all_well = measure_all(list(measurable(cases, options.isa)), options)
     try:
         write_atomically(options.out, content)
     except OSError as error:

@@ -17,7 +17,7 @@ from tables import (
 PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss"}
 BACK_THROUGH_TIME = {f"{cell}_{part}" for cell in ["rnn", "lstm", "gru"]
                      for part in ["backward", "train"]}
-PYTHON_PEERS = {"pytorch", "numpy"}
+PYTHON_PEERS = {"pytorch", "onnxruntime", "numpy"}
 PLAIN_RATES = {"bytes_per_second": "MB/s", "items_per_second": "M items/s",
                "flops_per_second": "MFLOP/s"}
 
@@ -164,6 +164,7 @@ def header_lines(pool: Pool) -> dict[str, str]:
         "peers": sentence(pool, [("", "peers")]),
         "Python peers": sentence(pool, [
             ("numpy", "numpy_version"), ("torch", "torch_version"),
+            ("ONNX Runtime", "onnxruntime_version"),
             ("CPU capability", "torch_cpu_capability"), ("BLAS of torch", "torch_blas"),
             ("Python", "python_version"),
             ("BLAS", "blas"), ("kernels", "openblas_core")])}

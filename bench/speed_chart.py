@@ -17,7 +17,7 @@ from theme import COLOURS
 
 # Names, and how those of contenders begin.
 PEERS = {"oneDNN": "onednn", "PyTorch": "pytorch"}
-NAMES = {**PEERS, "NumPy": "numpy"}
+NAMES = {**PEERS, "ONNX Runtime": "onnxruntime", "NumPy": "numpy"}
 COLOURS_OF = ["c0", "c1", "c3"]
 # Where things are in the drawing, about pixels.
 WIDTH, LEFT, RIGHT, TOP = 840, 232, 150, 92
