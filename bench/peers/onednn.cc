@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <ranges>
+#include <span>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -106,60 +109,232 @@ struct Device {
   }
 };
 
-// One vanilla RNN layer over a minibatch. Sequences that end early go on over zeros, as the library
-// has no other way; what they are asked for is still of their own last timestep.
+// The library's cells. Its gates stand in another order than Lockstep's sums: `kBias`, `kInputs`
+// and `kStates` have the place of each gate among these. Each order is its own inverse.
+struct VanillaCell {
+  using Forward = dnnl::vanilla_rnn_forward;
+  using Backward = dnnl::vanilla_rnn_backward;
+  static constexpr bool kHasC = false;
+  static constexpr std::size_t kBias[] = {0}, kInputs[] = {0}, kStates[] = {0};
+  static auto activation() { return std::tuple(algorithm::eltwise_tanh); }
+};
+struct LstmCell {
+  using Forward = dnnl::lstm_forward;
+  using Backward = dnnl::lstm_backward;
+  static constexpr bool kHasC = true;
+  static constexpr std::size_t kBias[] = {0, 1, 2, 3}, kInputs[] = {0, 1, 2, 3},
+                               kStates[] = {0, 1, 2, 3};
+  static auto activation() { return std::tuple(); }
+};
+struct GruCell {
+  using Forward = dnnl::lbr_gru_forward;
+  using Backward = dnnl::lbr_gru_backward;
+  static constexpr bool kHasC = false;
+  static constexpr std::size_t kBias[] = {2, 1, 0, 3}, kInputs[] = {2, 1, 0}, kStates[] = {1, 0, 2};
+  static auto activation() { return std::tuple(); }
+};
+
+// A matrix with `units` columns for each gate, and these in another order.
+std::vector<float> with_gates(std::span<const float> values, std::span<const std::size_t> order,
+                              std::size_t units) {
+  std::vector<float> result;
+  const std::size_t columns = order.size() * units;
+  for (std::size_t row = 0; row < values.size(); row += columns) {
+    for (const std::size_t gate : order) {
+      const auto part = values.subspan(row + gate * units, units);
+      result.insert(result.end(), part.begin(), part.end());
+    }
+  }
+  return result;
+}
+
+// A tensor as the library and as Lockstep have it.
+struct Weights {
+  Weights(const Parameters& parameters, const std::string& name, std::span<const std::size_t> gates,
+          std::size_t hidden)
+      : order(gates),
+        units(hidden),
+        offset(static_cast<std::size_t>(parameters[name].data() - parameters.values().data())),
+        values(with_gates(parameters[name], order, units)) {
+    const memory::dim rows = size(values.size() / (order.size() * units));
+    const memory::dims weights = {1, 1, rows, size(order.size()), size(units)};
+    const bool is_bias = name.starts_with("rnn.bias");
+    plain = is_bias ? floats({1, 1, size(order.size()), size(units)}, Tag::ldgo)
+                    : floats(weights, Tag::ldigo);
+    any = is_bias ? plain : floats(weights, Tag::any);
+  }
+
+  [[nodiscard]] memory packed(Device& device, const memory::desc& wanted) const {
+    memory result = device.make(wanted);
+    device.convert(device.wrap(plain, values.data()), result);
+    return result;
+  }
+  // Puts a gradient in the place of the tensor among the parameters.
+  void unpack(Device& device, const memory& gradient, std::vector<float>& all) const {
+    std::vector<float> found(values.size());
+    device.convert(gradient, device.wrap(plain, found.data()));
+    std::ranges::copy(with_gates(found, order, units),
+                      all.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+
+  std::span<const std::size_t> order;
+  std::size_t units, offset;
+  std::vector<float> values;
+  memory::desc plain, any;
+};
+
+// One layer over a minibatch. Sequences that end early go on over zeros, as the library has no
+// other way; what they are asked for is still of their own last timestep.
+template <class Cell>
 class Layer {
  public:
-  Layer(const RnnProblem& p, bool training) : p_(p), training_(training) {
-    const RnnBenchShape& s = p.shape;
-    const memory::dims x = {size(s.t), size(s.n), size(s.d)};
-    const memory::dims h = {size(s.t), size(s.n), size(s.h)};
-    const memory::dims wx = {1, 1, size(s.d), 1, size(s.h)};
-    const memory::dims wh = {1, 1, size(s.h), 1, size(s.h)};
-    const memory::dims bias = {1, 1, 1, size(s.h)};
-    plain_wx_ = floats(wx, Tag::ldigo);
-    plain_wh_ = floats(wh, Tag::ldigo);
-    const memory::desc x_desc = floats(x, Tag::tnc);
-    const memory::desc h_desc = floats(h, Tag::tnc);
-    const memory::desc any_wx = floats(wx, Tag::any);
-    const memory::desc any_wh = floats(wh, Tag::any);
-    const memory::desc bias_desc = floats(bias, Tag::ldgo);
-    const memory::desc first = floats({1, 1, size(s.n), size(s.h)}, Tag::ldnc);
-    forward_desc_ = describe<dnnl::vanilla_rnn_forward>(
-        device_.engine, training ? prop_kind::forward_training : prop_kind::forward_inference,
-        algorithm::eltwise_tanh, dnnl::rnn_direction::unidirectional_left2right, x_desc, first,
-        any_wx, any_wh, bias_desc, h_desc, memory::desc());
-    prepare_forward();
+  Layer(Device& device, const RnnProblem& p, std::size_t number, const memory& inputs,
+        bool training)
+      : device_(device),
+        inputs_(inputs),
+        bias_(p.parameters, "rnn.bias_ih_l" + std::to_string(number), Cell::kBias, p.shape.h),
+        wx_(p.parameters, "rnn.weight_ih_l" + std::to_string(number), Cell::kInputs, p.shape.h),
+        wh_(p.parameters, "rnn.weight_hh_l" + std::to_string(number), Cell::kStates, p.shape.h),
+        forward_desc_(describe_forward(p.shape, training)),
+        forward_(forward_desc_),
+        states_(device.make(forward_desc_.dst_layer_desc())) {
+    forward_arguments_ = operands(forward_desc_);
     if (!training) return;
-    const auto describe_backward = [&](const auto&... parameters) {
+    workspace_ = device.make(forward_desc_.workspace_desc());
+    forward_arguments_.insert({DNNL_ARG_WORKSPACE, workspace_});
+  }
+
+  // With the gradients of the states, which this layer goes back from.
+  void prepare_backward(const RnnBenchShape& s, const memory& deltas) {
+    const auto desc = describe_backward(s);
+    backward_ = typename Cell::Backward(desc);
+    input_deltas_ = device_.make(desc.diff_src_layer_desc());
+    wx_gradient_ = device_.make(desc.diff_weights_layer_desc());
+    wh_gradient_ = device_.make(desc.diff_weights_iter_desc());
+    bias_gradient_ = device_.make(desc.diff_bias_desc());
+    backward_arguments_ = operands(desc);
+    backward_arguments_.insert({{DNNL_ARG_WORKSPACE, workspace_},
+                                {DNNL_ARG_DIFF_SRC_LAYER, input_deltas_},
+                                {DNNL_ARG_DIFF_SRC_ITER, device_.make(desc.diff_src_iter_desc())},
+                                {DNNL_ARG_DIFF_WEIGHTS_LAYER, wx_gradient_},
+                                {DNNL_ARG_DIFF_WEIGHTS_ITER, wh_gradient_},
+                                {DNNL_ARG_DIFF_BIAS, bias_gradient_},
+                                {DNNL_ARG_DIFF_DST_LAYER, deltas}});
+    if constexpr (Cell::kHasC) {
+      backward_arguments_.insert(
+          {DNNL_ARG_DIFF_SRC_ITER_C, device_.make(desc.diff_src_iter_c_desc())});
+    }
+  }
+
+  void forward() { forward_.execute(device_.stream, forward_arguments_); }
+  void backward() { backward_.execute(device_.stream, backward_arguments_); }
+
+  [[nodiscard]] const memory& states() const { return states_; }
+  [[nodiscard]] const memory& input_deltas() const { return input_deltas_; }
+  void unpack_gradients(std::vector<float>& all) const {
+    bias_.unpack(device_, bias_gradient_, all);
+    wx_.unpack(device_, wx_gradient_, all);
+    wh_.unpack(device_, wh_gradient_, all);
+  }
+
+ private:
+  // Of h, and of c where there is one.
+  static auto of_states(const memory::desc& desc) {
+    if constexpr (Cell::kHasC) {
+      return std::tuple(desc, desc);
+    } else {
+      return std::tuple(desc);
+    }
+  }
+  auto describe_tensors(const RnnBenchShape& s) const {
+    const memory::desc first = floats({1, 1, size(s.n), size(s.h)}, Tag::ldnc);
+    const memory::desc h = floats({size(s.t), size(s.n), size(s.h)}, Tag::tnc);
+    return std::tuple_cat(std::tuple(inputs_.get_desc()), of_states(first),
+                          std::tuple(wx_.any, wh_.any, bias_.any, h), of_states(memory::desc()));
+  }
+  static auto kind(prop_kind pass) {
+    return std::tuple_cat(std::tuple(pass), Cell::activation(),
+                          std::tuple(dnnl::rnn_direction::unidirectional_left2right));
+  }
+
+  auto describe_forward(const RnnBenchShape& s, bool training) const {
+    return std::apply(
+        [&](const auto&... parameters) {
+          return describe<typename Cell::Forward>(device_.engine, parameters...);
+        },
+        std::tuple_cat(kind(training ? prop_kind::forward_training : prop_kind::forward_inference),
+                       describe_tensors(s)));
+  }
+  auto describe_backward(const RnnBenchShape& s) const {
+    return std::apply(
+        [&](const auto&... parameters) {
 #if DNNL_VERSION_MAJOR >= 3
-      return dnnl::vanilla_rnn_backward::primitive_desc(device_.engine, parameters...,
-                                                        forward_desc_);
+          return
+              typename Cell::Backward::primitive_desc(device_.engine, parameters..., forward_desc_);
 #else
-      return dnnl::vanilla_rnn_backward::primitive_desc(
-          dnnl::vanilla_rnn_backward::desc(parameters...), device_.engine, forward_desc_);
+          return typename Cell::Backward::primitive_desc(
+              typename Cell::Backward::desc(parameters...), device_.engine, forward_desc_);
 #endif
-    };
-    backward_desc_ = describe_backward(
-        prop_kind::backward, algorithm::eltwise_tanh,
-        dnnl::rnn_direction::unidirectional_left2right, x_desc, first, any_wx, any_wh, bias_desc,
-        h_desc, memory::desc(), x_desc, first, any_wx, any_wh, bias_desc, h_desc, memory::desc());
-    prepare_backward();
+        },
+        std::tuple_cat(kind(prop_kind::backward), describe_tensors(s), describe_tensors(s)));
+  }
+
+  // What both passes take, the weights as `desc` wants them.
+  Arguments operands(const auto& desc) {
+    Arguments arguments = {{DNNL_ARG_SRC_LAYER, inputs_},
+                           {DNNL_ARG_SRC_ITER, device_.make(desc.src_iter_desc())},
+                           {DNNL_ARG_WEIGHTS_LAYER, wx_.packed(device_, desc.weights_layer_desc())},
+                           {DNNL_ARG_WEIGHTS_ITER, wh_.packed(device_, desc.weights_iter_desc())},
+                           {DNNL_ARG_BIAS, bias_.packed(device_, desc.bias_desc())},
+                           {DNNL_ARG_DST_LAYER, states_}};
+    if constexpr (Cell::kHasC) {
+      arguments.insert({DNNL_ARG_SRC_ITER_C, device_.make(desc.src_iter_c_desc())});
+    }
+    return arguments;
+  }
+
+  Device& device_;
+  memory inputs_;
+  Weights bias_, wx_, wh_;
+  typename Cell::Forward::primitive_desc forward_desc_;
+  typename Cell::Forward forward_;
+  typename Cell::Backward backward_;
+  memory states_, workspace_, input_deltas_, wx_gradient_, wh_gradient_, bias_gradient_;
+  Arguments forward_arguments_, backward_arguments_;
+};
+
+// Layers one upon the other, a primitive each: one for all takes layers of equal inputs only.
+template <class Cell>
+class Stack {
+ public:
+  Stack(const RnnProblem& p, bool training) : p_(p) {
+    const RnnBenchShape& s = p.shape;
+    memory inputs = inputs_of_problem();
+    for (std::size_t l = 0; l < s.layers; ++l) {
+      layers_.push_back(std::make_unique<Layer<Cell>>(device_, p, l, inputs, training));
+      inputs = layers_.back()->states();
+    }
+    if (!training) return;
+    memory deltas = deltas_of_problem();
+    for (const auto& layer : std::views::reverse(layers_)) {
+      layer->prepare_backward(s, deltas);
+      deltas = layer->input_deltas();
+    }
   }
 
   void forward() {
-    forward_.execute(device_.stream, forward_arguments_);
+    for (const auto& layer : layers_) layer->forward();
     device_.stream.wait();
   }
   void backward() {
-    backward_.execute(device_.stream, backward_arguments_);
+    for (const auto& layer : std::views::reverse(layers_)) layer->backward();
     device_.stream.wait();
   }
 
   [[nodiscard]] RnnResults states() {
     const RnnBenchShape& s = p_.shape;
     RnnResults results;
-    const auto* h = static_cast<const float*>(states_.get_data_handle());
+    const auto* h = static_cast<const float*>(layers_.back()->states().get_data_handle());
     for (std::size_t i = 0; i < s.n; ++i) {
       const float* last = h + last_row(i) * s.h;
       results.final_states.insert(results.final_states.end(), last, last + s.h);
@@ -169,14 +344,9 @@ class Layer {
 
   // Gradients are added to those of earlier runs, so only the first run's are right.
   [[nodiscard]] RnnResults gradients() {
-    const RnnBenchShape& s = p_.shape;
     RnnResults results;
     results.gradient.resize(p_.gradient.size());
-    float* out = results.gradient.data();
-    const auto* bias = static_cast<const float*>(bias_gradient_.get_data_handle());
-    std::copy_n(bias, s.h, out);
-    device_.convert(wx_gradient_, device_.wrap(plain_wx_, out + s.h));
-    device_.convert(wh_gradient_, device_.wrap(plain_wh_, out + (1 + s.d) * s.h));
+    for (const auto& layer : layers_) layer->unpack_gradients(results.gradient);
     return results;
   }
 
@@ -185,82 +355,55 @@ class Layer {
     return (sequence_length(p_.shape, sequence) - 1) * p_.shape.n + sequence;
   }
 
-  // By PyTorch's name.
-  const float* weights(const std::string& name) { return p_.parameters["rnn." + name].data(); }
-
-  memory packed(const memory::desc& wanted, const memory::desc& plain, const float* values) {
-    memory result = device_.make(wanted);
-    device_.convert(device_.wrap(plain, values), result);
-    return result;
+  // [T][N][columns]
+  [[nodiscard]] memory rows(std::size_t columns) const {
+    return device_.make(floats({size(p_.shape.t), size(p_.shape.n), size(columns)}, Tag::tnc));
   }
 
-  void prepare_forward() {
+  [[nodiscard]] memory inputs_of_problem() const {
     const RnnBenchShape& s = p_.shape;
-    inputs_ = device_.make(forward_desc_.src_layer_desc());
-    auto* x = static_cast<float*>(inputs_.get_data_handle());
+    memory inputs = rows(s.d);
+    auto* x = static_cast<float*>(inputs.get_data_handle());
     for (std::size_t i = 0; i < s.n; ++i) {
       const std::span<const float> sequence = p_.data.sequence(i);
       for (std::size_t t = 0; t < sequence.size() / s.d; ++t) {
         std::copy_n(sequence.data() + t * s.d, s.d, x + (t * s.n + i) * s.d);
       }
     }
-    states_ = device_.make(forward_desc_.dst_layer_desc());
-    const memory bias = device_.wrap(forward_desc_.bias_desc(), weights("bias_ih_l0"));
-    forward_ = dnnl::vanilla_rnn_forward(forward_desc_);
-    forward_arguments_ = {{DNNL_ARG_SRC_LAYER, inputs_},
-                          {DNNL_ARG_WEIGHTS_LAYER, packed(forward_desc_.weights_layer_desc(),
-                                                          plain_wx_, weights("weight_ih_l0"))},
-                          {DNNL_ARG_WEIGHTS_ITER, packed(forward_desc_.weights_iter_desc(),
-                                                         plain_wh_, weights("weight_hh_l0"))},
-                          {DNNL_ARG_BIAS, bias},
-                          {DNNL_ARG_SRC_ITER, device_.make(forward_desc_.src_iter_desc())},
-                          {DNNL_ARG_DST_LAYER, states_}};
-    if (training_) {
-      workspace_ = device_.make(forward_desc_.workspace_desc());
-      forward_arguments_.insert({DNNL_ARG_WORKSPACE, workspace_});
-    }
+    return inputs;
   }
 
-  void prepare_backward() {
+  [[nodiscard]] memory deltas_of_problem() const {
     const RnnBenchShape& s = p_.shape;
-    const memory deltas = device_.make(backward_desc_.diff_dst_layer_desc());
+    memory deltas = rows(s.h);
     auto* d = static_cast<float*>(deltas.get_data_handle());
     for (std::size_t i = 0; i < s.n; ++i) {
       std::copy_n(p_.final_deltas.data() + i * s.h, s.h, d + last_row(i) * s.h);
     }
-    wx_gradient_ = device_.make(backward_desc_.diff_weights_layer_desc());
-    wh_gradient_ = device_.make(backward_desc_.diff_weights_iter_desc());
-    bias_gradient_ = device_.make(backward_desc_.diff_bias_desc());
-    backward_ = dnnl::vanilla_rnn_backward(backward_desc_);
-    backward_arguments_ = {
-        {DNNL_ARG_SRC_LAYER, inputs_},
-        {DNNL_ARG_WEIGHTS_LAYER,
-         packed(backward_desc_.weights_layer_desc(), plain_wx_, weights("weight_ih_l0"))},
-        {DNNL_ARG_WEIGHTS_ITER,
-         packed(backward_desc_.weights_iter_desc(), plain_wh_, weights("weight_hh_l0"))},
-        {DNNL_ARG_BIAS, device_.wrap(backward_desc_.bias_desc(), weights("bias_ih_l0"))},
-        {DNNL_ARG_DST_LAYER, states_},
-        {DNNL_ARG_DIFF_SRC_LAYER, device_.make(backward_desc_.diff_src_layer_desc())},
-        {DNNL_ARG_DIFF_WEIGHTS_LAYER, wx_gradient_},
-        {DNNL_ARG_DIFF_WEIGHTS_ITER, wh_gradient_},
-        {DNNL_ARG_DIFF_BIAS, bias_gradient_},
-        {DNNL_ARG_SRC_ITER, device_.make(backward_desc_.src_iter_desc())},
-        {DNNL_ARG_DIFF_SRC_ITER, device_.make(backward_desc_.diff_src_iter_desc())},
-        {DNNL_ARG_DIFF_DST_LAYER, deltas},
-        {DNNL_ARG_WORKSPACE, workspace_}};
+    return deltas;
   }
 
   const RnnProblem& p_;
-  bool training_;
   Device device_;
-  memory::desc plain_wx_, plain_wh_;
-  dnnl::vanilla_rnn_forward::primitive_desc forward_desc_;
-  dnnl::vanilla_rnn_backward::primitive_desc backward_desc_;
-  dnnl::vanilla_rnn_forward forward_;
-  dnnl::vanilla_rnn_backward backward_;
-  Arguments forward_arguments_, backward_arguments_;
-  memory inputs_, states_, workspace_, wx_gradient_, wh_gradient_, bias_gradient_;
+  std::vector<std::unique_ptr<Layer<Cell>>> layers_;
 };
+
+template <class Cell>
+RnnTask network_task(Kernel pass, const RnnProblem& problem) {
+  const auto stack = std::make_shared<Stack<Cell>>(problem, pass != Kernel::rnn_forward);
+  if (pass == Kernel::rnn_forward) {
+    return {[stack] { stack->forward(); }, [stack] { return stack->states(); }};
+  }
+  if (pass == Kernel::rnn_backward) {
+    stack->forward();
+    return {[stack] { stack->backward(); }, [stack] { return stack->gradients(); }};
+  }
+  return {[stack] {
+            stack->forward();
+            stack->backward();
+          },
+          [stack] { return stack->gradients(); }};
+}
 
 // A primitive with its arguments.
 struct Call {
@@ -310,7 +453,7 @@ class OneDnn : public Contender {
   }
   [[nodiscard]] bool computes_input_gradient() const override { return true; }
   [[nodiscard]] bool has_network(const RnnBenchShape& shape) const override {
-    return shape.cell == "tanh";
+    return !shape.bidirectional;
   }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     switch (kernel) {
@@ -369,19 +512,10 @@ class OneDnn : public Contender {
 
   RnnTask rnn(Kernel pass, const RnnProblem& problem, int threads) override {
     omp_set_num_threads(threads);
-    const auto layer = std::make_shared<Layer>(problem, pass != Kernel::rnn_forward);
-    if (pass == Kernel::rnn_forward) {
-      return {[layer] { layer->forward(); }, [layer] { return layer->states(); }};
-    }
-    if (pass == Kernel::rnn_backward) {
-      layer->forward();
-      return {[layer] { layer->backward(); }, [layer] { return layer->gradients(); }};
-    }
-    return {[layer] {
-              layer->forward();
-              layer->backward();
-            },
-            [layer] { return layer->gradients(); }};
+    const std::string_view cell = problem.shape.cell;
+    return cell == "lstm"  ? network_task<LstmCell>(pass, problem)
+           : cell == "gru" ? network_task<GruCell>(pass, problem)
+                           : network_task<VanillaCell>(pass, problem);
   }
 
  private:
