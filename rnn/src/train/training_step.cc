@@ -31,10 +31,40 @@ std::size_t leaf_count(std::span<const LayerSize> sizes, std::size_t rows) {
   return count;
 }
 
+// b, Wx, Wh of each direction; by, Wy.
+std::size_t tensor_count(std::span<const LayerSize> sizes) {
+  return kTensorsOfLayer * sizes.size() + 2;
+}
+
 std::size_t rows_of_gradients(std::span<const LayerSize> sizes, const Network& network) {
   std::size_t rows = 1 + network.layers.back().outputs();
   for (const LayerSize& size : sizes) rows += size.rows();
   return rows;
+}
+
+// One row of a tensor's gradient: of the leaves, a power of two, neighbours are added, then
+// neighbouring sums, until one is left. Returns its sum of squares.
+double add_row(std::span<const MatrixView> leaves, std::size_t row, float* result) {
+  const auto row_of = [&](std::size_t leaf) {
+    return leaves[leaf].data + row * leaves[leaf].stride;
+  };
+  const std::size_t n = leaves[0].cols;
+  std::size_t step = 1;
+  for (; 2 * step < leaves.size(); step *= 2) {
+    for (std::size_t i = 0; i < leaves.size(); i += 2 * step) {
+      float* sum = row_of(i);
+      const float* other = row_of(i + step);
+      for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
+    }
+  }
+  const float* sum = row_of(0);
+  if (leaves.size() == 1) {
+    std::copy_n(sum, n, result);
+  } else {
+    const float* other = row_of(step);
+    for (std::size_t j = 0; j < n; ++j) result[j] = sum[j] + other[j];
+  }
+  return sum_of_squares<kNormSums>(result, n);
 }
 
 RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const LayerSize> sizes,
@@ -65,6 +95,8 @@ TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
                                            workspace, network,
                                            limits_of(weights_, sizes_, largest, window), &dropout_);
                                      })),
+      gradients_(
+          workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
       first_rows_(leaves_.size()) {}
 
 void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch,
@@ -82,6 +114,10 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
     leaf.keep_windows_in(windows_, row);
     first_rows_[i] = row;
     row += leaf.schedule.window_rows();
+  }
+  for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
+    const std::span<MatrixView> gradients = gradients_of(tensor);
+    for (std::size_t i = 0; i < leaves_in_use_; ++i) gradients[i] = leaves_[i].gradient(tensor);
   }
 }
 
@@ -153,42 +189,16 @@ void TrainingStep::add_leaves(const Team& team) {
   const Range mine = share(row_squares_.size(), team.index(), team.size());
   float* result = gradient_.data();
   std::size_t first = 0;
-  for (std::size_t tensor = 0; first < row_squares_.size(); ++tensor) {
-    const MatrixView shape = leaves_[0].gradient(tensor);
-    const std::size_t end = first + shape.rows;
+  for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
+    const std::span<const MatrixView> leaves = gradients_of(tensor);
+    const std::size_t end = first + leaves[0].rows;
     for (std::size_t i = std::max(mine.begin, first); i < std::min(mine.end, end); ++i) {
-      row_squares_[i] = add_row(tensor, i - first, result + (i - first) * shape.cols);
+      row_squares_[i] = add_row(leaves, i - first, result + (i - first) * leaves[0].cols);
     }
-    result += shape.rows * shape.cols;
+    result += leaves[0].rows * leaves[0].cols;
     first = end;
   }
   team.barrier();
-}
-
-// One row of the gradient: of the leaves, a power of two, neighbours are added, then neighbouring
-// sums, until one is left. Returns its sum of squares.
-double TrainingStep::add_row(std::size_t tensor, std::size_t row, float* result) const {
-  const auto row_of = [&](std::size_t leaf) {
-    const MatrixView gradient = leaves_[leaf].gradient(tensor);
-    return gradient.data + row * gradient.stride;
-  };
-  const std::size_t n = leaves_[0].gradient(tensor).cols;
-  std::size_t step = 1;
-  for (; 2 * step < leaves_in_use_; step *= 2) {
-    for (std::size_t i = 0; i < leaves_in_use_; i += 2 * step) {
-      float* sum = row_of(i);
-      const float* other = row_of(i + step);
-      for (std::size_t j = 0; j < n; ++j) sum[j] += other[j];
-    }
-  }
-  const float* sum = row_of(0);
-  if (leaves_in_use_ == 1) {
-    std::copy_n(sum, n, result);
-  } else {
-    const float* other = row_of(step);
-    for (std::size_t j = 0; j < n; ++j) result[j] = sum[j] + other[j];
-  }
-  return sum_of_squares<kNormSums>(result, n);
 }
 
 double TrainingStep::gradient_norm() const {

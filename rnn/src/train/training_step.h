@@ -73,7 +73,9 @@ class TrainingStep {
   void for_my_leaves(const Team& team, const Work& work);
   void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
   void add_leaves(const Team& team);
-  double add_row(std::size_t tensor, std::size_t row, float* result) const;
+  [[nodiscard]] std::span<MatrixView> gradients_of(std::size_t tensor) const {
+    return gradients_.subspan(tensor * leaves_.size(), leaves_in_use_);
+  }
 
   std::vector<LayerSize> sizes_;
   std::size_t window_;
@@ -84,6 +86,7 @@ class TrainingStep {
   std::span<float> gradient_;
   std::span<double> row_squares_;  // sum of squares of each row of the gradients
   std::vector<NetworkPass> leaves_;
+  std::span<MatrixView> gradients_;      // of each tensor and leaf
   std::vector<std::size_t> first_rows_;  // of each leaf in windows_
   std::size_t leaves_in_use_ = 0;
 };
