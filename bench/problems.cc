@@ -159,9 +159,11 @@ void open_gates(Parameters& parameters, const RnnBenchShape& s) {
 }
 
 Network network_of(const RnnBenchShape& s) {
-  return {.features = s.d,
-          .layers = {s.layers, {.cell = std::string(s.cell), .hidden = s.h}},
-          .outputs = kClasses};
+  return {
+      .features = s.d,
+      .layers = std::vector<Layer>(
+          s.layers, {.cell = std::string(s.cell), .hidden = s.h, .bidirectional = s.bidirectional}),
+      .outputs = kClasses};
 }
 
 // `different` sequences, repeated to the size of the minibatch. (Ragged ones are all different.)

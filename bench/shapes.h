@@ -65,10 +65,10 @@ struct RnnBenchShape {
   std::size_t n, t, d, h;  // sequences, timesteps, features, hidden units
   bool ragged;             // lengths from a quarter of t to t (ragged_length)
   Run run;
-  bool denormal = false;           // inputs so small that all states are denormal numbers, or 0
-  std::string_view cell = "tanh";  // of cell_names()
-  std::size_t layers = 1;          // of h units each, in each direction
+  bool denormal = false;   // inputs so small that all states are denormal numbers, or 0
+  std::size_t layers = 1;  // of h units each, in each direction
   bool bidirectional = false;
+  std::string_view cell = "tanh";  // of cell_names()
 
   auto operator<=>(const RnnBenchShape&) const = default;
 };
@@ -76,6 +76,7 @@ struct RnnBenchShape {
 inline constexpr bool kRagged = true;
 inline constexpr bool kEqual = false;
 inline constexpr bool kDenormal = true;
+inline constexpr bool kBidirectional = true;
 
 inline constexpr RnnBenchShape kRnnShapes[] = {
     // The program that Lockstep began as: synthetic control charts on 50 units.
@@ -125,11 +126,25 @@ inline constexpr RnnBenchShape kRnnShapes[] = {
 inline constexpr std::string_view kGatedCells[] = {"lstm", "gru"};
 inline constexpr RnnBenchShape kGatedShapes[] = {
     // Those of the vanilla network, for the same reasons.
-    {20, 60, 1, 50, kEqual, Run::quick},    {1, 1000, 16, 64, kEqual, Run::quick},
-    {32, 28, 28, 128, kEqual, Run::quick},  {64, 784, 1, 128, kEqual, Run::full},
-    {64, 100, 64, 256, kEqual, Run::quick}, {128, 50, 256, 512, kEqual, Run::full},
-    {64, 25, 512, 1024, kEqual, Run::full}, {1, 50, 64, 128, kEqual, Run::full},
-    {20, 29, 12, 64, kRagged, Run::quick},  {20, 18, 12, 64, kEqual, Run::quick},
+    {20, 60, 1, 50, kEqual, Run::quick},
+    {1, 1000, 16, 64, kEqual, Run::quick},
+    {32, 28, 28, 128, kEqual, Run::quick},
+    {64, 784, 1, 128, kEqual, Run::full},
+    {64, 100, 64, 256, kEqual, Run::quick},
+    {128, 50, 256, 512, kEqual, Run::full},
+    {64, 25, 512, 1024, kEqual, Run::full},
+    {1, 50, 64, 128, kEqual, Run::full},
+    {20, 29, 12, 64, kRagged, Run::quick},
+    {20, 18, 12, 64, kEqual, Run::quick},
+    // Stacks, each followed by its layers alone where these are not above: a stack is to cost no
+    // more than 5 % above their sum.
+    {32, 28, 28, 128, kEqual, Run::quick, !kDenormal, 2, kBidirectional},
+    {32, 28, 28, 128, kEqual, Run::full, !kDenormal, 1, kBidirectional},
+    {32, 28, 256, 128, kEqual, Run::full, !kDenormal, 1, kBidirectional},
+    {64, 100, 64, 256, kEqual, Run::full, !kDenormal, 3},
+    {64, 100, 256, 256, kEqual, Run::full},
+    // A stack over sequences of unequal length, which no peer but PyTorch and ONNX Runtime takes.
+    {20, 29, 12, 64, kRagged, Run::quick, !kDenormal, 2, kBidirectional},
 };
 
 // Classes of every network that is measured.

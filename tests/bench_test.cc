@@ -186,7 +186,8 @@ constexpr const char* kSmall =
     "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp|sigmoid|relu)/.*/4096/|"
     "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|"
     "(rnn|lstm|gru)_(forward|backward|train)/.*/"
-    "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal)/|rnn_fit";
+    "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal|20x29x12x2x64-bidirectional-ragged)/"
+    "|rnn_fit";
 constexpr const char* kSuites[] = {
     "gemm",        "gemm_packed",  "gemm_tn",       "tanh",      "exp",         "sigmoid",
     "relu",        "softmax",      "log_softmax",   "loss",      "pack",        "pack_tn",
@@ -263,8 +264,10 @@ TEST_CASE("a contender that skips timesteps is refused however long the sequence
   using Forgets = ForgetfulContender::Forgets;
   ForgetfulContender forgetful(GENERATE(Forgets::first, Forgets::half));
   const auto refusals =
-      run_cases({&forgetful}, "_(forward|backward)/.*/(1x1000x16x64|20x29x12x64-ragged)/");
-  CHECK(refusals.size() == 3 * 4);
+      run_cases({&forgetful},
+                "_(forward|backward)/.*/"
+                "(1x1000x16x64|20x29x12x64-ragged|20x29x12x2x64-bidirectional-ragged)/");
+  CHECK(refusals.size() == 3 * 4 + 2 * 2);
   for (const auto& [name, why] : refusals) {
     CAPTURE(name, why);
     CHECK_THAT(why, ContainsSubstring("wrong result, not timed"));
