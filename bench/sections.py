@@ -11,6 +11,7 @@ from comparison import (
     CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Row, build_rows, kernels_index,
     spread, work_of)
 from gb_results import Name, Pool, Samples, context_warnings
+from stacks import stack_lines
 from tables import (
     Column, figure_column, interval_text, percent, plural, significant, time_figure)
 
@@ -281,7 +282,7 @@ def build_report(pool: Pool, pattern: re.Pattern[str], all_backends: bool) -> Re
         warnings=[f"warning: {text}" for text in [*pool.warnings, *context_warnings(pool)]],
         sections=sections,
         legend=list(legend(rows)) if rows else [],
-        summaries=list(summaries(rows, all_backends)),
+        summaries=[*summaries(rows, all_backends), *stack_lines(rows)],
         foreign=foreign,
         others=Section("Other benchmarks", plain_columns(foreign)) if foreign else None,
         machine=machine_line(pool),

@@ -187,6 +187,25 @@ class Legend(ReportTest):
             self.assertEqual("run after all others" in output, said, peer)
 
 
+class Stacks(ReportTest):
+    def stack(self, shape: str, milliseconds: float, of_peak: float) -> list[dict]:
+        return runs(f"gru_train/highway/avx3/{shape}/1", scaled(milliseconds), of_peak=of_peak)
+
+    def test_beside_their_layers_alone(self) -> None:
+        stack = self.stack("8x9x4x2x16-bidirectional", 6, 0.5)
+        layers = (self.stack("8x9x4x16-bidirectional", 1, 0.2)
+                  + self.stack("8x9x32x16-bidirectional", 3, 0.6))
+        said = ("gru_train 8x9x4x2x16-bidirectional, highway/avx3, 1 thread: 1.50 times its layers "
+                "alone, 1.00 for each FLOP that is needed")
+        self.assertIn(said, self.table(stack + layers))
+        self.assertNotIn("layers alone", self.table(stack + layers[:len(layers) // 2]))
+
+    def test_a_layer_counts_as_often_as_it_is_there(self) -> None:
+        layers = self.stack("8x9x4x16", 1, 0.5) + self.stack("8x9x16x16", 2, 0.5)
+        self.assertIn("1.20 times its layers alone, 1.00 for",
+                      self.table(self.stack("8x9x4x3x16", 6, 0.5) + layers))
+
+
 class Noise(ReportTest):
     def ratio(self, ours: Sequence[float], peer: Sequence[float]) -> list[str]:
         row = self.row(self.table(runs("exp/highway/avx3/64/1", ours)
