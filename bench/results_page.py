@@ -22,6 +22,8 @@ class Question:
 
 LAYERS = (r"^(20x60x1x50|1x1000x16x64|32x28x28x128|64x784x1x128|64x100x64x256|128x50x256x512|"
           r"64x25x512x1024|16x50x1760x1760)$")
+STACKS = r"^(32x28x28x2x128-bidirectional|64x100x64x3x256)$"
+GATED = ("lstm_train", "gru_train", "lstm_forward", "gru_forward")
 PRODUCTS = (r"^(1x64x64|20x50x50|32x128x128|1x1024x1024|64x256x256|128x512x512|16x1760x1760|"
             r"1024x1024x1024|50x50x1200|512x512x6400)$")
 QUESTIONS = [
@@ -33,6 +35,8 @@ QUESTIONS = [
     Question("Training with gates, two threads", ("lstm_train", "gru_train"), 2, LAYERS),
     Question("Inference with gates, one thread", ("lstm_forward", "gru_forward"), 1, LAYERS),
     Question("Inference with gates, two threads", ("lstm_forward", "gru_forward"), 2, LAYERS),
+    Question("Stacks with gates, one thread", GATED, 1, STACKS),
+    Question("Stacks with gates, two threads", GATED, 2, STACKS),
     Question("Products, one thread: plain, with B packed beforehand, gradients of weights",
              ("gemm", "gemm_packed", "gemm_tn"), 1, PRODUCTS),
     Question("Products, two threads", ("gemm",), 2, r"^(64x256x256|128x512x512|1024x1024x1024)$"),
@@ -53,7 +57,7 @@ rows, every peer and the 95 % intervals. `./dev bench --save "NAME OF THE MACHIN
   **Above 1 Lockstep is faster.**
 - `~`: too noisy to judge: the interval is wider than 10 % of the ratio, or not known.
 - GFLOP/s: more is better; ns/element, us and MB: less is better. Shapes: m x n x k of products;
-  sequences x timesteps x features x units of layers; rows x columns.
+  sequences x timesteps x features x units of a layer, x layers x units of a stack; rows x columns.
 - oneDNN does the recurrent layer of a training step alone, without output layer, loss, clipping and
   update, but always the gradient of the inputs too, up to a sixth of its work.
 """

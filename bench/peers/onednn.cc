@@ -188,10 +188,9 @@ struct Weights {
 template <class Cell>
 class Layer {
  public:
-  Layer(Device& device, const RnnProblem& p, std::size_t number, const memory& inputs,
-        bool training)
+  Layer(Device& device, const RnnProblem& p, std::size_t number, memory inputs, bool training)
       : device_(device),
-        inputs_(inputs),
+        inputs_(std::move(inputs)),
         bias_(p.parameters, "rnn.bias_ih_l" + std::to_string(number), Cell::kBias, p.shape.h),
         wx_(p.parameters, "rnn.weight_ih_l" + std::to_string(number), Cell::kInputs, p.shape.h),
         wh_(p.parameters, "rnn.weight_hh_l" + std::to_string(number), Cell::kStates, p.shape.h),
