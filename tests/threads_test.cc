@@ -70,6 +70,32 @@ TEST_CASE("nobody passes a barrier before all are there") {
   CHECK(early == 0);
 }
 
+TEST_CASE("the halves of a team have indices and barriers of their own") {
+  for (const int threads : {2, 4, 6}) {
+    std::array<std::atomic<int>, 2> passed{};
+    std::array<std::atomic<int>, 2> arrived{};
+    std::atomic<int> wrong = 0;
+    parallel(threads, [&](const Team& team) noexcept {
+      if (team.size() != threads) return;  // the system granted fewer
+      const std::size_t which = team.index() < threads / 2 ? 0 : 1;
+      const Team half = team.half();
+      if (half.size() != threads / 2) ++wrong;
+      if (half.index() != team.index() - static_cast<int>(which) * threads / 2) ++wrong;
+      // The upper half passes more barriers than the lower one.
+      for (std::size_t round = 1; round <= 1 + 5 * which; ++round) {
+        ++arrived[which];
+        half.barrier();
+        if (arrived[which] < half.size() * static_cast<int>(round)) ++wrong;
+        half.barrier();
+      }
+      ++passed[which];
+      team.barrier();
+      if (passed[0] + passed[1] != threads) ++wrong;
+    });
+    CHECK(wrong == 0);
+  }
+}
+
 TEST_CASE("an exception of any thread is rethrown to the caller") {
   for (const int threads : {1, 2, 5}) {
     std::atomic<int> ended{0};

@@ -49,11 +49,14 @@ class LOCKSTEP_API Team {
   /// busy machine runs the others. Every thread must call it equally often: a body with barriers
   /// must not throw (make it noexcept).
   void barrier() const;
+  /// Of a team of an even size: the half of it that this thread is in, the lower or the upper
+  /// indices, with barriers of its own. Not of a half again.
+  [[nodiscard]] Team half() const;
 
  private:
   int index_ = 0;
   int size_ = 1;
-  detail::Barrier* barrier_ = nullptr;
+  detail::Barrier* barrier_ = nullptr;  // of this team, followed by those of its halves
 };
 
 namespace detail {

@@ -69,7 +69,7 @@ bool can_run_teams() { return !g_has_lost_threads.load(std::memory_order_relaxed
 
 // OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps
 // the very threads that it waits for off the cores.
-class detail::Barrier {
+class alignas(64) detail::Barrier {
  public:
   void wait(int size) {
     const unsigned phase = phase_.load(std::memory_order_acquire);
@@ -118,18 +118,24 @@ void Team::barrier() const {
   if (barrier_ != nullptr) barrier_->wait(size_);
 }
 
+Team Team::half() const {
+  const int count = size_ / 2;
+  const int which = index_ >= count ? 1 : 0;
+  return {index_ - which * count, count, barrier_ == nullptr ? nullptr : barrier_ + 1 + which};
+}
+
 void detail::parallel(int threads, void (*call)(void* body, const Team&), void* body) {
 #if LOCKSTEP_HAVE_OPENMP
   if (threads > 1 && can_run_teams()) {
     watch_forks();
     const ControlWord mode = control_word();
     std::exception_ptr failure;
-    Barrier barrier;
+    Barrier barriers[3];
 #pragma omp parallel num_threads(threads)
     {
       const ControlWord own = control_word();
       set_control_word(mode);
-      const Team team(omp_get_thread_num(), omp_get_num_threads(), &barrier);
+      const Team team(omp_get_thread_num(), omp_get_num_threads(), barriers);
       try {
         call(body, team);
       } catch (...) {

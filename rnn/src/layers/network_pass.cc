@@ -108,19 +108,34 @@ void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, con
   output.forward(schedule, last(), weights.output, team);
 }
 
+template <class Work>
+void NetworkPass::for_directions(std::size_t level, const Team& team, const Work& work) {
+  const std::span<const RecurrentLayer> directions = of_layer(level);
+  const auto first = static_cast<std::size_t>(directions.data() - layers.data());
+  if (directions.size() == 2 && team.size() % 2 == 0) {
+    work(first + (team.index() < team.size() / 2 ? 0 : 1), team.half());
+    return team.barrier();
+  }
+  for (std::size_t i = 0; i < directions.size(); ++i) work(first + i, team);
+}
+
 void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
                           const Team& team) {
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    layers[i].forward(inputs_of(layers[i], &data), schedule, weights.layers[i], timesteps, team);
+  for (std::size_t level = 0; level < levels_; ++level) {
+    for_directions(level, team, [&](std::size_t i, const Team& t) {
+      layers[i].forward(inputs_of(layers[i], &data), schedule, weights.layers[i], timesteps, t);
+    });
   }
 }
 
 void NetworkPass::backward(const PackedNetwork& weights, const Team& team) {
   if (team.index() == 0) output.backward(schedule, last(), weights.output);
   team.barrier();
-  for (std::size_t i = layers.size(); i-- > 0;) {
-    layers[i].backward(inputs_of(layers[i]), gradients_of(layers[i]), schedule, weights.layers[i],
-                       team);
+  for (std::size_t level = levels_; level-- > 0;) {
+    for_directions(level, team, [&](std::size_t i, const Team& t) {
+      layers[i].backward(inputs_of(layers[i]), gradients_of(layers[i]), schedule, weights.layers[i],
+                         t);
+    });
   }
 }
 

@@ -66,6 +66,10 @@ class NetworkPass {
 
  private:
   [[nodiscard]] std::span<const RecurrentLayer> of_layer(std::size_t level) const;
+  // Calls work(number, team) for each direction of a layer, for both at once where the team has two
+  // halves; a barrier behind.
+  template <class Work>
+  void for_directions(std::size_t level, const Team& team, const Work& work);
   [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer,
                                       const Dataset* data = nullptr) const;
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
