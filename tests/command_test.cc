@@ -442,6 +442,10 @@ TEST_CASE("command: gradcheck passes, and fails where the bound is missed", "[co
   CHECK(check["tensors"].size() == 5);
   for (const json& tensor : check["tensors"]) CHECK(tensor["sound"] == true);
   CHECK(run({"gradcheck", "--dataset", "parity", "--hidden", "4"}).code == 0);
+  CHECK(run({"gradcheck", "--layers", "3"}).code == 0);
+  CHECK(run({"gradcheck", "--dropout", "0.5"}).code == 2);
+  CHECK(run({"gradcheck", "--bidirectional", "--truncate", "3"}).code == 2);
+  CHECK(run({"train", "--dataset", "parity", "--bidirectional", "--truncate", "3"}).code == 2);
   CHECK_THAT(run({"gradcheck", "--cell", "gru", "--layers", "2", "--bidirectional", "--hidden", "3",
                   "--dropout", "0.2"})
                  .out,

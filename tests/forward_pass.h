@@ -15,11 +15,13 @@ namespace lockstep {
 struct ForwardPass {
   ForwardPass(const Parameters& parameters, const Dataset& data, std::size_t together,
               std::size_t window, int threads)
-      : memory(parameters.network(), RecurrentLayer::Limits{.purpose = Purpose::training,
-                                                            .rows = data.size(),
-                                                            .steps = 1 + data.max_length(),
-                                                            .window = data.max_length(),
-                                                            .together = together}),
+      : memory(parameters.network(),
+               RecurrentLayer::Limits{.purpose = Purpose::training,
+                                      .rows = data.size(),
+                                      .steps = 1 + data.max_length(),
+                                      .window = data.max_length(),
+                                      .together = together},
+               data.size() * data.max_length()),
         pass(memory->pass) {
     std::vector<std::size_t> ordered = first_indices(data.size());
     order_by_length(data, ordered);

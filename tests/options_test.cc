@@ -85,6 +85,13 @@ TEST_CASE("an option is used where what it needs is set") {
   CHECK(Options{.schedule = LearningRateSchedule::step}.uses("decay-epochs"));
 }
 
+TEST_CASE("an option that needs another has no effect where that one has none") {
+  CHECK_FALSE(Options{.dropout = 0.5}.uses("dropout"));
+  CHECK_FALSE(Options{.dropout = 0.5}.uses("dropout_kind"));
+  CHECK(Options{.layers = 2, .dropout = 0.5}.uses("dropout_kind"));
+  CHECK_FALSE(Options{.layers = 2}.uses("dropout_kind"));
+}
+
 TEST_CASE("texts of options do not depend on the locale", "[optional]") {
   const std::string before = std::setlocale(LC_ALL, nullptr);
   if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) {

@@ -174,6 +174,21 @@ TEST_CASE("the bits of a gradient do not depend on the memory that the step was 
   }
 }
 
+TEST_CASE("a team with more threads than the gradient has rows leaves the bits of one") {
+  for (const char* cell : {"tanh", "gru", "lstm"}) {
+    const Parameters p = random_network({2, 1, kClasses, cell});
+    const Dataset data = random_data(9, 3, 30);
+    WithMemory<TrainingStep> step(p.network(), size_of(data));
+    const std::vector<float> expected = gradients_of_first(*step, p, data, data.size());
+    for (const int threads : {5, 8, 16}) {
+      step->begin(data, first_indices(data.size()));
+      parallel(threads, [&](const Team& team) noexcept { step->run(p, data, team); });
+      CAPTURE(cell, threads);
+      CHECK(same_bits(step->gradient(), expected));
+    }
+  }
+}
+
 TEST_CASE("one long sequence does not cost every row its length") {
   Dataset data = random_data(63, 10, 10);
   data.add(std::vector<float>(2 * 20000, 0.1f), 0);

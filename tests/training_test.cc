@@ -350,6 +350,27 @@ TEST_CASE("gradients of stacks pass the check for every cell, direction and drop
   }
 }
 
+// The rows of Z and of the last states are of unequal length from 16 inputs on.
+TEST_CASE("gradients of stacks are right for as many inputs as fill vectors") {
+  const std::string cell = GENERATE("tanh", "relu", "gru", "lstm");
+  const bool bidirectional = GENERATE(false, true);
+  for (const std::size_t hidden : {8u, 17u, 40u}) {
+    const Sizes shape{17, hidden, 3, cell.c_str(), 3, bidirectional};
+    Parameters parameters(shape);
+    initialize(parameters, Initializer::pytorch, 0, /*seed=*/5);
+    const Dataset data = ragged_data(shape, 8, 6);
+    for (const Options& options : {Options{}, Options{.dropout = 0.3}}) {
+      const std::vector<double> expected = reference_gradients(parameters, data, options).values;
+      for (const std::string& name : runnable_backends()) {
+        CAPTURE(cell, bidirectional, hidden, options.dropout, name);
+        const BackendScope scope(name);
+        CHECK(largest_difference(expected, fast_gradients(parameters, data, options).values()) <
+              1e-4);
+      }
+    }
+  }
+}
+
 TEST_CASE("both directions of a sequence that reads the same backwards are equal") {
   const Sizes shape{1, 7, 3, "gru", 1, true};
   Parameters parameters = random_network(shape);
@@ -363,6 +384,19 @@ TEST_CASE("both directions of a sequence that reads the same backwards are equal
   const Parameters gradients = fast_gradients(parameters, data);
   const std::span<const float> head = gradients["head.weight"];
   CHECK(same_bits(head.first(head.size() / 2), head.subspan(head.size() / 2)));
+}
+
+TEST_CASE("a prediction is the same where fewer sequences share the memory of long ones") {
+  const Sizes shape{2, 33, 3, "gru", 2, true};
+  const Parameters parameters = random_network(shape);
+  // Beyond what a chunk keeps of eight sequences.
+  const Dataset data = equal_data(shape, 8, 20000);
+  const std::vector<float> all = predict_proba(parameters, data, 1);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::vector<float> one =
+        predict_proba(parameters, data.subset(std::vector<std::size_t>{i}), 1);
+    CHECK(same_bits(one, std::span(all).subspan(i * 3, 3)));
+  }
 }
 
 TEST_CASE("a bidirectional network is not trained on parts of sequences") {

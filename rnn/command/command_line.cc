@@ -163,10 +163,16 @@ void add_size(CLI::App& app, const char* flag, std::size_t& size, std::size_t le
              help);
 }
 
-void require_effect(const CLI::App& app, const Options& options) {
+// Options that do not go together, and those that were given in vain.
+void require_sense(const CLI::App& app, const Options& options) {
+  try {
+    validate(options);
+  } catch (const InvalidArgument& error) {
+    throw UsageError(std::string("--") + error.what());
+  }
   for (const OptionInfo& info : options_table()) {
     const std::string flag = flag_of(info.name);
-    if (app.count(flag) == 0 || options.uses(info.name)) continue;
+    if (!app.get_option_no_throw(flag) || app.count(flag) == 0 || options.uses(info.name)) continue;
     throw UsageError(flag + ": it has no effect without " + flag_of(info.needs));
   }
 }
@@ -181,7 +187,7 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
-  app.parse_complete_callback([&] { require_effect(app, c.options); });
+  app.parse_complete_callback([&] { require_sense(app, c.options); });
   app.final_callback([&] {
     if (!c.list_datasets) require_data_source(app, c.source);
   });
@@ -215,6 +221,7 @@ void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
   add_number(app, "--epsilon", c.epsilon, Limits::min(), Limits::max(), "a number above 0",
              "Step of the finite differences");
   add_backend_option(app, c.backend);
+  app.parse_complete_callback([&] { require_sense(app, c.options); });
 }
 
 template <class VerbCommand>

@@ -348,6 +348,7 @@ double central_difference(ReferenceModel& m, std::size_t entry, const std::vecto
 }
 
 void require_checkable(const Parameters& parameters, const Dataset& data, const Options& options) {
+  validate(options);
   require_training_data(parameters, data, "gradients");
   require_whole_sequences(parameters.network().is_bidirectional(), options.truncate);
 }

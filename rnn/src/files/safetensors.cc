@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
-// Ample for one layer; the format allows 100 MB, which parsed would take gigabytes.
+// Ample for kMaxLayers layers; the format allows 100 MB, which parsed would take gigabytes.
 constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{4} << 20;
 constexpr std::string_view kMetadataKey = "__metadata__";
 

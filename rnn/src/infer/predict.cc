@@ -23,18 +23,29 @@ struct Plan {
   std::size_t chunks;
 };
 
-Plan make_plan(const PackedNetwork& weights, const Dataset& data, int threads) {
+// Sequences of a chunk whose timesteps are kept for the layers above.
+std::size_t rows_in_windows(const PackedNetwork& weights, std::size_t steps) {
+  std::size_t floats = 0;
+  for (const PackedLayer& layer : weights.layers) {
+    if (layer.size.layer < weights.layers.back().size.layer) floats += layer.layout.stride;
+  }
+  return std::max<std::size_t>(1, kWindowBytes / (floats * sizeof(float) * steps));
+}
+
+Plan make_plan(const PackedNetwork& weights, const Dataset& data, std::size_t most_rows,
+               int threads) {
   const std::size_t size = weights.recurrent_weights();
   threads =
       useful_threads(size, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
   const auto team_size = static_cast<std::size_t>(threads);
   if (size * sizeof(float) > kResidentWeights) {
-    const std::size_t rows = std::min(data.size(), kMostRowsOfLargeWeights);
+    const std::size_t rows = std::min({data.size(), kMostRowsOfLargeWeights, most_rows});
     return {true, static_cast<int>(std::min(team_size, weights.panels())), rows,
             divide_up(data.size(), rows)};
   }
   const std::size_t rows =
-      std::min(data.size(), std::clamp(divide_up(data.size(), team_size), kUsefulRows, kMostRows));
+      std::min({data.size(), most_rows,
+                std::clamp(divide_up(data.size(), team_size), kUsefulRows, kMostRows)});
   const std::size_t chunks = divide_up(data.size(), rows);
   return {false, static_cast<int>(std::min(team_size, chunks)), rows, chunks};
 }
@@ -45,7 +56,9 @@ class Prediction {
       : network_(network),
         data_(data),
         weights_(network, Purpose::inference),
-        plan_(make_plan(*weights_, data, threads)),
+        plan_(make_plan(*weights_, data,
+                        window() > 0 ? rows_in_windows(*weights_, data.max_length()) : data.size(),
+                        threads)),
         ordered_(data.size()),
         probabilities_(data.size() * network.outputs) {
     std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
@@ -54,7 +67,7 @@ class Prediction {
 
   std::vector<float> run(const Parameters& parameters) {
     std::optional<WithMemory<PassWithWindows>> shared;
-    if (plan_.shares_columns) shared.emplace(network_, limits());
+    if (plan_.shares_columns) shared.emplace(network_, limits(), kept_timesteps());
     parallel(plan_.team_size, [&](const Team& team) {
       const FlushDenormals flush;
       weights_->pack(parameters, team);
@@ -63,7 +76,7 @@ class Prediction {
         for (std::size_t c = 0; c < plan_.chunks; ++c) classify(c, **shared, team);
         return;
       }
-      WithMemory<PassWithWindows> own(network_, limits());
+      WithMemory<PassWithWindows> own(network_, limits(), kept_timesteps());
       // Every team.size()-th chunk: the long sequences are first and must not fall to one thread.
       for (auto c = static_cast<std::size_t>(team.index()); c < plan_.chunks;
            c += static_cast<std::size_t>(team.size())) {
@@ -85,6 +98,13 @@ class Prediction {
   // Above a bidirectional layer every timestep of it is read.
   [[nodiscard]] std::size_t window() const {
     return network_.is_bidirectional() && network_.layers.size() > 1 ? kWholeSequences : 0;
+  }
+
+  // Timesteps that the windows of a chunk have, most of all those of the first one.
+  [[nodiscard]] std::size_t kept_timesteps() const {
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < plan_.rows && window() > 0; ++i) sum += data_.length(ordered_[i]);
+    return sum;
   }
 
   // Chunk `c` by all threads of the team.

@@ -1,5 +1,6 @@
 #include "layers/dropout.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <string_view>

@@ -15,6 +15,14 @@ std::size_t block_of(const Network& network, const RecurrentLayer::Limits& limit
   return std::max<std::size_t>(1, blocks) * limits.together;
 }
 
+// As take_windows has it, the last layer keeps no window in an inference.
+RecurrentLayer::Limits limits_of(const LayerSize& size, const Network& network,
+                                 RecurrentLayer::Limits limits) {
+  const bool is_last = size.layer + 1 == network.layers.size();
+  if (is_last && limits.purpose == Purpose::inference) limits.window = 0;
+  return limits;
+}
+
 }  // namespace
 
 PackedNetwork::PackedNetwork(Workspace& workspace, const Network& network, Purpose purpose)
@@ -56,7 +64,8 @@ std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows) {
 std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
                                        Purpose purpose, std::size_t timesteps) {
   return workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
-    return WindowMemory(workspace, size, purpose, timesteps);
+    const bool is_read = purpose == Purpose::training || size.layer + 1 < network.layers.size();
+    return WindowMemory(workspace, size, purpose, is_read ? timesteps : 0);
   });
 }
 
@@ -66,7 +75,7 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
       layers(workspace.take_each(layer_sizes(network),
                                  [&](const LayerSize& size) {
                                    return RecurrentLayer(workspace, size, block_of(network, limits),
-                                                         limits);
+                                                         limits_of(size, network, limits));
                                  })),
       output(workspace, network, limits.rows, limits.purpose),
       levels_(network.layers.size()),

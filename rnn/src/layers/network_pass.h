@@ -32,7 +32,8 @@ struct PackedNetwork {
 // See timesteps_together, which is asked for each layer: the most that one wants.
 [[nodiscard]] std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows);
 
-// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer.
+// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer. Nobody
+// reads the timesteps of the last layer in an inference.
 [[nodiscard]] std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
                                                      Purpose purpose, std::size_t timesteps);
 
@@ -83,11 +84,11 @@ class NetworkPass {
 
 // A pass with memory for the windows of its own.
 struct PassWithWindows {
+  // `timesteps`: of the windows of all sequences together.
   PassWithWindows(Workspace& workspace, const Network& network,
-                  const RecurrentLayer::Limits& limits)
+                  const RecurrentLayer::Limits& limits, std::size_t timesteps)
       : pass(workspace, network, limits),
-        windows(take_windows(workspace, network, limits.purpose,
-                             limits.rows * limits.window_steps())) {}
+        windows(take_windows(workspace, network, limits.purpose, timesteps)) {}
 
   NetworkPass pass;
   std::vector<WindowMemory> windows;

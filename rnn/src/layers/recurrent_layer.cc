@@ -158,13 +158,13 @@ void PackedLayer::begin_other_sums(const Timestep& t, const Team& team) const {
 }
 
 PackedGemmPlan PackedLayer::step_back(std::size_t stride, std::size_t ldc, bool adds,
-                                      const Team& team) const {
+                                      std::size_t ldh, const Team& team) const {
   const Range panels = panels_of(team, state_weights_back);
   const PackedGemm g{.lda = stride,
                      .start_stride = adds ? ldc : 0,
                      .ldc = ldc,
                      .epilogue = size.cell->fused_gradient,
-                     .ldh = layout.stride};
+                     .ldh = ldh};
   return {g, state_weights_back, {.first_panel = panels.begin, .last_panel = panels.end}};
 }
 
@@ -211,13 +211,16 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std:
 }
 
 void RecurrentLayer::keep_window_in(const WindowMemory& memory, std::size_t first) {
+  if (memory.rows.empty()) return;
   window_ = memory.rows.data() + first * layout_.stride;
   if (memory.input_gradients.empty()) return;
   input_gradients_ = memory.input_gradients.data() + first * input_gradient_stride_;
 }
 
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
-  if (t >= schedule.window_begin()) return window_ + schedule.offset(t) * layout_.stride;
+  if (t >= schedule.window_begin() && window_ != nullptr) {
+    return window_ + schedule.offset(t) * layout_.stride;
+  }
   // Dividing would show in the steps of small networks.
   const std::size_t place = ring_steps_ == 2 ? t % 2 : t % ring_steps_;
   return ring_.data() + place * max_rows_ * layout_.stride;
@@ -336,14 +339,19 @@ void RecurrentLayer::backward(const LayerInputs& inputs, const LayerGradients& a
                               const Team& team) {
   const Range cleared = share(gradient_.size(), team.index(), team.size());
   std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
-  const PackedGemmPlan product = weights.step_back(
-      delta_stride_, size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_,
-      size_.cell->passes_gradients || !above.empty(), team);
+  const auto step_back = [&](std::size_t ldh) {
+    return weights.step_back(delta_stride_,
+                             size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_,
+                             size_.cell->passes_gradients || !above.empty(), ldh, team);
+  };
+  const PackedGemmPlan product = step_back(layout_.stride);
+  const PackedGemmPlan last_product = step_back(final_layout_.stride);
   if (!above.empty()) clear_next_deltas(schedule.rows(), team);
   for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
        block = block_before(schedule, block.begin)) {
     for (std::size_t t = block.end; t-- > block.begin;) {
-      delta_step(above, schedule, weights, product, t, block);
+      delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
+                 block);
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
@@ -378,14 +386,16 @@ void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& 
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
   const bool is_last = t + 1 == schedule.steps();
+  const bool is_from_above = !above.empty();
+  const bool has_passed = !is_last && cell.passes_gradients;
+  const bool multiplies = !is_last || (is_from_above && cell.fused_gradient != Epilogue::none);
   if (is_last && cell.has_c) clear_gradients_of_c(step.count, product.columns());
-  const bool adds = !is_last && cell.passes_gradients;
-  if (!above.empty()) add_gradients(above, schedule, t, product.columns(), adds, gradients);
-  if (!is_last || (!above.empty() && cell.fused_gradient != Epilogue::none)) {
+  if (is_from_above) add_gradients(above, schedule, t, product.columns(), has_passed, gradients);
+  if (multiplies) {
     const bool is_next_block = t + 1 == block.end;
     const float* next = is_next_block ? next_deltas_.data() : deltas_at(schedule, t + 1, block);
     product.run(step.count, next + size_.state_columns().begin,
-                adds || !above.empty() ? gradients : nullptr, gradients, step.after);
+                has_passed || is_from_above ? gradients : nullptr, gradients, step.after);
   }
   if (cell.backward == nullptr) return;
   cell.backward({.forward = weights.cell_step(step, product.columns()),
@@ -431,7 +441,8 @@ void RecurrentLayer::accumulate_weights(const RowSchedule& schedule, Range block
     accumulate({std::max(rows.begin, first_h), rows.end}, size_.state_columns());
   }
   const Range others{size_.input_columns().end, size_.sums()};
-  if (rows.begin == 0 && others.size() > 0) accumulate({0, 1}, others);
+  // Of a team larger than the rows several shares begin with 0, and one has the row.
+  if (rows.begin == 0 && rows.size() > 0 && others.size() > 0) accumulate({0, 1}, others);
 }
 
 // The same where the weights are large.

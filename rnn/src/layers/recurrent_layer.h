@@ -107,9 +107,9 @@ struct PackedLayer {
   [[nodiscard]] CellStep cell_step(const Timestep& t, Range units) const;
 
   // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
-  // rows `ldc` apart, added to what is there if `adds`.
+  // rows `ldc` apart, added to what is there if `adds`; rows of h are `ldh` apart.
   [[nodiscard]] PackedGemmPlan step_back(std::size_t stride, std::size_t ldc, bool adds,
-                                         const Team& team) const;
+                                         std::size_t ldh, const Team& team) const;
 
   [[nodiscard]] std::size_t panels() const { return weights.panels(); }
   [[nodiscard]] const PackedMatrix& input_weights() const {

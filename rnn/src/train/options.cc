@@ -228,8 +228,9 @@ bool Options::uses(std::string_view name) const {
   const std::size_t space = needs.find(' ');
   const Row& other = row_of(needs.substr(0, space));
   const std::string value = other.get(other, *this);
-  return space == std::string::npos ? value != other.info.default_text
-                                    : value == needs.substr(space + 1);
+  const bool is_set = space == std::string::npos ? value != other.info.default_text
+                                                 : value == needs.substr(space + 1);
+  return is_set && uses(other.info.name);
 }
 
 void validate(const Options& options) {

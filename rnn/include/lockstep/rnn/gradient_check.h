@@ -21,7 +21,8 @@ struct ReferenceGradients {
 
 /// Those of the first update of a training with these options, of which truncate, dropout,
 /// dropout_kind and seed count. Throws std::invalid_argument if there are no parameters, channels
-/// or labels do not fit them, or a bidirectional network is truncated. Of no sequences all is zero.
+/// or labels do not fit them, an option is out of its range or a bidirectional network truncated.
+/// Of no sequences all is zero.
 [[nodiscard]] LOCKSTEP_API ReferenceGradients reference_gradients(const Parameters& parameters,
                                                                   const Dataset& data,
                                                                   const Options& options = {});

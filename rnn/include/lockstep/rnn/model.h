@@ -101,7 +101,8 @@ class LOCKSTEP_API Model {
 
   /// FNV-1a 64 over its weights: equal weights give an equal hash on every machine.
   [[nodiscard]] std::uint64_t weights_hash() const;
-  /// What it was made with; of a model from a file or from parts, as far as that is known.
+  /// What it was made with; of a model from a file or from parts, as far as that is known: cell and
+  /// sizes of the first layer, if layers differ.
   [[nodiscard]] const Options& options() const;
   /// Options for the next `fit`. Those that say how a model is made have no effect any more: the
   /// normalization too stays as it was fitted, even if another seed or share `validation` holds out

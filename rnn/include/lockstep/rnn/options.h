@@ -61,7 +61,7 @@ struct LOCKSTEP_API Options {
   std::size_t truncate = 0;
   /// Share of the outputs of each layer but the last that a training step does not pass on, in
   /// [0, 1), rounded to a multiple of 2^-16; the others are scaled so that their mean stays. Which
-  /// they are depends on seed, update, layer, sequence, timestep and unit alone.
+  /// they are depends on seed, update, layer, direction, sequence, timestep and unit alone.
   double dropout = 0;
   DropoutKind dropout_kind = DropoutKind::step;  ///< how often they are drawn
   bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
@@ -103,7 +103,8 @@ struct OptionInfo {
 /// All options in the order of the members of Options. Valid for ever.
 [[nodiscard]] LOCKSTEP_API std::span<const OptionInfo> options_table();
 
-/// Throws InvalidArgument as Options::set would if a member has a value that it cannot have.
+/// Throws InvalidArgument as Options::set would if a member has a value that it cannot have, and
+/// for the one pair that excludes each other, `bidirectional` and `truncate`.
 LOCKSTEP_API void validate(const Options& options);
 
 }  // namespace lockstep

@@ -95,7 +95,7 @@ enum class Initializer {
 /// outputs, is uniform on +-1 / sqrt(inputs). `sigma` is used by `gaussian` only. Throws
 /// std::invalid_argument if there are no parameters.
 ///
-/// Bits: a tensor depends on its name, its sizes and the seed alone.
+/// Bits: a tensor depends on its name, its layer's cell and sizes and the seed alone.
 LOCKSTEP_API void initialize(Parameters& parameters, Initializer initializer, double sigma,
                              std::uint64_t seed);
 

@@ -81,7 +81,8 @@ struct ValidationSplit {
 class LOCKSTEP_API Trainer {
  public:
   /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
-  /// Throws std::invalid_argument with the name of an option that is out of its range.
+  /// Throws std::invalid_argument with the name of an option that is out of its range, also for
+  /// `truncate` where the network is bidirectional.
   Trainer(Parameters& parameters, const Options& options);
   ~Trainer();
   /// A trainer that was moved from can only be assigned to or destroyed.
