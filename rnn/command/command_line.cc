@@ -172,7 +172,8 @@ void require_sense(const CLI::App& app, const Options& options) {
   }
   for (const OptionInfo& info : options_table()) {
     const std::string flag = flag_of(info.name);
-    if (!app.get_option_no_throw(flag) || app.count(flag) == 0 || options.uses(info.name)) continue;
+    if (app.get_option_no_throw(flag) == nullptr || app.count(flag) == 0 || options.uses(info.name))
+      continue;
     throw UsageError(flag + ": it has no effect without " + flag_of(info.needs));
   }
 }

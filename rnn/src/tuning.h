@@ -25,7 +25,7 @@ inline constexpr std::size_t kResidentWeights = tuned<std::size_t>(512, 8) * 102
 inline constexpr std::size_t kMostRows = tuned<std::size_t>(32, 5);
 inline constexpr std::size_t kMostRowsOfLargeWeights = tuned<std::size_t>(128, 7);
 // Where all timesteps are kept for the layer above, as many sequences as about this size holds.
-inline constexpr std::size_t kWindowBytes = tuned<std::size_t>(32 * 1024, 8) * 1024;
+inline constexpr std::size_t kWindowBytes = tuned<std::size_t>(32768, 8) * 1024;
 
 // From this size of the weights and this number of features on, fewer than kEnoughRows rows read
 // the input weights for several timesteps at once, up to kRowsTogether rows.

@@ -172,7 +172,7 @@ ReferencePass reference_pass(const ReferenceModel& m, const Window& window) {
   for (std::size_t i = 0; i < m.layers.size(); ++i) {
     const ReferenceLayer& layer = m.layers[i];
     if (!layer.size.backward && layer.size.layer > 0) {
-      inputs = std::move(outputs);
+      inputs = std::exchange(outputs, {});
       drop(m, layer.size.layer, window, inputs);
     }
     if (!layer.size.backward) {

@@ -58,8 +58,8 @@ Normalization parse_normalization(const json& text) {
 }
 
 std::vector<std::string> cells_of(const Network& network) {
-  std::vector<std::string> cells;
-  for (const Layer& layer : network.layers) cells.push_back(layer.cell);
+  std::vector<std::string> cells(network.layers.size());
+  std::ranges::transform(network.layers, cells.begin(), &Layer::cell);
   return cells;
 }
 

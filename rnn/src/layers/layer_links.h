@@ -28,8 +28,8 @@ class LayerInputs {
     if (data_ == nullptr) return copy_outputs(schedule, n, own, x);
     std::copy_n(data_->sequence(schedule.member(n)).data() + own * count, count, x);
   }
-  // From the gradient of x that of what the layer below gave.
-  void drop(const RowSchedule& schedule, std::size_t n, std::size_t own, float* gradient) const;
+  // From the gradient of x, `values`, that of what the layer below gave.
+  void drop(const RowSchedule& schedule, std::size_t n, std::size_t own, float* values) const;
   [[nodiscard]] bool drops() const { return dropout_ != nullptr && dropout_->drops(); }
 
  private:
