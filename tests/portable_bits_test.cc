@@ -130,5 +130,25 @@ TEST_CASE("a training is the same number on every machine") {
   });
 }
 
+TEST_CASE("a training of a stack of each cell is the same number on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
+  const auto check = [](const char* cell, std::uint64_t expected) {
+    const Sizes shape{3, 21, 3, cell, 2, true};
+    const Dataset data = equal_data(shape, 40, 11);
+    Options options;
+    options.epochs = 3;
+    options.batch_size = 25;
+    options.dropout = 0.25;
+    check_on_every_fused_backend(expected, [&] {
+      Parameters parameters = random_network(shape);
+      train(parameters, data, options);
+      return weights_hash(parameters);
+    });
+  };
+  check("tanh", 0xc1eaab6a0e95ef56);
+  check("gru", 0xb0e1c05ca3c0dc50);
+  check("lstm", 0xfb853a29fa47e01e);
+}
+
 }  // namespace
 }  // namespace lockstep
