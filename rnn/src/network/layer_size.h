@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <numeric>
-#include <span>
 #include <vector>
 
 #include "cells/cell.h"
@@ -60,13 +58,6 @@ struct LayerSize {
     if (network.layers[layer].bidirectional) sizes.emplace_back(network, layer, true);
   }
   return sizes;
-}
-
-// Numbers of all Wx and Wh.
-[[nodiscard]] inline std::size_t weights_of(std::span<const LayerSize> sizes) {
-  return std::accumulate(
-      sizes.begin(), sizes.end(), std::size_t{0},
-      [](std::size_t sum, const LayerSize& size) { return sum + size.weights(); });
 }
 
 }  // namespace lockstep

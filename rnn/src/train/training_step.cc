@@ -125,8 +125,8 @@ int TrainingStep::team_size(int threads) const {
   const std::size_t shares =
       has_small_weights(sizes_) ? leaves_in_use_ : std::max(leaves_in_use_, weights_.panels());
   const Totals all = totals();
-  return useful_threads(weights_of(sizes_), all.timesteps + 2 * all.window_timesteps, shares,
-                        threads);
+  return useful_threads(weights_.recurrent_weights(), all.timesteps + 2 * all.window_timesteps,
+                        shares, threads);
 }
 
 void TrainingStep::run(const Parameters& parameters, const Dataset& data,
