@@ -28,7 +28,7 @@ std::vector<float> factors(const Options& options, const Place& at) {
   Dropout dropout(options);
   dropout.begin_update(at.update);
   std::vector<float> values(kHidden, 1.0f);
-  dropout.apply(LayerSize(network, at.layer, at.backward), at.sequence, at.timestep, values);
+  dropout.apply(LayerSize(network, at.layer, at.backward), at.sequence, at.timestep, 0, values);
   return values;
 }
 
@@ -73,6 +73,20 @@ TEST_CASE("seed, update, layer, direction, sequence and timestep each decide wha
     std::size_t equal = 0;
     for (std::size_t j = 0; j < kHidden; ++j) equal += found[j] == first[j];
     CHECK((equal > kHidden / 2 - 80 && equal < kHidden / 2 + 80));
+  }
+}
+
+TEST_CASE("the units of a timestep can be asked for in parts") {
+  const Network network = Sizes{1, kHidden, 2, "gru", 3, true};
+  const Dropout dropout(Options{.dropout = 0.5});
+  const std::vector<float> whole = factors({.dropout = 0.5}, {});
+  for (const std::size_t first : {1, 4, 8, 39, 1000}) {
+    for (const std::size_t count : {1, 7, 8, 100}) {
+      std::vector<float> part(std::min(count, kHidden - first), 1.0f);
+      dropout.apply(LayerSize(network, 0, false), 0, 0, first, part);
+      CAPTURE(first, count);
+      CHECK(std::ranges::equal(part, std::span(whole).subspan(first, part.size())));
+    }
   }
 }
 

@@ -147,7 +147,7 @@ void drop(const ReferenceModel& m, std::size_t layer, const Window& window,
     if (below.size.layer + 1 != layer || !m.dropout.drops()) continue;
     for (std::size_t t = 0; t < inputs.size(); ++t) {
       std::vector<float> factors(below.size.hidden, 1.0f);
-      m.dropout.apply(below.size, window.sequence, window.first + t, factors);
+      m.dropout.apply(below.size, window.sequence, window.first + t, 0, factors);
       for (std::size_t j = 0; j < factors.size(); ++j) {
         inputs[t][below.first_output() + j] *= static_cast<double>(factors[j]);
       }

@@ -22,9 +22,9 @@ class Dropout {
   [[nodiscard]] bool drops() const { return threshold_ > 0; }
   // The factors of an update, counted from 0.
   void begin_update(std::uint64_t update) { update_ = static_cast<std::uint32_t>(update); }
-  // Multiplies the outputs of a direction of a layer, [H], or their gradients, by their factors:
-  // those of a sequence at its own timestep.
-  void apply(const LayerSize& layer, std::size_t sequence, std::size_t timestep,
+  // Multiplies outputs of a direction of a layer, or their gradients, by their factors: those of a
+  // sequence at its own timestep, from unit `first` on.
+  void apply(const LayerSize& layer, std::size_t sequence, std::size_t timestep, std::size_t first,
              std::span<float> values) const;
 
  private:

@@ -16,8 +16,7 @@ namespace lockstep {
 // Where a layer reads its inputs: the data, or the directions of the layer below.
 class LayerInputs {
  public:
-  // `data` may be null on the way back.
-  explicit LayerInputs(const Dataset* data) : data_(data) {}
+  explicit LayerInputs(const Dataset& data) : data_(&data) {}
   // `dropout` may be null.
   LayerInputs(std::span<const RecurrentLayer> below, const Dropout* dropout)
       : below_(below), dropout_(dropout) {}
@@ -28,9 +27,6 @@ class LayerInputs {
     if (data_ == nullptr) return copy_outputs(schedule, n, own, x);
     std::copy_n(data_->sequence(schedule.member(n)).data() + own * count, count, x);
   }
-  // From the gradient of x, `values`, that of what the layer below gave.
-  void drop(const RowSchedule& schedule, std::size_t n, std::size_t own, float* values) const;
-  [[nodiscard]] bool drops() const { return dropout_ != nullptr && dropout_->drops(); }
 
  private:
   void copy_outputs(const RowSchedule& schedule, std::size_t n, std::size_t own, float* x) const;
@@ -40,14 +36,15 @@ class LayerInputs {
   const Dropout* dropout_ = nullptr;
 };
 
-// What the directions of the layer above have found of the gradients of a direction's outputs; of
-// the last layer nothing.
+// What the directions of the layer above have found of the gradients of their inputs, as gradients
+// of a direction's outputs; of the last layer nothing.
 class LayerGradients {
  public:
   LayerGradients() = default;
-  // `first_input`: where this direction's outputs are among the inputs of the layer above.
-  LayerGradients(std::span<const RecurrentLayer> above, std::size_t first_input)
-      : above_(above), first_input_(first_input) {}
+  // `below`: the size of that direction. `dropout` may be null.
+  LayerGradients(std::span<const RecurrentLayer> above, const LayerSize& below,
+                 const Dropout* dropout)
+      : above_(above), below_(&below), dropout_(dropout) {}
 
   [[nodiscard]] bool empty() const { return above_.empty(); }
   // Gradients of some units of row n at its own timestep `own`, in the place of those at `h` or
@@ -57,7 +54,8 @@ class LayerGradients {
 
  private:
   std::span<const RecurrentLayer> above_;
-  std::size_t first_input_ = 0;
+  const LayerSize* below_ = nullptr;
+  const Dropout* dropout_ = nullptr;
 };
 
 }  // namespace lockstep

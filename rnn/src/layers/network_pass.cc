@@ -92,7 +92,7 @@ std::span<const RecurrentLayer> NetworkPass::of_layer(std::size_t level) const {
   return {first, end};
 }
 
-LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset* data) const {
+LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset& data) const {
   const std::size_t level = layer.size().layer;
   return level == 0 ? LayerInputs(data) : LayerInputs(of_layer(level - 1), dropout_);
 }
@@ -100,7 +100,7 @@ LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset* d
 LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
   const LayerSize& size = layer.size();
   if (size.layer + 1 == levels_) return {};
-  return {of_layer(size.layer + 1), size.backward ? size.hidden : 0};
+  return {of_layer(size.layer + 1), size, dropout_};
 }
 
 // A layer needs only what the one below has made of the same timesteps, unless one is read
@@ -132,7 +132,7 @@ void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, Ran
                           const Team& team) {
   for (std::size_t level = 0; level < levels_; ++level) {
     for_directions(level, team, [&](std::size_t i, const Team& t) {
-      layers[i].forward(inputs_of(layers[i], &data), schedule, weights.layers[i], timesteps, t);
+      layers[i].forward(inputs_of(layers[i], data), schedule, weights.layers[i], timesteps, t);
     });
   }
 }
@@ -142,8 +142,7 @@ void NetworkPass::backward(const PackedNetwork& weights, const Team& team) {
   team.barrier();
   for (std::size_t level = levels_; level-- > 0;) {
     for_directions(level, team, [&](std::size_t i, const Team& t) {
-      layers[i].backward(inputs_of(layers[i]), gradients_of(layers[i]), schedule, weights.layers[i],
-                         t);
+      layers[i].backward(gradients_of(layers[i]), schedule, weights.layers[i], t);
     });
   }
 }

@@ -71,8 +71,7 @@ class NetworkPass {
   // halves; a barrier behind.
   template <class Work>
   void for_directions(std::size_t level, const Team& team, const Work& work);
-  [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer,
-                                      const Dataset* data = nullptr) const;
+  [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer, const Dataset& data) const;
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
   void forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
                const Team& team);

@@ -334,9 +334,8 @@ PackedGemm RecurrentLayer::last_deltas(const RowSchedule& schedule) const {
           .ldh = final_layout_.stride};
 }
 
-void RecurrentLayer::backward(const LayerInputs& inputs, const LayerGradients& above,
-                              const RowSchedule& schedule, const PackedLayer& weights,
-                              const Team& team) {
+void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& schedule,
+                              const PackedLayer& weights, const Team& team) {
   const Range cleared = share(gradient_.size(), team.index(), team.size());
   std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
   const auto step_back = [&](std::size_t ldh) {
@@ -355,9 +354,7 @@ void RecurrentLayer::backward(const LayerInputs& inputs, const LayerGradients& a
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
-    if (input_gradients_ != nullptr) {
-      find_input_gradients(inputs, schedule, weights, block, team);
-    }
+    if (input_gradients_ != nullptr) find_input_gradients(schedule, weights, block, team);
     if (team.index() == 0) {
       const std::size_t first_deltas = schedule.active(block.begin) * delta_stride_;
       std::copy_n(deltas_.data(), first_deltas, next_deltas_.data());
@@ -478,11 +475,9 @@ void RecurrentLayer::accumulate_packed(std::size_t depth, const float* z, const 
            packed_state_deltas_);
 }
 
-// dx = delta Wx^T of a block of timesteps, and from there the gradients of what the layer below
-// gave.
-void RecurrentLayer::find_input_gradients(const LayerInputs& inputs, const RowSchedule& schedule,
-                                          const PackedLayer& weights, Range block,
-                                          const Team& team) const {
+// dx = delta Wx^T of a block of timesteps.
+void RecurrentLayer::find_input_gradients(const RowSchedule& schedule, const PackedLayer& weights,
+                                          Range block, const Team& team) const {
   const Range panels = panels_of(team, weights.input_weights_back);
   const std::size_t first = schedule.offset(block.begin);
   gemm_packed({.m = schedule.offset(block.end) - first,
@@ -491,15 +486,6 @@ void RecurrentLayer::find_input_gradients(const LayerInputs& inputs, const RowSc
                .c = input_gradients_ + first * input_gradient_stride_,
                .ldc = input_gradient_stride_},
               weights.input_weights_back, {.first_panel = panels.begin, .last_panel = panels.end});
-  if (!inputs.drops()) return;
-  team.barrier();
-  for (std::size_t t = block.begin; t < block.end; ++t) {
-    const Range rows = share(schedule.active(t), team.index(), team.size());
-    for (std::size_t n = rows.begin; n < rows.end; ++n) {
-      const std::size_t own = own_time_of(schedule, n, t);
-      inputs.drop(schedule, n, own, input_gradient(schedule, n, own));
-    }
-  }
 }
 
 std::array<MatrixView, 3> RecurrentLayer::gradients() const {

@@ -179,7 +179,7 @@ class RecurrentLayer {
                                         std::size_t t) const {
     return size_.backward ? schedule.steps() - 1 - t : t - schedule.start(n);
   }
-  // h of row n after its own timestep `own`, the gradients of its inputs there, and its sizes.
+  // h of row n after its own timestep `own`, and the gradients of its inputs there.
   [[nodiscard]] const float* output(const RowSchedule& schedule, std::size_t n,
                                     std::size_t own) const;
   [[nodiscard]] float* input_gradient(const RowSchedule& schedule, std::size_t n,
@@ -198,7 +198,7 @@ class RecurrentLayer {
   [[nodiscard]] PackedGemm last_deltas(const RowSchedule& schedule) const;
   // From there, or from the gradients that the layer above has left, back through the window.
   // Changes nothing that `forward` left.
-  void backward(const LayerInputs& inputs, const LayerGradients& above, const RowSchedule& schedule,
+  void backward(const LayerGradients& above, const RowSchedule& schedule,
                 const PackedLayer& weights, const Team& team);
   // Gradients of b, Wx and Wh.
   [[nodiscard]] std::array<MatrixView, 3> gradients() const;
@@ -218,8 +218,8 @@ class RecurrentLayer {
   void clear_next_deltas(std::size_t rows, const Team& team);
   void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
                      Range units, bool adds, float* gradients) const;
-  void find_input_gradients(const LayerInputs& inputs, const RowSchedule& schedule,
-                            const PackedLayer& weights, Range block, const Team& team) const;
+  void find_input_gradients(const RowSchedule& schedule, const PackedLayer& weights, Range block,
+                            const Team& team) const;
   void clear_gradients_of_c(std::size_t rows, Range units) const;
   void accumulate_weights(const RowSchedule& schedule, Range block, const Team& team);
   void accumulate_packed(std::size_t depth, const float* z, const Team& team);

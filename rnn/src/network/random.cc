@@ -5,6 +5,7 @@
 
 #include "binary.h"
 #include "lockstep/portable_math.h"
+#include "network/philox.h"
 
 namespace lockstep {
 namespace {
@@ -25,14 +26,9 @@ Philox::Philox(std::uint64_t seed, std::string_view purpose, std::uint64_t index
 
 std::array<std::uint32_t, 4> Philox::block(std::array<std::uint32_t, 4> c,
                                            std::array<std::uint32_t, 2> key) {
-  constexpr int kRounds = 10;
-  for (int round = 0; round < kRounds; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * c[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * c[2];
-    c = {high(b) ^ c[1] ^ key[0], low(b), high(a) ^ c[3] ^ key[1], low(a)};
-    key = {key[0] + 0x9E3779B9, key[1] + 0xBB67AE85};
-  }
-  return c;
+  PhiloxWords<1> words{{{c[0]}, {c[1]}, {c[2]}, {c[3]}}};
+  philox_rounds(words, key);
+  return {words[0][0], words[1][0], words[2][0], words[3][0]};
 }
 
 Philox::result_type Philox::operator()() {
