@@ -367,13 +367,13 @@ TEST_CASE("C: options are set and got by name") {
     return std::string(text);
   };
   CHECK(get("hidden") == "8");
-  CHECK(get("momentum") == "0.8");
+  CHECK(get("momentum") == "auto");
   CHECK(get("schedule") == "cosine");
   lockstep_options* const handle = options;
   REQUIRE(lockstep_options_set(handle, "learning-rate", "1e-3") == LOCKSTEP_OK);
   CHECK(get("learning_rate") == "0.001");
   check_invalid(lockstep_options_set(handle, "momentum", "1"),
-                "momentum: expected a number from 0 to less than 1, found '1'");
+                "momentum: expected a number from 0 to less than 1 or auto, found '1'");
   check_invalid(lockstep_options_set(handle, "speed", "1"), "there is no option 'speed'");
   check_invalid(lockstep_options_set(handle, "momentum", nullptr), "null");
   check_invalid(lockstep_options_set(handle, nullptr, "1"), "null");

@@ -85,6 +85,30 @@ TEST_CASE("an option is used where what it needs is set") {
   CHECK(Options{.schedule = LearningRateSchedule::step}.uses("decay-epochs"));
 }
 
+TEST_CASE("an option can be left to what is usual for another") {
+  Options options;
+  CHECK_FALSE(options.momentum.has_value());
+  CHECK(options.get("momentum") == "auto");
+  options.set("momentum", "0");
+  CHECK(options.momentum == 0);
+  options.set("momentum", "auto");
+  CHECK(options == Options());
+  CHECK_THROWS_WITH(options.set("hidden", "auto"), ContainsSubstring("found 'auto'"));
+  CHECK_THROWS_WITH(options.set("weight_decay", "-1"), ContainsSubstring("of 0 or more or auto"));
+}
+
+TEST_CASE("an option can need one of several values of another") {
+  Options options;
+  CHECK(options.uses("momentum"));
+  CHECK_FALSE(options.uses("beta1"));
+  options.optimizer = "adamw";
+  CHECK(options.uses("beta1"));
+  CHECK(options.uses("eps"));
+  CHECK_FALSE(options.uses("momentum"));
+  options.schedule = LearningRateSchedule::plateau;
+  CHECK(options.uses("decay"));
+}
+
 TEST_CASE("an option that needs another has no effect where that one has none") {
   CHECK_FALSE(Options{.dropout = 0.5}.uses("dropout"));
   CHECK_FALSE(Options{.dropout = 0.5}.uses("dropout_kind"));

@@ -555,28 +555,11 @@ TEST_CASE("one update is that of the formulas: mean gradient, clipping, momentum
     const double factor = clip == mean_norm / 2 ? 0.5 : 1.0;
     for (std::size_t i = 0; i < after.values().size(); ++i) {
       const double step =
-          options.learning_rate * factor * static_cast<double>(gradient.values()[i]) / 6;
+          learning_rate_of(options) * factor * static_cast<double>(gradient.values()[i]) / 6;
       CHECK(static_cast<double>(after.values()[i]) ==
             Approx(static_cast<double>(before.values()[i]) - step).margin(1e-7));
     }
   }
-}
-
-TEST_CASE("momentum carries the last step on") {
-  const Sizes shape{1, 1, 1};
-  Parameters weights(shape);
-  Parameters gradient(shape);
-  gradient.values()[0] = 4;
-  Options options = gradient_descent();
-  options.momentum = 0.5;
-  Optimizer optimizer(weights.values().size(), options);
-  const auto update = [&] {
-    optimizer.update(weights.values(), gradient.values(), 0.25, 0.1, Team());
-  };
-  update();  // v = 1
-  CHECK(weights.values()[0] == Approx(-0.1));
-  update();  // v = 1.5
-  CHECK(weights.values()[0] == Approx(-0.25));
 }
 
 TEST_CASE("a single class is certain and learns nothing") {
@@ -590,28 +573,6 @@ TEST_CASE("a single class is certain and learns nothing") {
   CHECK(result.accuracy == 1);
   CHECK(parameters == random_network(shape));
   CHECK(predict_proba(parameters, data) == std::vector<float>(4, 1.0f));
-}
-
-TEST_CASE("learning rates follow their schedule") {
-  Options options = gradient_descent();
-  options.learning_rate = 0.8;
-  options.epochs = 4;
-  CHECK(scheduled_rate(options, 1000) == 0.8);
-  options.schedule = LearningRateSchedule::step;
-  options.decay = 0.5;
-  options.decay_epochs = 3;
-  const std::vector<double> steps{0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2};
-  for (std::size_t i = 0; i < steps.size(); ++i)
-    CHECK(scheduled_rate(options, i) == Approx(steps[i]));
-  options.schedule = LearningRateSchedule::cosine;
-  const double root = std::sqrt(0.5);
-  const std::vector<double> cosine{0.8, 0.4 * (1 + root), 0.4, 0.4 * (1 - root), 0, 0};
-  for (std::size_t i = 0; i < cosine.size(); ++i) {
-    CHECK(scheduled_rate(options, i) == Approx(cosine[i]).margin(1e-12));
-  }
-  CHECK(gradient_scale(8, 4, 0) == 0.25);
-  CHECK(gradient_scale(8, 4, 3) == 0.25);
-  CHECK(gradient_scale(8, 4, 0.5) == Approx(0.0625));
 }
 
 TEST_CASE("a trainer names the option that is out of range") {

@@ -56,6 +56,7 @@ std::string epoch_json(const EpochResult& epoch) {
                {"validation_loss", epoch.validation_loss},
                {"validation_accuracy", epoch.validation_accuracy},
                {"learning_rate", epoch.learning_rate},
+               {"skipped_minibatches", epoch.skipped},
                {"seconds", epoch.seconds},
                {"timesteps_per_second", static_cast<double>(epoch.timesteps) / epoch.seconds}});
 }
@@ -70,6 +71,7 @@ std::string summary_json(const TrainingRun& run) {
                {"epochs", run.fit.history.size()},
                {"kept_epoch", run.fit.kept_epoch},
                {"interrupted", run.signal != 0},
+               {"skipped_minibatches", run.fit.skipped()},
                {"diverged", run.fit.status == FitStatus::diverged},
                {"seconds", run.fit.seconds()},
                {"timesteps_per_second", run.fit.timesteps_per_second()},

@@ -123,9 +123,11 @@ void evaluate_run(TrainingRun& run, const TrainingData& data) {
 std::string early_end(const TrainingRun& run) {
   const std::string epoch = format(" in epoch %zu", run.fit.history.size());
   if (run.fit.status == FitStatus::diverged) {
-    return "training diverged" + epoch +
-           ": the loss or a weight is no longer a finite number; lower --learning-rate or set "
-           "--clip-norm";
+    const std::size_t failed = run.fit.history.back().failed_minibatch;
+    return "training diverged" + epoch + (failed > 0 ? format(", minibatch %zu", failed) : "") +
+           ": a loss, a gradient or a weight is no longer a finite number; lower --learning-rate "
+           "or "
+           "set --clip-norm";
   }
   if (run.signal == 0) return "";
   return std::string("stopped by ") + (run.signal == SIGINT ? "SIGINT" : "SIGTERM") + epoch;
@@ -135,14 +137,24 @@ std::string early_end(const TrainingRun& run) {
 void save(const TrainingRun& run) {
   const std::string& path = run.command.model_file;
   const std::string end = early_end(run);
+  if (run.fit.skipped() > 0) {
+    std::fputs(format("lockstep: %zu minibatches had no finite loss and gradient and were left "
+                      "out\n",
+                      run.fit.skipped())
+                   .c_str(),
+               stderr);
+  }
   if (run.fit.status == FitStatus::diverged && run.fit.kept_epoch == 0) {
     throw std::runtime_error(end + " (nothing was learnt, no model was written)");
   }
   if (!path.empty()) run.model.save(path);
   if (end.empty()) return;
-  const std::string model = path.empty() ? "no model was asked for"
-                                         : format("the model of epoch %zu", run.fit.kept_epoch) +
-                                               " is saved in '" + path + "'";
+  const bool is_before_failure =
+      run.fit.status == FitStatus::diverged && run.fit.kept_epoch == run.fit.history.size();
+  const std::string kept = is_before_failure ? "the model before that minibatch"
+                                             : format("the model of epoch %zu", run.fit.kept_epoch);
+  const std::string model =
+      path.empty() ? "no model was asked for" : kept + " is saved in '" + path + "'";
   std::fputs(("lockstep: " + end + "; " + model + "\n").c_str(), stderr);
 }
 

@@ -38,6 +38,9 @@ inline constexpr std::size_t kRowsTogether = tuned<std::size_t>(128, 90);
 // where not all timesteps are kept.
 inline constexpr std::size_t kRowsOfBlock = tuned<std::size_t>(128, 3);
 
+// Weights that are updated and then averaged while they are in cache.
+inline constexpr std::size_t kUpdatedTogether = tuned<std::size_t>(4096, 13);
+
 // Blocks of random numbers of a dropout that are drawn side by side.
 inline constexpr std::size_t kBlocksAtOnce = tuned<std::size_t>(4, 3);
 // Units whose gradients from the layer above are added up before they go to their places.

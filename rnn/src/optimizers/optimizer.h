@@ -1,56 +1,91 @@
 // THE table of optimizers, kOptimizers: how weights follow their gradient.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "lockstep/range.h"
 #include "lockstep/rnn/options.h"
+#include "lockstep/rnn/parameters.h"
 #include "lockstep/threads.h"
 
 namespace lockstep {
 
-// A span of weights, the gradient of their summed loss, and the numbers that are kept of them.
+inline constexpr std::size_t kMostSlots = 3;
+
+// A span of weights, the gradient of their summed loss, and what is kept of them: slots[s] has as
+// many numbers as there are weights.
 struct Update {
   std::span<float> weights;
-  std::span<const float> gradient;
-  std::span<float> slots;  // [weights][slots]
-  double scale;            // of the gradient; see gradient_scale
+  const float* gradient;
+  std::array<float*, kMostSlots> slots;
+  double scale;  // of the gradient; see gradient_scale
   double rate;
+  double decay;              // of these weights
+  double first_correction;   // 1 - beta1^t at the t-th update
+  double second_correction;  // 1 - beta2^t
   const Options& options;
 };
 
+// Only operations that round exactly (+ - * / and the square root), so that bits are equal
+// everywhere. Names of slots are those of PyTorch.
 struct OptimizerRule {
   std::string_view name;
-  // Numbers kept per weight, zeros at first.
-  std::size_t (*slots)(const Options& options);
+  // What Options::learning_rate, momentum and weight_decay mean by `auto`.
+  double rate;
+  double momentum;
+  double decay;
+  // What is kept of each weight, zeros at first.
+  std::vector<std::string_view> (*slots)(const Options& options);
   void (*update)(const Update& update);
 };
 
 extern const OptimizerRule kSgd;
-inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd};
+extern const OptimizerRule kAdam;
+extern const OptimizerRule kAdamW;
+extern const OptimizerRule kRmsProp;
+inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd, &kAdam, &kAdamW, &kRmsProp};
 
-// The rule of the options with its slots.
+// Options::learning_rate and momentum, or the usual ones of the optimizer.
+[[nodiscard]] double learning_rate_of(const Options& options);
+[[nodiscard]] double momentum_of(const Options& options);
+
+// The rule of the options with its slots and the average of the weights.
 class Optimizer {
  public:
-  Optimizer(std::size_t weights, const Options& options);
+  // For parameters of these tensors.
+  Optimizer(std::span<const Tensor> tensors, const Options& options);
 
-  // Updates this thread's share of the weights.
+  // Updates this thread's share of the weights, which keep their place.
   void update(std::span<float> weights, std::span<const float> gradient, double scale, double rate,
               const Team& team);
+  // Once behind each update of the whole team.
+  void advance();
+
+  // The average of the weights over the updates, by Options::ema; empty without, and before the
+  // first.
+  [[nodiscard]] std::span<const float> average() const {
+    return is_first_ ? std::span<const float>() : average_;
+  }
 
  private:
+  void update_span(const Update& all, Range range, double decay);
+  void update_average(std::span<const float> weights, Range range);
+
   const OptimizerRule& rule_;
   Options options_;
-  std::size_t slots_per_weight_;
-  std::vector<float> slots_;  // [weights][slots]
+  std::size_t slot_count_;
+  std::size_t weights_ = 0;
+  std::vector<Range> spans_;    // of weights that decay, and of others
+  std::vector<double> decays_;  // of each span
+  std::vector<float> slots_;    // [slot][weights]
+  std::vector<float> average_;
+  bool is_first_ = true;
+  double first_power_;  // beta1^t, of the next update
+  double second_power_;
 };
-
-// Learning rate of an epoch counted from 0.
-[[nodiscard]] double scheduled_rate(const Options& options, std::size_t epoch);
-// The factor that turns the gradient of a summed loss over `samples` into that of the mean, scaled
-// down where its norm would exceed clip_norm (0: never).
-[[nodiscard]] double gradient_scale(double summed_norm, std::size_t samples, double clip_norm);
 
 }  // namespace lockstep

@@ -1,51 +1,93 @@
 #include <algorithm>
 
-#include "lockstep/portable_math.h"
 #include "lookup.h"
 #include "optimizers/optimizer.h"
+#include "tuning.h"
 
 namespace lockstep {
+namespace {
 
-Optimizer::Optimizer(std::size_t weights, const Options& options)
-    : rule_(find_named(kOptimizers, options.optimizer, "optimizer")),
+const OptimizerRule& rule_of(const Options& options) {
+  return find_named(kOptimizers, options.optimizer, "optimizer");
+}
+
+}  // namespace
+
+double learning_rate_of(const Options& options) {
+  return options.learning_rate.value_or(rule_of(options).rate);
+}
+
+double momentum_of(const Options& options) {
+  return options.momentum.value_or(rule_of(options).momentum);
+}
+
+Optimizer::Optimizer(std::span<const Tensor> tensors, const Options& options)
+    : rule_(rule_of(options)),
       options_(options),
-      slots_per_weight_(rule_.slots(options)),
-      slots_(weights * slots_per_weight_) {}
+      slot_count_(rule_.slots(options).size()),
+      first_power_(options.beta1),
+      second_power_(options.beta2) {
+  const double decay = options.weight_decay.value_or(rule_.decay);
+  for (const Tensor& tensor : tensors) {
+    const bool decays = options.decay_biases || tensor.role != TensorRole::bias;
+    const double own = decays ? decay : 0;
+    if (spans_.empty() || decays_.back() != own) {
+      spans_.push_back({weights_, weights_});
+      decays_.push_back(own);
+    }
+    weights_ += tensor.size();
+    spans_.back().end = weights_;
+  }
+  slots_.resize(slot_count_ * weights_);
+  if (options.ema > 0) average_.resize(weights_);
+}
 
 void Optimizer::update(std::span<float> weights, std::span<const float> gradient, double scale,
                        double rate, const Team& team) {
   const Range mine = share(weights.size(), team.index(), team.size());
-  rule_.update(
-      {weights.subspan(mine.begin, mine.size()), gradient.subspan(mine.begin, mine.size()),
-       std::span(slots_).subspan(mine.begin * slots_per_weight_, mine.size() * slots_per_weight_),
-       scale, rate, options_});
-}
-
-double scheduled_rate(const Options& options, std::size_t epoch) {
-  constexpr double kPi = 3.141592653589793;
-  double rate = options.learning_rate;
-  switch (options.schedule) {
-    case LearningRateSchedule::constant:
-      break;
-    case LearningRateSchedule::step:
-      for (std::size_t i = options.decay_epochs; i <= epoch; i += options.decay_epochs) {
-        rate *= options.decay;
-      }
-      break;
-    case LearningRateSchedule::cosine: {
-      const auto last = static_cast<double>(std::max<std::size_t>(1, options.epochs));
-      const double done = std::min(1.0, static_cast<double>(epoch) / last);
-      rate *= (1 + portable_cos(kPi * done)) / 2;
-      break;
+  const Update all{.weights = weights,
+                   .gradient = gradient.data(),
+                   .slots = {},
+                   .scale = scale,
+                   .rate = rate,
+                   .decay = 0,
+                   .first_correction = 1 - first_power_,
+                   .second_correction = 1 - second_power_,
+                   .options = options_};
+  for (std::size_t i = 0; i < spans_.size(); ++i) {
+    const std::size_t end = std::min(mine.end, spans_[i].end);
+    for (std::size_t at = std::max(mine.begin, spans_[i].begin); at < end; at += kUpdatedTogether) {
+      const Range range{at, std::min(end, at + kUpdatedTogether)};
+      update_span(all, range, decays_[i]);
+      if (!average_.empty()) update_average(weights, range);
     }
   }
-  return rate;
 }
 
-double gradient_scale(double summed_norm, std::size_t samples, double clip_norm) {
-  const double mean = 1 / static_cast<double>(samples);
-  const double norm = summed_norm * mean;
-  return clip_norm > 0 && norm > clip_norm ? mean * (clip_norm / norm) : mean;
+void Optimizer::update_span(const Update& all, Range range, double decay) {
+  Update part = all;
+  part.weights = all.weights.subspan(range.begin, range.size());
+  part.gradient = all.gradient + range.begin;
+  for (std::size_t s = 0; s < slot_count_; ++s) {
+    part.slots[s] = slots_.data() + s * weights_ + range.begin;
+  }
+  part.decay = decay;
+  rule_.update(part);
+}
+
+// The first weights that are averaged are those after the first update.
+void Optimizer::update_average(std::span<const float> weights, Range range) {
+  const auto kept = static_cast<float>(is_first_ ? 0 : options_.ema);
+  const auto added = static_cast<float>(is_first_ ? 1 : 1 - options_.ema);
+  for (std::size_t i = range.begin; i < range.end; ++i) {
+    average_[i] = kept * average_[i] + added * weights[i];
+  }
+}
+
+void Optimizer::advance() {
+  is_first_ = false;
+  first_power_ *= options_.beta1;
+  second_power_ *= options_.beta2;
 }
 
 }  // namespace lockstep

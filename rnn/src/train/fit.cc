@@ -31,14 +31,20 @@ class KeptWeights {
   KeptWeights(const KeptWeights&) = delete;
   KeptWeights& operator=(const KeptWeights&) = delete;
 
-  void note(const EpochResult& result) {
+  void note(const EpochResult& result, Parameters weights) {
     last_epoch_ = result.epoch;
     const bool is_better = epoch_ == 0 || result.validation_loss < loss_;
     if (patience_ > 0 && !is_better) return;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     loss_ = std::isnan(result.validation_loss) ? kInfinity : result.validation_loss;
     epoch_ = result.epoch;
-    kept_ = parameters_;
+    kept_ = std::move(weights);
+  }
+  // Those before a minibatch that failed, where none are better.
+  void note_failure(const EpochResult& result, Parameters weights) {
+    if (patience_ > 0) return;
+    if (result.failed_minibatch > 1) epoch_ = result.epoch;
+    kept_ = std::move(weights);
   }
   [[nodiscard]] std::size_t epoch() const { return epoch_; }
   [[nodiscard]] bool is_patience_over() const {
@@ -78,10 +84,15 @@ FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& valid
   };
   while (result.status == FitStatus::finished && result.history.size() < options.epochs) {
     EpochResult epoch = trainer.run_epoch(train, on_batch);
-    const bool has_diverged = !std::isfinite(epoch.loss) || !all_finite(parameters);
+    Parameters weights = trainer.averaged();
+    const bool is_finite = all_finite(weights) && all_finite(parameters);
+    const bool has_diverged = epoch.failed_minibatch > 0 || !is_finite;
     if (!has_diverged) {
-      add_validation(epoch, parameters, validation, result.threads);
-      kept.note(epoch);
+      add_validation(epoch, weights, validation, result.threads);
+      trainer.note_loss(validation.empty() ? epoch.loss : epoch.validation_loss);
+      kept.note(epoch, std::move(weights));
+    } else if (is_finite) {
+      kept.note_failure(epoch, std::move(weights));
     }
     result.history.push_back(epoch);
     if (observer.on_epoch && !observer.on_epoch(epoch)) stopped = true;
@@ -96,6 +107,12 @@ FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& valid
 double FitResult::seconds() const {
   double sum = 0;
   for (const EpochResult& epoch : history) sum += epoch.seconds;
+  return sum;
+}
+
+std::size_t FitResult::skipped() const {
+  std::size_t sum = 0;
+  for (const EpochResult& epoch : history) sum += epoch.skipped;
   return sum;
 }
 

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <sstream>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -35,6 +37,11 @@ Domain count_from(std::size_t low, std::size_t high = SIZE_MAX) {
 Domain positive() { return {.open = true, .text = "above 0"}; }
 Domain not_negative() { return {.text = "of 0 or more"}; }
 Domain below_one() { return {.high = std::nextafter(1.0, 0.0), .text = "from 0 to less than 1"}; }
+// Without a value, or one of a domain.
+Domain or_auto(Domain domain) {
+  domain.text += " or auto";
+  return domain;
+}
 Domain one_of(std::vector<std::string> words) {
   return {.text = "one of " + listed(words), .words = std::move(words)};
 }
@@ -44,6 +51,7 @@ struct Row {
   Domain domain;
   std::string (*get)(const Row&, const Options&);
   bool (*parse)(const Row&, std::string_view text, Options&);
+  bool has_auto = false;
 };
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -53,16 +61,33 @@ bool same_word(std::string_view a, std::string_view b) {
 }
 
 template <class T>
-constexpr bool kIsNumber = std::is_arithmetic_v<T> && !std::is_same_v<T, bool>;
+constexpr bool kIsOptional = std::is_same_v<T, std::optional<double>>;
+template <class T>
+constexpr bool kIsNumber = (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || kIsOptional<T>;
 template <auto member>
 using ValueOf = std::remove_reference_t<decltype(std::declval<Options&>().*member)>;
+constexpr std::string_view kAuto = "auto";
+
+template <class T>
+std::string text_of(T number) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+template <class T>
+bool parse_number(std::string_view text, T& number) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc{} && stop == end;
+}
 
 template <auto member>
 std::string get(const Row& row, const Options& options) {
   const auto& value = options.*member;
-  if constexpr (kIsNumber<ValueOf<member>>) {
-    char text[32];
-    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+  if constexpr (kIsOptional<ValueOf<member>>) {
+    return value ? text_of(*value) : std::string(kAuto);
+  } else if constexpr (kIsNumber<ValueOf<member>>) {
+    return text_of(value);
   } else if constexpr (std::is_same_v<ValueOf<member>, std::string>) {
     return value;
   } else {
@@ -74,11 +99,11 @@ std::string get(const Row& row, const Options& options) {
 template <auto member>
 bool parse(const Row& row, std::string_view text, Options& options) {
   auto& value = options.*member;
-  if constexpr (kIsNumber<ValueOf<member>>) {
-    const char* const begin = text.data();
-    const char* const end = begin + text.size();
-    const auto [stop, error] = std::from_chars(begin, end, value);
-    return error == std::errc{} && stop == end;
+  if constexpr (kIsOptional<ValueOf<member>>) {
+    value.reset();
+    return same_word(text, kAuto) || parse_number(text, value.emplace());
+  } else if constexpr (kIsNumber<ValueOf<member>>) {
+    return parse_number(text, value);
   } else {
     const auto& words = row.domain.words;
     const auto found =
@@ -112,7 +137,8 @@ Row row(const std::string& name, const std::string& group, Domain domain, const 
               .needs = needs},
              std::move(domain),
              get<member>,
-             parse<member>};
+             parse<member>,
+             kIsOptional<Value>};
   result.info.default_text = result.get(result, Options{});
   return result;
 }
@@ -140,20 +166,46 @@ const std::vector<Row>& rows() {
                          "on its own"),
       row<&O::epochs>("epochs", kTraining, count_from(1), "Passes over the training set"),
       row<&O::batch_size>("batch_size", kTraining, count_from(1), "Sequences per minibatch"),
-      row<&O::learning_rate>("learning_rate", kTraining, positive(),
+      row<&O::learning_rate>("learning_rate", kTraining, or_auto(positive()),
                              "Step along the minibatch's mean gradient"),
-      row<&O::schedule>("schedule", kTraining, one_of({"constant", "step", "cosine"}),
-                        "How the learning rate falls"),
-      row<&O::decay>("decay", kTraining, positive(), "Factor of the falls", "schedule step"),
-      row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1), "Epochs between the falls",
-                            "schedule step"),
+      row<&O::schedule>("schedule", kTraining,
+                        one_of({"constant", "step", "cosine", "one_cycle", "plateau"}),
+                        "How the learning rate changes"),
+      row<&O::warmup_epochs>("warmup_epochs", kTraining, not_negative(),
+                             "Epochs over which the learning rate rises at first"),
+      row<&O::decay>("decay", kTraining, positive(), "Factor of the falls",
+                     "schedule step or plateau"),
+      row<&O::decay_epochs>("decay_epochs", kTraining, count_from(1),
+                            "Epochs between the falls, or without a better loss before one",
+                            "schedule step or plateau"),
       row<&O::optimizer>("optimizer", kTraining, one_of(names_of(kOptimizers)),
                          "How weights follow their gradient"),
-      row<&O::momentum>("momentum", kTraining, below_one(), "Momentum; 0: plain gradient descent"),
+      row<&O::momentum>("momentum", kTraining, or_auto(below_one()), "Share of the last step",
+                        "optimizer sgd or rmsprop"),
+      row<&O::nesterov>("nesterov", kTraining, one_of({"false", "true"}),
+                        "The momentum looks one step ahead", "optimizer sgd"),
+      row<&O::beta1>("beta1", kTraining, below_one(), "Decay of the mean gradient",
+                     "optimizer adam or adamw"),
+      row<&O::beta2>("beta2", kTraining, below_one(), "Decay of the mean squared gradient",
+                     "optimizer adam or adamw"),
+      row<&O::alpha>("alpha", kTraining, below_one(), "Decay of the mean squared gradient",
+                     "optimizer rmsprop"),
+      row<&O::centered>("centered", kTraining, one_of({"false", "true"}),
+                        "Divide by the deviation of the gradient", "optimizer rmsprop"),
+      row<&O::eps>("eps", kTraining, positive(), "Added to what the gradient is divided by",
+                   "optimizer adam or adamw or rmsprop"),
+      row<&O::weight_decay>("weight_decay", kTraining, or_auto(not_negative()),
+                            "Pull of the weights towards 0"),
+      row<&O::decay_biases>("decay_biases", kTraining, one_of({"false", "true"}),
+                            "Biases decay too"),
+      row<&O::ema>("ema", kTraining, below_one(),
+                   "Decay of the moving average of the weights that the model gets; 0: none"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
                          "Largest L2 norm of the mean gradient; 0: no limit"),
       row<&O::truncate>("truncate", kTraining, count_from(0),
                         "Go back over this number of last timesteps of each sequence; 0: over all"),
+      row<&O::on_nan>("on_nan", kTraining, one_of({"stop", "skip"}),
+                      "What to do about a minibatch without a finite loss and gradient"),
       row<&O::dropout>("dropout", kTraining, below_one(),
                        "Share of the outputs between layers to drop; 0: none", "layers"),
       row<&O::dropout_kind>("dropout_kind", kTraining, one_of({"step", "sequence"}),
@@ -188,10 +240,21 @@ bool is_valid(const Row& row, const Options& options) {
   const std::string text = row.get(row, options);
   const auto& words = row.domain.words;
   if (!words.empty()) return std::ranges::find(words, text) != words.end();
+  if (row.has_auto && text == kAuto) return true;
   double value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   const Domain& d = row.domain;
   return (d.open ? value > d.low : value >= d.low) && value <= d.high;
+}
+
+// "schedule step or plateau": the words, without "or".
+std::vector<std::string> words_of(const std::string& needs) {
+  std::istringstream text(needs);
+  std::vector<std::string> words;
+  for (std::string word; text >> word;) {
+    if (word != "or") words.push_back(word);
+  }
+  return words;
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {
@@ -225,11 +288,12 @@ std::string Options::get(std::string_view name) const {
 bool Options::uses(std::string_view name) const {
   const std::string& needs = row_of(name).info.needs;
   if (needs.empty()) return true;
-  const std::size_t space = needs.find(' ');
-  const Row& other = row_of(needs.substr(0, space));
+  const std::vector<std::string> words = words_of(needs);
+  const Row& other = row_of(words[0]);
   const std::string value = other.get(other, *this);
-  const bool is_set = space == std::string::npos ? value != other.info.default_text
-                                                 : value == needs.substr(space + 1);
+  const bool is_set = words.size() == 1
+                          ? value != other.info.default_text
+                          : std::ranges::find(words.begin() + 1, words.end(), value) != words.end();
   return is_set && uses(other.info.name);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
+#include "train/schedule.h"
 #include "train/training_step.h"
 
 namespace lockstep {
@@ -21,13 +23,17 @@ namespace lockstep {
 struct Epoch {
   const Dataset& data;
   const std::function<bool(const BatchProgress&)>& on_batch;
+  double rate_factor;
+  std::size_t updates;  // of the whole pass
   EpochResult result{};
-  std::size_t done = 0;
+  std::size_t minibatches = 0;
+  std::size_t done = 0;  // sequences
+  std::size_t learnt = 0;
   std::size_t correct = 0;
   bool continues = true;
   std::exception_ptr failure{};  // of on_batch
 
-  void count(const TrainingStep::Totals& totals, std::size_t samples);
+  void count(const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt, OnNan on_nan);
 };
 
 struct Trainer::State {
@@ -35,12 +41,17 @@ struct Trainer::State {
       : parameters(p),
         options(o),
         threads(resolve_threads(o.threads)),
-        optimizer(p.values().size(), o) {}
+        optimizer(p.tensors(), o),
+        plateau(o) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
   [[nodiscard]] std::span<const std::size_t> minibatch_at(std::size_t first) const {
     return std::span(order).subspan(first, std::min(options.batch_size, order.size() - first));
+  }
+  [[nodiscard]] double rate_at(const Epoch& epoch) const {
+    return epoch.rate_factor *
+           scheduled_rate(options, {epochs_done - 1, epoch.minibatches, epoch.updates});
   }
   void train_minibatches(Epoch& epoch, const Team& team) noexcept;
 
@@ -48,6 +59,7 @@ struct Trainer::State {
   Options options;
   int threads;
   Optimizer optimizer;
+  Plateau plateau;
   std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
   MinibatchSize largest;                             // that the step has memory for
   std::vector<std::size_t> order;
@@ -74,12 +86,22 @@ void Trainer::State::start_epoch() {
   if (options.shuffle) KeyedRandom(options.seed, "order", epochs_done).shuffle(order);
 }
 
-void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples) {
-  result.loss += totals.loss;
-  result.timesteps += totals.timesteps;
-  correct += totals.correct;
+void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt,
+                  OnNan on_nan) {
+  ++minibatches;
   done += samples;
   continues = done < data.size();
+  if (is_learnt) {
+    result.loss += totals.loss;
+    result.timesteps += totals.timesteps;
+    correct += totals.correct;
+    learnt += samples;
+  } else if (on_nan == OnNan::skip) {
+    ++result.skipped;
+  } else {
+    result.failed_minibatch = minibatches;
+    continues = false;
+  }
   if (!on_batch) return;
   try {
     continues = on_batch({result.epoch, done, data.size()}) && continues;
@@ -96,16 +118,23 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
     const auto minibatch = minibatch_at(epoch.done);
     if (team.index() == 0) step.begin(epoch.data, minibatch, updates_done++);
     team.barrier();
+    bool is_finite = false;
     {
       const FlushDenormals flush;
       step.run(parameters, epoch.data, team);
       const double norm = step.gradient_norm();
-      const double scale = gradient_scale(norm, minibatch.size(), options.clip_norm);
-      optimizer.update(parameters.values(), step.gradient(), scale, epoch.result.learning_rate,
-                       team);
+      is_finite = std::isfinite(norm) && std::isfinite(step.totals().loss);
+      if (is_finite) {
+        const auto size = static_cast<double>(minibatch.size());
+        optimizer.update(parameters.values(), step.gradient(),
+                         gradient_scale(norm, size, options.clip_norm), rate_at(epoch), team);
+      }
     }
     team.barrier();
-    if (team.index() == 0) epoch.count(step.totals(), minibatch.size());
+    if (team.index() == 0) {
+      if (is_finite) optimizer.advance();
+      epoch.count(step.totals(), minibatch.size(), is_finite, options.on_nan);
+    }
     team.barrier();
   }
 }
@@ -129,10 +158,14 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   const auto start = std::chrono::steady_clock::now();
   s.prepare(data);
   s.start_epoch();
-  Epoch epoch{data, on_batch};
+  const std::size_t batch = s.options.batch_size;
+  Epoch epoch{.data = data,
+              .on_batch = on_batch,
+              .rate_factor = s.plateau.factor(),
+              .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0)};
   EpochResult& result = epoch.result;
-  result.learning_rate = scheduled_rate(s.options, s.epochs_done);
   result.epoch = ++s.epochs_done;
+  result.learning_rate = s.rate_at(epoch);
   result.validation_loss = std::numeric_limits<double>::quiet_NaN();
   result.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
   TrainingStep& step = **s.memory;
@@ -141,12 +174,21 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   parallel(step.team_size(s.threads),
            [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
-  const auto samples = static_cast<double>(epoch.done);
+  const auto samples = static_cast<double>(epoch.learnt);
   result.loss /= samples;
   result.accuracy = static_cast<double>(epoch.correct) / samples;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
+
+Parameters Trainer::averaged() const {
+  Parameters result = state_->parameters;
+  const std::span<const float> average = state_->optimizer.average();
+  std::ranges::copy(average, result.values().begin());
+  return result;
+}
+
+void Trainer::note_loss(double loss) { state_->plateau.note(loss); }
 
 int Trainer::threads() const { return state_->threads; }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,11 +13,21 @@
 
 namespace lockstep {
 
-/// How the learning rate changes from epoch to epoch.
+/// How the learning rate changes in a training, after the warm-up.
 enum class LearningRateSchedule {
-  constant,  ///< not at all
-  step,      ///< times `decay` every `decay_epochs` epochs
-  cosine,    ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
+  constant,   ///< not at all
+  step,       ///< times `decay` every `decay_epochs` epochs
+  cosine,     ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
+  one_cycle,  ///< with each update: from 1/25 of learning_rate up to it in 0.3 of `epochs`, then
+              ///< down to 1/250000, as PyTorch's OneCycleLR
+  plateau,    ///< times `decay` after more than `decay_epochs` epochs whose loss, of the validation
+              ///< set if there is one, was not below 0.9999 of the best, as ReduceLROnPlateau
+};
+
+/// What to do about a minibatch whose loss or gradient is not finite. No weight follows it.
+enum class OnNan {
+  stop,  ///< end the training
+  skip,  ///< go on with the next minibatch, and count it
 };
 
 /// How often a training draws anew which outputs of a layer it drops.
@@ -38,13 +49,32 @@ struct LOCKSTEP_API Options {
 
   std::size_t epochs = 300;     ///< passes over the data, and the length of the cosine
   std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
-  double learning_rate = 0.05;  ///< > 0, of the gradient of the minibatch's mean loss
+  /// > 0, of the gradient of the minibatch's mean loss. Without a value, in text `auto`, that which
+  /// is usual for the optimizer: of sgd 0.05, of adam and adamw 0.001, of rmsprop 0.01.
+  std::optional<double> learning_rate{};
   LearningRateSchedule schedule = LearningRateSchedule::cosine;  ///< of learning_rate
-  double decay = 0.5;                                            ///< > 0, of the step schedule
-  std::size_t decay_epochs = 50;  ///< of the step schedule, at least 1
-  std::string optimizer = "sgd";  ///< how weights follow their gradient
-  /// In [0, 1); 0: plain gradient descent. v = momentum v + g, w -= rate v
-  double momentum = 0.8;
+  double warmup_epochs = 0;       ///< at first the rate rises linearly, update by update, this long
+  double decay = 0.5;             ///< > 0, factor of the schedules step and plateau
+  std::size_t decay_epochs = 50;  ///< of the schedules step and plateau, at least 1
+  /// How weights follow their gradient g: "sgd", "adam" (Kingma and Ba 2015), "adamw" (Loshchilov
+  /// and Hutter 2019) or "rmsprop" (Tieleman and Hinton 2012), as PyTorch defines them.
+  std::string optimizer = "sgd";
+  /// In [0, 1), of sgd (v = momentum v + g, w -= rate v) and rmsprop. Without a value 0.8 of sgd
+  /// and 0 of rmsprop.
+  std::optional<double> momentum{};
+  bool nesterov = false;  ///< sgd: w -= rate (g + momentum v)
+  double beta1 = 0.9;     ///< in [0, 1), adam and adamw: of the mean of g
+  double beta2 = 0.999;   ///< in [0, 1), adam and adamw: of the mean of g^2
+  double alpha = 0.99;    ///< in [0, 1), rmsprop: of the mean of g^2
+  bool centered = false;  ///< rmsprop: by the variance of g in the place of the mean of g^2
+  double eps = 1e-8;  ///< > 0, added to the root of it: of adam, adamw and rmsprop
+  /// Of weights, >= 0: of adamw w -= rate weight_decay w, of the others g += weight_decay w.
+  /// Without a value 0.01 of adamw and 0 of the others.
+  std::optional<double> weight_decay{};
+  bool decay_biases = false;  ///< whether biases decay as weights do, as PyTorch's do unless told
+  /// In [0, 1); 0: none. After each update average = ema average + (1 - ema) weights, the first
+  /// time = weights; a model has the average of its weights, also for the validation.
+  double ema = 0;
   double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
   /// Timesteps at the end of each sequence that the backward pass covers; 0: all.
   ///
@@ -59,6 +89,7 @@ struct LOCKSTEP_API Options {
   /// without. States are kept of these timesteps only, so memory does not grow with the length of
   /// the sequences. A bidirectional network has no such training.
   std::size_t truncate = 0;
+  OnNan on_nan = OnNan::stop;  ///< a minibatch whose loss or gradient is not finite
   /// Share of the outputs of each layer but the last that a training step does not pass on, in
   /// [0, 1), rounded to a multiple of 2^-16; the others are scaled so that their mean stays. Which
   /// they are depends on seed, update, layer, direction, sequence, timestep and unit alone.
@@ -97,7 +128,8 @@ struct OptionInfo {
   std::string expected;      ///< all of its values: "a number above 0", "one of ..."
   std::string default_text;  ///< as Options::get
   std::string help;          ///< what it is for, one line
-  std::string needs;  ///< it has no effect without this: "schedule step", "validation"; or ""
+  std::string
+      needs;  ///< it has no effect without this: "validation", "schedule step or plateau"; or ""
 };
 
 /// All options in the order of the members of Options. Valid for ever.

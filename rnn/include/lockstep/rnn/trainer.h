@@ -18,11 +18,15 @@ struct EpochResult {
   std::size_t epoch = 0;           ///< counted from 1, over all passes of a trainer
   double loss = 0;                 ///< mean cross-entropy in nats, each minibatch before its update
   double accuracy = 0;             ///< share classified right, each before its update
-  double learning_rate = 0;        ///< of the pass
+  double learning_rate = 0;        ///< of its first update
   double seconds = 0;              ///< wall time of the pass
   std::size_t timesteps = 0;       ///< of the sequences trained on in the pass
   double validation_loss = 0;      ///< NaN without a validation set
   double validation_accuracy = 0;  ///< NaN without a validation set
+  /// Minibatches that were left out, by OnNan::skip.
+  std::size_t skipped = 0;
+  /// The minibatch, counted from 1, that ended the pass by OnNan::stop; 0: none.
+  std::size_t failed_minibatch = 0;
 };
 
 /// Progress inside an epoch, given after every minibatch.
@@ -37,7 +41,7 @@ enum class FitStatus {
   finished,  ///< after Options::epochs
   patience,  ///< after Options::patience epochs without a better validation loss
   stopped,   ///< by its observer
-  diverged,  ///< the loss or a weight was no longer a finite number
+  diverged,  ///< a loss, a gradient or a weight was no longer a finite number
 };
 
 /// What observes a training, on the thread that called Model::fit. Both may be empty, and end
@@ -56,6 +60,8 @@ struct LOCKSTEP_API FitResult {
 
   /// Of all epochs.
   [[nodiscard]] double seconds() const;
+  /// Minibatches of all epochs that were left out.
+  [[nodiscard]] std::size_t skipped() const;
   /// Mean over all epochs.
   [[nodiscard]] double timesteps_per_second() const;
 };
@@ -94,16 +100,24 @@ class LOCKSTEP_API Trainer {
   /// One more pass over `data` (already normalized, every sequence labelled); calling it again
   /// continues. `on_batch`, called on the calling thread, may return false to stop after the
   /// current minibatch: the result then covers what was done. What it throws stops the pass too,
-  /// and is passed on. Throws std::invalid_argument if there are no parameters, sizes or labels do
-  /// not fit, or there is no sequence; std::bad_alloc if there is no work memory. Then no weight
-  /// has changed.
+  /// and is passed on. A minibatch whose loss or gradient is not finite changes no weight, and ends
+  /// the pass or not as Options::on_nan says. Throws std::invalid_argument if there are no
+  /// parameters, sizes or labels do not fit, or there is no sequence; std::bad_alloc if there is no
+  /// work memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
 
+  /// The average of the parameters by Options::ema; without it, and before the first update, the
+  /// parameters themselves.
+  [[nodiscard]] Parameters averaged() const;
+  /// The loss after an epoch, for LearningRateSchedule::plateau.
+  void note_loss(double loss);
+
   /// Options::threads as resolve_threads understood it.
   [[nodiscard]] int threads() const;
-  /// Bytes of work memory held for a training step; 0 before there was data. Momentum (as much as
-  /// the parameters) and the order of the data (8 bytes per sequence) are not counted.
+  /// Bytes of work memory held for a training step; 0 before there was data. What the optimizer
+  /// keeps (up to four times the parameters) and the order of the data (8 bytes per sequence) are
+  /// not counted.
   [[nodiscard]] std::size_t workspace_bytes() const;
 
  private:
