@@ -3,14 +3,18 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
 
 #include "backend_scope.h"
 #include "catch.h"
 #include "forward_pass.h"
 #include "lockstep/rnn/gradient_check.h"
+#include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"
 #include "networks.h"
+#include "optimizers/optimizer.h"
 
 namespace lockstep {
 namespace {
@@ -260,6 +264,9 @@ Parameters torch_parameters(const json& golden) {
       .cell = golden["cell"], .hidden = golden["hidden"], .bidirectional = golden["bidirectional"]};
   Parameters p({.features = golden["features"],
                 .layers = std::vector<Layer>(golden["layers"].get<std::size_t>(), layer),
+                .pool = golden["pooling"] == "mean"  ? Pooling::mean
+                        : golden["pooling"] == "max" ? Pooling::max
+                                                     : Pooling::last,
                 .outputs = golden["classes"]});
   std::ranges::transform(torch_values(golden["initial"], p, true), p.values().begin(),
                          [](double x) { return static_cast<float>(x); });
@@ -311,24 +318,128 @@ void check_against_torch(const std::string& file) {
   }
 }
 
+constexpr const char* kTorchFiles[] = {"torch_relu.json",
+                                       "torch_gru.json",
+                                       "torch_lstm.json",
+                                       "torch_lstm_2_layers.json",
+                                       "torch_gru_2_layers_bidirectional.json",
+                                       "torch_lstm_bidirectional_mean.json",
+                                       "torch_tanh_bidirectional_max.json"};
+
 TEST_CASE("every backend reproduces PyTorch's states, outputs and gradients") {
-  for (const char* file : {"torch_relu.json", "torch_gru.json", "torch_lstm.json",
-                           "torch_lstm_2_layers.json", "torch_gru_2_layers_bidirectional.json"}) {
-    check_against_torch(file);
-  }
+  for (const char* file : kTorchFiles) check_against_torch(file);
 }
 
-// Their heads take the mean or the maximum of all timesteps.
-TEST_CASE("every backend reproduces the states of PyTorch's bidirectional networks") {
-  for (const char* file :
-       {"torch_lstm_bidirectional_mean.json", "torch_tanh_bidirectional_max.json"}) {
+// The parameters as PyTorch has them, with two biases, which do not take the steps of their sum.
+class TorchParameters {
+ public:
+  explicit TorchParameters(const json& golden) : golden_(golden), own_(torch_parameters(golden)) {
+    json places;
+    for (const auto& [name, values] : golden["initial"].items()) {
+      const bool is_bias = name.find("bias") != std::string::npos;
+      const std::vector<double> numbers_of = numbers(values);
+      std::vector<std::size_t> place(numbers_of.size());
+      std::iota(place.begin(), place.end(), weights_.size());
+      places[name] = place;
+      tensors_.push_back({.name = name,
+                          .rows = 1,
+                          .cols = place.size(),
+                          .offset = weights_.size(),
+                          .role = is_bias ? TensorRole::bias : TensorRole::hidden_weights});
+      weights_.insert(weights_.end(), numbers_of.begin(), numbers_of.end());
+    }
+    places_ = torch_values(places, own_, false);
+  }
+
+  std::span<float> values() { return weights_; }
+  [[nodiscard]] std::span<const Tensor> tensors() const { return tensors_; }
+
+  const Parameters& own() {
+    json named;
+    for (const Tensor& t : tensors_) {
+      named[t.name] =
+          std::vector<float>(weights_.begin() + static_cast<std::ptrdiff_t>(t.offset),
+                             weights_.begin() + static_cast<std::ptrdiff_t>(t.offset + t.cols));
+    }
+    std::ranges::transform(torch_values(named, own_, true), own_.values().begin(),
+                           [](double x) { return static_cast<float>(x); });
+    return own_;
+  }
+
+  // The gradient of PyTorch's parameters from that of ours.
+  [[nodiscard]] std::vector<float> gradient(std::span<const float> own) const {
+    std::vector<float> result(weights_.size());
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      result[static_cast<std::size_t>(places_[i])] = own[i];
+    }
+    const bool is_gru = golden_["cell"] == "gru";
+    for (const Tensor& second : tensors_) {
+      if (second.name.find("bias_hh") == std::string::npos) continue;
+      std::string name = second.name;
+      name.replace(name.find("_hh"), 3, "_ih");
+      const Tensor& first = *std::ranges::find(tensors_, name, &Tensor::name);
+      const std::size_t shared = is_gru ? second.cols / 3 * 2 : second.cols;
+      for (std::size_t j = 0; j < shared; ++j) result[second.offset + j] = result[first.offset + j];
+    }
+    return result;
+  }
+
+ private:
+  json golden_;
+  Parameters own_;
+  std::vector<Tensor> tensors_;
+  std::vector<float> weights_;
+  std::vector<double> places_;  // of each of our parameters
+};
+
+Options torch_options(const json& optimizer) {
+  Options options;
+  options.optimizer = optimizer["name"];
+  options.weight_decay = optimizer["weight_decay"].get<double>();
+  options.decay_biases = true;
+  options.momentum = optimizer.value("momentum", 0.0);
+  options.nesterov = optimizer.value("nesterov", false);
+  options.centered = optimizer.value("centered", false);
+  options.alpha = optimizer.value("alpha", 0.99);
+  options.eps = optimizer.value("eps", 1e-8);
+  if (optimizer.contains("betas")) {
+    options.beta1 = optimizer["betas"][0];
+    options.beta2 = optimizer["betas"][1];
+  }
+  return options;
+}
+
+TEST_CASE("every backend reproduces ten of PyTorch's steps by every optimizer") {
+  std::set<std::string> optimizers;
+  for (const char* file : kTorchFiles) {
     const json golden = read_golden(file);
+    const Dataset data = torch_data(golden);
+    const Options options = torch_options(golden["optimizer"]);
+    const auto losses = numbers(golden["loss_before_each_of_10_full_batch_steps"]);
+    optimizers.insert(options.optimizer);
     for (const std::string& name : runnable_backends()) {
-      CAPTURE(file, name);
       const BackendScope scope(name);
-      check_states(golden, torch_parameters(golden), torch_data(golden));
+      TorchParameters p(golden);
+      Optimizer optimizer(p.tensors(), options);
+      for (std::size_t step = 0; step < losses.size(); ++step) {
+        const Parameters& own = p.own();
+        const double loss = evaluate(predict_proba(own, data), data.labels(), data.classes()).loss;
+        CAPTURE(file, name, step);
+        CHECK(loss == Approx(losses[step]).epsilon(1e-4));
+        const std::vector<float> gradient = p.gradient(fast_gradients(own, data).values());
+        optimizer.update(p.values(), gradient, 1 / static_cast<double>(data.size()),
+                         golden["optimizer"]["lr"], Team());
+        optimizer.advance();
+      }
+      std::vector<double> expected;
+      for (const Tensor& t : p.tensors()) {
+        const std::vector<double> part = numbers(golden["after_10_steps"][t.name]);
+        expected.insert(expected.end(), part.begin(), part.end());
+      }
+      CHECK(relative_error(p.values(), expected) < 1e-4);
     }
   }
+  CHECK(optimizers == std::set<std::string>{"adam", "adamw", "rmsprop", "sgd"});
 }
 
 }  // namespace

@@ -508,7 +508,7 @@ TEST_CASE("metadata that does not fit the model is refused") {
                  "1 class names for 2 classes"));
   CHECK(contains(reason(R"({\"version\":3,)" + names + "," + none + "}"),
                  "version is \"3\", expected up to 2"));
-  const std::string second = R"({\"version\":2,\"head\":\"classify\",)" + names + "," + none;
+  const std::string second = R"({\"version\":2,\"head\":\"classify\",\"pool\":\"max\",)" + names + "," + none;
   CHECK(reason(second + R"(,\"cells\":[\"relu\"]})") == "");
   CHECK(contains(reason(second + "}"), "metadata lacks"));
   CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],)" + names + "," + none + "}"),
@@ -516,6 +516,9 @@ TEST_CASE("metadata that does not fit the model is refused") {
   CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],\"head\":\"rank\",)" + names + "," +
                         none + "}"),
                  "its head \"rank\" is unknown"));
+  CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],\"head\":\"classify\",)" + names +
+                        R"(,\"pool\":\"median\",)" + none + "}"),
+                 "its pool \"median\" is unknown"));
   CHECK(contains(reason(second + R"(,\"cells\":[1]})"), "metadata lacks"));
   CHECK(contains(reason(second + R"(,\"cells\":[\"sine\"]})"), "its cell \"sine\" is unknown"));
   CHECK(contains(reason(second + R"(,\"cells\":[]})"), "it names no cell"));

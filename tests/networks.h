@@ -33,11 +33,15 @@ struct Sizes {
   const char* cell = "tanh";
   std::size_t layers = 1;
   bool bidirectional = false;
+  Pooling pool = Pooling::last;
 
   // NOLINTNEXTLINE(google-explicit-constructor): it is what the tests mean by a network.
   operator Network() const {
     const Layer layer{.cell = cell, .hidden = hidden, .bidirectional = bidirectional};
-    return {.features = features, .layers = std::vector<Layer>(layers, layer), .outputs = classes};
+    return {.features = features,
+            .layers = std::vector<Layer>(layers, layer),
+            .pool = pool,
+            .outputs = classes};
   }
 };
 

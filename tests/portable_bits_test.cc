@@ -130,10 +130,37 @@ TEST_CASE("a training is the same number on every machine") {
   });
 }
 
+TEST_CASE("a training by each optimizer is the same number on every machine") {
+  LOCKSTEP_SKIP_WITHOUT_FUSED();
+  const auto check = [](const char* optimizer, std::uint64_t expected) {
+    const Sizes shape{3, 21, 3, "gru"};
+    const Dataset data = equal_data(shape, 40, 11);
+    Options options;
+    options.epochs = 3;
+    options.batch_size = 9;
+    options.optimizer = optimizer;
+    options.weight_decay = 0.02;
+    options.nesterov = options.centered = true;
+    options.schedule = LearningRateSchedule::one_cycle;
+    options.ema = 0.9;
+    check_on_every_fused_backend(expected, [&] {
+      Parameters parameters = random_network(shape);
+      Trainer trainer(parameters, options);
+      while (trainer.run_epoch(data).epoch < options.epochs) {
+      }
+      return weights_hash(trainer.averaged());
+    });
+  };
+  check("sgd", 0x1602c2667353a31d);
+  check("adam", 0x6c80a2e6418e73b0);
+  check("adamw", 0x4ce96c72954bbf2e);
+  check("rmsprop", 0xa2e0e29858a756a2);
+}
+
 TEST_CASE("a training of a stack of each cell is the same number on every machine") {
   LOCKSTEP_SKIP_WITHOUT_FUSED();
-  const auto check = [](const char* cell, std::uint64_t expected) {
-    const Sizes shape{3, 21, 3, cell, 2, true};
+  const auto check = [](const char* cell, std::uint64_t expected, Pooling pool = Pooling::last) {
+    const Sizes shape{3, 21, 3, cell, 2, true, pool};
     const Dataset data = equal_data(shape, 40, 11);
     Options options;
     options.epochs = 3;
@@ -148,6 +175,8 @@ TEST_CASE("a training of a stack of each cell is the same number on every machin
   check("tanh", 0xd7513f54b664a62f);
   check("gru", 0x9533dc73ad06090e);
   check("lstm", 0x01d3cb5d0b255412);
+  check("gru", 0x5e14e2c591216efc, Pooling::mean);
+  check("lstm", 0x7de92eb96f71a5d7, Pooling::max);
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ const std::vector<Case> kCases{{{1, 1, 1}, 1},
                                {{5, 90, 4, "lstm"}, 33},
                                {{5, 30, 4, "tanh", 2}, 33},
                                {{3, 21, 5, "gru", 3}, 1},
-                               {{3, 21, 5, "lstm", 2}, 5}};
+                               {{3, 21, 5, "lstm", 2}, 5},
+                               {{5, 90, 4, "gru", 1, false, Pooling::mean}, 33},
+                               {{3, 21, 5, "lstm", 2, false, Pooling::max}, 5}};
 
 constexpr std::size_t kSteps = 7;
 // Chunks that make up kSteps, an empty one among them.
@@ -139,7 +141,8 @@ TEST_CASE("after every timestep a stream tells what the sequence so far gives") 
 }
 
 TEST_CASE("one sequence of several goes on alone, any number of steps ahead") {
-  const Sizes shape{2, 21, 4};
+  const Pooling pool = GENERATE(Pooling::last, Pooling::mean, Pooling::max);
+  const Sizes shape{2, 21, 4, "tanh", 1, false, pool};
   const Parameters parameters = random_model(shape);
   const Dataset data = equal_data(shape, 3, kSteps);
   const std::vector<float> expected = predict_proba(parameters, data);
@@ -187,10 +190,25 @@ TEST_CASE("before the first timestep, and after a reset, the state is 0") {
   CHECK(same_bits(stream.probabilities(), predict_proba(parameters, data)));
 }
 
+TEST_CASE("before the first timestep nothing is pooled") {
+  const Pooling pool = GENERATE(Pooling::mean, Pooling::max);
+  const Sizes shape{2, 21, 4, "gru", 1, false, pool};
+  const Parameters parameters = random_model(shape);
+  const Dataset data = equal_data(shape, 1, kSteps);
+  Stream stream(parameters);
+  CHECK(same_bits(stream.logits(0), parameters["head.bias"]));
+  CHECK(stream.state(0).size() == 21 + 21 + 1);
+  stream.feed(chunk(data, 0, 3), 3);
+  CHECK(stream.state(0).back() == 3);
+  stream.reset();
+  CHECK(same_bits(stream.logits(0), parameters["head.bias"]));
+}
+
 TEST_CASE("a state can be carried from one stream to another") {
   const char* cell = GENERATE("tanh", "gru", "lstm");
-  CAPTURE(cell);
-  const Sizes shape{2, 21, 4, cell};
+  const Pooling pool = GENERATE(Pooling::last, Pooling::mean, Pooling::max);
+  CAPTURE(cell, pool);
+  const Sizes shape{2, 21, 4, cell, 1, false, pool};
   const Parameters parameters = random_model(shape);
   const Dataset data = equal_data(shape, 1, kSteps);
   Stream first(parameters);

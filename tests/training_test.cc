@@ -51,17 +51,29 @@ struct Run {
 };
 
 // Minibatches of four leaves; a single leaf, since the weights do not fit a cache; odd sizes.
-const std::vector<Run> kRuns{
-    {{3, 40, 5}, 75, 12},           {{2, 384, 3}, 40, 5},          {{5, 13, 7}, 40, 9},
-    {{3, 40, 5, "relu"}, 75, 12},   {{2, 384, 3, "relu"}, 40, 5},  {{3, 40, 5, "gru"}, 75, 12},
-    {{2, 200, 3, "gru"}, 40, 5},    {{3, 37, 5, "lstm"}, 75, 12},  {{2, 200, 3, "lstm"}, 40, 5},
-    {{3, 19, 5, "tanh", 3}, 40, 9}, {{3, 19, 5, "gru", 2}, 40, 9}, {{2, 150, 3, "lstm", 2}, 40, 5}};
+const std::vector<Run> kRuns{{{3, 40, 5}, 75, 12},
+                             {{2, 384, 3}, 40, 5},
+                             {{5, 13, 7}, 40, 9},
+                             {{3, 40, 5, "relu"}, 75, 12},
+                             {{2, 384, 3, "relu"}, 40, 5},
+                             {{3, 40, 5, "gru"}, 75, 12},
+                             {{2, 200, 3, "gru"}, 40, 5},
+                             {{3, 37, 5, "lstm"}, 75, 12},
+                             {{2, 200, 3, "lstm"}, 40, 5},
+                             {{3, 19, 5, "tanh", 3}, 40, 9},
+                             {{3, 19, 5, "gru", 2}, 40, 9},
+                             {{2, 150, 3, "lstm", 2}, 40, 5},
+                             {{3, 40, 5, "tanh", 1, false, Pooling::mean}, 75, 12},
+                             {{2, 200, 3, "gru", 1, false, Pooling::max}, 40, 5},
+                             {{3, 19, 5, "lstm", 2, false, Pooling::mean}, 40, 9}};
 
 // The same of networks that read both ways, which know no truncation.
 const std::vector<Run> kBidirectionalRuns{{{3, 19, 5, "tanh", 2, true}, 40, 9},
                                           {{3, 40, 5, "gru", 1, true}, 75, 12},
                                           {{3, 19, 5, "lstm", 2, true}, 40, 9},
-                                          {{2, 150, 3, "gru", 2, true}, 40, 5}};
+                                          {{2, 150, 3, "gru", 2, true}, 40, 5},
+                                          {{3, 40, 5, "gru", 1, true, Pooling::mean}, 75, 12},
+                                          {{2, 150, 3, "lstm", 1, true, Pooling::max}, 40, 5}};
 
 std::vector<Run> all_runs() {
   std::vector<Run> runs = kRuns;
@@ -323,8 +335,9 @@ TEST_CASE("gradients of every shape pass the gradient check on every backend") {
 TEST_CASE("gradients of stacks pass the check for every cell, direction and dropout") {
   const std::string cell = GENERATE("tanh", "relu", "gru", "lstm");
   const bool bidirectional = GENERATE(false, true);
+  const Pooling pool = GENERATE(Pooling::last, Pooling::mean, Pooling::max);
   for (const std::size_t layers : {1u, 2u, 3u}) {
-    const Sizes shape{2, 5, 3, cell.c_str(), layers, bidirectional};
+    const Sizes shape{2, 5, 3, cell.c_str(), layers, bidirectional, pool};
     // Random biases too: without them sums of a relu can be 0, where it has no derivative.
     Parameters parameters(shape);
     initialize(parameters, Initializer::pytorch, 0, /*seed=*/5);
@@ -340,7 +353,7 @@ TEST_CASE("gradients of stacks pass the check for every cell, direction and drop
       for (const std::string& name : runnable_backends()) {
         const BackendScope scope(name);
         for (const GradientError& error : check_gradients(parameters, data, options, 1e-5, 5)) {
-          CAPTURE(cell, layers, bidirectional, options.truncate, options.dropout, name,
+          CAPTURE(cell, layers, bidirectional, pool, options.truncate, options.dropout, name,
                   error.tensor);
           CHECK(error.analytic_error < kAnalyticErrorBound);
           CHECK(error.fast_error < kFastErrorBound);
@@ -354,8 +367,9 @@ TEST_CASE("gradients of stacks pass the check for every cell, direction and drop
 TEST_CASE("gradients of stacks are right for as many inputs as fill vectors") {
   const std::string cell = GENERATE("tanh", "relu", "gru", "lstm");
   const bool bidirectional = GENERATE(false, true);
+  const Pooling pool = GENERATE(Pooling::last, Pooling::mean, Pooling::max);
   for (const std::size_t hidden : {8u, 17u, 40u}) {
-    const Sizes shape{17, hidden, 3, cell.c_str(), 3, bidirectional};
+    const Sizes shape{17, hidden, 3, cell.c_str(), 3, bidirectional, pool};
     Parameters parameters(shape);
     initialize(parameters, Initializer::pytorch, 0, /*seed=*/5);
     const Dataset data = ragged_data(shape, 8, 6);
@@ -369,6 +383,30 @@ TEST_CASE("gradients of stacks are right for as many inputs as fill vectors") {
       }
     }
   }
+}
+
+TEST_CASE("a maximum's gradient goes to the first of equal timesteps") {
+  // A relu network of one unit whose weights of the state are 0: h_t is what x_t is.
+  const bool bidirectional = GENERATE(false, true);
+  const Sizes shape{1, 1, 2, "relu", 1, bidirectional, Pooling::max};
+  Parameters parameters(shape);
+  for (const char* suffix : {"", "_reverse"}) {
+    const std::string name = std::string("rnn.weight_ih_l0") + suffix;
+    if (bidirectional || *suffix == 0) parameters[name][0] = 1;
+  }
+  parameters["head.weight"][0] = 1;
+  if (bidirectional) parameters["head.weight"][2] = 1;
+  Dataset data(1, {"a", "b"});
+  data.add(std::vector<float>{1, 5, 2, 5, 3}, 0);
+  // dh goes to x of the first 5, whose state before is that of the 1 (forward) or of the 2.
+  const Parameters gradients = fast_gradients(parameters, data);
+  const float dh = gradients["rnn.bias_ih_l0"][0];
+  CHECK(dh < 0);
+  CHECK(gradients["rnn.weight_ih_l0"][0] == 5 * dh);
+  CHECK(gradients["rnn.weight_hh_l0"][0] == dh);
+  if (!bidirectional) return;
+  CHECK(gradients["rnn.bias_ih_l0_reverse"][0] == dh);
+  CHECK(gradients["rnn.weight_hh_l0_reverse"][0] == 2 * dh);
 }
 
 TEST_CASE("both directions of a sequence that reads the same backwards are equal") {

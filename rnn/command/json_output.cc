@@ -122,6 +122,8 @@ std::string model_json(const Model& model) {
   }
   return line({{"features", network.features},
                {"layers", layers},
+               {"head", network.head},
+               {"pool", model.options().get("pool")},
                {"classes", network.outputs},
                {"parameters", model.parameters().values().size()},
                {"class_names", model.class_names()},

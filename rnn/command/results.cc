@@ -44,6 +44,8 @@ std::string layers_text(const Network& network) {
     text += layer.cell + ", " + counted(layer.hidden, "unit");
     if (layer.bidirectional) text += " each way";
   }
+  if (network.pool == Pooling::mean) text += ", mean over the timesteps";
+  if (network.pool == Pooling::max) text += ", maximum over the timesteps";
   return text;
 }
 

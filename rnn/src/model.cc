@@ -26,6 +26,7 @@ Parameters first_weights(const Dataset& train, const Options& options) {
       .cell = options.cell, .hidden = options.hidden, .bidirectional = options.bidirectional};
   Parameters parameters({.features = train.channels(),
                          .layers = std::vector<Layer>(options.layers, layer),
+                         .pool = options.pool,
                          .outputs = train.classes()});
   initialize(parameters, options.init, options.sigma, options.seed);
   return parameters;
@@ -72,6 +73,7 @@ struct Model::State {
 // The options say what is known of how the parts were made.
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   const std::vector<Layer>& layers = parameters().network().layers;
+  state_->options.pool = parameters().network().pool;
   if (!layers.empty()) {
     state_->options.cell = layers[0].cell;
     state_->options.hidden = layers[0].hidden;

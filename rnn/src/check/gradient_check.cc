@@ -83,6 +83,7 @@ struct Window {
   std::vector<Vector> states;
   std::span<const float> x;
   std::size_t label;
+  std::vector<Vector> earlier;  // outputs of the last layer at the timesteps before
 };
 
 // h, and c where the cell has it, of each unit side by side, as Cell::define has them.
@@ -137,7 +138,7 @@ ReferenceStep reference_step(const ReferenceModel& m, const ReferenceLayer& laye
 struct ReferencePass {
   std::vector<std::vector<Vector>> inputs;
   std::vector<std::vector<ReferenceStep>> steps;
-  Vector outputs;  // of the last timestep of each direction of the last layer
+  std::vector<Vector> outputs;  // of the last layer, [timestep]
 };
 
 // Multiplies what a layer reads, or its gradient, by the factors of the dropout.
@@ -177,7 +178,6 @@ ReferencePass reference_pass(const ReferenceModel& m, const Window& window) {
     }
     if (!layer.size.backward) {
       outputs.assign(steps, Vector(m.network.layers[layer.size.layer].outputs()));
-      pass.outputs.clear();
     }
     std::vector<ReferenceStep> done{{{}, window.states[i]}};
     for (std::size_t k = 0; k < steps; ++k) {
@@ -186,17 +186,69 @@ ReferencePass reference_pass(const ReferenceModel& m, const Window& window) {
       std::ranges::copy(h_of(layer.size, done.back().after),
                         outputs[t].begin() + static_cast<std::ptrdiff_t>(layer.first_output()));
     }
-    const Vector last = h_of(layer.size, done.back().after);
-    pass.outputs.insert(pass.outputs.end(), last.begin(), last.end());
     pass.inputs.push_back(inputs);
     pass.steps.push_back(std::move(done));
   }
+  pass.outputs = std::move(outputs);
   return pass;
 }
 
-Vector reference_outputs(const ReferenceModel& m, const ReferencePass& pass) {
+// The timestep whose output j of the last layer is pooled: the last that its direction reads, or
+// the first with the largest.
+std::size_t pooled_timestep(const ReferenceModel& m, const std::vector<Vector>& outputs,
+                            std::size_t j) {
+  const bool backward = j >= m.network.layers.back().hidden;
+  if (m.network.pool == Pooling::last) return backward ? 0 : outputs.size() - 1;
+  std::size_t best = 0;
+  for (std::size_t t = 1; t < outputs.size(); ++t) {
+    if (outputs[t][j] > outputs[best][j]) best = t;
+  }
+  return best;
+}
+
+// Outputs of the last layer at all timesteps of a sequence up to the end of a window.
+std::vector<Vector> all_outputs(const Window& window, const ReferencePass& pass) {
+  std::vector<Vector> all = window.earlier;
+  all.insert(all.end(), pass.outputs.begin(), pass.outputs.end());
+  return all;
+}
+
+// What the head reads of them.
+Vector pooled(const ReferenceModel& m, const std::vector<Vector>& outputs) {
+  Vector result(m.wy.rows, 0.0);
+  for (std::size_t j = 0; j < result.size(); ++j) {
+    if (m.network.pool != Pooling::mean) {
+      result[j] = outputs[pooled_timestep(m, outputs, j)][j];
+      continue;
+    }
+    for (const Vector& output : outputs) result[j] += output[j];
+    result[j] /= static_cast<double>(outputs.size());
+  }
+  return result;
+}
+
+// From the gradient of that, `of_pooled`, those of the outputs of the window.
+std::vector<Vector> gradients_of_outputs(const ReferenceModel& m, const Window& window,
+                                         const ReferencePass& pass, const Vector& of_pooled) {
+  const std::vector<Vector> all = all_outputs(window, pass);
+  std::vector<Vector> gradients(all.size(), Vector(of_pooled.size(), 0.0));
+  for (std::size_t j = 0; j < of_pooled.size(); ++j) {
+    if (m.network.pool != Pooling::mean) {
+      gradients[pooled_timestep(m, all, j)][j] = of_pooled[j];
+      continue;
+    }
+    for (Vector& gradient : gradients) {
+      gradient[j] = of_pooled[j] / static_cast<double>(all.size());
+    }
+  }
+  gradients.erase(gradients.begin(),
+                  gradients.end() - static_cast<std::ptrdiff_t>(pass.outputs.size()));
+  return gradients;
+}
+
+Vector reference_outputs(const ReferenceModel& m, const Vector& read) {
   Vector y = row_of(m, m.by);
-  add_product(m, pass.outputs, m.wy, y);
+  add_product(m, read, m.wy, y);
   return y;
 }
 
@@ -207,13 +259,14 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    Window window{i, 0, {}, x.first(cut), static_cast<std::size_t>(data.label(i))};
+    Window window{i, 0, {}, x.first(cut), static_cast<std::size_t>(data.label(i)), {}};
     for (const ReferenceLayer& layer : m.layers)
       window.states.emplace_back(layer.size.state(), 0.0);
     const ReferencePass before = reference_pass(m, window);
     for (std::size_t k = 0; k < m.layers.size(); ++k) {
       window.states[k] = before.steps[k].back().after;
     }
+    window.earlier = before.outputs;
     window.first = passed;
     window.x = x.subspan(cut);
     windows.push_back(std::move(window));
@@ -224,7 +277,7 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
 double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
   double total = 0;
   for (const Window& window : windows) {
-    Vector y = reference_outputs(m, reference_pass(m, window));
+    Vector y = reference_outputs(m, pooled(m, all_outputs(window, reference_pass(m, window))));
     total += m.head.define(y, window.label);
   }
   return total;
@@ -269,16 +322,14 @@ void add_to_h(const LayerSize& size, std::span<const double> dh, Vector& gradien
   for (std::size_t j = 0; j < size.hidden; ++j) gradients[j * floats_per_unit(size)] += dh[j];
 }
 
-// One layer back through a window: from the gradients of its outputs, [timestep], and of its last h
-// to those of its parameters, added to `sum`, and of what it read, added to `inputs`.
+// One layer back through a window: from the gradients of its outputs, [timestep], to those of its
+// parameters, added to `sum`, and of what it read, added to `inputs`.
 void go_back(const ReferenceModel& m, std::size_t which, const ReferencePass& pass,
-             const std::vector<Vector>& outputs, std::span<const double> last, Vector& sum,
-             std::vector<Vector>& inputs) {
+             const std::vector<Vector>& outputs, Vector& sum, std::vector<Vector>& inputs) {
   const ReferenceLayer& layer = m.layers[which];
   const LayerSize& size = layer.size;
   const std::vector<ReferenceStep>& steps = pass.steps[which];
   Vector gradients(size.state(), 0.0);
-  add_to_h(size, last, gradients);
   for (std::size_t k = steps.size() - 1; k-- > 0;) {
     const std::size_t t = layer.own_time(k, steps.size() - 1);
     add_to_h(size, std::span(outputs[t]).subspan(layer.first_output()), gradients);
@@ -302,22 +353,18 @@ void go_back(const ReferenceModel& m, std::size_t which, const ReferencePass& pa
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
   const ReferencePass pass = reference_pass(m, window);
-  Vector dy = reference_outputs(m, pass);
+  const Vector read = pooled(m, all_outputs(window, pass));
+  Vector dy = reference_outputs(m, read);
   sum.loss += m.head.define(dy, window.label);
   for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by.begin + j] += dy[j];
-  add_gradient(pass.outputs, m.wy, dy, sum.values);
-  const Vector of_last = times_transpose(m, m.wy, dy);
+  add_gradient(read, m.wy, dy, sum.values);
   const std::size_t steps = pass.inputs[0].size();
-  std::vector<Vector> outputs(steps, Vector(of_last.size(), 0.0));
+  std::vector<Vector> outputs = gradients_of_outputs(m, window, pass, times_transpose(m, m.wy, dy));
   std::vector<Vector> inputs;
   for (std::size_t i = m.layers.size(); i-- > 0;) {
     const ReferenceLayer& layer = m.layers[i];
     if (inputs.empty()) inputs.assign(steps, Vector(layer.size.inputs, 0.0));
-    const bool is_last_layer = layer.size.layer + 1 == m.network.layers.size();
-    const Vector none(layer.size.hidden, 0.0);
-    go_back(m, i, pass, outputs,
-            is_last_layer ? std::span(of_last).subspan(layer.first_output()) : std::span(none),
-            sum.values, inputs);
+    go_back(m, i, pass, outputs, sum.values, inputs);
     if (layer.size.backward) continue;
     drop(m, layer.size.layer, window, inputs);
     outputs = std::exchange(inputs, {});

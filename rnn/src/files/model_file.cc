@@ -66,15 +66,19 @@ std::vector<std::string> cells_of(const Network& network) {
 // What a model file holds beside its tensors, as JSON text.
 std::string encode_metadata(const ModelParts& model) {
   require_whole(model);
-  const Options options{.normalize = model.normalization.kind};
+  const Network& network = model.parameters.network();
+  Options options;
+  options.normalize = model.normalization.kind;
+  options.pool = network.pool;
   json normalization = {{"kind", options.get("normalize")}};
   if (model.normalization.kind == NormalizationKind::channel) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
   }
   const json metadata = {{"version", kVersion},
-                         {"cells", cells_of(model.parameters.network())},
-                         {"head", model.parameters.network().head},
+                         {"cells", cells_of(network)},
+                         {"head", network.head},
+                         {"pool", options.get("pool")},
                          {"class_names", model.class_names},
                          {"normalization", normalization}};
   try {
@@ -88,6 +92,16 @@ void require_known(const char* what, const std::string& word,
                    const std::vector<std::string>& known) {
   if (std::ranges::find(known, word) != known.end()) return;
   throw std::runtime_error("its " + std::string(what) + " " + quote(word) + " is unknown");
+}
+
+Pooling parse_pool(const std::string& text) {
+  Options options;
+  try {
+    options.set("pool", text);
+  } catch (const std::invalid_argument&) {
+    throw std::runtime_error("its pool " + quote(text) + " is unknown");
+  }
+  return options.pool;
 }
 
 // Reads the layers' cells and the head, which are ones that this knows, class names and
@@ -109,12 +123,14 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
       if (network.layers.empty()) throw std::runtime_error("it names no cell");
       network.head = metadata.at("head").get<std::string>();
       require_known("head", network.head, head_names());
+      network.pool = parse_pool(metadata.at("pool").get<std::string>());
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
   } catch (const json::exception&) {
     throw std::runtime_error(
-        "its metadata lacks version, cells, head, class_names or normalization, or one is of a "
+        "its metadata lacks version, cells, head, pool, class_names or normalization, or one is of "
+        "a "
         "wrong type");
   }
 }

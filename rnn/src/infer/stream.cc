@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "layers/network_pass.h"
+#include "layers/pool.h"
 #include "lockstep/aligned_vector.h"
 #include "lockstep/error.h"
 #include "lockstep/threads.h"
@@ -54,6 +55,47 @@ struct StreamLayer {
   const LayerStep step;
 };
 
+// What the head reads of the timesteps so far: of each sequence what pool_step has left, and their
+// number.
+struct StreamPool {
+  StreamPool(const Network& network, std::size_t sequences)
+      : kind(network.pool), hidden(network.layers.back().hidden) {
+    if (kind == Pooling::last) return;
+    rows.resize(sequences * stride());
+    finished.resize(sequences * hidden);
+  }
+
+  [[nodiscard]] bool empty() const { return kind == Pooling::last; }
+  [[nodiscard]] std::size_t stride() const { return hidden + 1; }
+  [[nodiscard]] std::span<float> row(std::size_t sequence) {
+    return std::span(rows).subspan(sequence * stride(), stride());
+  }
+
+  // One more timestep of the sequences `mine`, the first of which has its outputs at `h`.
+  void add(Range mine, const float* h, std::size_t ldh) {
+    for (std::size_t n = mine.begin; n < mine.end; ++n, h += ldh) {
+      float& count = row(n)[hidden];
+      pool_step(kind, count == 0, false, {h, hidden}, row(n).data(), nullptr, 0);
+      count += 1;
+    }
+  }
+  // As the head reads it; of no timestep zeros.
+  const float* finish(Range some) {
+    for (std::size_t n = some.begin; n < some.end; ++n) {
+      const std::span<float> to = std::span(finished).subspan(n * hidden, hidden);
+      std::ranges::copy(row(n).first(hidden), to.begin());
+      const auto count = static_cast<std::size_t>(row(n)[hidden]);
+      if (count > 0) finish_pool(kind, count, to);
+    }
+    return finished.data() + some.begin * hidden;
+  }
+
+  const Pooling kind;
+  const std::size_t hidden;
+  AlignedVector<float> rows;      // [sequences][hidden, number of timesteps]
+  AlignedVector<float> finished;  // [sequences][hidden]
+};
+
 }  // namespace
 
 struct Stream::State {
@@ -62,6 +104,7 @@ struct Stream::State {
         sequences(count),
         threads(team),
         weights(network, Purpose::inference),
+        pool(network, count),
         outputs(sequences * network.outputs) {
     layers.reserve(weights->layers.size());
     std::size_t state_floats = 0;
@@ -69,7 +112,7 @@ struct Stream::State {
       layers.emplace_back(layer, sequences);
       state_floats += layer.size.state();
     }
-    states.resize(state_floats);
+    states.resize(state_floats + (pool.empty() ? 0 : pool.stride()));
     weights->pack(parameters, Team());
   }
 
@@ -102,6 +145,7 @@ struct Stream::State {
         inputs = layer.state(1 - from, mine.begin);
         stride = layer.layout.stride;
       }
+      if (!pool.empty()) pool.add(mine, inputs, stride);
     }
   }
 
@@ -113,6 +157,7 @@ struct Stream::State {
       copy(std::span(layer.state(half, sequence), layer.size.state()), place);
       place += layer.size.state();
     }
+    if (!pool.empty()) copy(pool.row(sequence), place);
   }
 
   // What the states of some sequences give: logits, or what a prediction makes of them.
@@ -120,7 +165,11 @@ struct Stream::State {
     const FlushDenormals flush;
     const MatrixView y(outputs.data() + some.begin * network.outputs, some.size(), network.outputs);
     StreamLayer& last = layers.back();
-    weights->output.run(last.state(half, some.begin), last.layout.stride, y);
+    if (pool.empty()) {
+      weights->output.run(last.state(half, some.begin), last.layout.stride, y);
+    } else {
+      weights->output.run(pool.finish(some), pool.hidden, y);
+    }
     if (predicts) weights->output.head.predict(y);
     return {y.data, y.rows * y.cols};
   }
@@ -130,6 +179,7 @@ struct Stream::State {
   const int threads;
   WithMemory<PackedNetwork> weights;
   std::vector<StreamLayer> layers;
+  StreamPool pool;
   AlignedVector<float> outputs;
   std::vector<float> states;  // of the sequence that was asked for
   std::size_t half = 0;       // of the rows that hold the states

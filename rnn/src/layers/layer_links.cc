@@ -27,6 +27,7 @@ void LayerInputs::copy_outputs(const RowSchedule& schedule, std::size_t n, std::
 
 void LayerGradients::write(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units,
                            bool adds, float* h) const {
+  if (pool_ != nullptr) return pool_->write(n, own, units, adds, h);
   const std::size_t first_input = below_->backward ? below_->hidden : 0;
   std::array<float, kUnitsFromAbove> sums;
   for (std::size_t first = units.begin; first < units.end; first += kUnitsFromAbove) {

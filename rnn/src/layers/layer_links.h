@@ -6,6 +6,7 @@
 #include <span>
 
 #include "layers/dropout.h"
+#include "layers/pool.h"
 #include "layers/recurrent_layer.h"
 #include "layers/row_schedule.h"
 #include "lockstep/range.h"
@@ -36,8 +37,9 @@ class LayerInputs {
   const Dropout* dropout_ = nullptr;
 };
 
-// What the directions of the layer above have found of the gradients of their inputs, as gradients
-// of a direction's outputs; of the last layer nothing.
+// What the directions of the layer above have found of the gradients of their inputs, or what the
+// head has of the last layer if it pools, as gradients of a direction's outputs. Otherwise of the
+// last layer nothing.
 class LayerGradients {
  public:
   LayerGradients() = default;
@@ -45,8 +47,9 @@ class LayerGradients {
   LayerGradients(std::span<const RecurrentLayer> above, const LayerSize& below,
                  const Dropout* dropout)
       : above_(above), below_(&below), dropout_(dropout) {}
+  explicit LayerGradients(const Pool& pool) : pool_(&pool) {}
 
-  [[nodiscard]] bool empty() const { return above_.empty(); }
+  [[nodiscard]] bool empty() const { return above_.empty() && pool_ == nullptr; }
   // Gradients of some units of row n at its own timestep `own`, in the place of those at `h` or
   // added to them.
   void write(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units, bool adds,
@@ -54,6 +57,7 @@ class LayerGradients {
 
  private:
   std::span<const RecurrentLayer> above_;
+  const Pool* pool_ = nullptr;
   const LayerSize* below_ = nullptr;
   const Dropout* dropout_ = nullptr;
 };

@@ -80,7 +80,13 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
       output(workspace, network, limits.rows, limits.purpose),
       levels_(network.layers.size()),
       block_(block_of(network, limits)),
-      dropout_(dropout) {}
+      dropout_(dropout) {
+  if (network.pool == Pooling::last) return;
+  for (RecurrentLayer& layer : layers) {
+    const LayerSize& size = layer.size();
+    if (size.layer + 1 == levels_) layer.pool_into(output.pool(size.backward));
+  }
+}
 
 void NetworkPass::keep_windows_in(std::span<const WindowMemory> memory, std::size_t first) {
   for (std::size_t i = 0; i < layers.size(); ++i) layers[i].keep_window_in(memory[i], first);
@@ -99,7 +105,10 @@ LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset& d
 
 LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
   const LayerSize& size = layer.size();
-  if (size.layer + 1 == levels_) return {};
+  if (size.layer + 1 == levels_) {
+    const Pool& pool = output.pool(size.backward);
+    return pool.empty() ? LayerGradients() : LayerGradients(pool);
+  }
   return {of_layer(size.layer + 1), size, dropout_};
 }
 

@@ -5,6 +5,15 @@
 
 namespace lockstep {
 
+namespace {
+
+// Whether each is the backward one.
+std::vector<bool> directions_of(const Layer& layer) {
+  return layer.bidirectional ? std::vector<bool>{false, true} : std::vector<bool>{false};
+}
+
+}  // namespace
+
 PackedOutput::PackedOutput(Workspace& workspace, const Network& network, Purpose purpose)
     : head(find_named(kHeads, network.head, "head")),
       bias(workspace.take<float>(network.outputs)),
@@ -38,17 +47,28 @@ OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size
       cols_(network.outputs),
       stride_(round_up(network.outputs)),
       rows_(take_rows(workspace, states_, max_rows)),
-      outputs_(workspace.take<float>(max_rows * stride_)) {
+      outputs_(workspace.take<float>(max_rows * stride_)),
+      pools_(workspace.take_each(directions_of(network.layers.back()), [&](bool backward) {
+        const std::size_t hidden = network.layers.back().hidden;
+        return Pool(network.pool, backward, hidden, rows_, states_.state + (backward ? hidden : 0),
+                    states_.stride);
+      })) {
   if (purpose == Purpose::inference) return;
+  for (Pool& pool : pools_) {
+    if (!pool.empty()) pool.take_gradients(workspace, max_rows);
+  }
   gradient_ = workspace.take<float>((1 + inputs_) * stride_);
   labels_ = workspace.take<int>(max_rows);
   losses_ = workspace.take<double>(max_rows);
 }
 
-void OutputLayer::forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
-                          const PackedOutput& weights, const Team& team) const {
-  const Range rows = share(schedule.rows(), team.index(), team.size());
+void OutputLayer::read_states(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
+                              Range rows) const {
   for (std::size_t n = rows.begin; n < rows.end; ++n) {
+    if (!pools_[0].empty()) {
+      for (const Pool& pool : pools_) pool.finish(n, schedule.length(n));
+      continue;
+    }
     float* h = rows_.data() + n * states_.stride + states_.state;
     for (const RecurrentLayer& layer : last) {
       const std::size_t hidden = layer.size().hidden;
@@ -56,6 +76,12 @@ void OutputLayer::forward(const RowSchedule& schedule, std::span<const Recurrent
       h += hidden;
     }
   }
+}
+
+void OutputLayer::forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
+                          const PackedOutput& weights, const Team& team) const {
+  const Range rows = share(schedule.rows(), team.index(), team.size());
+  read_states(schedule, last, rows);
   weights.run(rows_.data() + rows.begin * states_.stride + states_.state, states_.stride,
               outputs(rows));
 }
@@ -75,10 +101,15 @@ void OutputLayer::backward(const RowSchedule& schedule, std::span<const Recurren
                              outputs_.data(), stride_, gradient_.data(), stride_, 0,
                              gradient_.size() / stride_);
   for (std::size_t i = 0; i < last.size(); ++i) {
-    PackedGemm states = last[i].last_deltas(schedule);
+    const Pool& pool = pools_[i];
+    const MatrixView pooled = pool.gradients(rows);
+    PackedGemm states = pool.empty()
+                            ? last[i].last_deltas(schedule)
+                            : PackedGemm{.m = rows, .c = pooled.data, .ldc = pooled.stride};
     states.a = outputs_.data();
     states.lda = stride_;
     gemm_packed(states, weights.weights_back[i]);
+    for (std::size_t n = 0; n < rows; ++n) pool.finish_gradients(n, schedule.length(n));
   }
 }
 

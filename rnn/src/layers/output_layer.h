@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "heads/head.h"
+#include "layers/pool.h"
 #include "layers/recurrent_layer.h"
 #include "layers/workspace.h"
 #include "lockstep/gemm.h"
@@ -39,7 +40,12 @@ class OutputLayer {
  public:
   OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, Purpose purpose);
 
-  // Outputs of all sequences from their last states; the threads of `team` share the sequences.
+  // Of the directions of the last layer, which pool into it; those of a network that reads the last
+  // states are empty.
+  [[nodiscard]] const Pool& pool(bool backward) const { return pools_[backward ? 1 : 0]; }
+
+  // Outputs of all sequences from their last states, or from what was pooled by the same thread;
+  // the threads of `team` share the sequences.
   void forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                const PackedOutput& weights, const Team& team) const;
   [[nodiscard]] MatrixView outputs(Range rows) const {
@@ -48,8 +54,8 @@ class OutputLayer {
 
   // Losses, and in place of the outputs their gradients. By one thread.
   void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head);
-  // From there the gradient of the weights, and those of the last states, in `last`. By one
-  // thread; may be repeated.
+  // From there the gradient of the weights, and those of the last states, in `last`, or of what was
+  // pooled. By one thread; may be repeated.
   void backward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                 const PackedOutput& weights);
   // Gradients of by and Wy.
@@ -59,12 +65,16 @@ class OutputLayer {
   [[nodiscard]] std::size_t correct() const { return correct_; }
 
  private:
+  void read_states(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
+                   Range rows) const;
+
   RowLayout states_;  // rows [1, h] of the outputs of the last layer
   std::size_t inputs_;
   std::size_t cols_;
   std::size_t stride_;
   std::span<float> rows_;
   std::span<float> outputs_;
+  std::vector<Pool> pools_;
   std::span<float> gradient_;
   std::span<int> labels_;
   std::span<double> losses_;

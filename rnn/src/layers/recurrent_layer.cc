@@ -309,9 +309,21 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
     if (together_ > 1) add_inputs(schedule, weights, block, team);
     for (std::size_t t = block.begin; t < block.end; ++t) {
       if (t + 1 == block.end) gather_inputs(inputs, schedule, block_from(block.end), team);
-      (t + 1 < schedule.steps() ? step : last_step).run(timestep(schedule, t), team);
+      const Timestep now = timestep(schedule, t);
+      (t + 1 < schedule.steps() ? step : last_step).run(now, team);
       team.barrier();
+      if (!pool_.empty()) pool(schedule, t, now, team);
     }
+  }
+}
+
+// A thread's share of the rows, those that OutputLayer::forward will ask it for.
+void RecurrentLayer::pool(const RowSchedule& schedule, std::size_t t, const Timestep& step,
+                          const Team& team) const {
+  const Range rows = share(schedule.rows(), team.index(), team.size());
+  for (std::size_t n = rows.begin; n < std::min(rows.end, step.count); ++n) {
+    pool_.add(n, own_time_of(schedule, n, t), t == schedule.start(n),
+              step.after + n * step.after_stride);
   }
 }
 

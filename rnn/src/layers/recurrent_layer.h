@@ -9,6 +9,7 @@
 #include <span>
 
 #include "cells/cell.h"
+#include "layers/pool.h"
 #include "layers/row_schedule.h"
 #include "layers/workspace.h"
 #include "lockstep/gemm.h"
@@ -159,6 +160,8 @@ class RecurrentLayer {
   RecurrentLayer(Workspace& workspace, const LayerSize& size, std::size_t block,
                  const Limits& limits);
 
+  // Lets every timestep of the forward pass be pooled.
+  void pool_into(const Pool& pool) { pool_ = pool; }
   // Keeps the window in this memory, from its row `first` on.
   void keep_window_in(const WindowMemory& memory, std::size_t first);
 
@@ -209,6 +212,8 @@ class RecurrentLayer {
                      const Team& team) const;
   void add_inputs(const RowSchedule& schedule, const PackedLayer& weights, Range timesteps,
                   const Team& team);
+  void pool(const RowSchedule& schedule, std::size_t t, const Timestep& step,
+            const Team& team) const;
 
   // `block`: timesteps whose deltas are kept together.
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
@@ -231,6 +236,7 @@ class RecurrentLayer {
   std::size_t max_rows_;
   std::size_t ring_steps_;
   std::size_t together_;  // see timesteps_together
+  Pool pool_;
   float* window_ = nullptr;
   float* input_gradients_ = nullptr;  // [rows of the window][inputs], where a layer is below
   std::size_t input_gradient_stride_;

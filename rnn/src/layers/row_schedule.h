@@ -65,6 +65,7 @@ class RowSchedule {
   [[nodiscard]] std::size_t member(std::size_t row) const { return members_[row]; }
   // The timestep of the group that is the first of this row's sequence.
   [[nodiscard]] std::size_t start(std::size_t row) const { return starts_[row]; }
+  [[nodiscard]] std::size_t length(std::size_t row) const { return steps_ - starts_[row]; }
 
  private:
   [[nodiscard]] std::size_t begun(std::size_t t) const;

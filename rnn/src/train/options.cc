@@ -157,6 +157,9 @@ const std::vector<Row>& rows() {
       row<&O::layers>("layers", kModel, count_from(1, kMaxLayers), "Recurrent layers"),
       row<&O::bidirectional>("bidirectional", kModel, one_of({"false", "true"}),
                              "Layers that read the sequences backwards too"),
+      row<&O::pool>("pool", kModel, one_of({"last", "mean", "max"}),
+                    "What the classes are told by: the last outputs, or their mean or maximum over "
+                    "the timesteps"),
       row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal", "pytorch"}),
                     "Initial weights"),
       row<&O::sigma>("sigma", kModel, positive(), "Standard deviation of the initial weights",

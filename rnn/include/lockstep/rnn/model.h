@@ -81,9 +81,10 @@ class LOCKSTEP_API Model {
   /// Names may come without the prefixes `rnn.` and `head.`, or with `fc.` or `linear.`; types may
   /// be F32, or F64, F16 and BF16, which become float32; the two biases are added. All else is JSON
   /// text in the metadata, key `lockstep`:
-  ///   {"version": 2, "cells": ["tanh"], "head": "classify", "class_names": [...],
+  ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
+  ///    "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only; version 1 had no cells and no head. Without that
+  /// with mean and scale for `channel` only; version 1 had no cells, head and pool. Without that
   /// key, as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the
   /// cell of a layer is that of G gates: tanh, gru or lstm.
   ///

@@ -28,13 +28,21 @@ struct LOCKSTEP_API Layer {
   bool operator==(const Layer&) const = default;
 };
 
+/// What a head on whole sequences reads of the outputs of the last layer, each direction by itself.
+enum class Pooling {
+  last,  ///< those after the last timestep forward, after the first backward
+  mean,  ///< their mean over the timesteps of the sequence, summed as they are read
+  max,   ///< the largest of each unit; its gradient goes to the first of equal timesteps
+};
+
 /// What a network is made of: recurrent layers, each of which reads the outputs of the one before
-/// at the same timestep, as PyTorch's do, and a head on the last states of the last of them: of the
-/// forward direction after the last timestep, of the backward direction after the first.
+/// at the same timestep, as PyTorch's do, and a head on what `pool` makes of the outputs of the
+/// last of them.
 struct LOCKSTEP_API Network {
   std::size_t features = 0;       ///< D, values per timestep
   std::vector<Layer> layers;      ///< 1 to kMaxLayers, the first reads the features
   std::string head = "classify";  ///< a name of head_names()
+  Pooling pool = Pooling::last;   ///< what the head reads
   std::size_t outputs = 0;        ///< C, of the head: classes
 
   /// Throws std::invalid_argument if a size is 0 or above kMaxUnits, a cell or head is unknown, or

@@ -39,10 +39,11 @@ enum class DropoutKind {
 /// How to make and train a model. Each member has one name everywhere: here, in the text form
 /// below, in C and as a flag of `lockstep train` (with '-' for '_'); so it is with defaults.
 struct LOCKSTEP_API Options {
-  std::string cell = "tanh";   ///< of the recurrent layers
-  std::size_t hidden = 100;    ///< recurrent units of each layer and direction
-  std::size_t layers = 1;      ///< recurrent layers, 1 to kMaxLayers
-  bool bidirectional = false;  ///< whether each layer reads the sequences backwards too
+  std::string cell = "tanh";     ///< of the recurrent layers
+  std::size_t hidden = 100;      ///< recurrent units of each layer and direction
+  std::size_t layers = 1;        ///< recurrent layers, 1 to kMaxLayers
+  bool bidirectional = false;    ///< whether each layer reads the sequences backwards too
+  Pooling pool = Pooling::last;  ///< what the head reads of the outputs of the last layer
   Initializer init = Initializer::orthogonal;                ///< of the first weights
   double sigma = 0.01;                                       ///< of Initializer::gaussian, > 0
   NormalizationKind normalize = NormalizationKind::channel;  ///< of the inputs
@@ -67,7 +68,7 @@ struct LOCKSTEP_API Options {
   double beta2 = 0.999;   ///< in [0, 1), adam and adamw: of the mean of g^2
   double alpha = 0.99;    ///< in [0, 1), rmsprop: of the mean of g^2
   bool centered = false;  ///< rmsprop: by the variance of g in the place of the mean of g^2
-  double eps = 1e-8;  ///< > 0, added to the root of it: of adam, adamw and rmsprop
+  double eps = 1e-8;      ///< > 0, added to the root of it: of adam, adamw and rmsprop
   /// Of weights, >= 0: of adamw w -= rate weight_decay w, of the others g += weight_decay w.
   /// Without a value 0.01 of adamw and 0 of the others.
   std::optional<double> weight_decay{};

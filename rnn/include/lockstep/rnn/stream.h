@@ -60,8 +60,9 @@ class LOCKSTEP_API Stream {
   [[nodiscard]] std::span<const float> probabilities(std::size_t sequence);
   ///@}
 
-  /// The state of a sequence, layer after layer: h [H], of an LSTM h and c [2 H]. A copy, valid
-  /// until a state is asked for again.
+  /// The state of a sequence, layer after layer: h [H], of an LSTM h and c [2 H]; of a network with
+  /// another Pooling than last then the sum or maximum of the last layer's outputs [H] and the
+  /// number of timesteps [1] (exact up to 2^24). A copy, valid until a state is asked for again.
   [[nodiscard]] std::span<const float> state(std::size_t sequence) const;
   /// Puts `state`, as many numbers of any kind, in its place: the next timestep follows on it.
   void set_state(std::size_t sequence, std::span<const float> state);
