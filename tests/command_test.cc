@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.h"
@@ -478,6 +480,74 @@ TEST_CASE("command: a training that diverges later saves what it had learnt and 
   CHECK(summary["diverged"] == true);
   CHECK(summary["kept_epoch"] == 2);
   CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: a training goes on from its checkpoint", "[command]") {
+  const Fixture fixture;
+  const std::string checkpoint = fixture.directory / "checkpoint";
+  const std::vector<std::string> train =
+      fixture.train_arguments() + std::vector<std::string>{"--optimizer", "adamw", "--ema", "0.9"};
+  const json whole = run_json(train);
+  const json part = run_json(
+      train + std::vector<std::string>{"--checkpoint", checkpoint, "--checkpoint-every", "3"});
+  CHECK(part["weights_hash"] == whole["weights_hash"]);
+  const std::string before = checkpoint + ".previous";
+  const std::vector<std::string> resume{"train", fixture.data, "--resume", before};
+  const json resumed = run_json(resume + std::vector<std::string>{"--threads", "1"});
+  CHECK(resumed["weights_hash"] == whole["weights_hash"]);
+  CHECK(resumed["epochs"] == 20);
+  require_failure(2, "--batch-size: it is '5' in",
+                  resume + std::vector<std::string>{"--batch-size", "6"});
+  require_failure(
+      2, "--checkpoint-every: expected",
+      train + std::vector<std::string>{"--checkpoint", checkpoint, "--checkpoint-every", "3x"});
+  require_failure(2, "without --checkpoint",
+                  train + std::vector<std::string>{"--checkpoint-every", "3"});
+  fixture.train();
+  require_failure(1, "no checkpoint", {"train", fixture.data, "--resume", fixture.model});
+}
+
+TEST_CASE("command: a training begins with the weights of a model", "[command]") {
+  const Fixture fixture;
+  const json first = fixture.train();
+  const json next = run_json({"train", fixture.data, "--init-from", fixture.model, "--epochs", "1",
+                              "--learning-rate", "1e-30", "--model", fixture.model + "2"});
+  CHECK(next["weights_hash"] == first["weights_hash"]);
+  require_failure(2, "--hidden: it is '8' in",
+                  {"train", fixture.data, "--init-from", fixture.model, "--hidden", "9"});
+}
+
+// Of a training that is killed at any moment, and goes on, the weights are those of one that is
+// not.
+void kill_and_resume(std::size_t kills, const std::string& epochs) {
+  const Fixture fixture;
+  const std::string checkpoint = fixture.directory / "checkpoint";
+  const std::vector<std::string> train{
+      "train", fixture.data,   "--hidden", "30",          "--cell", "gru",   "--epochs",
+      epochs,  "--batch-size", "3",        "--optimizer", "adamw",  "--ema", "0.99"};
+  const json whole = run_json(train);
+  std::size_t killed = 0;
+  for (std::size_t i = 0; i < 1000 && killed < kills; ++i) {
+    std::vector<std::string> arguments =
+        std::filesystem::exists(checkpoint)
+            ? std::vector<std::string>{"train", fixture.data, "--resume", checkpoint}
+            : train + std::vector<std::string>{"--checkpoint", checkpoint};
+    arguments =
+        arguments + std::vector<std::string>{"--checkpoint-every",      "0.005s",  "--threads",
+                                             std::to_string(1 + i % 2), "--quiet", "--json"};
+    Process process(command_line(arguments));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + 37 * i % 101));
+    process.send(SIGKILL);
+    if (process.wait() == -SIGKILL) ++killed;
+  }
+  CHECK(killed == kills);
+  const json last = run_json({"train", fixture.data, "--resume", checkpoint});
+  CHECK(last["weights_hash"] == whole["weights_hash"]);
+}
+
+TEST_CASE("command: a training that is killed goes on", "[command]") { kill_and_resume(5, "2000"); }
+TEST_CASE("command: a training that is killed 50 times goes on", "[command][exhaustive]") {
+  kill_and_resume(50, "20000");
 }
 
 TEST_CASE("command: a training whose output is closed saves its model and fails", "[command]") {

@@ -508,7 +508,8 @@ TEST_CASE("metadata that does not fit the model is refused") {
                  "1 class names for 2 classes"));
   CHECK(contains(reason(R"({\"version\":3,)" + names + "," + none + "}"),
                  "version is \"3\", expected up to 2"));
-  const std::string second = R"({\"version\":2,\"head\":\"classify\",\"pool\":\"max\",)" + names + "," + none;
+  const std::string second =
+      R"({\"version\":2,\"head\":\"classify\",\"pool\":\"max\",)" + names + "," + none;
   CHECK(reason(second + R"(,\"cells\":[\"relu\"]})") == "");
   CHECK(contains(reason(second + "}"), "metadata lacks"));
   CHECK(contains(reason(R"({\"version\":2,\"cells\":[\"tanh\"],)" + names + "," + none + "}"),

@@ -178,6 +178,47 @@ void require_sense(const CLI::App& app, const Options& options) {
   }
 }
 
+// "10": epochs, "30s": seconds.
+void set_checkpoint_times(TrainCommand& c, const std::string& text) {
+  const bool is_time = text.ends_with('s');
+  const char* const end = text.data() + text.size() - (is_time ? 1 : 0);
+  c.checkpoint_epochs = 0;
+  c.checkpoint_seconds = 0;
+  const auto [stop, error] = is_time ? std::from_chars(text.data(), end, c.checkpoint_seconds)
+                                     : std::from_chars(text.data(), end, c.checkpoint_epochs);
+  const bool is_positive = c.checkpoint_epochs > 0 || c.checkpoint_seconds > 0;
+  if (error == std::errc{} && stop == end && is_positive) return;
+  throw UsageError(
+      "--checkpoint-every: expected a number of epochs such as 10, or of seconds such "
+      "as 30s, found '" +
+      text + "'");
+}
+
+void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
+  CLI::Option* const resume =
+      app.add_option("--resume", c.resume_file, "Go on with the training of this checkpoint");
+  CLI::Option* const checkpoint = app.add_option(
+      "--checkpoint", c.checkpoint_file,
+      "Write the training here, so that it can go on; with --resume by default its file");
+  app.add_option_function<std::string>(
+         "--checkpoint-every", [&c](const std::string& text) { set_checkpoint_times(c, text); },
+         "How often: every N epochs, or Ns: every N seconds")
+      ->type_name("N|Ns")
+      ->default_str("60s");
+  app.add_option("--init-from", c.first_model_file, "Begin with the weights of this model")
+      ->excludes(resume);
+  app.parse_complete_callback([&app, &c, resume, checkpoint] {
+    for (const OptionInfo& info : options_table()) {
+      if (app.count(flag_of(info.name)) > 0) c.given_options.push_back(info.name);
+    }
+    if (app.count("--checkpoint-every") > 0 && resume->empty() && checkpoint->empty()) {
+      throw UsageError("--checkpoint-every: it has no effect without --checkpoint");
+    }
+    // Otherwise the checkpoint has the options that were not given.
+    if (resume->empty() && c.first_model_file.empty()) require_sense(app, c.options);
+  });
+}
+
 void add_train_options(CLI::App& app, TrainCommand& c) {
   add_data_source(app, c.source);
   app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
@@ -188,7 +229,7 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
-  app.parse_complete_callback([&] { require_sense(app, c.options); });
+  add_checkpoint_options(app, c);
   app.final_callback([&] {
     if (!c.list_datasets) require_data_source(app, c.source);
   });

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lockstep/rnn/options.h"
 
@@ -37,6 +38,12 @@ struct Command {
 struct TrainCommand : Command {
   std::string test_file;
   std::string report_file;
+  std::string checkpoint_file;
+  std::size_t checkpoint_epochs = 0;
+  double checkpoint_seconds = 60;
+  std::string resume_file;                 ///< a checkpoint that the training goes on with
+  std::string first_model_file;            ///< whose weights it begins with
+  std::vector<std::string> given_options;  ///< names of those that were given
   bool quiet = false;
   bool list_datasets = false;
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <exception>
@@ -50,11 +51,48 @@ TrainingData load_training_data(const TrainCommand& command) {
   }
 }
 
+// A model that a training begins or goes on with; none if it makes a new one.
+std::optional<Model> given_model(const TrainCommand& command) {
+  if (!command.resume_file.empty()) return Model::resume(command.resume_file);
+  if (!command.first_model_file.empty()) return Model::load(command.first_model_file);
+  return {};
+}
+
+// What the command line asks of a model that is given, as it does not ask for all of its options.
+Options options_for(const TrainCommand& command, const Model& model) {
+  const bool resumes = !command.resume_file.empty();
+  Options options = resumes ? model.options() : command.options;
+  for (const OptionInfo& info : options_table()) {
+    const std::string asked = command.options.get(info.name);
+    const std::string known = model.options().get(info.name);
+    const bool is_given =
+        std::ranges::find(command.given_options, info.name) != command.given_options.end();
+    const bool may_differ = resumes ? info.name == "epochs" || info.name == "threads"
+                                    : info.group != "Model" || info.name == "init";
+    if (is_given && !may_differ && asked != known) {
+      throw UsageError(flag_of(info.name) + ": it is '" + known + "' in '" +
+                       (resumes ? command.resume_file : command.first_model_file) + "', found '" +
+                       asked + "'");
+    }
+    if (is_given ? may_differ : false) options.set(info.name, asked);
+    if (!resumes && !may_differ) options.set(info.name, known);
+  }
+  return options;
+}
+
 // Finds out before the training what would lose its result after it.
-Model make_model(const TrainCommand& command, const TrainingData& data) {
+Model make_model(const TrainCommand& command, std::optional<Model> given,
+                 const TrainingData& data) {
   Options options = command.options;
   options.validation = 0;  // is held out already
-  Model model = about(command.source.name(), [&] { return Model(data.train, options); });
+  Model model = given ? std::move(*given)
+                      : about(command.source.name(), [&] { return Model(data.train, options); });
+  about(command.source.name(), [&] { model.require_fit(data.train); });
+  model.set_options(command.options);
+  if (!command.checkpoint_file.empty()) {
+    about<std::runtime_error>("cannot write checkpoint '" + command.checkpoint_file + "'",
+                              [&] { require_replaceable(command.checkpoint_file); });
+  }
   if (data.test) about(test_name(command), [&] { model.require_fit(*data.test); });
   if (!command.model_file.empty()) model.require_savable(command.model_file);
   return model;
@@ -90,6 +128,9 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
   Progress progress(command.options.epochs, data.train.total_timesteps(), command.quiet);
   std::exception_ptr failure;
   FitObserver observer;
+  observer.checkpoints = {.path = command.checkpoint_file,
+                          .every_epochs = command.checkpoint_epochs,
+                          .every_seconds = command.checkpoint_seconds};
   observer.on_batch = [&](const BatchProgress& batch) {
     progress.on_batch(batch);
     return noted_signal == 0;
@@ -188,9 +229,11 @@ void require_distinct_files(const TrainCommand& command) {
   const std::vector<std::pair<std::string, std::string>> files = {
       {"DATA", command.source.file},
       {"--test", command.test_file},
+      {"--init-from", command.first_model_file},
       {"--model", command.model_file},
-      {"--report", command.report_file}};
-  constexpr std::size_t kFirstOutput = 2;
+      {"--report", command.report_file},
+      {"--checkpoint", command.checkpoint_file}};
+  constexpr std::size_t kFirstOutput = 3;
   for (std::size_t output = kFirstOutput; output < files.size(); ++output) {
     for (std::size_t other = 0; other < output; ++other) {
       if (!is_same_file(files[output].second, files[other].second)) continue;
@@ -220,15 +263,19 @@ void train(TrainingRun& run, const TrainingData& data) {
 
 }  // namespace
 
-int run_train(const TrainCommand& command) {
-  if (command.list_datasets) return list_datasets();
+int run_train(const TrainCommand& asked) {
+  if (asked.list_datasets) return list_datasets();
+  TrainCommand command = asked;
   select_backend(command.backend);
+  if (command.checkpoint_file.empty()) command.checkpoint_file = command.resume_file;
   require_distinct_files(command);
+  std::optional<Model> given = given_model(command);
+  if (given) command.options = options_for(command, *given);
   on_report(command, [&] { require_replaceable(command.report_file); });
   const TrainingData data = load_training_data(command);
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
-                  .model = make_model(command, data)};
+                  .model = make_model(command, std::move(given), data)};
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
   train(run, data);
   print(result_text(run));

@@ -26,6 +26,7 @@ struct lockstep_options {
 struct lockstep_model {
   lockstep::Model model;
   lockstep::Options options = model.options();  // of the last training that did not fail
+  lockstep::Checkpoints checkpoints{};
 };
 
 namespace lockstep {
@@ -80,9 +81,10 @@ bool call_back(lockstep_epoch_callback callback, const EpochResult& e, void* con
   }
 }
 
-FitResult train(Model& model, const Dataset& data, const lockstep_dataset* validation,
+FitResult train(lockstep_model& handle, const Dataset& data, const lockstep_dataset* validation,
                 lockstep_epoch_callback callback, void* context) {
-  FitObserver observer;
+  Model& model = handle.model;
+  FitObserver observer{.on_batch = {}, .on_epoch = {}, .checkpoints = handle.checkpoints};
   if (callback != nullptr) {
     observer.on_epoch = [=](const EpochResult& e) { return call_back(callback, e, context); };
   }
@@ -190,11 +192,24 @@ lockstep_status lockstep_model_train(lockstep_model* model, const lockstep_datas
     lockstep::Options next = options == nullptr ? model->options : options->options;
     model->model.set_options(next);
     const lockstep::FitResult result =
-        lockstep::train(model->model, dataset->data, validation, callback, context);
+        lockstep::train(*model, dataset->data, validation, callback, context);
     model->options = std::move(next);
     if (training == nullptr) return;
     *training = {static_cast<int>(result.status), result.history.size(), result.kept_epoch};
   });
+}
+
+lockstep_status lockstep_model_set_checkpoints(lockstep_model* model, const char* path,
+                                               size_t every_epochs, double every_seconds) {
+  return call(__func__, {model, path}, [&, function = __func__] {
+    require(every_seconds >= 0, function, "every_seconds is below 0 or not a number");
+    model->checkpoints = {
+        .path = path, .every_epochs = every_epochs, .every_seconds = every_seconds};
+  });
+}
+
+lockstep_status lockstep_model_resume(const char* path, lockstep_model** model) {
+  return create(__func__, model, {path}, [&] { return lockstep::Model::resume(path); });
 }
 
 lockstep_status lockstep_model_load(const char* path, lockstep_model** model) {

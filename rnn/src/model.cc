@@ -1,12 +1,16 @@
 #include "lockstep/rnn/model.h"
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "files/checkpoint_file.h"
 #include "files/model_file.h"
+#include "lockstep/backend.h"
 #include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "train/fit.h"
@@ -38,11 +42,12 @@ Normalization fit_normalization(const Dataset& train, const Options& o) {
 }
 
 template <class Work>
-auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& work) {
+auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
+               const Work& work) {
   try {
     return work();
   } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot " + std::string(verb) + " model '" + path.string() +
+    throw ModelFileError("cannot " + std::string(verb) + " " + what + " '" + path.string() +
                          "': " + error.what());
   }
 }
@@ -52,6 +57,7 @@ auto or_cannot(const char* verb, const std::filesystem::path& path, const Work& 
 struct Model::State {
   ModelParts parts;
   Options options;
+  std::optional<TrainingParts> paused{};  // that the next fit goes on with
 
   // The data as the network takes them.
   [[nodiscard]] Dataset normalized(Dataset data) const {
@@ -65,8 +71,23 @@ struct Model::State {
     return normalized(data.with_classes(parts.class_names));
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
-    return lockstep::fit(parts.parameters, labelled(train), labelled(validation), options,
-                         observer);
+    const Dataset own_train = labelled(train);
+    const Dataset own_validation = labelled(validation);
+    const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
+    const std::uint64_t hash = saves || paused ? data_hash(own_train, own_validation) : 0;
+    if (paused) require_same_training(*paused, options, hash);
+    const std::optional<TrainingParts> from = std::exchange(paused, std::nullopt);
+    const auto save = [&](const Parameters& parameters, const FitState& state) {
+      const TrainingParts training{{parameters, parts.normalization, parts.class_names},
+                                   options,
+                                   state,
+                                   hash,
+                                   active_backend().fused};
+      const std::filesystem::path& path = observer.checkpoints->path;
+      or_cannot("write", "checkpoint", path, [&] { save_checkpoint(training, path); });
+    };
+    return lockstep::fit(parts.parameters, own_train, own_validation, options, observer,
+                         from ? &from->state : nullptr, save);
   }
 };
 
@@ -142,16 +163,27 @@ Evaluation Model::evaluate(const Dataset& data, int threads) const {
 }
 
 Model Model::load(const std::filesystem::path& path) {
-  return or_cannot("load", path,
+  return or_cannot("load", "model", path,
                    [&] { return Model(std::make_unique<State>(State{load_model(path), {}})); });
 }
 
+Model Model::resume(const std::filesystem::path& path) {
+  return or_cannot("resume", "training", path, [&] {
+    TrainingParts training = load_checkpoint(path);
+    const Options options = training.options;
+    auto state = std::make_unique<State>(State{training.model, options, std::move(training)});
+    Model model(std::move(state));
+    model.state_->options = options;
+    return model;
+  });
+}
+
 void Model::save(const std::filesystem::path& path) const {
-  or_cannot("save", path, [&] { save_model(state_->parts, path); });
+  or_cannot("save", "model", path, [&] { save_model(state_->parts, path); });
 }
 
 void Model::require_savable(const std::filesystem::path& path) const {
-  or_cannot("save", path, [&] { lockstep::require_savable(state_->parts, path); });
+  or_cannot("save", "model", path, [&] { lockstep::require_savable(state_->parts, path); });
 }
 
 void Model::set_options(const Options& options) {

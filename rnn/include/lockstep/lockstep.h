@@ -168,6 +168,23 @@ LOCKSTEP_API lockstep_status lockstep_model_train(lockstep_model* model,
                                                   lockstep_epoch_callback callback, void* context,
                                                   lockstep_training* training);
 
+/**
+ * Lets the trainings of a model be written to the file `path`, after so many epochs, and after a
+ * minibatch once so many seconds have passed; 0: not so. They are written at their end too, so also
+ * where the callback ends them. An empty path: not any more. A training that cannot write its file
+ * fails. FitObserver::checkpoints in lockstep/rnn/trainer.h
+ */
+LOCKSTEP_API lockstep_status lockstep_model_set_checkpoints(lockstep_model* model, const char* path,
+                                                            size_t every_epochs,
+                                                            double every_seconds);
+
+/**
+ * The model of a training that was so written; the next lockstep_model_train goes on with it, to
+ * the same bits as if it had never stopped. It must get the same data and validation data, and null
+ * options or such as differ in `epochs` and `threads` alone. Model::resume in lockstep/rnn/model.h
+ */
+LOCKSTEP_API lockstep_status lockstep_model_resume(const char* path, lockstep_model** model);
+
 /** Reads a model that lockstep_model_save, `lockstep train` or PyTorch wrote. */
 LOCKSTEP_API lockstep_status lockstep_model_load(const char* path, lockstep_model** model);
 

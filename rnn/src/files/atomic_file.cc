@@ -100,6 +100,20 @@ void require_replaceable(const std::filesystem::path& path) {
   const TemporaryFile probe(directory_of(path));
 }
 
+void keep_previous(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return;
+  std::filesystem::path previous = path;
+  previous += ".previous";
+  std::filesystem::path link = path;
+  link += ".previous.new";
+  std::error_code error;
+  std::filesystem::remove(link, error);
+  std::filesystem::create_hard_link(path, link, error);
+  // Some file systems have no links.
+  if (error) std::filesystem::copy_file(path, link);
+  std::filesystem::rename(link, previous);
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
   const auto replaced = replaceable_status(path);
   const std::filesystem::path directory = directory_of(path);

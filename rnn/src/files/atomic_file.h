@@ -12,6 +12,10 @@ namespace lockstep {
 /// temporary file behind, if a step fails or if `path` exists and is not a regular file.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Gives the file `path`, if there is one, the further name `path`.previous, which may replace a
+/// file. Throws std::runtime_error if that fails.
+void keep_previous(const std::filesystem::path& path);
+
 /// Throws std::runtime_error as write_file_atomically(path) would, as far as that can be known
 /// beforehand; leaves nothing behind.
 void require_replaceable(const std::filesystem::path& path);

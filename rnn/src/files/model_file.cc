@@ -300,7 +300,7 @@ void find_sizes(const safetensors::Reader& file, const Prefixes& prefixes, Netwo
 // Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
 // more memory than it is long.
 void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed,
-                     const Network& network) {
+                     const std::vector<std::string>& others, const Network& network) {
   for (const FileTensor& f : needed) {
     const Shape& found = shape_of(file, f.name);
     if (found == f.shape) continue;
@@ -310,6 +310,7 @@ void require_tensors(const safetensors::Reader& file, const std::vector<FileTens
   }
   for (const auto& [name, info] : file.tensors()) {
     if (std::ranges::find(needed, name, &FileTensor::name) != needed.end()) continue;
+    if (std::ranges::find(others, name) != others.end()) continue;
     throw std::runtime_error("tensor " + quote(name) + " has no place in a model of " +
                              std::to_string(network.layers.size()) +
                              " recurrent layers and one linear head");
@@ -317,7 +318,8 @@ void require_tensors(const safetensors::Reader& file, const std::vector<FileTens
 }
 
 // The sizes of the network are those in the file.
-Parameters read_parameters(safetensors::Reader& file, Network network) {
+Parameters read_parameters(safetensors::Reader& file, const std::vector<std::string>& others,
+                           Network network) {
   const Prefixes prefixes = find_prefixes(file);
   find_sizes(file, prefixes, network);
   try {
@@ -326,7 +328,7 @@ Parameters read_parameters(safetensors::Reader& file, Network network) {
     throw std::runtime_error(error.what());
   }
   const std::vector<FileTensor> tensors = file_tensors(network, prefixes);
-  require_tensors(file, tensors, network);
+  require_tensors(file, tensors, others, network);
   Parameters p(network);
   for (const FileTensor& f : tensors) {
     decode_tensor(f, file.read_float32(f.name), p[f.tensor.name]);
@@ -355,8 +357,7 @@ void require_whole(const ModelParts& model) {
   require_finite(scale, "the scale of its normalization");
 }
 
-ModelParts load_model(const std::filesystem::path& path) {
-  safetensors::Reader file(path);
+ModelParts read_model(safetensors::Reader& file, const std::vector<std::string>& other_tensors) {
   const auto text = file.metadata().find(kMetadataKey);
   const bool is_ours = text != file.metadata().end();
   ModelParts model;
@@ -365,7 +366,7 @@ ModelParts load_model(const std::filesystem::path& path) {
   Network network;
   if (is_ours) network.layers = {{.cell = "tanh"}};
   if (is_ours) decode_metadata(text->second, network, model);
-  model.parameters = read_parameters(file, std::move(network));
+  model.parameters = read_parameters(file, other_tensors, std::move(network));
   for (std::size_t c = 0; !is_ours && c < model.parameters.network().outputs; ++c) {
     model.class_names.push_back(std::to_string(c));
   }
@@ -373,9 +374,24 @@ ModelParts load_model(const std::filesystem::path& path) {
   return model;
 }
 
+ModelParts load_model(const std::filesystem::path& path) {
+  safetensors::Reader file(path);
+  if (file.tensors().contains("checkpoint.state")) {
+    throw std::runtime_error("it is a checkpoint: `lockstep train --resume` goes on with it");
+  }
+  return read_model(file);
+}
+
+std::vector<safetensors::Tensor> encode_model(const ModelParts& model) {
+  return encode_tensors(model.parameters);
+}
+
+safetensors::Metadata metadata_of(const ModelParts& model) {
+  return {{kMetadataKey, encode_metadata(model)}};
+}
+
 void save_model(const ModelParts& model, const std::filesystem::path& path) {
-  const safetensors::Metadata metadata{{kMetadataKey, encode_metadata(model)}};
-  write_file_atomically(path, safetensors::encode(encode_tensors(model.parameters), metadata));
+  write_file_atomically(path, safetensors::encode(encode_model(model), metadata_of(model)));
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "files/safetensors.h"
 #include "lockstep/rnn/normalization.h"
 #include "lockstep/rnn/parameters.h"
 
@@ -17,6 +18,13 @@ struct ModelParts {
 };
 
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
+
+// What the files of models and trainings share: the model in an open file, which may have tensors
+// of other names too; its tensors, and what is beside them.
+[[nodiscard]] ModelParts read_model(safetensors::Reader& file,
+                                    const std::vector<std::string>& other_tensors = {});
+[[nodiscard]] std::vector<safetensors::Tensor> encode_model(const ModelParts& model);
+[[nodiscard]] safetensors::Metadata metadata_of(const ModelParts& model);
 
 [[nodiscard]] ModelParts load_model(const std::filesystem::path& path);
 void save_model(const ModelParts& model, const std::filesystem::path& path);

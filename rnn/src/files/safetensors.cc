@@ -193,14 +193,27 @@ std::vector<float> Reader::read_float32(const std::string& name) {
   return values;
 }
 
+std::string Reader::read_text(const std::string& name) {
+  const TensorInfo& info = tensors_.at(name);
+  if (info.dtype != "U8") {
+    throw std::runtime_error("tensor " + quote(name) + " has type " + quote(info.dtype) +
+                             ", expected U8");
+  }
+  stream_.seekg(static_cast<std::streamoff>(data_start_ + info.begin));
+  return read_bytes(info.end - info.begin);
+}
+
 std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata) {
   json header;
   header[kMetadataKey] = metadata;
   std::size_t data_bytes = 0;
   for (const Tensor& tensor : tensors) {
-    const std::size_t end = data_bytes + tensor.values.size() * sizeof(float);
-    header[tensor.name] = {
-        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {data_bytes, end}}};
+    const bool is_text = !tensor.text.empty();
+    const std::size_t end =
+        data_bytes + (is_text ? tensor.text.size() : tensor.values.size() * sizeof(float));
+    header[tensor.name] = {{"dtype", is_text ? "U8" : "F32"},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {data_bytes, end}}};
     data_bytes = end;
   }
   std::string text = header.dump();
@@ -218,6 +231,7 @@ std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata)
     for (const float value : tensor.values) {
       append_little_endian(bytes, std::bit_cast<std::uint32_t>(value), sizeof value);
     }
+    bytes += tensor.text;
   }
   return bytes;
 }

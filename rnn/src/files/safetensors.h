@@ -40,6 +40,8 @@ class Reader {
   /// The values of a tensor of type F32, or of F64, F16 or BF16 converted to float32. `name` is one
   /// of tensors().
   [[nodiscard]] std::vector<float> read_float32(const std::string& name);
+  /// The bytes of a tensor of type U8.
+  [[nodiscard]] std::string read_text(const std::string& name);
 
  private:
   std::string read_bytes(std::uint64_t count);
@@ -51,11 +53,12 @@ class Reader {
   Metadata metadata_;
 };
 
-/// A float32 tensor to be written: row-major, as many values as the shape says.
+/// A tensor to be written: row-major, as many values as the shape says, float32 or bytes.
 struct Tensor {
   std::string name;
   Shape shape;
   std::vector<float> values;
+  std::string text{};  ///< of a tensor without values: its bytes, of type U8
 };
 
 /// The bytes of a file with these tensors, in this order. Texts must be UTF-8; a header too long to

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -65,17 +66,23 @@ class Optimizer {
   // Once behind each update of the whole team.
   void advance();
 
+  // All that it keeps: the number of updates, the slots and the average.
+  [[nodiscard]] std::uint64_t updates() const { return updates_; }
+  [[nodiscard]] std::span<const float> slots() const { return slots_; }
+  // Goes on from there; both have as many numbers as an optimizer of these options keeps.
+  void restore(std::uint64_t updates, std::span<const float> slots, std::span<const float> average);
+
   // The average of the weights over the updates, by Options::ema; empty without, and before the
   // first.
   [[nodiscard]] std::span<const float> average() const {
-    return is_first_ ? std::span<const float>() : average_;
+    return updates_ == 0 ? std::span<const float>() : average_;
   }
 
  private:
   void update_span(const Update& all, Range range, double decay);
   void update_average(std::span<const float> weights, Range range);
 
-  const OptimizerRule& rule_;
+  const OptimizerRule* rule_;
   Options options_;
   std::size_t slot_count_;
   std::size_t weights_ = 0;
@@ -83,7 +90,7 @@ class Optimizer {
   std::vector<double> decays_;  // of each span
   std::vector<float> slots_;    // [slot][weights]
   std::vector<float> average_;
-  bool is_first_ = true;
+  std::uint64_t updates_ = 0;
   double first_power_;  // beta1^t, of the next update
   double second_power_;
 };

@@ -22,12 +22,12 @@ double momentum_of(const Options& options) {
 }
 
 Optimizer::Optimizer(std::span<const Tensor> tensors, const Options& options)
-    : rule_(rule_of(options)),
+    : rule_(&rule_of(options)),
       options_(options),
-      slot_count_(rule_.slots(options).size()),
+      slot_count_(rule_->slots(options).size()),
       first_power_(options.beta1),
       second_power_(options.beta2) {
-  const double decay = options.weight_decay.value_or(rule_.decay);
+  const double decay = options.weight_decay.value_or(rule_->decay);
   for (const Tensor& tensor : tensors) {
     const bool decays = options.decay_biases || tensor.role != TensorRole::bias;
     const double own = decays ? decay : 0;
@@ -72,20 +72,28 @@ void Optimizer::update_span(const Update& all, Range range, double decay) {
     part.slots[s] = slots_.data() + s * weights_ + range.begin;
   }
   part.decay = decay;
-  rule_.update(part);
+  rule_->update(part);
 }
 
 // The first weights that are averaged are those after the first update.
 void Optimizer::update_average(std::span<const float> weights, Range range) {
-  const auto kept = static_cast<float>(is_first_ ? 0 : options_.ema);
-  const auto added = static_cast<float>(is_first_ ? 1 : 1 - options_.ema);
+  const auto kept = static_cast<float>(updates_ == 0 ? 0 : options_.ema);
+  const auto added = static_cast<float>(updates_ == 0 ? 1 : 1 - options_.ema);
   for (std::size_t i = range.begin; i < range.end; ++i) {
     average_[i] = kept * average_[i] + added * weights[i];
   }
 }
 
+void Optimizer::restore(std::uint64_t updates, std::span<const float> slots,
+                        std::span<const float> average) {
+  std::ranges::copy(slots, slots_.begin());
+  std::ranges::copy(average, average_.begin());
+  // The same products as before, so the same bits.
+  while (updates_ < updates) advance();
+}
+
 void Optimizer::advance() {
-  is_first_ = false;
+  ++updates_;
   first_power_ *= options_.beta1;
   second_power_ *= options_.beta2;
 }

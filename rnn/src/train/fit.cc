@@ -1,6 +1,7 @@
 #include "train/fit.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -23,41 +24,71 @@ bool all_finite(const Parameters& parameters) {
 
 // The weights to end with: those of the smallest validation loss, or without patience the last. It
 // puts them in place when it is destroyed, however the training ends.
-class KeptWeights {
+class Keeper {
  public:
-  KeptWeights(Parameters& parameters, std::size_t patience)
-      : parameters_(parameters), kept_(parameters), patience_(patience) {}
-  ~KeptWeights() { parameters_ = std::move(kept_); }
-  KeptWeights(const KeptWeights&) = delete;
-  KeptWeights& operator=(const KeptWeights&) = delete;
+  Keeper(Parameters& parameters, std::size_t patience, const FitState* from)
+      : parameters_(parameters), patience_(patience) {
+    if (from != nullptr) {
+      kept_ = from->kept;
+    } else {
+      kept_.weights.assign(parameters.values().begin(), parameters.values().end());
+    }
+  }
+  ~Keeper() { std::ranges::copy(kept_.weights, parameters_.values().begin()); }
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
 
-  void note(const EpochResult& result, Parameters weights) {
-    last_epoch_ = result.epoch;
-    const bool is_better = epoch_ == 0 || result.validation_loss < loss_;
+  void note(const EpochResult& result, const Parameters& weights) {
+    kept_.last_epoch = result.epoch;
+    const bool is_better = kept_.epoch == 0 || result.validation_loss < kept_.loss;
     if (patience_ > 0 && !is_better) return;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    loss_ = std::isnan(result.validation_loss) ? kInfinity : result.validation_loss;
-    epoch_ = result.epoch;
-    kept_ = std::move(weights);
+    kept_.loss = std::isnan(result.validation_loss) ? kInfinity : result.validation_loss;
+    keep(result.epoch, weights);
   }
-  // Those before a minibatch that failed, where none are better.
-  void note_failure(const EpochResult& result, Parameters weights) {
-    if (patience_ > 0) return;
-    if (result.failed_minibatch > 1) epoch_ = result.epoch;
-    kept_ = std::move(weights);
+  // The weights before a minibatch that failed, where none are better.
+  void note_failure(const EpochResult& result, const Parameters& weights) {
+    if (patience_ == 0) keep(result.failed_minibatch > 1 ? result.epoch : kept_.epoch, weights);
   }
-  [[nodiscard]] std::size_t epoch() const { return epoch_; }
+  [[nodiscard]] const KeptWeights& kept() const { return kept_; }
   [[nodiscard]] bool is_patience_over() const {
-    return patience_ > 0 && last_epoch_ - epoch_ >= patience_;
+    return patience_ > 0 && kept_.last_epoch - kept_.epoch >= patience_;
   }
 
  private:
+  void keep(std::size_t epoch, const Parameters& weights) {
+    kept_.epoch = epoch;
+    std::ranges::copy(weights.values(), kept_.weights.begin());
+  }
+
   Parameters& parameters_;
-  Parameters kept_;
   std::size_t patience_;
-  std::size_t last_epoch_ = 0;
-  std::size_t epoch_ = 0;  // that the weights are of
-  double loss_ = 0;
+  KeptWeights kept_;
+};
+
+// Knows when a checkpoint is due.
+class CheckpointTimes {
+ public:
+  explicit CheckpointTimes(const FitObserver& observer)
+      : times_(observer.checkpoints.value_or(Checkpoints())) {}
+
+  [[nodiscard]] bool is_on() const { return !times_.path.empty(); }
+  [[nodiscard]] bool is_due_in_epoch() const {
+    return is_on() && times_.every_seconds > 0 && Clock::now() - last_ >= seconds();
+  }
+  [[nodiscard]] bool is_due_after(std::size_t epoch) const {
+    return is_on() && times_.every_epochs > 0 && epoch % times_.every_epochs == 0;
+  }
+  void note() { last_ = Clock::now(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  [[nodiscard]] std::chrono::duration<double> seconds() const {
+    return std::chrono::duration<double>(times_.every_seconds);
+  }
+
+  Checkpoints times_;
+  Clock::time_point last_ = Clock::now();
 };
 
 void add_validation(EpochResult& result, const Parameters& parameters, const Dataset& validation,
@@ -69,39 +100,101 @@ void add_validation(EpochResult& result, const Parameters& parameters, const Dat
   result.validation_accuracy = evaluation.accuracy;
 }
 
+// A training from its first or a later epoch on.
+class Fit {
+ public:
+  Fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
+      const Options& options, const FitObserver& observer, const FitState* from,
+      const std::function<void(const Parameters&, const FitState&)>& save)
+      : parameters_(parameters),
+        train_(train),
+        validation_(validation),
+        options_(options),
+        observer_(observer),
+        save_(save),
+        times_(observer),
+        trainer_(parameters, options),
+        keeper_(parameters, options.patience, from) {
+    if (from != nullptr) {
+      trainer_.set_state(from->trainer);
+      result_.history = from->history;
+    }
+    result_.threads = trainer_.threads();
+    if (keeper_.is_patience_over()) result_.status = FitStatus::patience;
+  }
+
+  FitResult run() {
+    while (result_.status == FitStatus::finished && result_.history.size() < options_.epochs) {
+      run_epoch();
+    }
+    result_.kept_epoch = keeper_.kept().epoch;
+    return std::move(result_);
+  }
+
+ private:
+  void run_epoch() {
+    EpochResult epoch = trainer_.run_epoch(train_, [this](const BatchProgress& progress) {
+      if (times_.is_due_in_epoch()) write_checkpoint(true);
+      if (observer_.on_batch && !observer_.on_batch(progress)) {
+        result_.status = FitStatus::stopped;
+      }
+      return result_.status == FitStatus::finished;
+    });
+    if (result_.status == FitStatus::stopped && epoch.failed_minibatch == 0) {
+      write_checkpoint(true);
+    }
+    const bool has_diverged = !note(epoch);
+    result_.history.push_back(epoch);
+    const bool was_stopped = result_.status == FitStatus::stopped;
+    if (observer_.on_epoch && !observer_.on_epoch(epoch)) result_.status = FitStatus::stopped;
+    if (keeper_.is_patience_over()) result_.status = FitStatus::patience;
+    if (has_diverged) result_.status = FitStatus::diverged;
+    if (has_diverged || was_stopped) return;
+    const bool ends =
+        result_.status != FitStatus::finished || result_.history.size() >= options_.epochs;
+    if (ends || times_.is_due_after(epoch.epoch)) write_checkpoint(false);
+  }
+
+  // Measures the weights after an epoch and keeps them or not; false if it has diverged.
+  bool note(EpochResult& epoch) {
+    const Parameters weights = trainer_.averaged();
+    const bool is_finite = all_finite(weights) && all_finite(parameters_);
+    if (epoch.failed_minibatch > 0 || !is_finite) {
+      if (is_finite) keeper_.note_failure(epoch, weights);
+      return false;
+    }
+    add_validation(epoch, weights, validation_, result_.threads);
+    trainer_.note_loss(validation_.empty() ? epoch.loss : epoch.validation_loss);
+    keeper_.note(epoch, weights);
+    return true;
+  }
+
+  void write_checkpoint(bool is_in_epoch) {
+    if (!times_.is_on()) return;
+    FitState state{trainer_.state(), keeper_.kept(), result_.history};
+    state.trainer.is_in_pass = is_in_epoch;
+    save_(parameters_, state);
+    times_.note();
+  }
+
+  Parameters& parameters_;
+  const Dataset& train_;
+  const Dataset& validation_;
+  const Options& options_;
+  const FitObserver& observer_;
+  const std::function<void(const Parameters&, const FitState&)>& save_;
+  CheckpointTimes times_;
+  FitResult result_;
+  Trainer trainer_;
+  Keeper keeper_;
+};
+
 }  // namespace
 
 FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
-              const Options& options, const FitObserver& observer) {
-  Trainer trainer(parameters, options);
-  KeptWeights kept(parameters, options.patience);
-  FitResult result;
-  result.threads = trainer.threads();
-  bool stopped = false;
-  const auto on_batch = [&](const BatchProgress& progress) {
-    stopped = observer.on_batch && !observer.on_batch(progress);
-    return !stopped;
-  };
-  while (result.status == FitStatus::finished && result.history.size() < options.epochs) {
-    EpochResult epoch = trainer.run_epoch(train, on_batch);
-    Parameters weights = trainer.averaged();
-    const bool is_finite = all_finite(weights) && all_finite(parameters);
-    const bool has_diverged = epoch.failed_minibatch > 0 || !is_finite;
-    if (!has_diverged) {
-      add_validation(epoch, weights, validation, result.threads);
-      trainer.note_loss(validation.empty() ? epoch.loss : epoch.validation_loss);
-      kept.note(epoch, std::move(weights));
-    } else if (is_finite) {
-      kept.note_failure(epoch, std::move(weights));
-    }
-    result.history.push_back(epoch);
-    if (observer.on_epoch && !observer.on_epoch(epoch)) stopped = true;
-    if (stopped) result.status = FitStatus::stopped;
-    if (kept.is_patience_over()) result.status = FitStatus::patience;
-    if (has_diverged) result.status = FitStatus::diverged;
-  }
-  result.kept_epoch = kept.epoch();
-  return result;
+              const Options& options, const FitObserver& observer, const FitState* from,
+              const std::function<void(const Parameters&, const FitState&)>& save) {
+  return Fit(parameters, train, validation, options, observer, from, save).run();
 }
 
 double FitResult::seconds() const {

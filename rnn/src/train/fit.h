@@ -1,12 +1,33 @@
 #pragma once
 
+#include <functional>
+#include <limits>
+#include <vector>
+
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 
+// The weights that a training would end with, and how good they are.
+struct KeptWeights {
+  std::size_t last_epoch = 0;                             // that was noted
+  std::size_t epoch = 0;                                  // that the weights are of
+  double loss = std::numeric_limits<double>::infinity();  // of the validation
+  std::vector<float> weights;
+};
+
+// A training that can go on: with the parameters that it has now, the data and the options.
+struct FitState {
+  TrainerState trainer;
+  KeptWeights kept;
+  std::vector<EpochResult> history;
+};
+
 // Trains `parameters` as Model::fit on data that are normalized and labelled. `validation` may be
-// empty.
+// empty. Goes on from `from`, unless it is null. `save` is called at the times of
+// FitObserver::checkpoints, with the parameters of that moment, and may throw.
 FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
-              const Options& options, const FitObserver& observer);
+              const Options& options, const FitObserver& observer, const FitState* from = nullptr,
+              const std::function<void(const Parameters&, const FitState&)>& save = {});
 
 }  // namespace lockstep

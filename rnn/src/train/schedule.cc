@@ -60,15 +60,15 @@ double scheduled_rate(const Options& options, const UpdatePlace& at) {
   return rate;
 }
 
-void Plateau::note(double loss) {
-  if (options_.schedule != LearningRateSchedule::plateau) return;
+void note_loss(const Options& options, double loss, PlateauState& state) {
+  if (options.schedule != LearningRateSchedule::plateau) return;
   constexpr double kThreshold = 1e-4;
-  if (noted_++ == 0 || loss < best_ * (1 - kThreshold)) {
-    best_ = loss;
-    since_best_ = 0;
-  } else if (++since_best_ > options_.decay_epochs) {
-    factor_ *= options_.decay;
-    since_best_ = 0;
+  if (loss < state.best_loss * (1 - kThreshold)) {
+    state.best_loss = loss;
+    state.epochs_since_best = 0;
+  } else if (++state.epochs_since_best > options.decay_epochs) {
+    state.factor *= options.decay;
+    state.epochs_since_best = 0;
   }
 }
 

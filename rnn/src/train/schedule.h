@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "lockstep/rnn/options.h"
+#include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 
@@ -14,25 +15,11 @@ struct UpdatePlace {
   std::size_t updates = 1;
 };
 
-// The learning rate of an update, without what Plateau says.
+// The learning rate of an update, without the factor of the plateau.
 [[nodiscard]] double scheduled_rate(const Options& options, const UpdatePlace& at);
 
-// The factor of LearningRateSchedule::plateau, as PyTorch's ReduceLROnPlateau has it.
-class Plateau {
- public:
-  explicit Plateau(const Options& options) : options_(options) {}
-
-  [[nodiscard]] double factor() const { return factor_; }
-  // The loss after an epoch.
-  void note(double loss);
-
- private:
-  Options options_;
-  double best_ = 0;
-  std::size_t noted_ = 0;
-  std::size_t since_best_ = 0;  // epochs
-  double factor_ = 1;
-};
+// Notes the loss after an epoch, by LearningRateSchedule::plateau, as PyTorch's ReduceLROnPlateau.
+void note_loss(const Options& options, double loss, PlateauState& state);
 
 // The factor that turns the gradient of a summed loss into that of the mean over `total` (sequences
 // or their weights), scaled down where its norm would exceed clip_norm (0: never).

@@ -9,6 +9,7 @@
 #include <new>
 #include <numeric>
 #include <span>
+#include <utility>
 
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
@@ -23,26 +24,14 @@ namespace lockstep {
 struct Epoch {
   const Dataset& data;
   const std::function<bool(const BatchProgress&)>& on_batch;
-  double rate_factor;
   std::size_t updates;  // of the whole pass
-  EpochResult result{};
-  std::size_t minibatches = 0;
-  std::size_t done = 0;  // sequences
-  std::size_t learnt = 0;
-  std::size_t correct = 0;
-  bool continues = true;
+  bool continues;
   std::exception_ptr failure{};  // of on_batch
-
-  void count(const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt, OnNan on_nan);
 };
 
 struct Trainer::State {
   State(Parameters& p, const Options& o)
-      : parameters(p),
-        options(o),
-        threads(resolve_threads(o.threads)),
-        optimizer(p.tensors(), o),
-        plateau(o) {}
+      : parameters(p), options(o), threads(resolve_threads(o.threads)), optimizer(p.tensors(), o) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
@@ -50,21 +39,20 @@ struct Trainer::State {
     return std::span(order).subspan(first, std::min(options.batch_size, order.size() - first));
   }
   [[nodiscard]] double rate_at(const Epoch& epoch) const {
-    return epoch.rate_factor *
-           scheduled_rate(options, {epochs_done - 1, epoch.minibatches, epoch.updates});
+    const UpdatePlace at{now.pass.epoch - 1, now.pass_minibatches, epoch.updates};
+    return now.plateau.factor * scheduled_rate(options, at);
   }
   void train_minibatches(Epoch& epoch, const Team& team) noexcept;
+  void count(Epoch& epoch, const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt);
 
   Parameters& parameters;
   Options options;
   int threads;
   Optimizer optimizer;
-  Plateau plateau;
   std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
   MinibatchSize largest;                             // that the step has memory for
   std::vector<std::size_t> order;
-  std::size_t epochs_done = 0;
-  std::uint64_t updates_done = 0;
+  TrainerState now;  // without what the optimizer keeps
 };
 
 // Takes the memory for minibatches of this data set, unless the step has it already.
@@ -81,33 +69,43 @@ void Trainer::State::prepare(const Dataset& data) {
                                                       Dropout(options));
 }
 
+// The order of the pass, which begins, unless it is to go on.
 void Trainer::State::start_epoch() {
+  if (!now.is_in_pass) {
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    now.pass = {.epoch = now.pass.epoch + 1, .validation_loss = kNaN, .validation_accuracy = kNaN};
+    now.pass_minibatches = now.pass_sequences = 0;
+    now.learnt_sequences = now.correct_sequences = 0;
+  }
+  now.is_in_pass = false;
   std::iota(order.begin(), order.end(), std::size_t{0});
-  if (options.shuffle) KeyedRandom(options.seed, "order", epochs_done).shuffle(order);
+  if (options.shuffle) KeyedRandom(options.seed, "order", now.pass.epoch - 1).shuffle(order);
 }
 
-void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt,
-                  OnNan on_nan) {
-  ++minibatches;
-  done += samples;
-  continues = done < data.size();
+void Trainer::State::count(Epoch& epoch, const TrainingStep::Totals& totals, std::size_t samples,
+                           bool is_learnt) {
+  ++now.minibatches;
+  ++now.pass_minibatches;
+  now.pass_sequences += samples;
+  epoch.continues = now.pass_sequences < epoch.data.size();
   if (is_learnt) {
-    result.loss += totals.loss;
-    result.timesteps += totals.timesteps;
-    correct += totals.correct;
-    learnt += samples;
-  } else if (on_nan == OnNan::skip) {
-    ++result.skipped;
+    now.pass.loss += totals.loss;
+    now.pass.timesteps += totals.timesteps;
+    now.correct_sequences += totals.correct;
+    now.learnt_sequences += samples;
+  } else if (options.on_nan == OnNan::skip) {
+    ++now.pass.skipped;
   } else {
-    result.failed_minibatch = minibatches;
-    continues = false;
+    now.pass.failed_minibatch = now.pass_minibatches;
+    epoch.continues = false;
   }
-  if (!on_batch) return;
+  if (!epoch.on_batch) return;
   try {
-    continues = on_batch({result.epoch, done, data.size()}) && continues;
+    epoch.continues =
+        epoch.on_batch({now.pass.epoch, now.pass_sequences, epoch.data.size()}) && epoch.continues;
   } catch (...) {
-    failure = std::current_exception();
-    continues = false;
+    epoch.failure = std::current_exception();
+    epoch.continues = false;
   }
 }
 
@@ -115,8 +113,8 @@ void Epoch::count(const TrainingStep::Totals& totals, std::size_t samples, bool 
 void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
   TrainingStep& step = **memory;
   while (epoch.continues) {
-    const auto minibatch = minibatch_at(epoch.done);
-    if (team.index() == 0) step.begin(epoch.data, minibatch, updates_done++);
+    const auto minibatch = minibatch_at(now.pass_sequences);
+    if (team.index() == 0) step.begin(epoch.data, minibatch, now.minibatches);
     team.barrier();
     bool is_finite = false;
     {
@@ -133,7 +131,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
     team.barrier();
     if (team.index() == 0) {
       if (is_finite) optimizer.advance();
-      epoch.count(step.totals(), minibatch.size(), is_finite, options.on_nan);
+      count(epoch, step.totals(), minibatch.size(), is_finite);
     }
     team.barrier();
   }
@@ -161,24 +159,49 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   const std::size_t batch = s.options.batch_size;
   Epoch epoch{.data = data,
               .on_batch = on_batch,
-              .rate_factor = s.plateau.factor(),
-              .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0)};
-  EpochResult& result = epoch.result;
-  result.epoch = ++s.epochs_done;
-  result.learning_rate = s.rate_at(epoch);
-  result.validation_loss = std::numeric_limits<double>::quiet_NaN();
-  result.validation_accuracy = std::numeric_limits<double>::quiet_NaN();
-  TrainingStep& step = **s.memory;
-  step.begin(data, s.minibatch_at(0));
-  // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
-  parallel(step.team_size(s.threads),
-           [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
+              .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
+              .continues = s.now.pass_sequences < data.size()};
+  if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
+  if (epoch.continues) {
+    TrainingStep& step = **s.memory;
+    step.begin(data, s.minibatch_at(s.now.pass_sequences));
+    // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
+    parallel(step.team_size(s.threads),
+             [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
+  }
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
-  const auto samples = static_cast<double>(epoch.learnt);
+  s.now.pass.seconds +=
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EpochResult result = s.now.pass;
+  const auto samples = static_cast<double>(s.now.learnt_sequences);
   result.loss /= samples;
-  result.accuracy = static_cast<double>(epoch.correct) / samples;
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.accuracy = static_cast<double>(s.now.correct_sequences) / samples;
   return result;
+}
+
+TrainerState Trainer::state() const {
+  TrainerState state = state_->now;
+  state.is_in_pass = state.pass.epoch > 0;
+  const Optimizer& optimizer = state_->optimizer;
+  state.updates = optimizer.updates();
+  state.slots.assign(optimizer.slots().begin(), optimizer.slots().end());
+  state.average.assign(optimizer.average().begin(), optimizer.average().end());
+  return state;
+}
+
+void Trainer::set_state(const TrainerState& state) {
+  State& s = *state_;
+  Optimizer optimizer(s.parameters.tensors(), s.options);
+  const std::size_t averaged =
+      s.options.ema > 0 && state.updates > 0 ? s.parameters.values().size() : 0;
+  if (state.slots.size() != optimizer.slots().size() || state.average.size() != averaged) {
+    throw InvalidArgument(
+        "Trainer: the state is not that of a training of these parameters and options");
+  }
+  optimizer.restore(state.updates, state.slots, state.average);
+  s.optimizer = std::move(optimizer);
+  s.now = state;
+  s.now.slots = s.now.average = {};
 }
 
 Parameters Trainer::averaged() const {
@@ -188,7 +211,9 @@ Parameters Trainer::averaged() const {
   return result;
 }
 
-void Trainer::note_loss(double loss) { state_->plateau.note(loss); }
+void Trainer::note_loss(double loss) {
+  lockstep::note_loss(state_->options, loss, state_->now.plateau);
+}
 
 int Trainer::threads() const { return state_->threads; }
 

@@ -92,10 +92,21 @@ class LOCKSTEP_API Model {
   /// too many or too few, of another shape) and for NaN or infinite numbers. Memory is
   /// bounded by the weights and the header, whose JSON text may be at most 4 MiB long.
   [[nodiscard]] static Model load(const std::filesystem::path& path);
-  /// Writes such a file, with zeros for the second bias where it is part of the first. It is
-  /// written under a temporary name beside `path`, flushed to disk and renamed: `path` holds the
-  /// old model or the whole new one. Throws ModelFileError, also for what could not be read again,
-  /// as a class name that is not UTF-8.
+  /// The model of a training that was written by FitObserver::checkpoints, with the weights that
+  /// were being trained and the options of then. Its next `fit` goes on with that training, to the
+  /// same bits as if it had never stopped, on any number of threads and any backend with fused
+  /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs` and
+  /// `threads` alone, otherwise it throws InvalidArgument. FitResult then covers the whole
+  /// training, also the epochs of before.
+  ///
+  /// The file is a model file with further tensors: checkpoint.optimizer, checkpoint.average,
+  /// checkpoint.kept and checkpoint.state, JSON text in bytes: counters, options, history, a hash
+  /// of the data. Throws ModelFileError as `load`.
+  [[nodiscard]] static Model resume(const std::filesystem::path& path);
+  /// Writes a file that `load` reads, with zeros for the second bias where it is part of the first.
+  /// It is written under a temporary name beside `path`, flushed to disk and renamed: `path` holds
+  /// the old model or the whole new one. Throws ModelFileError, also for what could not be read
+  /// again, as a class name that is not UTF-8.
   void save(const std::filesystem::path& path) const;
   /// Throws ModelFileError if `save` would, as far as that can be known before a training.
   void require_savable(const std::filesystem::path& path) const;

@@ -2,8 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lockstep/export.h"
@@ -44,11 +47,21 @@ enum class FitStatus {
   diverged,  ///< a loss, a gradient or a weight was no longer a finite number
 };
 
+/// When and where a training is written, so that it can go on later: Model::resume.
+struct Checkpoints {
+  std::filesystem::path path;    ///< of the file; beside it, PATH.previous is the one before
+  std::size_t every_epochs = 0;  ///< after so many epochs; 0: not by epochs
+  double every_seconds = 0;      ///< after a minibatch, once so long has passed; 0: not by time
+};
+
 /// What observes a training, on the thread that called Model::fit. Both may be empty, and end
 /// the training by returning false. What they throw ends it too and passes on.
 struct FitObserver {
   std::function<bool(const BatchProgress&)> on_batch;  ///< after every minibatch
   std::function<bool(const EpochResult&)> on_epoch;    ///< after every epoch
+  /// Written if its path is not empty: at its times, when an observer ends the training (with the
+  /// part of an epoch that was done), and at the end.
+  std::optional<Checkpoints> checkpoints{};
 };
 
 /// How a training went.
@@ -76,6 +89,30 @@ struct ValidationSplit {
 /// InvalidArgument if that leaves no sequence on one side.
 [[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
                                                             std::uint64_t seed);
+
+/// What LearningRateSchedule::plateau knows.
+struct PlateauState {
+  double best_loss = std::numeric_limits<double>::infinity();  ///< of all epochs
+  std::size_t epochs_since_best = 0;                           ///< or since the last fall
+  double factor = 1;                                           ///< of the learning rate
+};
+
+/// Where a trainer is, beside its parameters and options. Another trainer that has all three goes
+/// on to the same bits, on any number of threads and any backend with fused multiply-add.
+struct LOCKSTEP_API TrainerState {
+  std::uint64_t minibatches = 0;  ///< of all passes
+  /// Whether the next run_epoch goes on with `pass`, in its middle, and does not begin another.
+  bool is_in_pass = false;
+  EpochResult pass;                   ///< the last pass; inside it, `loss` is a sum
+  std::size_t pass_minibatches = 0;   ///< of the last pass
+  std::size_t pass_sequences = 0;     ///< of them
+  std::size_t learnt_sequences = 0;   ///< without those that were left out
+  std::size_t correct_sequences = 0;  ///< of them, classified right
+  PlateauState plateau;               ///< of the schedule
+  std::uint64_t updates = 0;          ///< of the optimizer
+  std::vector<float> slots;           ///< what the optimizer keeps of each weight
+  std::vector<float> average;         ///< of the weights, if Options::ema
+};
 
 /// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
 /// time (rnn/README.md says where each formula is). The kernels run on the backend that
@@ -112,6 +149,12 @@ class LOCKSTEP_API Trainer {
   [[nodiscard]] Parameters averaged() const;
   /// The loss after an epoch, for LearningRateSchedule::plateau.
   void note_loss(double loss);
+
+  /// Where it is now; on_batch may ask too. The pass that is running, or was last, is `pass`:
+  /// clear `is_in_pass` once it has been dealt with.
+  [[nodiscard]] TrainerState state() const;
+  /// Goes on from there. Throws std::invalid_argument if it is not of such parameters and options.
+  void set_state(const TrainerState& state);
 
   /// Options::threads as resolve_threads understood it.
   [[nodiscard]] int threads() const;

@@ -1,0 +1,222 @@
+#include "files/checkpoint_file.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "binary.h"
+#include "files/atomic_file.h"
+#include "files/safetensors.h"
+#include "files/strict_json.h"
+#include "lockstep/backend.h"
+#include "lockstep/error.h"
+
+namespace lockstep {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;
+constexpr const char* kState = "checkpoint.state";
+constexpr const char* kKept = "checkpoint.kept";
+constexpr const char* kSlots = "checkpoint.optimizer";
+constexpr const char* kAverage = "checkpoint.average";
+
+// Numbers as text: JSON knows neither infinity nor all 64 bits.
+template <class T>
+std::string text_of(T number) {
+  char text[40];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+template <class T>
+void read(const json& from, T& number) {
+  const std::string text = from.get<std::string>();
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || stop != text.data() + text.size()) {
+    throw std::runtime_error("its state has " + quote(text) + " where a number is expected");
+  }
+}
+
+// Calls visit(name, number) for all numbers of an object, to write or to read them.
+template <class Epoch, class Visit>
+void visit_epoch(Epoch& e, const Visit& visit) {
+  visit("epoch", e.epoch);
+  visit("loss", e.loss);
+  visit("accuracy", e.accuracy);
+  visit("learning_rate", e.learning_rate);
+  visit("seconds", e.seconds);
+  visit("timesteps", e.timesteps);
+  visit("validation_loss", e.validation_loss);
+  visit("validation_accuracy", e.validation_accuracy);
+  visit("skipped", e.skipped);
+  visit("failed_minibatch", e.failed_minibatch);
+}
+
+template <class State, class Visit>
+void visit_trainer(State& s, const Visit& visit) {
+  visit("minibatches", s.minibatches);
+  visit("pass_minibatches", s.pass_minibatches);
+  visit("pass_sequences", s.pass_sequences);
+  visit("learnt_sequences", s.learnt_sequences);
+  visit("correct_sequences", s.correct_sequences);
+  visit("plateau_best_loss", s.plateau.best_loss);
+  visit("plateau_epochs", s.plateau.epochs_since_best);
+  visit("plateau_factor", s.plateau.factor);
+  visit("updates", s.updates);
+}
+
+template <class Kept, class Visit>
+void visit_kept(Kept& k, const Visit& visit) {
+  visit("last_epoch", k.last_epoch);
+  visit("epoch", k.epoch);
+  visit("loss", k.loss);
+}
+
+auto writer(json& to) {
+  return [&to](const char* name, auto number) { to[name] = text_of(number); };
+}
+auto reader(const json& from) {
+  return [&from](const char* name, auto& number) { read(from.at(name), number); };
+}
+
+std::string encode_state(const TrainingParts& training) {
+  const FitState& state = training.state;
+  json options;
+  for (const OptionInfo& info : options_table()) {
+    options[info.name] = training.options.get(info.name);
+  }
+  json trainer = {{"is_in_pass", state.trainer.is_in_pass}};
+  visit_trainer(state.trainer, writer(trainer));
+  json pass;
+  visit_epoch(state.trainer.pass, writer(pass));
+  json kept;
+  visit_kept(state.kept, writer(kept));
+  json history = json::array();
+  for (const EpochResult& epoch : state.history) {
+    visit_epoch(epoch, writer(history.emplace_back()));
+  }
+  const json all = {
+      {"version", kVersion}, {"fused", training.fused}, {"data_hash", text_of(training.data_hash)},
+      {"options", options},  {"trainer", trainer},      {"pass", pass},
+      {"kept", kept},        {"history", history}};
+  return all.dump();
+}
+
+void decode_state(const std::string& text, TrainingParts& training) {
+  const json all = parse_strict_json(text);
+  try {
+    if (all.at("version") != kVersion) {
+      throw std::runtime_error("its version is " + quote(all.at("version").dump()) + ", expected " +
+                               std::to_string(kVersion));
+    }
+    training.fused = all.at("fused").get<bool>();
+    read(all.at("data_hash"), training.data_hash);
+    for (const auto& [name, value] : all.at("options").items()) {
+      training.options.set(name, value.get<std::string>());
+    }
+    FitState& state = training.state;
+    const json& trainer = all.at("trainer");
+    state.trainer.is_in_pass = trainer.at("is_in_pass").get<bool>();
+    visit_trainer(state.trainer, reader(trainer));
+    visit_epoch(state.trainer.pass, reader(all.at("pass")));
+    visit_kept(state.kept, reader(all.at("kept")));
+    for (const json& epoch : all.at("history")) {
+      visit_epoch(state.history.emplace_back(), reader(epoch));
+    }
+  } catch (const json::exception&) {
+    throw std::runtime_error("its state lacks a part, or one is of a wrong type");
+  } catch (const std::invalid_argument& error) {
+    throw std::runtime_error(std::string("its options: ") + error.what());
+  }
+}
+
+safetensors::Tensor tensor_of(const char* name, std::span<const float> values) {
+  return {name, {values.size()}, {values.begin(), values.end()}};
+}
+
+std::uint64_t add_words(std::uint64_t hash, std::span<const float> values) {
+  for (const float value : values) {
+    constexpr std::uint64_t kPrime = 0x100000001b3;
+    hash = (hash ^ std::bit_cast<std::uint32_t>(value)) * kPrime;
+  }
+  return hash;
+}
+
+std::uint64_t add_data(std::uint64_t hash, const Dataset& data) {
+  hash = fnv1a(hash, data.size(), sizeof(std::uint64_t));
+  hash = fnv1a(hash, data.channels(), sizeof(std::uint64_t));
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    hash = fnv1a(hash, data.length(i), sizeof(std::uint64_t));
+    hash = fnv1a(hash, static_cast<std::uint64_t>(data.label(i)), sizeof(std::uint64_t));
+    hash = add_words(hash, data.sequence(i));
+  }
+  return hash;
+}
+
+}  // namespace
+
+std::uint64_t data_hash(const Dataset& train, const Dataset& validation) {
+  return add_data(add_data(kFnvBasis, train), validation);
+}
+
+TrainingParts load_checkpoint(const std::filesystem::path& path) {
+  safetensors::Reader file(path);
+  if (!file.tensors().contains(kState)) {
+    throw std::runtime_error("it is no checkpoint of a training");
+  }
+  TrainingParts training;
+  training.model = read_model(file, {kState, kKept, kSlots, kAverage});
+  decode_state(file.read_text(kState), training);
+  const auto values_of = [&](const char* name) {
+    return file.tensors().contains(name) ? file.read_float32(name) : std::vector<float>();
+  };
+  FitState& state = training.state;
+  state.kept.weights = values_of(kKept);
+  state.trainer.slots = values_of(kSlots);
+  state.trainer.average = values_of(kAverage);
+  if (state.kept.weights.size() != training.model.parameters.values().size()) {
+    throw std::runtime_error("it has not as many kept weights as weights");
+  }
+  return training;
+}
+
+void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path) {
+  std::vector<safetensors::Tensor> tensors = encode_model(training.model);
+  const FitState& state = training.state;
+  tensors.push_back(tensor_of(kKept, state.kept.weights));
+  if (!state.trainer.slots.empty()) tensors.push_back(tensor_of(kSlots, state.trainer.slots));
+  if (!state.trainer.average.empty()) {
+    tensors.push_back(tensor_of(kAverage, state.trainer.average));
+  }
+  const std::string text = encode_state(training);
+  tensors.push_back({.name = kState, .shape = {text.size()}, .values = {}, .text = text});
+  const std::string bytes = safetensors::encode(tensors, metadata_of(training.model));
+  keep_previous(path);
+  write_file_atomically(path, bytes);
+}
+
+void require_same_training(const TrainingParts& training, const Options& options,
+                           std::uint64_t hash) {
+  for (const OptionInfo& info : options_table()) {
+    if (info.name == "epochs" || info.name == "threads") continue;
+    const std::string before = training.options.get(info.name);
+    const std::string now = options.get(info.name);
+    if (before == now) continue;
+    throw InvalidArgument(info.name + ": the training that is to go on has '" + before +
+                          "', found '" + now + "'");
+  }
+  if (hash != training.data_hash) {
+    throw InvalidArgument("the data are not those of the training that is to go on");
+  }
+  if (active_backend().fused != training.fused) {
+    throw InvalidArgument(std::string("the training that is to go on ran ") +
+                          (training.fused ? "with" : "without") +
+                          " fused multiply-add, and this backend would round otherwise");
+  }
+}
+
+}  // namespace lockstep

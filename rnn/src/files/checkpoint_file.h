@@ -1,0 +1,36 @@
+// The file of a training that can go on: a model file of the weights that are being trained, with
+// further tensors, of which checkpoint.state is JSON text. Model::resume describes it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "files/model_file.h"
+#include "lockstep/rnn/options.h"
+#include "train/fit.h"
+
+namespace lockstep {
+
+struct TrainingParts {
+  ModelParts model;  // with the weights that are being trained
+  Options options;
+  FitState state;
+  std::uint64_t data_hash = 0;  // see data_hash
+  bool fused = false;           // the backend had fused multiply-add
+};
+
+// Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
+
+[[nodiscard]] TrainingParts load_checkpoint(const std::filesystem::path& path);
+// The file that was at `path` becomes `path`.previous; there is one at `path` all the time.
+void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path);
+
+// Of shapes, values and labels of both sets.
+[[nodiscard]] std::uint64_t data_hash(const Dataset& train, const Dataset& validation);
+
+// Throws std::invalid_argument with the first option, but for `epochs` and `threads`, that is not
+// as it was, and where the data or whether the backend fuses have changed.
+void require_same_training(const TrainingParts& training, const Options& options,
+                           std::uint64_t data_hash);
+
+}  // namespace lockstep
