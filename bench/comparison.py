@@ -12,7 +12,8 @@ from typing import Iterable, Iterator, Optional
 from gb_results import Name, Pool, Samples
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
-                "log_softmax", "loss", "pack", "pack_tn", "rnn_forward", "rnn_backward",
+                "log_softmax", "loss", "pack", "pack_tn", "update_sgd", "update_adamw",
+                "update_rmsprop", "rnn_forward", "rnn_backward",
                 "rnn_train", "lstm_forward", "lstm_backward", "lstm_train", "gru_forward",
                 "gru_backward", "gru_train", "rnn_fit"]
 # Not every peer can pack beforehand, and whoever uses it then calls the plain product.

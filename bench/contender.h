@@ -24,9 +24,12 @@ enum class Kernel {
   relu,
   softmax,
   log_softmax,
-  loss,          // softmax, cross-entropy and the gradient of the logits
-  pack,          // B into the order in which gemm_packed reads it
-  pack_tn,       // B^T likewise
+  loss,        // softmax, cross-entropy and the gradient of the logits
+  pack,        // B into the order in which gemm_packed reads it
+  pack_tn,     // B^T likewise
+  update_sgd,  // weights after one step of an optimizer with its usual options
+  update_adamw,
+  update_rmsprop,
   rnn_forward,   // inference, by a network of any cell
   rnn_backward,  // back through time, from the deltas of the last step to the gradients
   rnn_train,     // a whole training step; of a library of layers: layer forward and backward
@@ -53,6 +56,13 @@ struct RowsOperands {
   float* y;        // the same; for loss: the gradient of the logits
   const int* labels;
   double* losses;
+};
+
+// Of a network of one bias of `n` weights, which decays; rates as usual, and the scale 1.
+struct UpdateOperands {
+  std::size_t n;
+  float* weights;
+  const float* gradient;
 };
 
 // `unpack_row` writes row p of the k x n matrix that was packed, for the check.
@@ -110,6 +120,7 @@ class Contender {
   }
   virtual Task softmax(Kernel /*kind*/, const RowsOperands& /*o*/) { return {}; }
   virtual Task loss(const RowsOperands& /*o*/) { return {}; }
+  virtual Task update(Kernel /*optimizer*/, const UpdateOperands& /*o*/) { return {}; }
   virtual PackTask pack(Kernel /*layout*/, std::size_t /*k*/, std::size_t /*n*/,
                         const float* /*b*/) {
     return {};

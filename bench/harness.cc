@@ -10,10 +10,11 @@ namespace lockstep::bench {
 namespace {
 
 // In the order of Kernel.
-constexpr const char* kKernelNames[] = {"gemm",        "gemm_packed",  "gemm_tn",   "tanh",
-                                        "exp",         "sigmoid",      "relu",      "softmax",
-                                        "log_softmax", "loss",         "pack",      "pack_tn",
-                                        "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
+constexpr const char* kKernelNames[] = {
+    "gemm",        "gemm_packed",  "gemm_tn",    "tanh",         "exp",
+    "sigmoid",     "relu",         "softmax",    "log_softmax",  "loss",
+    "pack",        "pack_tn",      "update_sgd", "update_adamw", "update_rmsprop",
+    "rnn_forward", "rnn_backward", "rnn_train",  "rnn_fit"};
 
 std::string suite_name(const Case& c) {
   const std::string kernel = kKernelNames[static_cast<int>(c.kernel)];

@@ -134,6 +134,23 @@ void time_pack(benchmark::State& state, const Case& c, const RowsShape& shape) {
   verify_and_time(state, c, {&task.run, 1}, check, memory_work(c, 8 * elements, elements));
 }
 
+// Floats that a step reads and writes of each weight: weight and gradient, and of what the
+// optimizer keeps.
+double floats_of_update(Kernel optimizer) { return optimizer == Kernel::update_adamw ? 7 : 5; }
+
+void time_update(benchmark::State& state, const Case& c, std::size_t n) {
+  AlignedVector<float> weights = random_numbers(n, 6);
+  const AlignedVector<float> first = weights;
+  const AlignedVector<float> gradient = random_numbers(n, 7);
+  const Task task = c.contender->update(c.kernel, {n, weights.data(), gradient.data()});
+  const auto check = [&] {
+    return difference(weights, expected_update(c.kernel, first, gradient), kOfLargest);
+  };
+  const auto elements = static_cast<double>(n);
+  const double bytes = 4 * floats_of_update(c.kernel) * elements;
+  verify_and_time(state, c, {&task, 1}, check, memory_work(c, bytes, elements));
+}
+
 // One kernel on each selected shape, serial.
 template <class Shapes, class Time>
 void register_serial(std::span<Contender* const> contenders, const Selection& selection,
@@ -163,6 +180,18 @@ void register_elementwise(std::span<Contender* const> contenders, const Selectio
   }
 }
 
+// The same code on every backend, so of ours the first alone.
+void register_updates(std::span<Contender* const> contenders, const Selection& selection) {
+  for (const Kernel optimizer :
+       {Kernel::update_sgd, Kernel::update_adamw, Kernel::update_rmsprop}) {
+    for (const ElementwiseSize& size : kUpdateSizes) {
+      if (!selection.includes(size.run)) continue;
+      register_case({optimizer, contenders.front(), std::to_string(size.n)},
+                    [size](benchmark::State& s, const Case& c) { time_update(s, c, size.n); });
+    }
+  }
+}
+
 }  // namespace
 
 void register_kernel_suites(std::span<Contender* const> contenders, const Selection& selection) {
@@ -176,6 +205,7 @@ void register_kernel_suites(std::span<Contender* const> contenders, const Select
                   time_rows);
   register_serial(contenders, selection, kLossShapes, {Kernel::loss}, time_rows);
   register_serial(contenders, selection, kPackShapes, {Kernel::pack, Kernel::pack_tn}, time_pack);
+  register_updates(contenders, selection);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
+#include "optimizers/optimizer.h"
 #include "problems.h"
 #include "train/training_step.h"
 
@@ -126,6 +127,9 @@ class LockstepContender : public Contender {
       case Kernel::loss:
       case Kernel::pack:
       case Kernel::pack_tn:
+      case Kernel::update_sgd:
+      case Kernel::update_adamw:
+      case Kernel::update_rmsprop:
         return threads == 1;
     }
     return false;
@@ -179,6 +183,21 @@ class LockstepContender : public Contender {
     set_backend(backend_.name);
     return [o] {
       softmax_cross_entropy(o.rows, o.cols, o.x, o.cols, o.labels, o.y, o.cols, o.losses);
+    };
+  }
+
+  Task update(Kernel kernel, const UpdateOperands& o) override {
+    Options options;
+    options.optimizer = kernel == Kernel::update_sgd     ? "sgd"
+                        : kernel == Kernel::update_adamw ? "adamw"
+                                                         : "rmsprop";
+    options.decay_biases = true;
+    const double rate = learning_rate_of(options);
+    const Tensor all{.name = "weights", .rows = 1, .cols = o.n};
+    const auto optimizer = std::make_shared<Optimizer>(std::span(&all, 1), options);
+    return [=] {
+      optimizer->update({o.weights, o.n}, {o.gradient, o.n}, 1, rate, Team());
+      optimizer->advance();
     };
   }
 

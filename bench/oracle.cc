@@ -76,4 +76,20 @@ std::vector<float> expected_rows(Kernel kind, const RowsOperands& o) {
   return result;
 }
 
+// The first step: m = (1 - beta1) g and v = (1 - beta2) g^2 are corrected to g and g^2.
+std::vector<float> expected_update(Kernel optimizer, std::span<const float> weights,
+                                   std::span<const float> gradient) {
+  std::vector<float> result;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto w = static_cast<double>(weights[i]);
+    const auto g = static_cast<double>(gradient[i]);
+    const double adamw = w * (1 - 0.001 * 0.01) - 0.001 * g / (std::abs(g) + 1e-8);
+    const double rmsprop = w - 0.01 * g / (0.1 * std::abs(g) + 1e-8);
+    result.push_back(static_cast<float>(optimizer == Kernel::update_sgd     ? w - 0.05 * g
+                                        : optimizer == Kernel::update_adamw ? adamw
+                                                                            : rmsprop));
+  }
+  return result;
+}
+
 }  // namespace lockstep::bench

@@ -20,4 +20,8 @@ std::vector<float> expected_elementwise(Kernel function, std::span<const float> 
 // Throws std::invalid_argument if the kernel is none of these.
 std::vector<float> expected_rows(Kernel kind, const RowsOperands& o);
 
+// Weights after the first step of an optimizer; see UpdateOperands.
+std::vector<float> expected_update(Kernel optimizer, std::span<const float> weights,
+                                   std::span<const float> gradient);
+
 }  // namespace lockstep::bench

@@ -15,7 +15,8 @@ from stacks import stack_lines
 from tables import (
     Column, figure_column, interval_text, percent, plural, significant, time_figure)
 
-PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss"}
+PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss",
+               "update_sgd", "update_adamw", "update_rmsprop"}
 BACK_THROUGH_TIME = {f"{cell}_{part}" for cell in ["rnn", "lstm", "gru"]
                      for part in ["backward", "train"]}
 PYTHON_PEERS = {"pytorch", "onnxruntime", "numpy"}

@@ -176,4 +176,8 @@ inline constexpr RowsShape kLossShapes[] = {
 inline constexpr RowsShape kPackShapes[] = {
     {50, 50, Run::quick}, {512, 512, Run::quick}, {2560, 2560, Run::full}};
 
+// Weights that an optimizer updates: of 20x60x1x50, of a layer, of a model in memory.
+inline constexpr ElementwiseSize kUpdateSizes[] = {
+    {2860, Run::quick}, {262144, Run::full}, {10000000, Run::quick}};
+
 }  // namespace lockstep::bench

@@ -48,6 +48,9 @@ class BrokenContender : public Contender {
   Task loss(const RowsOperands& o) override {
     return spoiled(real_->loss(o), o.y, o.rows * o.cols);
   }
+  Task update(Kernel optimizer, const UpdateOperands& o) override {
+    return spoiled(real_->update(optimizer, o), o.weights, o.n);
+  }
   PackTask pack(Kernel layout, std::size_t k, std::size_t n, const float* b) override {
     const PackTask task = real_->pack(layout, k, n, b);
     return {task.run, [=, this](std::size_t p, float* row) {
@@ -185,14 +188,16 @@ class Collector : public benchmark::BenchmarkReporter {
 constexpr const char* kSmall =
     "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp|sigmoid|relu)/.*/4096/|"
     "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|"
+    "update_(sgd|adamw|rmsprop)/.*/2860/|"
     "(rnn|lstm|gru)_(forward|backward|train)/.*/"
     "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal|20x29x12x2x64-bidirectional-ragged)/"
     "|rnn_fit";
 constexpr const char* kSuites[] = {
-    "gemm",        "gemm_packed",  "gemm_tn",       "tanh",      "exp",         "sigmoid",
-    "relu",        "softmax",      "log_softmax",   "loss",      "pack",        "pack_tn",
-    "rnn_forward", "rnn_backward", "rnn_train",     "rnn_fit",   "gru_forward", "gru_backward",
-    "gru_train",   "lstm_forward", "lstm_backward", "lstm_train"};
+    "gemm",           "gemm_packed", "gemm_tn",      "tanh",          "exp",
+    "sigmoid",        "relu",        "softmax",      "log_softmax",   "loss",
+    "pack",           "pack_tn",     "rnn_forward",  "rnn_backward",  "rnn_train",
+    "rnn_fit",        "gru_forward", "gru_backward", "update_sgd",    "update_adamw",
+    "update_rmsprop", "gru_train",   "lstm_forward", "lstm_backward", "lstm_train"};
 
 std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
                                              const char* names = kSmall) {
