@@ -35,10 +35,14 @@ TEST_CASE("Built-in sets are the same numbers everywhere") {
   CHECK(hash_of(make_builtin_dataset("cylinder-bell-funnel", 1)) == 0x959fd9dbe2a4bfef);
   CHECK(hash_of(make_builtin_dataset("adding", 1)) == 0xcf7330f5f6cc7560);
   CHECK(hash_of(make_builtin_dataset("parity", 1)) == 0x2334b3e209a9fc39);
+  CHECK(hash_of(make_builtin_dataset("adding-sum", 1)) == 0x53c10838520c8207);
+  CHECK(hash_of(make_builtin_dataset("echo", 1)) == 0xc84c80b2da9f49b4);
+  CHECK(hash_of(make_builtin_dataset("mackey-glass", 1)) == 0x2b393f293a59e655);
+  CHECK(hash_of(make_builtin_dataset("tones", 1)) == 0x218b4e3fa1357808);
 }
 
 TEST_CASE("Every built-in set that is listed can be made and depends on its seed") {
-  REQUIRE(builtin_datasets().size() == 4);
+  REQUIRE(builtin_datasets().size() == 8);
   for (const BuiltinInfo& info : builtin_datasets()) {
     INFO(info.name);
     CHECK_FALSE(info.summary.empty());
@@ -89,6 +93,53 @@ TEST_CASE("cylinder-bell-funnel has the shapes its classes name") {
   CHECK(early[0] == Approx(6).margin(0.5));
   CHECK(early[1] < early[2]);
   CHECK(early[2] < early[0]);
+}
+
+TEST_CASE("adding-sum is adding with its sums") {
+  const TrainTest sums = make_builtin_dataset("adding-sum", 3);
+  const TrainTest classes = make_builtin_dataset("adding", 3);
+  for (std::size_t i = 0; i < sums.test.size(); ++i) {
+    CHECK(std::ranges::equal(sums.test.sequence(i), classes.test.sequence(i)));
+    CHECK((sums.test.targets(i)[0] > 1) == (classes.test.label(i) == 1));
+  }
+}
+
+TEST_CASE("echo asks for the bit of 8 steps ago") {
+  const Dataset data = make_builtin_dataset("echo", 3).train;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const auto labels = data.step_labels(i);
+    REQUIRE(labels.size() == 40);
+    for (std::size_t t = 0; t < labels.size(); ++t) {
+      const int expected = t < 8 ? kNoLabel : static_cast<int>(data.sequence(i)[t - 8]);
+      CHECK(labels[t] == expected);
+    }
+  }
+}
+
+TEST_CASE("mackey-glass asks for what comes 6 steps later") {
+  const Dataset data = make_builtin_dataset("mackey-glass", 3).train;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    for (std::size_t t = 6; t < 100; ++t) {
+      CHECK(data.targets(i)[t - 6] == data.sequence(i)[t]);
+    }
+    const auto [low, high] = std::ranges::minmax(data.sequence(i));
+    CHECK((low > 0.1f && high < 1.6f && high - low > 0.3f));
+  }
+}
+
+TEST_CASE("tones are louder where more of them sound") {
+  const Dataset data = make_builtin_dataset("tones", 3).train;
+  std::vector<double> power(5);
+  std::vector<double> count(5);
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    std::size_t tones = 0;
+    for (const float target : data.targets(i)) tones += target > 0.5f;
+    for (const float value : data.sequence(i)) power[tones] += std::pow(value, 2) / 64;
+    count[tones] += 1;
+  }
+  for (std::size_t n = 0; n < 5; ++n) {
+    CHECK(power[n] / count[n] == Approx(static_cast<double>(n) / 2 + 0.09).margin(0.15));
+  }
 }
 
 TEST_CASE("adding asks whether the two marked values exceed 1") {

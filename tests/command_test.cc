@@ -507,6 +507,24 @@ TEST_CASE("command: a training goes on from its checkpoint", "[command]") {
   require_failure(1, "no checkpoint", {"train", fixture.data, "--resume", fixture.model});
 }
 
+TEST_CASE("command: a checkpoint that cannot be written does not cost the model", "[command]") {
+  const Fixture fixture;
+  const std::filesystem::path folder = fixture.directory / "folder";
+  const std::filesystem::path checkpoint = folder / "checkpoint";
+  std::filesystem::create_directory(folder);
+  Process process(command_line({"train", fixture.data, "--epochs", "1000000000", "--hidden", "8",
+                                "--checkpoint", checkpoint.string(), "--checkpoint-every", "0.01s",
+                                "--model", fixture.model, "--quiet"}));
+  for (int i = 0; i < 10000 && !std::filesystem::exists(checkpoint); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  REQUIRE(std::filesystem::exists(checkpoint));
+  std::filesystem::rename(folder, fixture.directory / "elsewhere");
+  CHECK(process.wait() == 1);
+  CHECK_THAT(process.err(), ContainsSubstring("cannot write checkpoint"));
+  CHECK(run({"info", fixture.model}).code == 0);
+}
+
 TEST_CASE("command: a training begins with the weights of a model", "[command]") {
   const Fixture fixture;
   const json first = fixture.train();
@@ -515,6 +533,8 @@ TEST_CASE("command: a training begins with the weights of a model", "[command]")
   CHECK(next["weights_hash"] == first["weights_hash"]);
   require_failure(2, "--hidden: it is '8' in",
                   {"train", fixture.data, "--init-from", fixture.model, "--hidden", "9"});
+  require_failure(2, "--init: it has no effect",
+                  {"train", fixture.data, "--init-from", fixture.model, "--init", "xavier"});
 }
 
 // Of a training that is killed at any moment, and goes on, the weights are those of one that is
@@ -538,7 +558,7 @@ void kill_and_resume(std::size_t kills, const std::string& epochs) {
     Process process(command_line(arguments));
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + 37 * i % 101));
     process.send(SIGKILL);
-    if (process.wait() == -SIGKILL) ++killed;
+    if (process.wait() == -SIGKILL && std::filesystem::exists(checkpoint)) ++killed;
   }
   CHECK(killed == kills);
   const json last = run_json({"train", fixture.data, "--resume", checkpoint});

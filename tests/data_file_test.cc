@@ -170,10 +170,48 @@ TEST_CASE("A .ts that declares no class names gets those that occur") {
   CHECK(data.labels() == Labels{1, 0, 1});
 }
 
+TEST_CASE("A .ts with targets has a number for each sequence") {
+  const Dataset data = read("a.ts", ts("@targetlabel true", "1,2:0.5\n2,3:-1e3\n4,5:?\n"));
+  REQUIRE(data.target_kind() == TargetKind::values);
+  CHECK(data.class_names() == Names{"target"});
+  CHECK(data.targets(0)[0] == 0.5f);
+  CHECK(data.targets(1)[0] == -1000.0f);
+  CHECK(std::isnan(data.targets(2)[0]));
+}
+
+TEST_CASE("A .csv has numbers to learn in columns called target") {
+  const Dataset sums =
+      read("a.csv", "sample,step,x,target,target2\n0,0,1,5,?\n0,1,2,5,?\n1,0,3,6,7\n");
+  REQUIRE(sums.target_kind() == TargetKind::values);
+  CHECK(sums.channels() == 1);
+  CHECK(sums.class_names() == Names{"target", "target2"});
+  CHECK(sums.targets(0)[0] == 5);
+  CHECK(std::isnan(sums.targets(0)[1]));
+  CHECK(sums.targets(1)[1] == 7);
+  const Dataset steps = read("a.csv", "sample,step,x,target\n0,0,1,5\n0,1,2,6\n");
+  REQUIRE(steps.target_kind() == TargetKind::step_values);
+  CHECK(steps.targets(0)[1] == 6);
+  CHECK_THAT(refusal("a.csv", "sample,step,x,target\n0,0,1,five\n"),
+             ContainsSubstring("a.csv:2: column 'target' is 'five'"));
+}
+
+TEST_CASE("A .csv has a label for each row where that is wanted") {
+  const TemporaryDirectory directory;
+  const std::string text = "sample,step,label,x\n0,0,b,1\n0,1,,2\n0,2,a,2\n1,0,a,3\n";
+  const auto path = directory.write("a.csv", text);
+  const Dataset data = read_dataset(path, TargetKind::step_labels);
+  CHECK(data.class_names() == Names{"a", "b"});
+  CHECK(std::ranges::equal(data.step_labels(0), Labels{1, kNoLabel, 0}));
+  CHECK(std::ranges::equal(data.step_labels(1), Labels{0}));
+  CHECK_THROWS_WITH(read_dataset(path), ContainsSubstring("expected one label per sample"));
+  CHECK_THROWS_WITH(read_dataset(path, TargetKind::values),
+                    ContainsSubstring("no column 'target...'"));
+}
+
 TEST_CASE("A bad .ts header is refused") {
   const auto header = [](const std::string& line) { return refusal("a.ts", ts(line, "1:a\n")); };
   CHECK_THAT(header("@timeStamps true"), ContainsSubstring("a.ts:2: @timeStamps is true"));
-  CHECK_THAT(header("@targetlabel true"), ContainsSubstring("regression"));
+  CHECK_THAT(header("@targetlabel true"), ContainsSubstring("a.ts:4: the target is 'a'"));
   CHECK_THAT(header("@univariate perhaps"), ContainsSubstring("@univariate is 'perhaps'"));
   CHECK_THAT(header("@dimensions -3"), ContainsSubstring("@dimensions is '-3'"));
   CHECK_THAT(header("@dimensions 1e300"), ContainsSubstring("expected a whole number"));
@@ -325,7 +363,7 @@ TEST_CASE("Bad .npz files are refused in one sentence") {
       {"bad_big_endian", "entry 'X.npy': the type '>f4' is not supported"},
       {"bad_integer_x", "X has type '<i8', expected float32 or float64"},
       {"bad_object_y", "entry 'y.npy': the type '|O' is not supported"},
-      {"bad_y_shape", "y has shape [5], expected [4]"},
+      {"bad_y_shape", "y has shape [5] and type '<i8', expected [4]"},
       {"bad_length", "lengths[3] is 4, expected 1 to 3"},
       {"bad_one_dimension", "X has shape [4], expected [N][T][D] or [N][T]"},
       {"bad_no_x", "the archive has no array X"},

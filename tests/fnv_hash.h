@@ -20,7 +20,13 @@ class FnvHash {
   void add(const Dataset& data) {
     for (std::size_t i = 0; i < data.size(); ++i) {
       add(std::uint64_t{data.length(i)});
-      add(static_cast<std::uint64_t>(data.label(i)));
+      if (data.target_kind() == TargetKind::label) add(static_cast<std::uint64_t>(data.label(i)));
+      if (data.target_kind() == TargetKind::step_labels) {
+        for (const int label : data.step_labels(i)) add(static_cast<std::uint64_t>(label));
+      }
+      if (!is_label(data.target_kind())) {
+        for (const float target : data.targets(i)) add(target);
+      }
       for (const float value : data.sequence(i)) add(value);
     }
   }

@@ -188,12 +188,33 @@ FnvHash small_networks() {
   return hash;
 }
 
+// An optimizer that keeps something of each weight, and its average.
+void add_update(FnvHash& hash, const Sizes& shape) {
+  const Dataset data = data_for(shape, 20, 9);
+  Parameters model = random_network(shape);
+  Options options;
+  options.epochs = 2;
+  options.optimizer = "adamw";
+  options.weight_decay = 0.02;
+  options.ema = 0.9;
+  Trainer trainer(model, options);
+  while (trainer.run_epoch(data).epoch < options.epochs) {
+  }
+  hash.add(weights_hash(model));
+  hash.add(weights_hash(trainer.averaged()));
+}
+
 FnvHash gated_networks() {
   FnvHash hash;
   for (const char* cell : {"gru", "lstm"}) {
     add_network(hash, {.features = 1, .hidden = 50, .classes = 3, .cell = cell}, 20, 9);
     add_network(hash, {.features = 28, .hidden = 67, .classes = 10, .cell = cell}, 70, 5);
     add_network(hash, {.features = 140, .hidden = 210, .classes = 4, .cell = cell}, 24, 8);
+    for (const Pooling pool : {Pooling::mean, Pooling::max}) {
+      const Sizes pooled{3, 40, 3, cell, 1, true, pool};
+      add_network(hash, pooled, 20, 9);
+      add_update(hash, pooled);
+    }
   }
   return hash;
 }

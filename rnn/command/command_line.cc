@@ -214,7 +214,12 @@ void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
     if (app.count("--checkpoint-every") > 0 && resume->empty() && checkpoint->empty()) {
       throw UsageError("--checkpoint-every: it has no effect without --checkpoint");
     }
-    // Otherwise the checkpoint has the options that were not given.
+    for (const char* flag : {"--init", "--sigma"}) {
+      if (app.count(flag) > 0 && !c.first_model_file.empty()) {
+        throw UsageError(std::string(flag) + ": it has no effect with --init-from");
+      }
+    }
+    // Otherwise the file has the options that were not given.
     if (resume->empty() && c.first_model_file.empty()) require_sense(app, c.options);
   });
 }

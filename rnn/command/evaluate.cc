@@ -38,14 +38,17 @@ std::string confusion_table(const Evaluation& e, const Names& names, std::size_t
   return head + "\n" + body;
 }
 
-std::string evaluation_text(const Evaluation& evaluation, const Names& class_names) {
+std::string evaluation_text(const Evaluation& evaluation, const Model& model) {
+  const Names& class_names = model.class_names();
+  const std::string line = evaluation_line(evaluation, model.parameters().network());
+  if (evaluation.confusion.empty()) return line;
   Names names;
   std::size_t width = text_width(kCorner);
   for (const std::string& name : class_names) {
     names.push_back(printable(name));
     width = std::max(width, text_width(name));
   }
-  return evaluation_line(evaluation) + "\n" + class_table(evaluation, names, width) + "\n" +
+  return line + "\n" + class_table(evaluation, names, width) + "\n" +
          confusion_table(evaluation, names, width);
 }
 
@@ -54,7 +57,7 @@ std::string evaluation_text(const Evaluation& evaluation, const Names& class_nam
 int run_evaluate(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
-  const Dataset data = load_data(command.source);
+  const Dataset data = load_data(command.source, model.parameters().network().head);
   const std::string name = command.source.name();
   const Evaluation evaluation =
       about(name, [&] { return model.evaluate(data, command.options.threads); });
@@ -62,7 +65,7 @@ int run_evaluate(const Command& command) {
     throw std::runtime_error(name +
                              ": the model overflows on it: not all probabilities are finite");
   }
-  print((command.json ? evaluation_json : evaluation_text)(evaluation, model.class_names()));
+  print((command.json ? evaluation_json : evaluation_text)(evaluation, model));
   return 0;
 }
 

@@ -16,7 +16,9 @@ void select_backend(const std::string& name);
 /// Of all built-in data sets: they stay what they are while --seed varies.
 inline constexpr std::uint64_t kBuiltinSeed = 1;
 /// Reads the file, or makes the built-in set's test part. Throws DataError.
-[[nodiscard]] Dataset load_data(const DataSource& source);
+/// With targets for a head, by its name, or "auto": as the file says.
+[[nodiscard]] Dataset load_data(const DataSource& source, const std::string& head = "auto");
+[[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
 
 /// Does work; the sentence about an Error in it begins with `name`: by default of data that do not
 /// fit.

@@ -63,6 +63,8 @@ std::string epoch_json(const EpochResult& epoch) {
 
 std::string summary_json(const TrainingRun& run) {
   return line({{"test_accuracy", value_of(run.test, &Evaluation::accuracy)},
+               {"test_rmse", value_of(run.test, &Evaluation::rmse)},
+               {"test_r2", value_of(run.test, &Evaluation::r2)},
                {"test_loss", value_of(run.test, &Evaluation::loss)},
                {"train_accuracy", run.train.accuracy},
                {"train_loss", run.train.loss},
@@ -81,7 +83,16 @@ std::string summary_json(const TrainingRun& run) {
                {"weights_hash", hash_text(run.model.weights_hash())}});
 }
 
-std::string evaluation_json(const Evaluation& e, const std::vector<std::string>& class_names) {
+std::string evaluation_json(const Evaluation& e, const Model& model) {
+  if (e.confusion.empty()) {
+    return line({{"accuracy", e.accuracy},
+                 {"loss", e.loss},
+                 {"rmse", e.rmse},
+                 {"mae", e.mae},
+                 {"r2", e.r2},
+                 {"samples", e.samples}});
+  }
+  const std::vector<std::string>& class_names = model.class_names();
   auto classes = ordered_json::array();
   auto confusion = ordered_json::array();
   for (std::size_t c = 0; c < class_names.size(); ++c) {
@@ -93,6 +104,8 @@ std::string evaluation_json(const Evaluation& e, const std::vector<std::string>&
     confusion.push_back(confusion_row(e, c));
   }
   return line({{"accuracy", e.accuracy},
+               {"balanced_accuracy", e.balanced_accuracy},
+               {"macro_f1", e.macro_f1},
                {"loss", e.loss},
                {"sequences", e.samples},
                {"classes", classes},

@@ -28,19 +28,48 @@ std::string csv_field(const std::string& text) {
   return quoted + "\"";
 }
 
-std::string csv_header(const std::vector<std::string>& class_names) {
-  std::string header = "index,class";
-  for (const std::string& name : class_names) header += "," + csv_field("p(" + name + ")");
-  return header + "\n";
-}
+// What the rows of a model's head have.
+struct Columns {
+  explicit Columns(const Model& model)
+      : names(model.class_names()),
+        head(model.parameters().network().head),
+        has_steps(is_of_steps(targets_of_head(head))),
+        has_classes(is_label(targets_of_head(head))),
+        has_probabilities(has_classes || head == "multilabel") {}
 
-std::string row_text(bool json, std::size_t index, const std::string& class_name,
-                     const std::string& probabilities) {
-  const std::string number = std::to_string(index);
-  if (!json) return number + "," + csv_field(class_name) + "," + probabilities + "\n";
-  return "{\"index\":" + number + ",\"class\":" + json_string(class_name) + ",\"probabilities\":[" +
-         probabilities + "]}\n";
-}
+  [[nodiscard]] std::string header() const {
+    std::string text = "index";
+    if (has_steps) text += ",step";
+    if (has_classes) text += ",class";
+    for (const std::string& name : names) {
+      text += "," + csv_field(has_probabilities ? "p(" + name + ")" : name);
+    }
+    return text + "\n";
+  }
+
+  // Of a sequence, or of its timestep.
+  [[nodiscard]] std::string row(bool json, std::size_t index, std::size_t step,
+                                std::span<const float> outputs) const {
+    const std::string number = std::to_string(index);
+    const std::string step_number = std::to_string(step);
+    const auto best = std::ranges::max_element(outputs) - outputs.begin();
+    const std::string& class_name = names[static_cast<std::size_t>(best)];
+    const std::string list = probability_list(outputs);
+    if (!json) {
+      return number + (has_steps ? "," + step_number : "") +
+             (has_classes ? "," + csv_field(class_name) : "") + "," + list + "\n";
+    }
+    return "{\"index\":" + number + (has_steps ? ",\"step\":" + step_number : "") +
+           (has_classes ? ",\"class\":" + json_string(class_name) : "") + ",\"" +
+           (has_probabilities ? "probabilities" : "values") + "\":[" + list + "]}\n";
+  }
+
+  const std::vector<std::string>& names;
+  std::string head;
+  bool has_steps;
+  bool has_classes;
+  bool has_probabilities;
+};
 
 void require_finite(std::span<const float> probabilities, std::size_t classes,
                     const std::string& name) {
@@ -57,19 +86,20 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
 int run_predict(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
-  const Dataset data = load_data(command.source);
+  const Dataset data = load_data(command.source, model.parameters().network().head);
   const std::string name = command.source.name();
   const std::vector<float> all =
       about(name, [&] { return model.predict_proba(data, command.options.threads); });
-  const std::size_t classes = model.class_names().size();
-  require_finite(all, classes, name);
-  if (!command.json) print(csv_header(model.class_names()));
+  const std::size_t outputs = model.class_names().size();
+  require_finite(all, outputs, name);
+  const Columns columns(model);
+  if (!command.json) print(columns.header());
+  std::size_t row = 0;
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const auto probabilities = std::span(all).subspan(i * classes, classes);
-    const auto best = std::ranges::max_element(probabilities);
-    const std::string& class_name =
-        model.class_names()[static_cast<std::size_t>(best - probabilities.begin())];
-    print(row_text(command.json, i, class_name, probability_list(probabilities)));
+    const std::size_t rows = columns.has_steps ? data.length(i) : 1;
+    for (std::size_t step = 0; step < rows; ++step, ++row) {
+      print(columns.row(command.json, i, step, std::span(all).subspan(row * outputs, outputs)));
+    }
   }
   return 0;
 }

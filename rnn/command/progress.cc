@@ -14,6 +14,7 @@ namespace lockstep::command {
 namespace {
 
 constexpr auto kRedrawEvery = std::chrono::milliseconds(100);
+constexpr double kNothing = 1e-9;
 constexpr const char* kEraseLine = "\r\033[K";
 
 std::size_t terminal_columns() {
@@ -35,17 +36,23 @@ std::string time_text(double seconds) {
   return format("%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
+double done_epochs(const BatchProgress& progress) {
+  return static_cast<double>(progress.epoch - 1) +
+         static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
+}
+
 // The time left comes first, since a narrow terminal cuts off the end. `last` is the last whole
-// epoch; its number is 0 before the first.
+// epoch; its number is 0 before the first. `before`: epochs that were done when it began.
 std::string progress_text(const BatchProgress& progress, const EpochResult& last,
-                          std::size_t epochs, std::size_t timesteps, double seconds) {
-  const double epochs_done =
-      static_cast<double>(progress.epoch - 1) +
-      static_cast<double>(progress.samples_done) / static_cast<double>(progress.samples);
+                          std::size_t epochs, std::size_t timesteps, double before,
+                          double seconds) {
+  const double epochs_done = done_epochs(progress);
   const double fraction = epochs_done / static_cast<double>(epochs);
+  const double here = epochs_done - before;
+  const double left = static_cast<double>(epochs) - epochs_done;
   std::string text = bar(fraction) + format(" %zu/%zu  ", progress.epoch, epochs) +
-                     time_text(seconds / fraction - seconds) + " left  " +
-                     with_unit(epochs_done * static_cast<double>(timesteps) / seconds) + " steps/s";
+                     time_text(seconds / here * left) + " left  " +
+                     with_unit(here * static_cast<double>(timesteps) / seconds) + " steps/s";
   if (last.epoch > 0) text += format("  loss %.4g  accuracy %.4f", last.loss, last.accuracy);
   return text;
 }
@@ -61,10 +68,13 @@ Progress::~Progress() {
 
 void Progress::on_batch(const BatchProgress& progress) {
   const auto now = Clock::now();
+  // A training that goes on begins after its first minibatch here, as far as its speed is
+  // concerned.
+  if (before_ < 0) before_ = progress.epoch == 1 ? 0 : done_epochs(progress) - kNothing;
   if (!visible_ || now < next_draw_) return;
   next_draw_ = now + kRedrawEvery;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  std::string line = progress_text(progress, last_epoch_, epochs_, timesteps_, seconds);
+  std::string line = progress_text(progress, last_epoch_, epochs_, timesteps_, before_, seconds);
   // A line that wraps could not be erased.
   line.resize(std::min(line.size(), terminal_columns() - 1));
   std::fputs((kEraseLine + line).c_str(), stderr);

@@ -29,6 +29,7 @@ class Progress {
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_draw_ = start_;
   EpochResult last_epoch_;
+  double before_ = -1;  ///< epochs that were done when it began
 };
 
 }  // namespace lockstep::command

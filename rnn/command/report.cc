@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -67,8 +68,11 @@ std::pair<std::string, const Evaluation&> main_evaluation(const TrainingRun& run
 std::string figures(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
   return "<div class=\"row figures\">\n" +
-         figure(format("%.2f %%", 100 * evaluation.accuracy), name + " accuracy") +
-         figure(format("%.4f", evaluation.loss), name + " loss (nats)") +
+         (std::isnan(evaluation.rmse)
+              ? figure(format("%.2f %%", 100 * evaluation.accuracy), name + " accuracy") +
+                    figure(format("%.4f", evaluation.loss), name + " loss (nats)")
+              : figure(format("%.4g", evaluation.rmse), name + " RMSE") +
+                    figure(format("%.4f", evaluation.r2), name + " R2")) +
          figure(std::to_string(run.fit.history.size()), "epochs") +
          figure(with_unit(run.fit.timesteps_per_second()), "timesteps per second") + "</div>\n";
 }
@@ -86,9 +90,10 @@ std::string curve_section(const TrainingRun& run, const char* title, const char*
 }
 
 std::string curves(const TrainingRun& run) {
-  return "<div class=\"row\">\n" +
-         curve_section(run, "Loss", "Mean cross-entropy in nats over the epochs", 0,
-                       &EpochResult::loss, &EpochResult::validation_loss) +
+  const std::string loss = curve_section(run, "Loss", "Mean loss over the epochs", 0,
+                                         &EpochResult::loss, &EpochResult::validation_loss);
+  if (std::isnan(run.train.accuracy)) return "<div class=\"row\">\n" + loss + "</div>\n";
+  return "<div class=\"row\">\n" + loss +
          curve_section(run, "Accuracy", "Share of sequences classified right over the epochs", 1,
                        &EpochResult::accuracy, &EpochResult::validation_accuracy) +
          "</div>\n";
@@ -123,6 +128,7 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
+  if (evaluation.confusion.empty()) return "";
   const std::vector<std::string>& names = run.model.class_names();
   return "<div class=\"row\">\n" +
          section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +

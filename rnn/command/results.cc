@@ -12,11 +12,12 @@ namespace {
 
 std::string curve_row(const EpochResult& epoch, double largest_loss) {
   constexpr double kBarWidth = 40;
-  const double share = largest_loss > 0 ? epoch.loss / largest_loss : 0;
+  const bool has_share = largest_loss > 0 && std::isfinite(epoch.loss);
+  const double share = has_share ? epoch.loss / largest_loss : 0;
   const auto length = static_cast<std::size_t>(std::lround(share * kBarWidth));
   const std::string loss = format(epoch.loss < 1000 ? "%8.4f" : "%8.2e", epoch.loss);
-  return format("%6zu  ", epoch.epoch) + loss + format("    %6.4f  ", epoch.accuracy) +
-         std::string(length, '#') + "\n";
+  return format("%6zu  ", epoch.epoch) + loss + "    " + pad(number_text(epoch.accuracy), 6) +
+         "  " + std::string(length, '#') + "\n";
 }
 
 }  // namespace
@@ -49,8 +50,14 @@ std::string layers_text(const Network& network) {
   return text;
 }
 
-std::string evaluation_line(const Evaluation& e) {
-  return format("accuracy  %.4f   loss %.4f   (%zu sequences)\n", e.accuracy, e.loss, e.samples);
+std::string evaluation_line(const Evaluation& e, const Network& network) {
+  const char* const samples =
+      is_of_steps(targets_of_head(network.head)) ? "timesteps" : "sequences";
+  const std::string end = format("   (%zu %s)\n", e.samples, samples);
+  if (std::isnan(e.rmse)) {
+    return format("accuracy  %.4f   loss %.4f", e.accuracy, e.loss) + end;
+  }
+  return format("RMSE  %.6g   MAE %.6g   R2 %.4f   loss %.4g", e.rmse, e.mae, e.r2, e.loss) + end;
 }
 
 std::string curve_text(const std::vector<EpochResult>& history) {
@@ -69,9 +76,10 @@ std::string curve_text(const std::vector<EpochResult>& history) {
 
 std::string summary_text(const TrainingRun& run) {
   std::string text;
-  if (run.test) text += "test       " + evaluation_line(*run.test);
-  if (run.validation) text += "validation " + evaluation_line(*run.validation);
-  text += "training   " + evaluation_line(run.train);
+  const Network& network = run.model.parameters().network();
+  if (run.test) text += "test       " + evaluation_line(*run.test, network);
+  if (run.validation) text += "validation " + evaluation_line(*run.validation, network);
+  text += "training   " + evaluation_line(run.train, network);
   text += "trained    " + counted(run.fit.history.size(), "epoch") +
           format(" in %.2f s, ", run.fit.seconds()) + with_unit(run.fit.timesteps_per_second()) +
           " timesteps/s, " + counted(static_cast<std::size_t>(run.fit.threads), "thread") +

@@ -48,7 +48,7 @@ struct Processor {
 /// The layers of a network: "gru, 64 units", "2 layers of lstm, 128 units each way".
 [[nodiscard]] std::string layers_text(const Network& network);
 /// Accuracy, loss and number of sequences.
-[[nodiscard]] std::string evaluation_line(const Evaluation& evaluation);
+[[nodiscard]] std::string evaluation_line(const Evaluation& evaluation, const Network& network);
 /// The loss over the epochs as a table of a few rows with bars.
 [[nodiscard]] std::string curve_text(const std::vector<EpochResult>& history);
 [[nodiscard]] std::string summary_text(const TrainingRun& run);
@@ -58,8 +58,7 @@ struct Processor {
 ///@{
 [[nodiscard]] std::string epoch_json(const EpochResult& epoch);
 [[nodiscard]] std::string summary_json(const TrainingRun& run);
-[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation,
-                                          const std::vector<std::string>& class_names);
+[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation, const Model& model);
 [[nodiscard]] std::string system_json(const Processor& processor);
 [[nodiscard]] std::string model_json(const Model& model);
 [[nodiscard]] std::string gradcheck_json(const std::vector<GradientError>& errors);

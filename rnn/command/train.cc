@@ -30,8 +30,9 @@ TrainingData load_train_and_test(const TrainCommand& command) {
     auto [train, test] = make_builtin_dataset(command.source.dataset, kBuiltinSeed);
     return {.train = std::move(train), .test = std::move(test)};
   }
-  TrainingData data{.train = read_dataset(command.source.file)};
-  if (!command.test_file.empty()) data.test = read_dataset(command.test_file);
+  const std::optional<TargetKind> targets = targets_for(command.options.head);
+  TrainingData data{.train = read_dataset(command.source.file, targets)};
+  if (!command.test_file.empty()) data.test = read_dataset(command.test_file, targets);
   return data;
 }
 
@@ -67,17 +68,21 @@ Options options_for(const TrainCommand& command, const Model& model) {
     const std::string known = model.options().get(info.name);
     const bool is_given =
         std::ranges::find(command.given_options, info.name) != command.given_options.end();
-    const bool may_differ = resumes ? info.name == "epochs" || info.name == "threads"
-                                    : info.group != "Model" || info.name == "init";
+    const bool may_differ =
+        resumes ? info.name == "epochs" || info.name == "threads" : info.group != "Model";
     if (is_given && !may_differ && asked != known) {
       throw UsageError(flag_of(info.name) + ": it is '" + known + "' in '" +
                        (resumes ? command.resume_file : command.first_model_file) + "', found '" +
                        asked + "'");
     }
-    if (is_given ? may_differ : false) options.set(info.name, asked);
+    if (is_given && may_differ) options.set(info.name, asked);
     if (!resumes && !may_differ) options.set(info.name, known);
   }
   return options;
+}
+
+std::string previous_checkpoint(const TrainCommand& command) {
+  return command.checkpoint_file.empty() ? "" : previous_of(command.checkpoint_file).string();
 }
 
 // Finds out before the training what would lose its result after it.
@@ -85,13 +90,16 @@ Model make_model(const TrainCommand& command, std::optional<Model> given,
                  const TrainingData& data) {
   Options options = command.options;
   options.validation = 0;  // is held out already
+  const bool is_given = given.has_value();
   Model model = given ? std::move(*given)
                       : about(command.source.name(), [&] { return Model(data.train, options); });
-  about(command.source.name(), [&] { model.require_fit(data.train); });
+  if (is_given) about(command.source.name(), [&] { model.require_fit(data.train); });
   model.set_options(command.options);
   if (!command.checkpoint_file.empty()) {
-    about<std::runtime_error>("cannot write checkpoint '" + command.checkpoint_file + "'",
-                              [&] { require_replaceable(command.checkpoint_file); });
+    about<std::runtime_error>("cannot write checkpoint '" + command.checkpoint_file + "'", [&] {
+      require_replaceable(command.checkpoint_file);
+      require_replaceable(previous_checkpoint(command));
+    });
   }
   if (data.test) about(test_name(command), [&] { model.require_fit(*data.test); });
   if (!command.model_file.empty()) model.require_savable(command.model_file);
@@ -145,8 +153,12 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
     }
     return failure == nullptr && noted_signal == 0;
   };
-  run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
-                            : run.model.fit(data.train, observer);
+  try {
+    run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
+                              : run.model.fit(data.train, observer);
+  } catch (const ModelFileError&) {  // of a checkpoint: what was learnt is not lost
+    failure = std::current_exception();
+  }
   run.signal = noted_signal;
   return failure;
 }
@@ -224,16 +236,24 @@ bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b
   return canonical(a) == other && !error;
 }
 
+// Whether a resumed training writes to the file that it came from, or to the one behind that.
+bool goes_on_in_place(const TrainCommand& command) {
+  return command.resume_file == command.checkpoint_file ||
+         command.resume_file == previous_checkpoint(command);
+}
+
 // An output must replace neither data nor the other output.
 void require_distinct_files(const TrainCommand& command) {
   const std::vector<std::pair<std::string, std::string>> files = {
       {"DATA", command.source.file},
       {"--test", command.test_file},
       {"--init-from", command.first_model_file},
+      {"--resume", goes_on_in_place(command) ? "" : command.resume_file},
       {"--model", command.model_file},
       {"--report", command.report_file},
-      {"--checkpoint", command.checkpoint_file}};
-  constexpr std::size_t kFirstOutput = 3;
+      {"--checkpoint", command.checkpoint_file},
+      {"the checkpoint before it", previous_checkpoint(command)}};
+  constexpr std::size_t kFirstOutput = 4;
   for (std::size_t output = kFirstOutput; output < files.size(); ++output) {
     for (std::size_t other = 0; other < output; ++other) {
       if (!is_same_file(files[output].second, files[other].second)) continue;
@@ -255,7 +275,11 @@ void on_report(const TrainCommand& command, const Work& work) {
 void train(TrainingRun& run, const TrainingData& data) {
   const NotedInterrupts noted;
   const std::exception_ptr failure = fit_and_show(run, data);
-  save(run);
+  if (failure != nullptr && run.fit.history.empty() && !run.command.model_file.empty()) {
+    run.model.save(run.command.model_file);
+  } else {
+    save(run);
+  }
   if (failure != nullptr) std::rethrow_exception(failure);
   evaluate_run(run, data);
   on_report(run.command, [&] { write_file_atomically(run.command.report_file, report_page(run)); });
@@ -267,7 +291,13 @@ int run_train(const TrainCommand& asked) {
   if (asked.list_datasets) return list_datasets();
   TrainCommand command = asked;
   select_backend(command.backend);
-  if (command.checkpoint_file.empty()) command.checkpoint_file = command.resume_file;
+  if (command.checkpoint_file.empty()) {
+    command.checkpoint_file = command.resume_file;
+    // Of the checkpoint before the last, the last is written again.
+    constexpr std::string_view kPrevious = ".previous";
+    std::string& file = command.checkpoint_file;
+    if (file.ends_with(kPrevious)) file.resize(file.size() - kPrevious.size());
+  }
   require_distinct_files(command);
   std::optional<Model> given = given_model(command);
   if (given) command.options = options_for(command, *given);

@@ -59,6 +59,12 @@ std::vector<std::string> class_names_from(const char* function, std::size_t clas
   return names;
 }
 
+// Of what a model predicts.
+std::size_t rows_of(const Model& model, const Dataset& data) {
+  const std::string& head = model.parameters().network().head;
+  return is_of_steps(targets_of_head(head)) ? data.total_timesteps() : data.size();
+}
+
 [[noreturn]] void fail_in_callback(const std::string& what) {
   throw InternalError("lockstep_model_train: the callback threw an exception: " + what);
 }
@@ -134,6 +140,42 @@ lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* val
   });
 }
 
+lockstep_status lockstep_dataset_create_targets(size_t channels, int kind, size_t outputs,
+                                                const char* const* names,
+                                                lockstep_dataset** dataset) {
+  return create(__func__, dataset, {}, [&, function = __func__] {
+    require(kind >= LOCKSTEP_TARGET_LABEL && kind <= LOCKSTEP_TARGET_STEP_VALUES, function,
+            "there is no such kind of targets");
+    return lockstep::Dataset(channels, static_cast<lockstep::TargetKind>(kind),
+                             lockstep::class_names_from(function, outputs, names));
+  });
+}
+
+lockstep_status lockstep_dataset_add_steps(lockstep_dataset* dataset, const float* values,
+                                           size_t length, const int* labels) {
+  return call(__func__, {dataset}, [&, function = __func__] {
+    if (length > 0) lockstep::detail::require_pointer(function, values);
+    if (length > 0) lockstep::detail::require_pointer(function, labels);
+    const std::size_t channels = dataset->data.channels();
+    require(length <= SIZE_MAX / sizeof(float) / channels, function,
+            "length: more than memory holds");
+    dataset->data.add_steps({values, length * channels}, {labels, length});
+  });
+}
+
+lockstep_status lockstep_dataset_add_values(lockstep_dataset* dataset, const float* values,
+                                            size_t length, const float* targets) {
+  return call(__func__, {dataset}, [&, function = __func__] {
+    if (length > 0) lockstep::detail::require_pointer(function, values);
+    lockstep::detail::require_pointer(function, targets);
+    lockstep::Dataset& data = dataset->data;
+    const std::size_t rows = is_of_steps(data.target_kind()) ? length : 1;
+    require(length <= SIZE_MAX / sizeof(float) / std::max(data.channels(), data.classes()),
+            function, "length: more than memory holds");
+    data.add_values({values, length * data.channels()}, {targets, rows * data.classes()});
+  });
+}
+
 lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
                                           lockstep_dataset_info* info) {
   return call(__func__, {dataset, info}, [&] {
@@ -145,6 +187,8 @@ lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
 lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index, int* label) {
   return call(__func__, {dataset, label}, [&, function = __func__] {
     require(index < dataset->data.size(), function, "there is no such sequence");
+    require(dataset->data.target_kind() == lockstep::TargetKind::label, function,
+            "the data have no label for each sequence");
     *label = dataset->data.label(index);
   });
 }
@@ -246,7 +290,7 @@ lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
                                              const lockstep_dataset* dataset, int threads,
                                              float* probabilities, size_t capacity) {
   return call(__func__, {model, dataset}, [&, function = __func__] {
-    const std::size_t size = dataset->data.size();
+    const std::size_t size = lockstep::rows_of(model->model, dataset->data);
     lockstep::require_capacity(function, capacity, size * model->model.class_names().size());
     if (size > 0) lockstep::detail::require_pointer(function, probabilities);
     std::ranges::copy(model->model.predict_proba(dataset->data, threads), probabilities);
@@ -256,7 +300,7 @@ lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
 lockstep_status lockstep_model_predict(const lockstep_model* model, const lockstep_dataset* dataset,
                                        int threads, int* classes, size_t capacity) {
   return call(__func__, {model, dataset}, [&, function = __func__] {
-    lockstep::require_capacity(function, capacity, dataset->data.size());
+    lockstep::require_capacity(function, capacity, lockstep::rows_of(model->model, dataset->data));
     if (!dataset->data.empty()) lockstep::detail::require_pointer(function, classes);
     std::ranges::copy(model->model.predict(dataset->data, threads), classes);
   });

@@ -7,6 +7,9 @@
 
 namespace lockstep {
 
+// Goes up with every change here, or elsewhere, that changes the bits of a training.
+inline constexpr int kBitsVersion = 1;
+
 // A minibatch is dealt into a power of two of leaves, as many as leave each of them kLeafRows
 // sequences, or kLargeLeafRows for layers of more than kSmallWeights bytes. The gradients of the
 // leaves are added along a balanced binary tree: neighbours, then neighbouring sums.

@@ -1,6 +1,7 @@
 #include "lockstep/rnn/model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 
 #include "files/checkpoint_file.h"
 #include "files/model_file.h"
+#include "heads/head.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
@@ -18,11 +20,38 @@
 namespace lockstep {
 namespace {
 
+void require_some_targets(const Dataset& data) {
+  const auto is_known = [](int label) { return label != kNoLabel; };
+  bool some = std::ranges::any_of(data.labels(), is_known);
+  for (std::size_t i = 0; i < data.size() && !is_label(data.target_kind()); ++i) {
+    const auto is_number = [](float target) { return !std::isnan(target); };
+    some = some || std::ranges::any_of(data.targets(i), is_number);
+  }
+  if (data.empty() || some) return;
+  throw InvalidArgument("no target is known, which is needed here");
+}
+
+// Of values and of timesteps some may be missing, but not all.
 void require_all_labels(const Dataset& data) {
+  if (data.target_kind() != TargetKind::label) return require_some_targets(data);
   const auto missing = std::ranges::find(data.labels(), kNoLabel);
   if (missing == data.labels().end()) return;
   throw InvalidArgument("sequence " + std::to_string(missing - data.labels().begin()) +
                         " (counted from 0) has no label, which is needed here");
+}
+
+// What the options say, or by the data.
+std::string head_for(const Dataset& train, const Options& options) {
+  if (options.head != "auto") return options.head;
+  for (const Head* head : kHeads) {
+    if (head->targets == train.target_kind()) return std::string(head->name);
+  }
+  return "classify";
+}
+
+bool scales_targets(const Dataset& train, const Options& options) {
+  const std::string head = head_for(train, options);
+  return options.normalize_targets && (head == "regress" || head == "regress_steps");
 }
 
 Parameters first_weights(const Dataset& train, const Options& options) {
@@ -30,15 +59,16 @@ Parameters first_weights(const Dataset& train, const Options& options) {
       .cell = options.cell, .hidden = options.hidden, .bidirectional = options.bidirectional};
   Parameters parameters({.features = train.channels(),
                          .layers = std::vector<Layer>(options.layers, layer),
+                         .head = head_for(train, options),
                          .pool = options.pool,
                          .outputs = train.classes()});
   initialize(parameters, options.init, options.sigma, options.seed);
   return parameters;
 }
 
-Normalization fit_normalization(const Dataset& train, const Options& o) {
-  if (o.validation == 0) return Normalization::fit(o.normalize, train);
-  return Normalization::fit(o.normalize, split_validation(train, o.validation, o.seed).train);
+// What of the data will be learnt from, without what is held out.
+Dataset learnt_part(const Dataset& train, const Options& o) {
+  return o.validation == 0 ? train : split_validation(train, o.validation, o.seed).train;
 }
 
 template <class Work>
@@ -65,10 +95,20 @@ struct Model::State {
     parts.normalization.apply(data);
     return data;
   }
+  // What the head makes of them, in the units of the data.
+  [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads) const {
+    std::vector<float> result =
+        lockstep::predict_proba(parts.parameters, normalized(data), threads);
+    if (!parts.targets.mean.empty()) parts.targets.restore(result);
+    return result;
+  }
   // The same of labelled data, with labels numbered as the model's classes.
   [[nodiscard]] Dataset labelled(const Dataset& data) const {
     require_all_labels(data);
-    return normalized(data.with_classes(parts.class_names));
+    require_targets(parts.parameters.network(), data);
+    Dataset result = normalized(data.with_classes(parts.class_names));
+    if (!parts.targets.mean.empty()) parts.targets.apply(result);
+    return result;
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
     const Dataset own_train = labelled(train);
@@ -76,18 +116,32 @@ struct Model::State {
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
     const std::uint64_t hash = saves || paused ? data_hash(own_train, own_validation) : 0;
     if (paused) require_same_training(*paused, options, hash);
-    const std::optional<TrainingParts> from = std::exchange(paused, std::nullopt);
+    // Once a minibatch is done there is no way back to where it was.
+    FitObserver watched = observer;
+    bool has_begun = false;
+    watched.on_batch = [&](const BatchProgress& progress) {
+      has_begun = true;
+      return !observer.on_batch || observer.on_batch(progress);
+    };
     const auto save = [&](const Parameters& parameters, const FitState& state) {
-      const TrainingParts training{{parameters, parts.normalization, parts.class_names},
-                                   options,
-                                   state,
-                                   hash,
-                                   active_backend().fused};
+      const TrainingParts training{
+          {parameters, parts.normalization, parts.class_names, parts.targets},
+          options,
+          state,
+          hash,
+          rounding_here()};
       const std::filesystem::path& path = observer.checkpoints->path;
       or_cannot("write", "checkpoint", path, [&] { save_checkpoint(training, path); });
     };
-    return lockstep::fit(parts.parameters, own_train, own_validation, options, observer,
-                         from ? &from->state : nullptr, save);
+    try {
+      FitResult result = lockstep::fit(parts.parameters, own_train, own_validation, options,
+                                       watched, paused ? &paused->state : nullptr, save);
+      paused.reset();
+      return result;
+    } catch (...) {
+      if (has_begun) paused.reset();
+      throw;
+    }
   }
 };
 
@@ -95,6 +149,8 @@ struct Model::State {
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   const std::vector<Layer>& layers = parameters().network().layers;
   state_->options.pool = parameters().network().pool;
+  state_->options.head = parameters().network().head;
+  state_->options.normalize_targets = !state_->parts.targets.mean.empty();
   if (!layers.empty()) {
     state_->options.cell = layers[0].cell;
     state_->options.hidden = layers[0].hidden;
@@ -111,21 +167,26 @@ Model::Model(const Dataset& train, const Options& options) {
   validate(options);
   if (train.empty()) throw InvalidArgument("there is no sequence to learn from");
   require_all_labels(train);
-  if (train.classes() < 2) {
+  if (is_label(train.target_kind()) && train.classes() < 2) {
     throw InvalidArgument("only the class '" + train.class_names()[0] +
                           "', but a classifier needs at least two");
   }
-  state_ =
-      std::make_unique<State>(State{.parts = {.parameters = first_weights(train, options),
-                                              .normalization = fit_normalization(train, options),
-                                              .class_names = train.class_names()},
-                                    .options = options});
+  Parameters parameters = first_weights(train, options);
+  require_targets(parameters.network(), train);
+  const Dataset learnt = learnt_part(train, options);
+  state_ = std::make_unique<State>(
+      State{.parts = {.parameters = std::move(parameters),
+                      .normalization = Normalization::fit(options.normalize, learnt),
+                      .class_names = train.class_names(),
+                      .targets = scales_targets(train, options) ? TargetScale::fit(learnt)
+                                                                : TargetScale()},
+            .options = options});
 }
 
 Model::Model(Parameters parameters, Normalization normalization,
              std::vector<std::string> class_names)
-    : Model(std::make_unique<State>(
-          State{{std::move(parameters), std::move(normalization), std::move(class_names)}, {}})) {
+    : Model(std::make_unique<State>(State{
+          {std::move(parameters), std::move(normalization), std::move(class_names), {}}, {}})) {
   try {
     require_whole(state_->parts);
   } catch (const std::runtime_error& error) {
@@ -140,7 +201,7 @@ FitResult Model::fit(const Dataset& train, const FitObserver& observer) {
     return state_->fit(rest, held_out, observer);
   }
   if (o.patience > 0) throw InvalidArgument("patience: there is no validation set to judge by");
-  return state_->fit(train, Dataset(train.channels()), observer);
+  return state_->fit(train, train.subset({}), observer);
 }
 
 FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
@@ -149,17 +210,21 @@ FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitO
 }
 
 std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
-  return lockstep::predict_proba(parameters(), state_->normalized(data), threads);
+  return state_->outputs(data, threads);
 }
 
 std::vector<int> Model::predict(const Dataset& data, int threads) const {
+  if (!is_label(head_of(parameters().network()).targets)) {
+    throw InvalidArgument("predict: the model gives values, not classes");
+  }
   return lockstep::predict(parameters(), state_->normalized(data), threads);
 }
 
 Evaluation Model::evaluate(const Dataset& data, int threads) const {
-  const Dataset labelled = state_->labelled(data);
-  return lockstep::evaluate(lockstep::predict_proba(parameters(), labelled, threads),
-                            labelled.labels(), class_names().size());
+  require_all_labels(data);
+  const Dataset named = data.with_classes(class_names());
+  return lockstep::evaluate(parameters().network(), state_->outputs(named, threads), named,
+                            state_->options);
 }
 
 Model Model::load(const std::filesystem::path& path) {

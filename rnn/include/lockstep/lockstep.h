@@ -32,7 +32,7 @@ enum { LOCKSTEP_NO_LABEL = -1 };
 typedef struct lockstep_dataset_info {
   size_t size;       /**< sequences */
   size_t channels;   /**< values per timestep */
-  size_t classes;    /**< 0 if it is unlabelled */
+  size_t classes;    /**< or outputs; 0 if it is unlabelled */
   size_t max_length; /**< timesteps of the longest sequence */
 } lockstep_dataset_info;
 
@@ -59,6 +59,30 @@ LOCKSTEP_API lockstep_status lockstep_dataset_builtin(const char* name, uint64_t
  */
 LOCKSTEP_API lockstep_status lockstep_dataset_add(lockstep_dataset* dataset, const float* values,
                                                   size_t length, int label);
+
+/** What is known of each sequence. */
+enum {
+  LOCKSTEP_TARGET_LABEL = 0,       /**< a class */
+  LOCKSTEP_TARGET_STEP_LABELS = 1, /**< a class at each timestep */
+  LOCKSTEP_TARGET_VALUES = 2,      /**< numbers, one for each output */
+  LOCKSTEP_TARGET_STEP_VALUES = 3  /**< the same at each timestep */
+};
+
+/** As lockstep_dataset_create, with targets of a kind; `names` are of classes or of outputs. */
+LOCKSTEP_API lockstep_status lockstep_dataset_create_targets(size_t channels, int kind,
+                                                             size_t outputs,
+                                                             const char* const* names,
+                                                             lockstep_dataset** dataset);
+
+/** As lockstep_dataset_add, with a label for each timestep, [length]. */
+LOCKSTEP_API lockstep_status lockstep_dataset_add_steps(lockstep_dataset* dataset,
+                                                        const float* values, size_t length,
+                                                        const int* labels);
+
+/** The same with numbers, [outputs] or for step values [length][outputs]; NaN: not known. */
+LOCKSTEP_API lockstep_status lockstep_dataset_add_values(lockstep_dataset* dataset,
+                                                         const float* values, size_t length,
+                                                         const float* targets);
 
 /** Gives its sizes. */
 LOCKSTEP_API lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,

@@ -10,7 +10,6 @@
 #include "heads/head.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
-#include "lookup.h"
 #include "network/layer_size.h"
 #include "network/tensors.h"
 #include "train/training_step.h"
@@ -52,9 +51,10 @@ struct ReferenceLayer {
 
 // The parameters in double.
 struct ReferenceModel {
-  ReferenceModel(const Parameters& p, const Options& options)
+  ReferenceModel(const Parameters& p, const Dataset& data, const Options& options)
       : network(p.network()),
-        head(find_named(kHeads, network.head, "head")),
+        head(head_of(network)),
+        settings(loss_settings(options, data)),
         dropout(options),
         values(p.values().begin(), p.values().end()) {
     std::size_t end = 0;
@@ -68,6 +68,7 @@ struct ReferenceModel {
 
   Network network;
   const Head& head;
+  LossSettings settings;
   Dropout dropout;
   std::vector<ReferenceLayer> layers;
   Matrix by{};
@@ -82,7 +83,7 @@ struct Window {
   std::size_t first;  // of its timesteps
   std::vector<Vector> states;
   std::span<const float> x;
-  std::size_t label;
+  std::vector<Target> targets;  // of each row that the head reads
   std::vector<Vector> earlier;  // outputs of the last layer at the timesteps before
 };
 
@@ -227,7 +228,14 @@ Vector pooled(const ReferenceModel& m, const std::vector<Vector>& outputs) {
   return result;
 }
 
-// From the gradient of that, `of_pooled`, those of the outputs of the window.
+// What the head reads, a row for each target.
+std::vector<Vector> rows_of_head(const ReferenceModel& m, const Window& window,
+                                 const ReferencePass& pass) {
+  if (is_of_steps(m.head.targets)) return pass.outputs;
+  return {pooled(m, all_outputs(window, pass))};
+}
+
+// From the gradient of what was pooled, `of_pooled`, those of the outputs of the window.
 std::vector<Vector> gradients_of_outputs(const ReferenceModel& m, const Window& window,
                                          const ReferencePass& pass, const Vector& of_pooled) {
   const std::vector<Vector> all = all_outputs(window, pass);
@@ -252,6 +260,40 @@ Vector reference_outputs(const ReferenceModel& m, const Vector& read) {
   return y;
 }
 
+// Of a sequence, or of its timesteps from `first` on.
+std::vector<Target> targets_of(const Dataset& data, std::size_t i, std::size_t first) {
+  const std::size_t outputs = data.classes();
+  switch (data.target_kind()) {
+    case TargetKind::label:
+      return {{.label = data.label(i), .values = {}}};
+    case TargetKind::values:
+      return {{.label = kNoLabel, .values = data.targets(i)}};
+    case TargetKind::step_labels:
+    case TargetKind::step_values:
+      break;
+  }
+  std::vector<Target> targets;
+  for (std::size_t t = first; t < data.length(i); ++t) {
+    if (data.target_kind() == TargetKind::step_labels) {
+      targets.push_back({.label = data.step_labels(i)[t], .values = {}});
+    } else {
+      targets.push_back(
+          {.label = kNoLabel, .values = data.targets(i).subspan(t * outputs, outputs)});
+    }
+  }
+  return targets;
+}
+
+// The weighted loss of a row, whose outputs become their gradients.
+double weighted_loss(const ReferenceModel& m, const Target& target, Vector& y) {
+  const double loss = m.head.define(y, target, m.settings.options);
+  if (m.settings.class_weights.empty() || target.label == kNoLabel) return loss;
+  const auto weight =
+      static_cast<double>(m.settings.class_weights[static_cast<std::size_t>(target.label)]);
+  for (double& gradient : y) gradient *= weight;
+  return loss * weight;
+}
+
 std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& data,
                                       std::size_t truncation) {
   std::vector<Window> windows;
@@ -259,7 +301,7 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    Window window{i, 0, {}, x.first(cut), static_cast<std::size_t>(data.label(i)), {}};
+    Window window{i, 0, {}, x.first(cut), targets_of(data, i, passed), {}};
     for (const ReferenceLayer& layer : m.layers)
       window.states.emplace_back(layer.size.state(), 0.0);
     const ReferencePass before = reference_pass(m, window);
@@ -277,8 +319,11 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
 double reference_loss(const ReferenceModel& m, const std::vector<Window>& windows) {
   double total = 0;
   for (const Window& window : windows) {
-    Vector y = reference_outputs(m, pooled(m, all_outputs(window, reference_pass(m, window))));
-    total += m.head.define(y, window.label);
+    const std::vector<Vector> rows = rows_of_head(m, window, reference_pass(m, window));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      Vector y = reference_outputs(m, rows[i]);
+      total += weighted_loss(m, window.targets[i], y);
+    }
   }
   return total;
 }
@@ -353,13 +398,18 @@ void go_back(const ReferenceModel& m, std::size_t which, const ReferencePass& pa
 void add_reference_gradients(const ReferenceModel& m, const Window& window,
                              ReferenceGradients& sum) {
   const ReferencePass pass = reference_pass(m, window);
-  const Vector read = pooled(m, all_outputs(window, pass));
-  Vector dy = reference_outputs(m, read);
-  sum.loss += m.head.define(dy, window.label);
-  for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by.begin + j] += dy[j];
-  add_gradient(read, m.wy, dy, sum.values);
+  const std::vector<Vector> rows = rows_of_head(m, window, pass);
+  std::vector<Vector> of_rows;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Vector dy = reference_outputs(m, rows[i]);
+    sum.loss += weighted_loss(m, window.targets[i], dy);
+    for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by.begin + j] += dy[j];
+    add_gradient(rows[i], m.wy, dy, sum.values);
+    of_rows.push_back(times_transpose(m, m.wy, dy));
+  }
   const std::size_t steps = pass.inputs[0].size();
-  std::vector<Vector> outputs = gradients_of_outputs(m, window, pass, times_transpose(m, m.wy, dy));
+  std::vector<Vector> outputs =
+      is_of_steps(m.head.targets) ? of_rows : gradients_of_outputs(m, window, pass, of_rows[0]);
   std::vector<Vector> inputs;
   for (std::size_t i = m.layers.size(); i-- > 0;) {
     const ReferenceLayer& layer = m.layers[i];
@@ -405,7 +455,7 @@ void require_checkable(const Parameters& parameters, const Dataset& data, const 
 ReferenceGradients reference_gradients(const Parameters& parameters, const Dataset& data,
                                        const Options& options) {
   require_checkable(parameters, data, options);
-  const ReferenceModel model(parameters, options);
+  const ReferenceModel model(parameters, data, options);
   ReferenceGradients sum;
   sum.values.assign(parameters.values().size(), 0.0);
   for (const Window& window : reference_windows(model, data, options.truncate)) {
@@ -423,8 +473,8 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data,
   std::iota(all.begin(), all.end(), std::size_t{0});
   const std::size_t window = window_of(options.truncate);
   WithMemory<TrainingStep> step(parameters.network(),
-                                largest_minibatch(data, data.size(), window, all), window,
-                                Dropout(options));
+                                largest_minibatch(data, data.size(), window, all),
+                                loss_settings(options, data));
   step->begin(data, all);
   parallel(step->team_size(resolve_threads(options.threads)), [&](const Team& team) noexcept {
     const FlushDenormals flush;
@@ -439,7 +489,7 @@ std::vector<GradientError> check_gradients(const Parameters& parameters, const D
                                            std::size_t max_entries) {
   const ReferenceGradients reference = reference_gradients(parameters, data, options);
   const Parameters fast = fast_gradients(parameters, data, options);
-  ReferenceModel model(parameters, options);
+  ReferenceModel model(parameters, data, options);
   const std::vector<Window> windows = reference_windows(model, data, options.truncate);
   Random random(options.seed);
   std::vector<GradientError> errors;

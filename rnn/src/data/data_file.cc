@@ -14,9 +14,11 @@
 namespace lockstep {
 namespace {
 
+using data_file::WantedTargets;
+
 struct Format {
   std::string_view extension;
-  Dataset (*read)(const std::filesystem::path& path);
+  Dataset (*read)(const std::filesystem::path& path, WantedTargets targets);
 };
 
 constexpr std::array kFormats = {
@@ -41,11 +43,11 @@ void check_file(const std::filesystem::path& path) {
 
 }  // namespace
 
-Dataset read_dataset(const std::filesystem::path& path) {
+Dataset read_dataset(const std::filesystem::path& path, std::optional<TargetKind> targets) {
   check_file(path);
   const std::string extension = data_file::lower(path.extension().string());
   const auto* const format = std::ranges::find(kFormats, extension, &Format::extension);
-  if (format != kFormats.end()) return format->read(path);
+  if (format != kFormats.end()) return format->read(path, targets);
   throw DataError(path.string() + ": unknown extension '" + extension + "', expected one of " +
                   listed(kFormats, &Format::extension));
 }
@@ -53,7 +55,7 @@ Dataset read_dataset(const std::filesystem::path& path) {
 namespace data_file {
 
 #ifndef LOCKSTEP_HAVE_ZLIB
-Dataset read_npz(const std::filesystem::path& path) {
+Dataset read_npz(const std::filesystem::path& path, WantedTargets) {
   throw DataError(path.string() + ": this build cannot read .npz files, as it is without zlib");
 }
 #endif
@@ -142,13 +144,32 @@ std::string read_text(const std::filesystem::path& path) {
   return text;
 }
 
-DatasetBuilder::DatasetBuilder(std::size_t channels, std::vector<std::string> declared)
+float parse_target(std::string_view text, const std::string& what, const Place& place) {
+  if (is_missing(text)) return std::numeric_limits<float>::quiet_NaN();
+  const std::optional<float> value = parse_value(text);
+  if (!value) fail_value(place, what, text);
+  return *value;
+}
+
+DatasetBuilder::DatasetBuilder(std::size_t channels, std::vector<std::string> declared,
+                               TargetKind kind)
     : sequences_(channels),
+      kind_(kind),
       declared_(std::move(declared)),
       names_(declared_.begin(), declared_.end()) {}
 
 void DatasetBuilder::add(std::span<const float> values, std::optional<std::string_view> label) {
   sequences_.add(values, kNoLabel);
+  add_label(label);
+}
+
+void DatasetBuilder::add_steps(std::span<const float> values,
+                               std::span<const std::optional<std::string>> labels) {
+  sequences_.add(values, kNoLabel);
+  for (const auto& label : labels) add_label(label);
+}
+
+void DatasetBuilder::add_label(std::optional<std::string_view> label) {
   labels_.push_back(nullptr);
   if (!label) return;
   auto name = names_.find(*label);
@@ -168,14 +189,23 @@ std::vector<std::string> DatasetBuilder::class_names() const {
 }
 
 Dataset DatasetBuilder::build() const {
-  Dataset result(sequences_.channels(), class_names());
+  Dataset result(sequences_.channels(), kind_, class_names());
   std::unordered_map<std::string_view, int> numbers;
   for (const std::string& name : result.class_names()) {
     numbers.emplace(name, static_cast<int>(numbers.size()));
   }
-  for (std::size_t i = 0; i < labels_.size(); ++i) {
-    const std::string* label = labels_[i];
-    result.add(sequences_.sequence(i), label == nullptr ? kNoLabel : numbers.at(*label));
+  std::vector<int> labels;
+  for (const std::string* label : labels_) {
+    labels.push_back(label == nullptr ? kNoLabel : numbers.at(*label));
+  }
+  for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    if (kind_ == TargetKind::label) {
+      result.add(sequences_.sequence(i), labels[i]);
+    } else {
+      result.add_steps(
+          sequences_.sequence(i),
+          std::span(labels).subspan(sequences_.first_timestep(i), sequences_.length(i)));
+    }
   }
   return result;
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include "data/data_file_formats.h"
@@ -72,6 +73,7 @@ struct Columns {
   std::size_t step = 0;
   std::optional<std::size_t> label;
   std::vector<std::size_t> channels;
+  std::vector<std::size_t> targets;  // numbers to be learnt
 };
 
 std::optional<std::size_t> find_column(const Columns& columns, std::string_view name,
@@ -98,7 +100,8 @@ Columns parse_header(const RecordReader& records) {
   columns.sample = *sample;
   columns.step = *step;
   for (std::size_t i = 0; i < columns.names.size(); ++i) {
-    if (i != *sample && i != *step && i != columns.label) columns.channels.push_back(i);
+    if (i == *sample || i == *step || i == columns.label) continue;
+    (columns.names[i].starts_with("target") ? columns.targets : columns.channels).push_back(i);
   }
   if (columns.channels.empty()) fail(place, "the header names no channel beside sample and step");
   return columns;
@@ -128,12 +131,12 @@ RowKey parse_key(const Columns& columns, const std::vector<std::string>& fields,
 
 // `row` is of the same sample as `before`.
 void check_continues(const RowKey& before, const RowKey& row, std::string_view step,
-                     const Place& place) {
+                     bool labels_change, const Place& place) {
   if (row.step <= before.step) {
     fail(place, "step " + in_quotes(step) + " of sample " + in_quotes(row.sample) +
                     " does not follow the step before it, expected increasing steps");
   }
-  if (row.label != before.label) {
+  if (row.label != before.label && !labels_change) {
     fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
                     in_quotes(before.label.value_or("")) + " to " +
                     in_quotes(row.label.value_or("")) + ", expected one label per sample");
@@ -149,35 +152,101 @@ void append_values(const Columns& columns, const std::vector<std::string>& field
   }
 }
 
-}  // namespace
+// A sample as it is in the file, row by row.
+struct Sample {
+  std::vector<float> values;                       // [rows][channels]
+  std::vector<std::optional<std::string>> labels;  // of each row
+  std::vector<float> targets;                      // [rows][targets]
+};
 
-Dataset read_csv(const std::filesystem::path& path) {
-  RecordReader records(path);
-  if (!records.next()) throw DataError(path.string() + ": the file is blank, expected a header");
-  const Columns columns = parse_header(records);
-  DatasetBuilder builder(columns.channels.size());
+std::vector<Sample> read_samples(RecordReader& records, const Columns& columns,
+                                 bool labels_change) {
+  std::vector<Sample> samples;
   std::unordered_set<std::string> seen;
   RowKey before;
-  std::vector<float> values;  // of the current sample, [rows so far][channels]
   while (records.next()) {
     RowKey row = parse_key(columns, records.fields(), records.place());
-    if (!values.empty() && row.sample == before.sample) {
-      check_continues(before, row, records.fields()[columns.step], records.place());
+    if (!samples.empty() && row.sample == before.sample) {
+      check_continues(before, row, records.fields()[columns.step], labels_change, records.place());
     } else {
-      if (!values.empty()) builder.add(values, before.label);
-      values.clear();
+      samples.emplace_back();
       if (!seen.insert(row.sample).second) {
         fail(records.place(), "sample " + in_quotes(row.sample) +
                                   " continues after another sample, expected its rows to follow "
                                   "one another");
       }
     }
-    append_values(columns, records.fields(), records.place(), values);
+    Sample& sample = samples.back();
+    append_values(columns, records.fields(), records.place(), sample.values);
+    for (const std::size_t column : columns.targets) {
+      sample.targets.push_back(parse_target(
+          records.fields()[column], "column " + in_quotes(columns.names[column]), records.place()));
+    }
+    sample.labels.push_back(row.label);
     before = std::move(row);
   }
-  if (values.empty()) throw DataError(path.string() + ": there are no rows after the header");
-  builder.add(values, before.label);
+  return samples;
+}
+
+// Whether the numbers of every sample are those of its first row.
+bool are_constant(const std::vector<Sample>& samples, std::size_t count) {
+  const auto is_same = [](float a, float b) { return a == b || (std::isnan(a) && std::isnan(b)); };
+  return std::ranges::all_of(samples, [&](const Sample& sample) {
+    for (std::size_t i = count; i < sample.targets.size(); ++i) {
+      if (!is_same(sample.targets[i], sample.targets[i - count])) return false;
+    }
+    return true;
+  });
+}
+
+Dataset build_numbers(const std::vector<Sample>& samples, const Columns& columns, TargetKind kind) {
+  std::vector<std::string> names;
+  for (const std::size_t column : columns.targets) names.push_back(columns.names[column]);
+  Dataset data(columns.channels.size(), kind, names);
+  for (const Sample& sample : samples) {
+    const std::span<const float> targets = sample.targets;
+    data.add_values(sample.values, is_of_steps(kind) ? targets : targets.last(names.size()));
+  }
+  return data;
+}
+
+Dataset build_labels(const std::vector<Sample>& samples, const Columns& columns, TargetKind kind) {
+  DatasetBuilder builder(columns.channels.size(), {}, kind);
+  for (const Sample& sample : samples) {
+    if (kind == TargetKind::label) {
+      builder.add(sample.values, sample.labels.back());
+    } else {
+      builder.add_steps(sample.values, sample.labels);
+    }
+  }
   return builder.build();
+}
+
+}  // namespace
+
+Dataset read_csv(const std::filesystem::path& path, WantedTargets wanted) {
+  RecordReader records(path);
+  if (!records.next()) throw DataError(path.string() + ": the file is blank, expected a header");
+  const Columns columns = parse_header(records);
+  // Otherwise the label is one of each sample, or none of the targets.
+  const bool labels_change = wanted && *wanted != TargetKind::label;
+  const std::vector<Sample> samples = read_samples(records, columns, labels_change);
+  if (samples.empty()) throw DataError(path.string() + ": there are no rows after the header");
+  const bool is_constant = are_constant(samples, columns.targets.size());
+  const bool has_numbers = !columns.targets.empty();
+  const TargetKind numbers = is_constant ? TargetKind::values : TargetKind::step_values;
+  const TargetKind kind =
+      wanted.value_or(has_numbers && !columns.label ? numbers : TargetKind::label);
+  if (is_label(kind)) return build_labels(samples, columns, kind);
+  if (!has_numbers) {
+    throw DataError(path.string() + ": the header has no column 'target...', which is needed here");
+  }
+  if (kind == TargetKind::values && !is_constant) {
+    throw DataError(path.string() +
+                    ": the targets of a sample change, expected the same in each of "
+                    "its rows");
+  }
+  return build_numbers(samples, columns, kind);
 }
 
 }  // namespace lockstep::data_file

@@ -19,10 +19,13 @@
 
 namespace lockstep::data_file {
 
-Dataset read_ts(const std::filesystem::path& path);
-Dataset read_tsv(const std::filesystem::path& path);
-Dataset read_csv(const std::filesystem::path& path);
-Dataset read_npz(const std::filesystem::path& path);
+// The kind of targets to read; none: as the file says.
+using WantedTargets = std::optional<TargetKind>;
+
+Dataset read_ts(const std::filesystem::path& path, WantedTargets targets);
+Dataset read_tsv(const std::filesystem::path& path, WantedTargets targets);
+Dataset read_csv(const std::filesystem::path& path, WantedTargets targets);
+Dataset read_npz(const std::filesystem::path& path, WantedTargets targets);
 
 // A place in a text file, as messages name it.
 struct Place {
@@ -64,16 +67,20 @@ bool is_missing(std::string_view text);
 // The label that a field holds, or none if it is missing.
 std::optional<std::string_view> present_label(std::string_view field);
 
+// A number to be learnt; NaN if it is missing. Otherwise throws DataError; `what` names it.
+float parse_target(std::string_view text, const std::string& what, const Place& place);
+
 // A text file's whole content, without a byte order mark. Throws DataError if it cannot be read,
 // is empty or holds a NUL byte, as no text does.
 std::string read_text(const std::filesystem::path& path);
 
-// Gathers sequences whose labels are texts, and numbers the classes.
+// Gathers sequences whose labels are texts, of sequences or timesteps, and numbers the classes.
 class DatasetBuilder {
  public:
   // With `declared` names the classes are these, in this order. Without, they are those that occur:
   // by value if all are numbers, otherwise by their text.
-  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {});
+  explicit DatasetBuilder(std::size_t channels, std::vector<std::string> declared = {},
+                          TargetKind kind = TargetKind::label);
   DatasetBuilder(const DatasetBuilder&) = delete;
   DatasetBuilder& operator=(const DatasetBuilder&) = delete;
 
@@ -83,17 +90,21 @@ class DatasetBuilder {
   }
   // Appends values [length][channels], unlabelled or with a label that `accepts` accepts.
   void add(std::span<const float> values, std::optional<std::string_view> label);
+  // The same with a label for each timestep, or none.
+  void add_steps(std::span<const float> values, std::span<const std::optional<std::string>> labels);
 
   [[nodiscard]] bool empty() const { return sequences_.empty(); }
   [[nodiscard]] Dataset build() const;
 
  private:
+  void add_label(std::optional<std::string_view> label);
   [[nodiscard]] std::vector<std::string> class_names() const;
 
   Dataset sequences_;  // unlabelled
+  TargetKind kind_;
   std::vector<std::string> declared_;
   std::set<std::string, std::less<>> names_;  // of the classes: declared, or met so far
-  std::vector<const std::string*> labels_;    // of the sequences, in names_; null if unlabelled
+  std::vector<const std::string*> labels_;    // in names_; null if unlabelled
 };
 
 }  // namespace lockstep::data_file

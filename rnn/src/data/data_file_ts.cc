@@ -44,6 +44,7 @@ struct Header {
   bool equal_length = false;
   std::optional<std::size_t> length;
   std::optional<bool> labelled;
+  bool has_targets = false;  // numbers in the place of labels
   std::vector<std::string> class_names;
 };
 
@@ -94,9 +95,7 @@ void parse_header_line(const LineReader& lines, Header& header) {
   if (keyword == "@timestamps" && parse_bool(words, lines.place())) {
     fail(lines.place(), "@timeStamps is true, expected values without time stamps");
   }
-  if (keyword == "@targetlabel" && parse_bool(words, lines.place())) {
-    fail(lines.place(), "@targetLabel is true (regression), expected a set with class labels");
-  }
+  if (keyword == "@targetlabel") header.has_targets = parse_bool(words, lines.place());
   if (keyword == "@univariate" && parse_bool(words, lines.place())) header.channels = 1;
   if (keyword == "@dimensions" || keyword == "@dimension") {
     header.channels = parse_count(words, lines.place());
@@ -171,18 +170,32 @@ void parse_row(std::span<const std::string_view> fields, const Place& place,
 
 }  // namespace
 
-Dataset read_ts(const std::filesystem::path& path) {
+// The file, or an unlabelled set for which no kind was asked, is of this kind alone.
+void require_kind(const std::filesystem::path& path, WantedTargets wanted, TargetKind found) {
+  if (!wanted || *wanted == found) return;
+  const bool has_numbers = found == TargetKind::values;
+  throw DataError(path.string() + ": the file has " + (has_numbers ? "a number" : "a class label") +
+                  " for each sequence, expected other targets");
+}
+
+Dataset read_ts(const std::filesystem::path& path, WantedTargets targets) {
   LineReader lines(path, '#');
   const Header header = parse_header(lines);
-  if (!header.labelled) {
+  if (!header.labelled && !header.has_targets) {
     throw DataError(path.string() + ": the header has no @classLabel line, expected true or false");
   }
+  const bool has_targets = header.has_targets;
+  const bool has_labels = header.labelled.value_or(false);
+  if (has_targets || has_labels) {
+    require_kind(path, targets, has_targets ? TargetKind::values : TargetKind::label);
+  }
   std::optional<DatasetBuilder> builder;
+  std::optional<Dataset> numbers;
   std::size_t channels = header.channels.value_or(0);
   std::vector<float> values;
   while (lines.next()) {
     std::vector<std::string_view> parts = split(lines.line(), ':');
-    const auto label = take_label(parts, *header.labelled, lines.place());
+    const auto label = take_label(parts, has_labels || has_targets, lines.place());
     if (channels == 0) channels = parts.size();
     if (parts.size() != channels) {
       fail(lines.place(), "the line has " + std::to_string(parts.size()) +
@@ -191,16 +204,27 @@ Dataset read_ts(const std::filesystem::path& path) {
     if (!builder) builder.emplace(channels, header.class_names);
     parse_series(parts, lines.place(), values);
     check_length(header, values.size() / channels, lines.place());
+    if (has_targets) {
+      if (!numbers)
+        numbers.emplace(channels, TargetKind::values, std::vector<std::string>{"target"});
+      const float target = parse_target(label.value_or(""), "the target", lines.place());
+      numbers->add_values(values, {&target, 1});
+      continue;
+    }
     if (label && !builder->accepts(*label)) {
       fail(lines.place(), "label " + in_quotes(*label) + " is not among those of @classLabel");
     }
     builder->add(values, label);
   }
-  if (!builder) throw DataError(path.string() + ": there are no sequences after @data");
+  if (numbers && !numbers->empty()) return *std::move(numbers);
+  if (!builder || builder->empty()) {
+    throw DataError(path.string() + ": there are no sequences after @data");
+  }
   return builder->build();
 }
 
-Dataset read_tsv(const std::filesystem::path& path) {
+Dataset read_tsv(const std::filesystem::path& path, WantedTargets targets) {
+  require_kind(path, targets, TargetKind::label);
   LineReader lines(path);
   DatasetBuilder builder(1);
   std::vector<float> values;

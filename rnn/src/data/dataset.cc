@@ -1,6 +1,8 @@
 #include "lockstep/rnn/dataset.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
@@ -11,33 +13,104 @@
 namespace lockstep {
 
 Dataset::Dataset(std::size_t channels, std::vector<std::string> class_names)
-    : channels_(channels), class_names_(std::move(class_names)) {
+    : Dataset(channels, TargetKind::label, std::move(class_names)) {}
+
+Dataset::Dataset(std::size_t channels, TargetKind kind, std::vector<std::string> names)
+    : channels_(channels), kind_(kind), class_names_(std::move(names)) {
   if (channels == 0) throw InvalidArgument("Dataset: channels is 0, expected at least 1");
+  if (!is_label(kind) && class_names_.empty()) {
+    throw InvalidArgument("Dataset: values have no output, expected at least one");
+  }
 }
 
-void Dataset::add(std::span<const float> values, int label) {
+template <class AddTargets>
+void Dataset::append(std::span<const float> values, const AddTargets& add_targets) {
   if (values.empty() || values.size() % channels_ != 0) {
     throw InvalidArgument("Dataset::add: " + std::to_string(values.size()) +
                           " values, expected a positive multiple of the " +
                           std::to_string(channels_) + " channels");
   }
-  if (label < kNoLabel || (label >= 0 && static_cast<std::size_t>(label) >= classes())) {
-    throw InvalidArgument("Dataset::add: label " + std::to_string(label) +
-                          ", expected kNoLabel or a class below " + std::to_string(classes()));
-  }
   const std::size_t sequences = size();
   const std::size_t begin = values_.size();
+  const std::size_t labels = labels_.size();
+  const std::size_t targets = targets_.size();
   try {
     values_.insert(values_.end(), values.begin(), values.end());
     offsets_.push_back(begin);
     lengths_.push_back(values.size() / channels_);
-    labels_.push_back(label);
-  } catch (...) {  // there is no memory
+    add_targets(values.size() / channels_);
+  } catch (...) {  // there is no memory, or the targets do not fit
     values_.resize(begin);
     offsets_.resize(sequences);
     lengths_.resize(sequences);
+    labels_.resize(labels);
+    targets_.resize(targets);
     throw;
   }
+}
+
+void Dataset::require_kind(TargetKind kind, const char* function) const {
+  if (kind_ == kind) return;
+  throw InvalidArgument(std::string("Dataset::") + function + ": the set has other targets");
+}
+
+void Dataset::require_label(int label) const {
+  if (label >= kNoLabel && (label < 0 || static_cast<std::size_t>(label) < classes())) return;
+  throw InvalidArgument("Dataset::add: label " + std::to_string(label) +
+                        ", expected kNoLabel or a class below " + std::to_string(classes()));
+}
+
+void Dataset::add(std::span<const float> values, int label) {
+  require_kind(TargetKind::label, "add");
+  require_label(label);
+  append(values, [&](std::size_t) { labels_.push_back(label); });
+}
+
+void Dataset::add_steps(std::span<const float> values, std::span<const int> labels) {
+  require_kind(TargetKind::step_labels, "add_steps");
+  for (const int label : labels) require_label(label);
+  append(values, [&](std::size_t length) {
+    if (labels.size() != length) {
+      throw InvalidArgument("Dataset::add_steps: " + std::to_string(labels.size()) +
+                            " labels, expected one for each of " + std::to_string(length) +
+                            " timesteps");
+    }
+    labels_.insert(labels_.end(), labels.begin(), labels.end());
+  });
+}
+
+void Dataset::add_values(std::span<const float> values, std::span<const float> targets) {
+  if (kind_ != TargetKind::step_values) require_kind(TargetKind::values, "add_values");
+  append(values, [&](std::size_t length) {
+    const std::size_t rows = is_of_steps(kind_) ? length : 1;
+    if (targets.size() != rows * classes()) {
+      throw InvalidArgument("Dataset::add_values: " + std::to_string(targets.size()) +
+                            " targets, expected " + std::to_string(rows * classes()));
+    }
+    const auto is_infinite = [](float target) { return std::isinf(target); };
+    if (std::ranges::any_of(targets, is_infinite)) {
+      throw InvalidArgument("Dataset::add_values: a target is infinite");
+    }
+    targets_.insert(targets_.end(), targets.begin(), targets.end());
+  });
+}
+
+void Dataset::add_unknown(std::span<const float> values) {
+  constexpr float kUnknown = std::numeric_limits<float>::quiet_NaN();
+  append(values, [&](std::size_t length) {
+    const std::size_t rows = is_of_steps(kind_) ? length : 1;
+    if (is_label(kind_)) {
+      labels_.resize(labels_.size() + rows, kNoLabel);
+    } else {
+      targets_.resize(targets_.size() + rows * classes(), kUnknown);
+    }
+  });
+}
+
+Range Dataset::target_range(std::size_t i) const {
+  const std::size_t first = is_of_steps(kind_) ? first_timestep(i) : i;
+  const std::size_t rows = is_of_steps(kind_) ? lengths_[i] : 1;
+  return {first * classes(), (first + rows) * classes()};
 }
 
 std::size_t Dataset::max_length() const {
@@ -49,12 +122,24 @@ std::size_t Dataset::total_timesteps() const {
 }
 
 Dataset Dataset::subset(std::span<const std::size_t> indices) const {
-  Dataset result(channels_, class_names_);
-  for (const std::size_t i : indices) result.add(sequence(i), label(i));
+  Dataset result(channels_, kind_, class_names_);
+  for (const std::size_t i : indices) {
+    if (kind_ == TargetKind::label) {
+      result.add(sequence(i), label(i));
+    } else if (kind_ == TargetKind::step_labels) {
+      result.add_steps(sequence(i), step_labels(i));
+    } else {
+      result.add_values(sequence(i), targets(i));
+    }
+  }
   return result;
 }
 
 Dataset Dataset::with_classes(const std::vector<std::string>& class_names) const {
+  if (!is_label(kind_)) {
+    if (class_names_ == class_names) return *this;
+    throw InvalidArgument("the outputs are not those that are expected");
+  }
   std::unordered_map<std::string_view, int> new_labels;
   for (std::size_t c = 0; c < class_names.size(); ++c) {
     new_labels.emplace(class_names[c], static_cast<int>(c));

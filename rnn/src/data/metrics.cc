@@ -1,12 +1,15 @@
 #include "lockstep/rnn/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
+#include "heads/head.h"
 #include "lockstep/error.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/network.h"
+#include "network/tensors.h"
 
 namespace lockstep {
 namespace {
@@ -31,6 +34,17 @@ double ratio(std::size_t part, std::size_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
+double mean_of_known(std::span<const double> values) {
+  double sum = 0;
+  std::size_t count = 0;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    sum += value;
+    ++count;
+  }
+  return sum / static_cast<double>(count);
+}
+
 // Fills what follows from the confusion matrix alone.
 void score_classes(Evaluation& result, std::size_t classes) {
   std::size_t correct = 0;
@@ -48,6 +62,8 @@ void score_classes(Evaluation& result, std::size_t classes) {
     result.f1.push_back(ratio(2 * hits, predicted + actual));
   }
   result.accuracy = ratio(correct, result.samples);
+  result.balanced_accuracy = mean_of_known(result.recall);
+  result.macro_f1 = mean_of_known(result.f1);
 }
 
 }  // namespace
@@ -71,6 +87,123 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const int> l
   score_classes(result, classes);
   result.loss = loss / static_cast<double>(result.samples);
   return result;
+}
+
+namespace {
+
+// The errors of one output.
+struct OutputErrors {
+  double squares = 0;
+  double sizes = 0;
+  double losses = 0;
+  double targets = 0;  // their sum
+  double target_squares = 0;
+  std::size_t count = 0;
+
+  void add(double predicted, double target, const Options& options) {
+    const double d = predicted - target;
+    squares += d * d;
+    sizes += std::abs(d);
+    losses += regression_loss(d, options);
+    targets += target;
+    target_squares += target * target;
+    ++count;
+  }
+  [[nodiscard]] double r2() const {
+    const auto n = static_cast<double>(count);
+    return 1 - squares / (target_squares - targets * targets / n);
+  }
+};
+
+Evaluation evaluate_values(std::span<const float> predictions, std::span<const float> targets,
+                           std::size_t outputs, const Options& options) {
+  std::vector<OutputErrors> errors(outputs);
+  OutputErrors all;
+  Evaluation result;
+  for (std::size_t i = 0; i < targets.size(); i += outputs) {
+    std::size_t known = 0;
+    for (std::size_t j = 0; j < outputs; ++j) {
+      if (std::isnan(targets[i + j])) continue;
+      const auto predicted = static_cast<double>(predictions[i + j]);
+      const auto target = static_cast<double>(targets[i + j]);
+      errors[j].add(predicted, target, options);
+      all.add(predicted, target, options);
+      ++known;
+    }
+    result.samples += known > 0 ? 1 : 0;
+  }
+  const auto n = static_cast<double>(all.count);
+  std::vector<double> r2;
+  for (const OutputErrors& e : errors) r2.push_back(e.r2());
+  result.accuracy = std::numeric_limits<double>::quiet_NaN();
+  result.loss = all.losses / n;
+  result.rmse = std::sqrt(all.squares / n);
+  result.mae = all.sizes / n;
+  result.r2 = mean_of_known(r2);
+  return result;
+}
+
+Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const float> targets,
+                           std::size_t outputs) {
+  Evaluation result;
+  double loss = 0;
+  std::size_t right = 0;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (i % outputs == 0) {
+      const auto row = targets.subspan(i, outputs);
+      result.samples += std::ranges::any_of(row, [](float t) { return !std::isnan(t); }) ? 1 : 0;
+    }
+    if (std::isnan(targets[i])) continue;
+    const auto t = static_cast<double>(targets[i]);
+    const float p = probabilities[i];
+    constexpr float kLeast = std::numeric_limits<float>::denorm_min();
+    loss -= t * portable_log(std::max(p, kLeast)) +
+            (1 - t) * portable_log(std::max(1 - static_cast<double>(p), 0x1p-30));
+    right += (p > 0.5f) == (t > 0.5) ? 1 : 0;
+    ++count;
+  }
+  result.loss = loss / static_cast<double>(count);
+  result.accuracy = ratio(right, count);
+  return result;
+}
+
+// All targets of a set of values, one after another.
+std::vector<float> all_targets(const Dataset& data) {
+  std::vector<float> targets;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    targets.insert(targets.end(), data.targets(i).begin(), data.targets(i).end());
+  }
+  return targets;
+}
+
+}  // namespace
+
+Evaluation evaluate(const Network& network, std::span<const float> predictions, const Dataset& data,
+                    const Options& options) {
+  require_targets(network, data, "evaluate: ");
+  const std::size_t outputs = network.outputs;
+  if (!is_label(data.target_kind())) {
+    const std::vector<float> targets = all_targets(data);
+    if (predictions.size() != targets.size()) {
+      throw InvalidArgument("evaluate: " + std::to_string(predictions.size()) +
+                            " predictions, expected " + std::to_string(targets.size()));
+    }
+    return network.head == "multilabel" ? evaluate_labels(predictions, targets, outputs)
+                                        : evaluate_values(predictions, targets, outputs, options);
+  }
+  if (data.target_kind() == TargetKind::label) {
+    return evaluate(predictions, data.labels(), outputs);
+  }
+  std::vector<int> labels;
+  std::vector<float> known;
+  for (std::size_t i = 0; i < data.labels().size(); ++i) {
+    if (data.labels()[i] == kNoLabel || (i + 1) * outputs > predictions.size()) continue;
+    labels.push_back(data.labels()[i]);
+    const auto row = predictions.subspan(i * outputs, outputs);
+    known.insert(known.end(), row.begin(), row.end());
+  }
+  return evaluate(known, labels, outputs);
 }
 
 }  // namespace lockstep

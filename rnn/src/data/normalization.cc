@@ -1,5 +1,6 @@
 #include "lockstep/rnn/normalization.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -88,6 +89,58 @@ void Normalization::apply(std::span<float> timesteps) const {
     for (std::size_t c = 0; c < channels; ++c) {
       timesteps[i + c] = (timesteps[i + c] - mean[c]) * scale[c];
     }
+  }
+}
+
+namespace {
+
+// Calls visit(output, target) for every target that is known.
+template <class Visit>
+void for_each_target(const Dataset& data, const Visit& visit) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::span<const float> targets = data.targets(i);
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      if (!std::isnan(targets[j])) visit(j % data.classes(), static_cast<double>(targets[j]));
+    }
+  }
+}
+
+}  // namespace
+
+TargetScale TargetScale::fit(const Dataset& data) {
+  std::vector<double> count(data.classes());
+  std::vector<double> mean(data.classes());
+  std::vector<double> squares(data.classes());
+  for_each_target(data, [&](std::size_t j, double target) {
+    count[j] += 1;
+    mean[j] += target;
+  });
+  for (std::size_t j = 0; j < count.size(); ++j) mean[j] /= std::max(1.0, count[j]);
+  for_each_target(data, [&](std::size_t j, double target) {
+    squares[j] += (target - mean[j]) * (target - mean[j]);
+  });
+  TargetScale result;
+  for (std::size_t j = 0; j < count.size(); ++j) {
+    const double deviation = std::sqrt(squares[j] / std::max(1.0, count[j]));
+    const bool constant = deviation < static_cast<double>(std::numeric_limits<float>::min());
+    result.mean.push_back(static_cast<float>(mean[j]));
+    result.scale.push_back(constant ? 1.0F : static_cast<float>(deviation));
+  }
+  return result;
+}
+
+void TargetScale::apply(Dataset& data) const {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::span<float> targets = data.targets(i);
+    for (std::size_t j = 0; j < targets.size(); ++j) {
+      targets[j] = (targets[j] - mean[j % mean.size()]) / scale[j % mean.size()];
+    }
+  }
+}
+
+void TargetScale::restore(std::span<float> outputs) const {
+  for (std::size_t j = 0; j < outputs.size(); ++j) {
+    outputs[j] = outputs[j] * scale[j % mean.size()] + mean[j % mean.size()];
   }
 }
 

@@ -100,27 +100,41 @@ void require_replaceable(const std::filesystem::path& path) {
   const TemporaryFile probe(directory_of(path));
 }
 
-void keep_previous(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return;
+std::filesystem::path previous_of(const std::filesystem::path& path) {
   std::filesystem::path previous = path;
   previous += ".previous";
-  std::filesystem::path link = path;
-  link += ".previous.new";
+  return previous;
+}
+
+namespace {
+
+// Gives the file at `path` a further name, so that there is one at `path` all the time.
+void keep_previous(const std::filesystem::path& path) {
+  const std::filesystem::path previous = previous_of(path);
+  replaceable_status(previous);
+  std::filesystem::path link = previous;
+  link += ".new";
   std::error_code error;
   std::filesystem::remove(link, error);
   std::filesystem::create_hard_link(path, link, error);
   // Some file systems have no links.
   if (error) std::filesystem::copy_file(path, link);
   std::filesystem::rename(link, previous);
+  // Two names of one file are not renamed but left.
+  std::filesystem::remove(link, error);
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes) {
-  const auto replaced = replaceable_status(path);
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                           Replaced replaced) {
+  const auto status = replaceable_status(path);
   const std::filesystem::path directory = directory_of(path);
   TemporaryFile file(directory);
-  if (std::filesystem::exists(replaced)) file.set_permissions(replaced.permissions());
+  if (std::filesystem::exists(status)) file.set_permissions(status.permissions());
   file.write(bytes);
   file.flush_and_close();
+  if (replaced == Replaced::kept && std::filesystem::exists(status)) keep_previous(path);
   file.rename_to(path);
   flush_directory(directory);
 }

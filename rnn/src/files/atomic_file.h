@@ -5,16 +5,21 @@
 
 namespace lockstep {
 
+/// What becomes of a file that is replaced.
+enum class Replaced {
+  lost,
+  kept,  ///< as `path`.previous, in the place of what is there
+};
+
 /// Replaces the file `path` by one with the given bytes: they are written under a temporary name in
 /// the same directory, flushed to disk and renamed, so that `path` holds the old bytes or all the
 /// new ones whatever happens. A replaced file's permissions are kept, a new file's are those of the
 /// umask; a symbolic link is replaced, not followed. Throws std::runtime_error, and leaves no
 /// temporary file behind, if a step fails or if `path` exists and is not a regular file.
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
-
-/// Gives the file `path`, if there is one, the further name `path`.previous, which may replace a
-/// file. Throws std::runtime_error if that fails.
-void keep_previous(const std::filesystem::path& path);
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                           Replaced replaced = Replaced::lost);
+/// `path`.previous
+[[nodiscard]] std::filesystem::path previous_of(const std::filesystem::path& path);
 
 /// Throws std::runtime_error as write_file_atomically(path) would, as far as that can be known
 /// beforehand; leaves nothing behind.

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "binary.h"
+#include "definition.h"
 #include "files/atomic_file.h"
 #include "files/safetensors.h"
 #include "files/strict_json.h"
@@ -61,12 +63,15 @@ void visit_trainer(State& s, const Visit& visit) {
   visit("minibatches", s.minibatches);
   visit("pass_minibatches", s.pass_minibatches);
   visit("pass_sequences", s.pass_sequences);
-  visit("learnt_sequences", s.learnt_sequences);
-  visit("correct_sequences", s.correct_sequences);
+  visit("pass_weight", s.pass_weight);
+  visit("pass_right", s.pass_right);
+  visit("pass_targets", s.pass_targets);
   visit("plateau_best_loss", s.plateau.best_loss);
   visit("plateau_epochs", s.plateau.epochs_since_best);
   visit("plateau_factor", s.plateau.factor);
   visit("updates", s.updates);
+  visit("beta1_power", s.beta_powers[0]);
+  visit("beta2_power", s.beta_powers[1]);
 }
 
 template <class Kept, class Visit>
@@ -99,10 +104,15 @@ std::string encode_state(const TrainingParts& training) {
   for (const EpochResult& epoch : state.history) {
     visit_epoch(epoch, writer(history.emplace_back()));
   }
-  const json all = {
-      {"version", kVersion}, {"fused", training.fused}, {"data_hash", text_of(training.data_hash)},
-      {"options", options},  {"trainer", trainer},      {"pass", pass},
-      {"kept", kept},        {"history", history}};
+  const json all = {{"version", kVersion},
+                    {"bits", kBitsVersion},
+                    {"rounding", training.rounding},
+                    {"data_hash", text_of(training.data_hash)},
+                    {"options", options},
+                    {"trainer", trainer},
+                    {"pass", pass},
+                    {"kept", kept},
+                    {"history", history}};
   return all.dump();
 }
 
@@ -113,7 +123,10 @@ void decode_state(const std::string& text, TrainingParts& training) {
       throw std::runtime_error("its version is " + quote(all.at("version").dump()) + ", expected " +
                                std::to_string(kVersion));
     }
-    training.fused = all.at("fused").get<bool>();
+    if (all.at("bits") != kBitsVersion) {
+      throw std::runtime_error("another version of Lockstep wrote it, which rounds otherwise");
+    }
+    training.rounding = all.at("rounding").get<std::string>();
     read(all.at("data_hash"), training.data_hash);
     for (const auto& [name, value] : all.at("options").items()) {
       training.options.set(name, value.get<std::string>());
@@ -151,17 +164,48 @@ std::uint64_t add_data(std::uint64_t hash, const Dataset& data) {
   hash = fnv1a(hash, data.channels(), sizeof(std::uint64_t));
   for (std::size_t i = 0; i < data.size(); ++i) {
     hash = fnv1a(hash, data.length(i), sizeof(std::uint64_t));
-    hash = fnv1a(hash, static_cast<std::uint64_t>(data.label(i)), sizeof(std::uint64_t));
     hash = add_words(hash, data.sequence(i));
+    if (!is_label(data.target_kind())) hash = add_words(hash, data.targets(i));
+  }
+  for (const int label : data.labels()) {
+    hash = fnv1a(hash, static_cast<std::uint64_t>(label), sizeof(std::uint64_t));
   }
   return hash;
 }
 
 }  // namespace
 
+std::string rounding_here() {
+  const BackendInfo& backend = active_backend();
+  return backend.fused ? "with fused multiply-add" : std::string(backend.name);
+}
+
 std::uint64_t data_hash(const Dataset& train, const Dataset& validation) {
   return add_data(add_data(kFnvBasis, train), validation);
 }
+
+namespace {
+
+// What no training can have written, so that nothing later relies on it.
+void require_sound(const TrainingParts& training) {
+  const FitState& state = training.state;
+  const TrainerState& trainer = state.trainer;
+  const std::size_t weights = training.model.parameters.values().size();
+  const auto are_finite = [](std::span<const float> values) {
+    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+  };
+  const std::size_t epochs = state.history.size() + (trainer.is_in_pass ? 1 : 0);
+  const bool is_sound =
+      state.kept.weights.size() == weights && are_finite(state.kept.weights) &&
+      trainer.slots.size() % weights == 0 &&
+      (trainer.average.empty() || trainer.average.size() == weights) &&
+      trainer.pass.epoch == epochs && trainer.pass.failed_minibatch == 0 &&
+      state.kept.last_epoch <= state.history.size() && state.kept.epoch <= state.kept.last_epoch &&
+      trainer.updates <= trainer.minibatches && std::isfinite(trainer.plateau.factor);
+  if (!is_sound) throw std::runtime_error("its state contradicts itself");
+}
+
+}  // namespace
 
 TrainingParts load_checkpoint(const std::filesystem::path& path) {
   safetensors::Reader file(path);
@@ -178,9 +222,7 @@ TrainingParts load_checkpoint(const std::filesystem::path& path) {
   state.kept.weights = values_of(kKept);
   state.trainer.slots = values_of(kSlots);
   state.trainer.average = values_of(kAverage);
-  if (state.kept.weights.size() != training.model.parameters.values().size()) {
-    throw std::runtime_error("it has not as many kept weights as weights");
-  }
+  require_sound(training);
   return training;
 }
 
@@ -195,8 +237,7 @@ void save_checkpoint(const TrainingParts& training, const std::filesystem::path&
   const std::string text = encode_state(training);
   tensors.push_back({.name = kState, .shape = {text.size()}, .values = {}, .text = text});
   const std::string bytes = safetensors::encode(tensors, metadata_of(training.model));
-  keep_previous(path);
-  write_file_atomically(path, bytes);
+  write_file_atomically(path, bytes, Replaced::kept);
 }
 
 void require_same_training(const TrainingParts& training, const Options& options,
@@ -212,11 +253,9 @@ void require_same_training(const TrainingParts& training, const Options& options
   if (hash != training.data_hash) {
     throw InvalidArgument("the data are not those of the training that is to go on");
   }
-  if (active_backend().fused != training.fused) {
-    throw InvalidArgument(std::string("the training that is to go on ran ") +
-                          (training.fused ? "with" : "without") +
-                          " fused multiply-add, and this backend would round otherwise");
-  }
+  if (rounding_here() == training.rounding) return;
+  throw InvalidArgument("the training that is to go on ran on a backend '" + training.rounding +
+                        "', and '" + rounding_here() + "' rounds otherwise");
 }
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "files/model_file.h"
 #include "lockstep/rnn/options.h"
@@ -16,7 +17,7 @@ struct TrainingParts {
   Options options;
   FitState state;
   std::uint64_t data_hash = 0;  // see data_hash
-  bool fused = false;           // the backend had fused multiply-add
+  std::string rounding;         // see rounding_here
 };
 
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
@@ -25,11 +26,14 @@ struct TrainingParts {
 // The file that was at `path` becomes `path`.previous; there is one at `path` all the time.
 void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path);
 
-// Of shapes, values and labels of both sets.
+// Backends of equal bits have equal texts: those with fused multiply-add, every other by itself.
+[[nodiscard]] std::string rounding_here();
+
+// Of shapes, values and targets of both sets.
 [[nodiscard]] std::uint64_t data_hash(const Dataset& train, const Dataset& validation);
 
 // Throws std::invalid_argument with the first option, but for `epochs` and `threads`, that is not
-// as it was, and where the data or whether the backend fuses have changed.
+// as it was, and where the data or the rounding of the backend have changed.
 void require_same_training(const TrainingParts& training, const Options& options,
                            std::uint64_t data_hash);
 

@@ -80,7 +80,9 @@ std::string encode_metadata(const ModelParts& model) {
                          {"head", network.head},
                          {"pool", options.get("pool")},
                          {"class_names", model.class_names},
-                         {"normalization", normalization}};
+                         {"normalization", normalization},
+                         {"target_mean", model.targets.mean},
+                         {"target_scale", model.targets.scale}};
   try {
     return metadata.dump();
   } catch (const json::exception&) {
@@ -123,13 +125,15 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
       if (network.layers.empty()) throw std::runtime_error("it names no cell");
       network.head = metadata.at("head").get<std::string>();
       require_known("head", network.head, head_names());
-      network.pool = parse_pool(metadata.at("pool").get<std::string>());
+      network.pool = parse_pool(metadata.value("pool", "last"));
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
+    model.targets.mean = metadata.value("target_mean", std::vector<float>());
+    model.targets.scale = metadata.value("target_scale", std::vector<float>());
   } catch (const json::exception&) {
     throw std::runtime_error(
-        "its metadata lacks version, cells, head, pool, class_names or normalization, or one is of "
+        "its metadata lacks version, cells, head, class_names or normalization, or one is of "
         "a "
         "wrong type");
   }
@@ -355,6 +359,12 @@ void require_whole(const ModelParts& model) {
   }
   require_finite(mean, "the mean of its normalization");
   require_finite(scale, "the scale of its normalization");
+  const std::size_t scaled = model.targets.mean.size();
+  if (model.targets.scale.size() != scaled || (scaled != 0 && scaled != network.outputs)) {
+    throw std::runtime_error("it does not have one mean and one scale for each target");
+  }
+  require_finite(model.targets.mean, "the mean of its targets");
+  require_finite(model.targets.scale, "the scale of its targets");
 }
 
 ModelParts read_model(safetensors::Reader& file, const std::vector<std::string>& other_tensors) {

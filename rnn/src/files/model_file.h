@@ -14,7 +14,8 @@ namespace lockstep {
 struct ModelParts {
   Parameters parameters;
   Normalization normalization;
-  std::vector<std::string> class_names;
+  std::vector<std::string> class_names;  // or names of outputs
+  TargetScale targets{};
 };
 
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.

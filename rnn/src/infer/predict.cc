@@ -27,7 +27,8 @@ struct Plan {
 std::size_t rows_in_windows(const PackedNetwork& weights, std::size_t steps) {
   std::size_t floats = 0;
   for (const PackedLayer& layer : weights.layers) {
-    if (layer.size.layer < weights.layers.back().size.layer) floats += layer.layout.stride;
+    const bool is_last = layer.size.layer == weights.layers.back().size.layer;
+    if (!is_last || is_of_steps(weights.output.head.targets)) floats += layer.layout.stride;
   }
   return std::max<std::size_t>(1, kWindowBytes / (floats * sizeof(float) * steps));
 }
@@ -60,7 +61,8 @@ class Prediction {
                         window() > 0 ? rows_in_windows(*weights_, data.max_length()) : data.size(),
                         threads)),
         ordered_(data.size()),
-        probabilities_(data.size() * network.outputs) {
+        outputs_((is_of_steps(head_of(network).targets) ? data.total_timesteps() : data.size()) *
+                 network.outputs) {
     std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
     order_by_length(data, ordered_);
   }
@@ -83,7 +85,7 @@ class Prediction {
         classify(c, *own, Team());
       }
     });
-    return std::move(probabilities_);
+    return std::move(outputs_);
   }
 
  private:
@@ -95,9 +97,11 @@ class Prediction {
             .together = timesteps_together(*weights_, plan_.rows)};
   }
 
-  // Above a bidirectional layer every timestep of it is read.
+  // Above a bidirectional layer every timestep of it is read, and by a head of timesteps those of
+  // the last.
   [[nodiscard]] std::size_t window() const {
-    return network_.is_bidirectional() && network_.layers.size() > 1 ? kWholeSequences : 0;
+    const bool by_layers = network_.is_bidirectional() && network_.layers.size() > 1;
+    return by_layers || is_of_steps(head_of(network_).targets) ? kWholeSequences : 0;
   }
 
   // Timesteps that the windows of a chunk have, most of all those of the first one.
@@ -119,16 +123,25 @@ class Prediction {
     team.barrier();
     pass.forward(data_, *weights_, team);
     team.barrier();
-    if (team.index() == 0) write_probabilities(pass);
+    if (team.index() == 0) write_outputs(pass);
   }
 
-  void write_probabilities(const NetworkPass& pass) {
-    const MatrixView found = pass.output.outputs({0, pass.schedule.rows()});
+  void write_outputs(const NetworkPass& pass) {
+    const RowSchedule& schedule = pass.schedule;
+    const MatrixView found = pass.output.outputs({0, pass.output.rows(schedule)});
     weights_->output.head.predict(found);
-    for (std::size_t n = 0; n < found.rows; ++n) {
-      std::copy_n(found.data + n * found.stride, found.cols,
-                  probabilities_.data() + pass.schedule.member(n) * found.cols);
+    const auto write = [&](std::size_t row, std::size_t place) {
+      std::copy_n(found.data + row * found.stride, found.cols,
+                  outputs_.data() + place * found.cols);
+    };
+    if (!pass.output.is_of_steps()) {
+      for (std::size_t n = 0; n < found.rows; ++n) write(n, schedule.member(n));
+      return;
     }
+    pass.output.for_steps(schedule, {0, found.rows},
+                          [&](std::size_t row, std::size_t n, std::size_t own) {
+                            write(row, data_.first_timestep(schedule.member(n)) + own);
+                          });
   }
 
   const Network& network_;
@@ -136,7 +149,7 @@ class Prediction {
   WithMemory<PackedNetwork> weights_;
   Plan plan_;
   std::vector<std::size_t> ordered_;
-  std::vector<float> probabilities_;
+  std::vector<float> outputs_;
 };
 
 }  // namespace

@@ -84,8 +84,8 @@ struct StreamPool {
     for (std::size_t n = some.begin; n < some.end; ++n) {
       const std::span<float> to = std::span(finished).subspan(n * hidden, hidden);
       std::ranges::copy(row(n).first(hidden), to.begin());
-      const auto count = static_cast<std::size_t>(row(n)[hidden]);
-      if (count > 0) finish_pool(kind, count, to);
+      const float count = row(n)[hidden];
+      if (count != 0) finish_pool(kind, count, to);
     }
     return finished.data() + some.begin * hidden;
   }

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "layers/output_layer.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -27,7 +28,9 @@ void LayerInputs::copy_outputs(const RowSchedule& schedule, std::size_t n, std::
 
 void LayerGradients::write(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units,
                            bool adds, float* h) const {
-  if (pool_ != nullptr) return pool_->write(n, own, units, adds, h);
+  if (head_ != nullptr) {
+    return head_->write_gradients(schedule, n, own, units, below_->backward, adds, h);
+  }
   const std::size_t first_input = below_->backward ? below_->hidden : 0;
   std::array<float, kUnitsFromAbove> sums;
   for (std::size_t first = units.begin; first < units.end; first += kUnitsFromAbove) {

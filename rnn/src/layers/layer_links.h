@@ -6,13 +6,14 @@
 #include <span>
 
 #include "layers/dropout.h"
-#include "layers/pool.h"
 #include "layers/recurrent_layer.h"
 #include "layers/row_schedule.h"
 #include "lockstep/range.h"
 #include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
+
+class OutputLayer;
 
 // Where a layer reads its inputs: the data, or the directions of the layer below.
 class LayerInputs {
@@ -37,9 +38,9 @@ class LayerInputs {
   const Dropout* dropout_ = nullptr;
 };
 
-// What the directions of the layer above have found of the gradients of their inputs, or what the
-// head has of the last layer if it pools, as gradients of a direction's outputs. Otherwise of the
-// last layer nothing.
+// What the directions of the layer above have found of the gradients of their inputs, or what a
+// head has that reads all timesteps of the last layer, as gradients of a direction's outputs.
+// Otherwise of the last layer nothing.
 class LayerGradients {
  public:
   LayerGradients() = default;
@@ -47,9 +48,9 @@ class LayerGradients {
   LayerGradients(std::span<const RecurrentLayer> above, const LayerSize& below,
                  const Dropout* dropout)
       : above_(above), below_(&below), dropout_(dropout) {}
-  explicit LayerGradients(const Pool& pool) : pool_(&pool) {}
+  LayerGradients(const OutputLayer& head, const LayerSize& below) : head_(&head), below_(&below) {}
 
-  [[nodiscard]] bool empty() const { return above_.empty() && pool_ == nullptr; }
+  [[nodiscard]] bool empty() const { return above_.empty() && head_ == nullptr; }
   // Gradients of some units of row n at its own timestep `own`, in the place of those at `h` or
   // added to them.
   void write(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units, bool adds,
@@ -57,7 +58,7 @@ class LayerGradients {
 
  private:
   std::span<const RecurrentLayer> above_;
-  const Pool* pool_ = nullptr;
+  const OutputLayer* head_ = nullptr;
   const LayerSize* below_ = nullptr;
   const Dropout* dropout_ = nullptr;
 };

@@ -15,11 +15,16 @@ std::size_t block_of(const Network& network, const RecurrentLayer::Limits& limit
   return std::max<std::size_t>(1, blocks) * limits.together;
 }
 
-// As take_windows has it, the last layer keeps no window in an inference.
+// Whether anybody reads the timesteps of the last layer later.
+bool reads_window(const Network& network, Purpose purpose) {
+  return purpose == Purpose::training || is_of_steps(head_of(network).targets);
+}
+
+// As take_windows has it.
 RecurrentLayer::Limits limits_of(const LayerSize& size, const Network& network,
                                  RecurrentLayer::Limits limits) {
   const bool is_last = size.layer + 1 == network.layers.size();
-  if (is_last && limits.purpose == Purpose::inference) limits.window = 0;
+  if (is_last && !reads_window(network, limits.purpose)) limits.window = 0;
   return limits;
 }
 
@@ -64,7 +69,7 @@ std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows) {
 std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
                                        Purpose purpose, std::size_t timesteps) {
   return workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
-    const bool is_read = purpose == Purpose::training || size.layer + 1 < network.layers.size();
+    const bool is_read = reads_window(network, purpose) || size.layer + 1 < network.layers.size();
     return WindowMemory(workspace, size, purpose, is_read ? timesteps : 0);
   });
 }
@@ -77,11 +82,11 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
                                    return RecurrentLayer(workspace, size, block_of(network, limits),
                                                          limits_of(size, network, limits));
                                  })),
-      output(workspace, network, limits.rows, limits.purpose),
+      output(workspace, network, limits.rows, limits.window_steps(), limits.purpose),
       levels_(network.layers.size()),
       block_(block_of(network, limits)),
       dropout_(dropout) {
-  if (network.pool == Pooling::last) return;
+  if (output.pool(false).empty()) return;
   for (RecurrentLayer& layer : layers) {
     const LayerSize& size = layer.size();
     if (size.layer + 1 == levels_) layer.pool_into(output.pool(size.backward));
@@ -106,8 +111,7 @@ LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset& d
 LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
   const LayerSize& size = layer.size();
   if (size.layer + 1 == levels_) {
-    const Pool& pool = output.pool(size.backward);
-    return pool.empty() ? LayerGradients() : LayerGradients(pool);
+    return output.reads_all_steps() ? LayerGradients(output, size) : LayerGradients();
   }
   return {of_layer(size.layer + 1), size, dropout_};
 }

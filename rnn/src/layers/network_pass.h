@@ -32,8 +32,8 @@ struct PackedNetwork {
 // See timesteps_together, which is asked for each layer: the most that one wants.
 [[nodiscard]] std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows);
 
-// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer. Nobody
-// reads the timesteps of the last layer in an inference.
+// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer. In an
+// inference nobody reads the timesteps of the last layer but a head of timesteps.
 [[nodiscard]] std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
                                                      Purpose purpose, std::size_t timesteps);
 

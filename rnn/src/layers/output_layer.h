@@ -1,4 +1,4 @@
-// The linear layer from the last states to the outputs of the network, forward and back.
+// The linear layer from the outputs of the last layer to those of the network, forward and back.
 #pragma once
 
 #include <array>
@@ -13,8 +13,8 @@
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/network.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/threads.h"
-#include "lookup.h"
 
 namespace lockstep {
 
@@ -34,51 +34,100 @@ struct PackedOutput {
   std::vector<PackedMatrix> weights_back;
 };
 
-// The outputs of a leaf or chunk of sequences; in training also their losses and the gradient of
-// the weights.
+// What the losses of a training depend on beside outputs and targets.
+struct LossSettings {
+  Options options;
+  std::vector<float> class_weights;  // [classes], or empty
+};
+
+// What the last find_loss found.
+struct LossTotals {
+  double loss = 0;     // sum of all rows, each times its weight
+  double weight = 0;   // of all rows
+  double right = 0;    // outputs
+  double targets = 0;  // that are known
+};
+
+// The outputs of a leaf or chunk of sequences, a row for each sequence or for each of its
+// timesteps; in training also their losses and the gradient of the weights.
 class OutputLayer {
  public:
-  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, Purpose purpose);
+  // For up to `max_rows` sequences with windows of `max_steps` timesteps.
+  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
+              std::size_t max_steps, Purpose purpose);
 
   // Of the directions of the last layer, which pool into it; those of a network that reads the last
   // states are empty.
   [[nodiscard]] const Pool& pool(bool backward) const { return pools_[backward ? 1 : 0]; }
 
-  // Outputs of all sequences from their last states, or from what was pooled by the same thread;
-  // the threads of `team` share the sequences.
+  // Outputs from the last states, from what was pooled by the same thread, or from the states of
+  // all timesteps; the threads of `team` share the rows.
   void forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                const PackedOutput& weights, const Team& team) const;
   [[nodiscard]] MatrixView outputs(Range rows) const {
     return {outputs_.data() + rows.begin * stride_, rows.size(), cols_, stride_};
   }
 
+  // The number of rows: of step heads, those of the timesteps of the window, in its order.
+  [[nodiscard]] std::size_t rows(const RowSchedule& schedule) const {
+    return of_steps_ ? schedule.window_rows() : schedule.rows();
+  }
+  [[nodiscard]] bool is_of_steps() const { return of_steps_; }
+
+  // Calls visit(row, n, own) for some rows of a step head: of row n's own timestep `own`.
+  template <class Visit>
+  void for_steps(const RowSchedule& schedule, Range rows, const Visit& visit) const {
+    std::size_t t = schedule.window_begin();
+    for (std::size_t row = rows.begin; row < rows.end; ++row) {
+      while (row >= schedule.offset(t + 1)) ++t;
+      const std::size_t n = row - schedule.offset(t);
+      visit(row, n, t - schedule.start(n));
+    }
+  }
+
   // Losses, and in place of the outputs their gradients. By one thread.
-  void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head);
-  // From there the gradient of the weights, and those of the last states, in `last`, or of what was
-  // pooled. By one thread; may be repeated.
+  void find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head,
+                 const LossSettings& settings);
+  // From there the gradient of the weights, and those of the last states, in `last`, or of what
+  // else the head has read. By one thread; may be repeated.
   void backward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                 const PackedOutput& weights);
   // Gradients of by and Wy.
   [[nodiscard]] std::array<MatrixView, 2> gradients() const;
-  // What the last find_loss found: the sum of the losses, and the number of right outputs.
-  [[nodiscard]] double loss(std::size_t rows) const;
-  [[nodiscard]] std::size_t correct() const { return correct_; }
+  [[nodiscard]] const LossTotals& totals() const { return totals_; }
+  // Whether it has gradients of all timesteps, and not of the last states alone.
+  [[nodiscard]] bool reads_all_steps() const { return of_steps_ || !pools_[0].empty(); }
+  // Then those of some outputs of a direction of the last layer, of row n at its own timestep
+  // `own`, in the place of those at `h` or added to them.
+  void write_gradients(const RowSchedule& schedule, std::size_t n, std::size_t own, Range units,
+                       bool backward, bool adds, float* h) const;
 
  private:
+  void read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
+                  Range rows) const;
+  void take_targets(const Dataset& data, const RowSchedule& schedule);
+  [[nodiscard]] PackedGemm gradients_of_states(const RowSchedule& schedule,
+                                               const RecurrentLayer& layer,
+                                               std::size_t direction) const;
   void read_states(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                    Range rows) const;
 
   RowLayout states_;  // rows [1, h] of the outputs of the last layer
+  bool of_steps_;
+  bool has_labels_;
   std::size_t inputs_;
+  std::size_t hidden_;  // of a direction
   std::size_t cols_;
   std::size_t stride_;
   std::span<float> rows_;
   std::span<float> outputs_;
   std::vector<Pool> pools_;
   std::span<float> gradient_;
+  std::span<float> step_gradients_;  // [rows][states_.stride]
   std::span<int> labels_;
+  std::span<float> targets_;  // [rows][cols], of heads without classes
   std::span<double> losses_;
-  std::size_t correct_ = 0;
+  LossTotals totals_;
 };
 
 }  // namespace lockstep

@@ -15,7 +15,7 @@ namespace lockstep {
 
 // Takes the outputs h of one more timestep to what was pooled of those before. `places`, if any,
 // are the timesteps of the largest outputs: the first of equals, or where time runs `backwards` the
-// last that comes by. A NaN stays one.
+// last that comes by.
 inline void pool_step(Pooling kind, bool is_first, bool backwards, std::span<const float> h,
                       float* pooled, std::uint32_t* places, std::uint32_t place) {
   const std::size_t n = h.size();
@@ -36,10 +36,9 @@ inline void pool_step(Pooling kind, bool is_first, bool backwards, std::span<con
 }
 
 // What pool_step has left of `timesteps`, as a head reads it.
-inline void finish_pool(Pooling kind, std::size_t timesteps, std::span<float> pooled) {
+inline void finish_pool(Pooling kind, float timesteps, std::span<float> pooled) {
   if (kind != Pooling::mean) return;
-  const auto count = static_cast<float>(timesteps);
-  for (float& value : pooled) value /= count;
+  for (float& value : pooled) value /= timesteps;
 }
 
 // That of a leaf or chunk of sequences, in training also the gradients of it.
@@ -71,7 +70,7 @@ class Pool {
               static_cast<std::uint32_t>(own));
   }
   void finish(std::size_t n, std::size_t timesteps) const {
-    finish_pool(kind_, timesteps, {row(n), hidden_});
+    finish_pool(kind_, static_cast<float>(timesteps), {row(n), hidden_});
   }
 
   // Where the head leaves the gradients of what was pooled.
@@ -80,7 +79,8 @@ class Pool {
   }
   // The gradients of what was pooled of n sequences become those of one timestep.
   void finish_gradients(std::size_t n, std::size_t timesteps) const {
-    finish_pool(kind_, timesteps, {gradients_.data() + n * round_up(hidden_), hidden_});
+    finish_pool(kind_, static_cast<float>(timesteps),
+                {gradients_.data() + n * round_up(hidden_), hidden_});
   }
   // Gradients of some outputs of row n at its own timestep `own`, in the place of those at `h` or
   // added to them.

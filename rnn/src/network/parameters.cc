@@ -40,6 +40,10 @@ bool Network::is_bidirectional() const {
 }
 
 std::vector<std::string> cell_names() { return names_of(kCells); }
+TargetKind targets_of_head(const std::string& head) {
+  return find_named(kHeads, head, "head").targets;
+}
+
 std::vector<std::string> head_names() { return names_of(kHeads); }
 
 std::string layer_suffix(std::size_t layer, bool backward) {
@@ -86,13 +90,33 @@ void require_training_data(const Parameters& parameters, const Dataset& data,
                            const std::string& what) {
   require_parameters(parameters, what.c_str());
   require_channels(parameters.network(), data, what + ": ");
+  require_targets(parameters.network(), data, what + ": ");
   const std::size_t outputs = parameters.network().outputs;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    const int label = data.label(i);
-    if (label >= 0 && static_cast<std::size_t>(label) < outputs) continue;
-    throw InvalidArgument(what + ": label " + std::to_string(label) + " of sequence " +
-                          std::to_string(i) + " is not in [0, " + std::to_string(outputs) + ")");
+  const int least = data.target_kind() == TargetKind::step_labels ? kNoLabel : 0;
+  for (std::size_t i = 0; i < data.labels().size(); ++i) {
+    const int label = data.labels()[i];
+    if (label >= least && (label < 0 || static_cast<std::size_t>(label) < outputs)) continue;
+    const bool of_steps = is_of_steps(data.target_kind());
+    throw InvalidArgument(what + ": label " + std::to_string(label) + " of " +
+                          (of_steps ? "timestep " : "sequence ") + std::to_string(i) +
+                          " is not in [0, " + std::to_string(outputs) + ")");
   }
+}
+
+void require_targets(const Network& network, const Dataset& data, const std::string& where) {
+  constexpr const char* kKinds[] = {"a class of each sequence", "a class of each timestep",
+                                    "values of each sequence", "values of each timestep"};
+  const auto text_of = [&](TargetKind kind) { return kKinds[static_cast<std::size_t>(kind)]; };
+  const Head& head = head_of(network);
+  if (head.targets != data.target_kind()) {
+    throw InvalidArgument(where + "the head " + std::string(head.name) + " needs " +
+                          text_of(head.targets) + ", and the data have " +
+                          text_of(data.target_kind()));
+  }
+  if (is_label(head.targets) || data.classes() == network.outputs) return;
+  throw InvalidArgument(where + std::to_string(data.classes()) +
+                        " values to learn, but the model has " + std::to_string(network.outputs) +
+                        " outputs");
 }
 
 void require_whole_sequences(bool is_bidirectional, std::size_t truncate) {

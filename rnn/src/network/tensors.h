@@ -22,7 +22,9 @@ void require_parameters(const Parameters& parameters, const char* function);
 // Throws std::invalid_argument, in a sentence that begins with `where`, if the data have other
 // channels than the network.
 void require_channels(const Network& network, const Dataset& data, const std::string& where = "");
-// The same of both, and if a sequence has none of the labels of the network.
+// The same if the targets are not those of its head, or not as many values as outputs.
+void require_targets(const Network& network, const Dataset& data, const std::string& where = "");
+// All of these, and if a sequence has none of the labels of the network, or a timestep another.
 void require_training_data(const Parameters& parameters, const Dataset& data,
                            const std::string& what);
 

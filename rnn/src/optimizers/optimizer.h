@@ -11,6 +11,7 @@
 #include "lockstep/range.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/trainer.h"
 #include "lockstep/threads.h"
 
 namespace lockstep {
@@ -69,8 +70,9 @@ class Optimizer {
   // All that it keeps: the number of updates, the slots and the average.
   [[nodiscard]] std::uint64_t updates() const { return updates_; }
   [[nodiscard]] std::span<const float> slots() const { return slots_; }
-  // Goes on from there; both have as many numbers as an optimizer of these options keeps.
-  void restore(std::uint64_t updates, std::span<const float> slots, std::span<const float> average);
+  [[nodiscard]] std::array<double, 2> beta_powers() const { return {first_power_, second_power_}; }
+  // Goes on from there; slots and average have as many numbers as with these options.
+  void restore(const TrainerState& state);
 
   // The average of the weights over the updates, by Options::ema; empty without, and before the
   // first.

@@ -84,12 +84,12 @@ void Optimizer::update_average(std::span<const float> weights, Range range) {
   }
 }
 
-void Optimizer::restore(std::uint64_t updates, std::span<const float> slots,
-                        std::span<const float> average) {
-  std::ranges::copy(slots, slots_.begin());
-  std::ranges::copy(average, average_.begin());
-  // The same products as before, so the same bits.
-  while (updates_ < updates) advance();
+void Optimizer::restore(const TrainerState& state) {
+  std::ranges::copy(state.slots, slots_.begin());
+  std::ranges::copy(state.average, average_.begin());
+  updates_ = state.updates;
+  first_power_ = state.beta_powers[0];
+  second_power_ = state.beta_powers[1];
 }
 
 void Optimizer::advance() {

@@ -92,10 +92,10 @@ class CheckpointTimes {
 };
 
 void add_validation(EpochResult& result, const Parameters& parameters, const Dataset& validation,
-                    int threads) {
+                    const Options& options, int threads) {
   if (validation.empty()) return;
-  const Evaluation evaluation = evaluate(predict_proba(parameters, validation, threads),
-                                         validation.labels(), validation.classes());
+  const Evaluation evaluation = evaluate(
+      parameters.network(), predict_proba(parameters, validation, threads), validation, options);
   result.validation_loss = evaluation.loss;
   result.validation_accuracy = evaluation.accuracy;
 }
@@ -113,12 +113,9 @@ class Fit {
         observer_(observer),
         save_(save),
         times_(observer),
-        trainer_(parameters, options),
+        trainer_(trainer_from(parameters, options, from)),
         keeper_(parameters, options.patience, from) {
-    if (from != nullptr) {
-      trainer_.set_state(from->trainer);
-      result_.history = from->history;
-    }
+    if (from != nullptr) result_.history = from->history;
     result_.threads = trainer_.threads();
     if (keeper_.is_patience_over()) result_.status = FitStatus::patience;
   }
@@ -132,6 +129,13 @@ class Fit {
   }
 
  private:
+  static Trainer trainer_from(Parameters& parameters, const Options& options,
+                              const FitState* from) {
+    Trainer trainer(parameters, options);
+    if (from != nullptr) trainer.set_state(from->trainer);
+    return trainer;
+  }
+
   void run_epoch() {
     EpochResult epoch = trainer_.run_epoch(train_, [this](const BatchProgress& progress) {
       if (times_.is_due_in_epoch()) write_checkpoint(true);
@@ -140,9 +144,7 @@ class Fit {
       }
       return result_.status == FitStatus::finished;
     });
-    if (result_.status == FitStatus::stopped && epoch.failed_minibatch == 0) {
-      write_checkpoint(true);
-    }
+    if (result_.status == FitStatus::stopped) write_checkpoint(true);
     const bool has_diverged = !note(epoch);
     result_.history.push_back(epoch);
     const bool was_stopped = result_.status == FitStatus::stopped;
@@ -163,15 +165,17 @@ class Fit {
       if (is_finite) keeper_.note_failure(epoch, weights);
       return false;
     }
-    add_validation(epoch, weights, validation_, result_.threads);
+    add_validation(epoch, weights, validation_, options_, result_.threads);
     trainer_.note_loss(validation_.empty() ? epoch.loss : epoch.validation_loss);
     keeper_.note(epoch, weights);
     return true;
   }
 
+  // Nothing that has failed: the checkpoint before stays.
   void write_checkpoint(bool is_in_epoch) {
-    if (!times_.is_on()) return;
+    if (!times_.is_on() || !all_finite(parameters_)) return;
     FitState state{trainer_.state(), keeper_.kept(), result_.history};
+    if (state.trainer.pass.failed_minibatch > 0) return;
     state.trainer.is_in_pass = is_in_epoch;
     save_(parameters_, state);
     times_.note();

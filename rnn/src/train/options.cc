@@ -143,6 +143,12 @@ Row row(const std::string& name, const std::string& group, Domain domain, const 
   return result;
 }
 
+std::vector<std::string> heads_or_auto() {
+  std::vector<std::string> names = head_names();
+  names.insert(names.begin(), std::string(kAuto));
+  return names;
+}
+
 // THE table of options: whatever sets, checks, lists or explains them reads it.
 const std::vector<Row>& rows() {
   constexpr unsigned kMostThreads = 1024;  // far more than help, and few enough to start
@@ -157,6 +163,8 @@ const std::vector<Row>& rows() {
       row<&O::layers>("layers", kModel, count_from(1, kMaxLayers), "Recurrent layers"),
       row<&O::bidirectional>("bidirectional", kModel, one_of({"false", "true"}),
                              "Layers that read the sequences backwards too"),
+      row<&O::head>("head", kModel, one_of(heads_or_auto()),
+                    "What the network does with its outputs; auto: by the data"),
       row<&O::pool>("pool", kModel, one_of({"last", "mean", "max"}),
                     "What the classes are told by: the last outputs, or their mean or maximum over "
                     "the timesteps"),
@@ -167,6 +175,8 @@ const std::vector<Row>& rows() {
       row<&O::normalize>("normalize", kModel, one_of({"none", "channel", "series"}),
                          "Standardise inputs: each channel over the training set, or each series "
                          "on its own"),
+      row<&O::normalize_targets>("normalize_targets", kModel, one_of({"false", "true"}),
+                                 "Standardise the numbers that are learnt"),
       row<&O::epochs>("epochs", kTraining, count_from(1), "Passes over the training set"),
       row<&O::batch_size>("batch_size", kTraining, count_from(1), "Sequences per minibatch"),
       row<&O::learning_rate>("learning_rate", kTraining, or_auto(positive()),
@@ -203,6 +213,12 @@ const std::vector<Row>& rows() {
                             "Biases decay too"),
       row<&O::ema>("ema", kTraining, below_one(),
                    "Decay of the moving average of the weights that the model gets; 0: none"),
+      row<&O::loss>("loss", kTraining, one_of({"mse", "huber", "mae"}), "Loss of numbers"),
+      row<&O::delta>("delta", kTraining, positive(), "Where the loss becomes linear", "loss huber"),
+      row<&O::class_weights>("class_weights", kTraining, one_of({"none", "balanced"}),
+                             "Classes count alike, or the rarer the more"),
+      row<&O::label_smoothing>("label_smoothing", kTraining, below_one(),
+                               "Share of a label that counts as every class"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
                          "Largest L2 norm of the mean gradient; 0: no limit"),
       row<&O::truncate>("truncate", kTraining, count_from(0),

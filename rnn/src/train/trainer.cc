@@ -53,6 +53,8 @@ struct Trainer::State {
   MinibatchSize largest;                             // that the step has memory for
   std::vector<std::size_t> order;
   TrainerState now;  // without what the optimizer keeps
+  bool is_in_pass = false;
+  std::chrono::steady_clock::time_point last{};  // when `now.pass.seconds` was
 };
 
 // Takes the memory for minibatches of this data set, unless the step has it already.
@@ -65,8 +67,8 @@ void Trainer::State::prepare(const Dataset& data) {
   if (memory != nullptr && needed == largest) return;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest, window,
-                                                      Dropout(options));
+  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest,
+                                                      loss_settings(options, data));
 }
 
 // The order of the pass, which begins, unless it is to go on.
@@ -75,8 +77,9 @@ void Trainer::State::start_epoch() {
     constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
     now.pass = {.epoch = now.pass.epoch + 1, .validation_loss = kNaN, .validation_accuracy = kNaN};
     now.pass_minibatches = now.pass_sequences = 0;
-    now.learnt_sequences = now.correct_sequences = 0;
+    now.pass_weight = now.pass_right = now.pass_targets = 0;
   }
+  is_in_pass = true;
   now.is_in_pass = false;
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (options.shuffle) KeyedRandom(options.seed, "order", now.pass.epoch - 1).shuffle(order);
@@ -84,15 +87,19 @@ void Trainer::State::start_epoch() {
 
 void Trainer::State::count(Epoch& epoch, const TrainingStep::Totals& totals, std::size_t samples,
                            bool is_learnt) {
+  const auto time = std::chrono::steady_clock::now();
+  now.pass.seconds += std::chrono::duration<double>(time - last).count();
+  last = time;
   ++now.minibatches;
   ++now.pass_minibatches;
   now.pass_sequences += samples;
   epoch.continues = now.pass_sequences < epoch.data.size();
   if (is_learnt) {
-    now.pass.loss += totals.loss;
+    now.pass.loss += totals.loss.loss;
     now.pass.timesteps += totals.timesteps;
-    now.correct_sequences += totals.correct;
-    now.learnt_sequences += samples;
+    now.pass_weight += totals.loss.weight;
+    now.pass_right += totals.loss.right;
+    now.pass_targets += totals.loss.targets;
   } else if (options.on_nan == OnNan::skip) {
     ++now.pass.skipped;
   } else {
@@ -117,20 +124,23 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
     if (team.index() == 0) step.begin(epoch.data, minibatch, now.minibatches);
     team.barrier();
     bool is_finite = false;
+    bool has_targets = false;
     {
       const FlushDenormals flush;
       step.run(parameters, epoch.data, team);
       const double norm = step.gradient_norm();
-      is_finite = std::isfinite(norm) && std::isfinite(step.totals().loss);
-      if (is_finite) {
-        const auto size = static_cast<double>(minibatch.size());
+      const LossTotals found = step.totals().loss;
+      is_finite = std::isfinite(norm) && std::isfinite(found.loss);
+      has_targets = found.weight > 0;
+      if (is_finite && has_targets) {
         optimizer.update(parameters.values(), step.gradient(),
-                         gradient_scale(norm, size, options.clip_norm), rate_at(epoch), team);
+                         gradient_scale(norm, found.weight, options.clip_norm), rate_at(epoch),
+                         team);
       }
     }
     team.barrier();
     if (team.index() == 0) {
-      if (is_finite) optimizer.advance();
+      if (is_finite && has_targets) optimizer.advance();
       count(epoch, step.totals(), minibatch.size(), is_finite);
     }
     team.barrier();
@@ -153,14 +163,14 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   State& s = *state_;
   if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
   require_training_data(s.parameters, data, "training data");
-  const auto start = std::chrono::steady_clock::now();
+  s.last = std::chrono::steady_clock::now();
   s.prepare(data);
   s.start_epoch();
   const std::size_t batch = s.options.batch_size;
   Epoch epoch{.data = data,
               .on_batch = on_batch,
               .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
-              .continues = s.now.pass_sequences < data.size()};
+              .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0};
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
   if (epoch.continues) {
     TrainingStep& step = **s.memory;
@@ -170,20 +180,21 @@ EpochResult Trainer::run_epoch(const Dataset& data,
              [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
   }
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
-  s.now.pass.seconds +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  s.is_in_pass = s.now.pass_sequences < data.size();
   EpochResult result = s.now.pass;
-  const auto samples = static_cast<double>(s.now.learnt_sequences);
-  result.loss /= samples;
-  result.accuracy = static_cast<double>(s.now.correct_sequences) / samples;
+  result.loss /= s.now.pass_weight;
+  const bool has_accuracy = head_of(s.parameters.network()).has_accuracy;
+  result.accuracy = has_accuracy ? s.now.pass_right / s.now.pass_targets
+                                 : std::numeric_limits<double>::quiet_NaN();
   return result;
 }
 
 TrainerState Trainer::state() const {
   TrainerState state = state_->now;
-  state.is_in_pass = state.pass.epoch > 0;
+  state.is_in_pass = state_->is_in_pass;
   const Optimizer& optimizer = state_->optimizer;
   state.updates = optimizer.updates();
+  state.beta_powers = optimizer.beta_powers();
   state.slots.assign(optimizer.slots().begin(), optimizer.slots().end());
   state.average.assign(optimizer.average().begin(), optimizer.average().end());
   return state;
@@ -194,11 +205,12 @@ void Trainer::set_state(const TrainerState& state) {
   Optimizer optimizer(s.parameters.tensors(), s.options);
   const std::size_t averaged =
       s.options.ema > 0 && state.updates > 0 ? s.parameters.values().size() : 0;
-  if (state.slots.size() != optimizer.slots().size() || state.average.size() != averaged) {
+  if (state.slots.size() != optimizer.slots().size() || state.average.size() != averaged ||
+      (state.is_in_pass && state.pass.epoch == 0)) {
     throw InvalidArgument(
         "Trainer: the state is not that of a training of these parameters and options");
   }
-  optimizer.restore(state.updates, state.slots, state.average);
+  optimizer.restore(state);
   s.optimizer = std::move(optimizer);
   s.now = state;
   s.now.slots = s.now.average = {};
@@ -241,7 +253,8 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
     const MinibatchSize largest{.rows = rows, .steps = max_length, .window_timesteps = rows * kept};
-    return WithMemory<TrainingStep>::bytes_for(network, largest, window, Dropout(options));
+    return WithMemory<TrainingStep>::bytes_for(
+        network, largest, LossSettings{.options = options, .class_weights = {}});
   } catch (const std::bad_array_new_length&) {
     throw InvalidArgument(kTooLarge);
   }

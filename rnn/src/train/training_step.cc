@@ -79,22 +79,41 @@ RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const L
 
 }  // namespace
 
+LossSettings loss_settings(const Options& options, const Dataset& data) {
+  LossSettings settings{.options = options, .class_weights = {}};
+  if (options.class_weights == ClassWeights::none || !is_label(data.target_kind())) return settings;
+  std::vector<std::size_t> counts(data.classes());
+  std::size_t all = 0;
+  for (const int label : data.labels()) {
+    if (label == kNoLabel) continue;
+    ++counts[static_cast<std::size_t>(label)];
+    ++all;
+  }
+  for (const std::size_t count : counts) {
+    const double share = static_cast<double>(counts.size()) * static_cast<double>(count);
+    settings.class_weights.push_back(
+        count == 0 ? 0 : static_cast<float>(static_cast<double>(all) / share));
+  }
+  return settings;
+}
+
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
-                           const MinibatchSize& largest, std::size_t window, const Dropout& dropout)
+                           const MinibatchSize& largest, const LossSettings& settings)
     : sizes_(layer_sizes(network)),
-      window_(window),
-      dropout_(dropout),
+      settings_(settings),
+      window_(window_of(settings.options.truncate)),
+      dropout_(settings.options),
       weights_(workspace, network, Purpose::training),
       windows_(take_windows(workspace, network, Purpose::training, largest.window_timesteps)),
       ordered_(workspace.take<std::size_t>(largest.rows)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
-      leaves_(workspace.take_objects(leaf_count(sizes_, largest.rows),
-                                     [&] {
-                                       return NetworkPass(
-                                           workspace, network,
-                                           limits_of(weights_, sizes_, largest, window), &dropout_);
-                                     })),
+      leaves_(workspace.take_objects(
+          leaf_count(sizes_, largest.rows),
+          [&] {
+            return NetworkPass(workspace, network, limits_of(weights_, sizes_, largest, window_),
+                               &dropout_);
+          })),
       gradients_(
           workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
       first_rows_(leaves_.size()) {}
@@ -180,7 +199,9 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
 void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& team) {
   leaf.forward(data, weights_, team);
   team.barrier();
-  if (team.index() == 0) leaf.output.find_loss(data, leaf.schedule, weights_.output.head);
+  if (team.index() == 0) {
+    leaf.output.find_loss(data, leaf.schedule, weights_.output.head, settings_);
+  }
 }
 
 // A barrier before and after. Threads share the rows of all tensors.
@@ -211,8 +232,11 @@ TrainingStep::Totals TrainingStep::totals() const {
   Totals sum;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     const NetworkPass& leaf = leaves_[i];
-    sum.loss += leaf.output.loss(leaf.schedule.rows());
-    sum.correct += leaf.output.correct();
+    const LossTotals& found = leaf.output.totals();
+    sum.loss.loss += found.loss;
+    sum.loss.weight += found.weight;
+    sum.loss.right += found.right;
+    sum.loss.targets += found.targets;
     sum.timesteps += leaf.schedule.timesteps();
     sum.window_timesteps += leaf.schedule.window_rows();
   }

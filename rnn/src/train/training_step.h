@@ -11,6 +11,7 @@
 #include "layers/row_schedule.h"
 #include "layers/workspace.h"
 #include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/threads.h"
 
@@ -20,6 +21,9 @@ namespace lockstep {
 constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }
+
+// What the loss of a training on `data` depends on.
+[[nodiscard]] LossSettings loss_settings(const Options& options, const Dataset& data);
 
 // Loss and gradients of one minibatch, by backpropagation through time: over whole sequences, or
 // over the last `window` timesteps of each.
@@ -31,15 +35,14 @@ constexpr std::size_t window_of(std::size_t truncation) {
 class TrainingStep {
  public:
   struct Totals {
-    double loss = 0;  // sum over the minibatch
-    std::size_t correct = 0;
+    LossTotals loss;                   // of the minibatch
     std::size_t timesteps = 0;         // of the forward pass
     std::size_t window_timesteps = 0;  // of the backward pass
   };
 
   // For minibatches that `largest` holds; nothing takes memory later.
   TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-               std::size_t window = kWholeSequences, const Dropout& dropout = {});
+               const LossSettings& settings = {});
   // Its parts refer to each other.
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
@@ -78,6 +81,7 @@ class TrainingStep {
   }
 
   std::vector<LayerSize> sizes_;
+  LossSettings settings_;
   std::size_t window_;
   Dropout dropout_;
   PackedNetwork weights_;

@@ -23,7 +23,9 @@ struct BuiltinInfo {
   std::string_view summary;  ///< one line: what it is, sizes, source
 };
 
-/// The built-in sets: synthetic-control, cylinder-bell-funnel, adding, parity.
+/// The built-in sets: synthetic-control, cylinder-bell-funnel, adding, parity, with a class for
+/// each sequence; adding-sum and tones with numbers, echo with a class and mackey-glass with a
+/// number for each timestep.
 [[nodiscard]] LOCKSTEP_API const std::vector<BuiltinInfo>& builtin_datasets();
 
 /// Makes a built-in set with its usual split sizes; the two parts come from `seed` alone. Throws

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "lockstep/error.h"
@@ -29,6 +30,17 @@ class LOCKSTEP_API DataError : public FileError {
 /// unlabelled; a label that is empty, '?' or NaN leaves its sequence without one. Class names are
 /// the label texts: in the order a .ts header declares them, otherwise sorted (by value if all are
 /// numbers). Missing and infinite values and bad rows throw DataError.
-[[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path);
+///
+/// Other targets than a class of each sequence, without `targets` as the file says:
+///   .ts   a number for each sequence, where the header has @targetLabel true
+///   .npz  y [N][K] of floats: K numbers for each sequence; y [N][T] of integers or text: a class
+///         for each timestep; y [N][T][K]: numbers for each timestep
+///   .csv  columns `target...`: numbers, of each sequence where they stay the same in every sample,
+///         otherwise of each timestep; a label that changes within a sample: with `targets`
+///         step_labels only
+/// With `targets` they are read as that kind: y [N] of floats as numbers, y [N][T] as numbers of
+/// each timestep. A number that is missing is NaN.
+[[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path,
+                                                std::optional<TargetKind> targets = {});
 
 }  // namespace lockstep

@@ -6,13 +6,30 @@
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/range.h"
 
 namespace lockstep {
 
-/// Label of a sequence whose class is not known.
+/// Label of a sequence or timestep whose class is not known.
 inline constexpr int kNoLabel = -1;
 
-/// Sequences of unequal length with one class label each.
+/// What is known of each sequence.
+enum class TargetKind {
+  label,        ///< a class
+  step_labels,  ///< a class at each timestep
+  values,       ///< numbers, one for each output
+  step_values,  ///< the same at each timestep
+};
+/// Whether it is known of each timestep.
+[[nodiscard]] constexpr bool is_of_steps(TargetKind kind) {
+  return kind == TargetKind::step_labels || kind == TargetKind::step_values;
+}
+/// Whether it is one of several classes.
+[[nodiscard]] constexpr bool is_label(TargetKind kind) {
+  return kind == TargetKind::label || kind == TargetKind::step_labels;
+}
+
+/// Sequences of unequal length with targets: one class label each, or what TargetKind says.
 ///
 /// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences follow one
 /// another in one array, so a data set of a million short sequences is one allocation, not a
@@ -22,22 +39,33 @@ class LOCKSTEP_API Dataset {
   /// An empty set of sequences with `channels` >= 1 values per timestep. `class_names[c]` is the
   /// text of label c. Throws std::invalid_argument if `channels` is 0.
   explicit Dataset(std::size_t channels, std::vector<std::string> class_names = {});
+  /// The same with targets of any kind; `names` are of classes or of outputs, at least one of them
+  /// for values.
+  Dataset(std::size_t channels, TargetKind kind, std::vector<std::string> names);
 
   /// Appends one sequence: `values` is [length][channels()] row-major with length >= 1, and `label`
   /// is kNoLabel or in [0, classes()). They are copied, and must not be those of a sequence of this
   /// same set. Throws std::invalid_argument otherwise, std::bad_alloc if there is no memory; then
   /// nothing has changed.
   void add(std::span<const float> values, int label);
+  /// The same with a label for each timestep, [length].
+  void add_steps(std::span<const float> values, std::span<const int> labels);
+  /// The same with values, [outputs] or [length][outputs]; NaN where one is not known.
+  void add_values(std::span<const float> values, std::span<const float> targets);
+  /// A sequence without targets, of any kind.
+  void add_unknown(std::span<const float> values);
 
+  /// What is known of each sequence.
+  [[nodiscard]] TargetKind target_kind() const { return kind_; }
   /// Number of sequences.
-  [[nodiscard]] std::size_t size() const { return labels_.size(); }
+  [[nodiscard]] std::size_t size() const { return lengths_.size(); }
   /// Whether there are none.
-  [[nodiscard]] bool empty() const { return labels_.empty(); }
+  [[nodiscard]] bool empty() const { return lengths_.empty(); }
   /// Values per timestep.
   [[nodiscard]] std::size_t channels() const { return channels_; }
-  /// Number of classes; 0 if it was made without names.
+  /// Number of classes, or of outputs; 0 if it was made without names.
   [[nodiscard]] std::size_t classes() const { return class_names_.size(); }
-  /// Texts of the classes, [classes()].
+  /// Texts of the classes or of the outputs, [classes()].
   [[nodiscard]] const std::vector<std::string>& class_names() const { return class_names_; }
 
   /// Number of timesteps of sequence i (< size()).
@@ -51,9 +79,26 @@ class LOCKSTEP_API Dataset {
     return {values_.data() + offsets_[i], lengths_[i] * channels_};
   }
   ///@}
-  /// Class of sequence i (< size()), or kNoLabel.
+  /// Class of sequence i (< size()), or kNoLabel; of TargetKind::label.
   [[nodiscard]] int label(std::size_t i) const { return labels_[i]; }
-  /// Those of all sequences, [size()].
+  /// Classes of its timesteps, [length(i)]; of TargetKind::step_labels.
+  [[nodiscard]] std::span<const int> step_labels(std::size_t i) const {
+    return std::span(labels_).subspan(first_timestep(i), lengths_[i]);
+  }
+  /// Values of sequence i, [classes()], or [length(i)][classes()] of step_values; until `add`.
+  ///@{
+  [[nodiscard]] std::span<const float> targets(std::size_t i) const {
+    const Range range = target_range(i);
+    return std::span(targets_).subspan(range.begin, range.size());
+  }
+  [[nodiscard]] std::span<float> targets(std::size_t i) {
+    const Range range = target_range(i);
+    return std::span(targets_).subspan(range.begin, range.size());
+  }
+  ///@}
+  /// Timesteps of the sequences before i.
+  [[nodiscard]] std::size_t first_timestep(std::size_t i) const { return offsets_[i] / channels_; }
+  /// Labels of all sequences, [size()], or of all their timesteps.
   [[nodiscard]] const std::vector<int>& labels() const { return labels_; }
 
   /// Timesteps of the longest sequence; 0 for an empty set.
@@ -67,16 +112,25 @@ class LOCKSTEP_API Dataset {
 
   /// The same sequences with labels renumbered to `class_names`, matched by name. A class of this
   /// set that occurs in a label but not in `class_names` throws std::invalid_argument with its
-  /// name.
+  /// name; so do other names of outputs.
   [[nodiscard]] Dataset with_classes(const std::vector<std::string>& class_names) const;
 
  private:
+  [[nodiscard]] Range target_range(std::size_t i) const;
+  // Appends the values of a sequence, then calls add_targets.
+  template <class AddTargets>
+  void append(std::span<const float> values, const AddTargets& add_targets);
+  void require_kind(TargetKind kind, const char* function) const;
+  void require_label(int label) const;
+
   std::size_t channels_;
+  TargetKind kind_ = TargetKind::label;
   std::vector<std::string> class_names_;
   std::vector<float> values_;
   std::vector<std::size_t> offsets_;
   std::vector<std::size_t> lengths_;
-  std::vector<int> labels_;
+  std::vector<int> labels_;     // of sequences or timesteps
+  std::vector<float> targets_;  // [sequences or timesteps][class_names_]
 };
 
 }  // namespace lockstep

@@ -1,18 +1,30 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/rnn/dataset.h"
+#include "lockstep/rnn/network.h"
+#include "lockstep/rnn/options.h"
 
 namespace lockstep {
 
-/// How well probabilities match labels.
+/// How well predictions match targets. What a head has not is NaN or empty.
 struct Evaluation {
-  double accuracy = 0;                 ///< share of samples whose class was predicted
-  double loss = 0;                     ///< mean cross-entropy in nats
-  std::size_t samples = 0;             ///< how many there were
+  /// Share of samples whose class was predicted; of head multilabel, share of its labels.
+  double accuracy = 0;
+  double loss = 0;          ///< mean over all samples; of classes cross-entropy in nats
+  std::size_t samples = 0;  ///< sequences or timesteps with a target that is known
+  double balanced_accuracy = std::numeric_limits<double>::quiet_NaN();  ///< mean recall
+  double macro_f1 = std::numeric_limits<double>::quiet_NaN();           ///< mean of f1
+  double rmse = std::numeric_limits<double>::quiet_NaN();  ///< of values, root mean square error
+  double mae = std::numeric_limits<double>::quiet_NaN();   ///< of values, mean absolute error
+  /// Of values, 1 - sum of squared errors / sum of squares around the mean, the mean over the
+  /// outputs.
+  double r2 = std::numeric_limits<double>::quiet_NaN();
   std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
   std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
   std::vector<double> recall;          ///< [C]; NaN where a class does not occur
@@ -26,5 +38,12 @@ struct Evaluation {
 /// positive one, 2^-149, so that one sample adds at most 103.28 nats and the loss stays finite.
 [[nodiscard]] LOCKSTEP_API Evaluation evaluate(std::span<const float> probabilities,
                                                std::span<const int> labels, std::size_t classes);
+
+/// The same of what a network predicts for `data`, as predict_proba gives it, by its head; targets
+/// that are not known are left out. The loss of numbers is that of `options`; weights and label
+/// smoothing do not count. Throws std::invalid_argument if data or predictions do not fit.
+[[nodiscard]] LOCKSTEP_API Evaluation evaluate(const Network& network,
+                                               std::span<const float> predictions,
+                                               const Dataset& data, const Options& options = {});
 
 }  // namespace lockstep

@@ -24,8 +24,9 @@ class LOCKSTEP_API ModelFileError : public FileError {
   using FileError::FileError;
 };
 
-/// A classifier of sequences: a network, how its inputs are standardised, and its classes. It takes
-/// data as they were measured, and matches their labels to its classes by name.
+/// A classifier or a regression of sequences or of their timesteps: a network, how its inputs (and
+/// the numbers that it learns) are standardised, and its classes or the names of its outputs. It
+/// takes data as they were measured, and matches their labels to its classes by name.
 ///
 /// Threads: several may call const functions at a time; `fit` must be alone.
 ///
@@ -61,9 +62,12 @@ class LOCKSTEP_API Model {
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer = {});
   ///@}
 
-  /// Probabilities [size][classes] row-major; labels are ignored. `threads` as resolve_threads.
+  /// Probabilities [size][classes] row-major, or of values those in the units of the data,
+  /// [size][outputs]; of heads of timesteps [total_timesteps][...]. Targets are ignored. `threads`
+  /// as resolve_threads.
   [[nodiscard]] std::vector<float> predict_proba(const Dataset& data, int threads = 0) const;
-  /// Index of the most probable class per sequence, the first of equals.
+  /// Index of the most probable class per sequence or timestep, the first of equals. Throws
+  /// InvalidArgument for a model of values.
   [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
   /// Compares predictions with the labels.
   [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0) const;
@@ -84,7 +88,8 @@ class LOCKSTEP_API Model {
   ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
   ///    "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only; version 1 had no cells, head and pool. Without that
+  /// with mean and scale for `channel` only; version 1 had no cells and no head, and
+  /// without a pool it is "last". Without that
   /// key, as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the
   /// cell of a layer is that of G gates: tanh, gru or lstm.
   ///
@@ -96,8 +101,9 @@ class LOCKSTEP_API Model {
   /// were being trained and the options of then. Its next `fit` goes on with that training, to the
   /// same bits as if it had never stopped, on any number of threads and any backend with fused
   /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs` and
-  /// `threads` alone, otherwise it throws InvalidArgument. FitResult then covers the whole
-  /// training, also the epochs of before.
+  /// `threads` alone, otherwise it throws InvalidArgument. (With other `epochs` the schedules
+  /// cosine and one_cycle go on as if it had been so from the first.) FitResult then covers the
+  /// whole training, also the epochs of before.
   ///
   /// The file is a model file with further tensors: checkpoint.optimizer, checkpoint.average,
   /// checkpoint.kept and checkpoint.state, JSON text in bytes: counters, options, history, a hash

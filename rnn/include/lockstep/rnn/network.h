@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lockstep/export.h"
+#include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
 
@@ -36,14 +37,17 @@ enum class Pooling {
 };
 
 /// What a network is made of: recurrent layers, each of which reads the outputs of the one before
-/// at the same timestep, as PyTorch's do, and a head on what `pool` makes of the outputs of the
-/// last of them.
+/// at the same timestep, as PyTorch's do, and a head on the outputs of the last of them.
+///
+/// Heads: "classify", one of several classes; "regress", numbers; "multilabel", any of several
+/// labels: each of what `pool` makes of a sequence. "classify_steps" and "regress_steps": the same
+/// at each timestep.
 struct LOCKSTEP_API Network {
   std::size_t features = 0;       ///< D, values per timestep
   std::vector<Layer> layers;      ///< 1 to kMaxLayers, the first reads the features
   std::string head = "classify";  ///< a name of head_names()
   Pooling pool = Pooling::last;   ///< what the head reads
-  std::size_t outputs = 0;        ///< C, of the head: classes
+  std::size_t outputs = 0;        ///< C, of the head: classes or numbers
 
   /// Throws std::invalid_argument if a size is 0 or above kMaxUnits, a cell or head is unknown, or
   /// there is no layer or more than kMaxLayers.
@@ -57,6 +61,9 @@ struct LOCKSTEP_API Network {
 
 /// Names of the cells that a layer can have.
 [[nodiscard]] LOCKSTEP_API std::vector<std::string> cell_names();
+/// What the data must have for a head, by its name. Throws std::invalid_argument for an unknown
+/// one.
+[[nodiscard]] LOCKSTEP_API TargetKind targets_of_head(const std::string& head);
 /// Names of the heads that a network can have.
 [[nodiscard]] LOCKSTEP_API std::vector<std::string> head_names();
 

@@ -39,4 +39,19 @@ struct LOCKSTEP_API Normalization {
   bool operator==(const Normalization&) const = default;
 };
 
+/// How the numbers that a model learns are standardised: (target - mean) / scale. Empty: not.
+struct LOCKSTEP_API TargetScale {
+  std::vector<float> mean;   ///< [outputs]
+  std::vector<float> scale;  ///< [outputs], > 0
+
+  /// Mean and standard deviation of the known targets of each output; 1 for a deviation of 0.
+  [[nodiscard]] static TargetScale fit(const Dataset& data);
+  /// Standardises the targets of `data`.
+  void apply(Dataset& data) const;
+  /// Back to the units of the data: `outputs` is [rows][outputs].
+  void restore(std::span<float> outputs) const;
+  /// Whether all parts are equal.
+  bool operator==(const TargetScale&) const = default;
+};
+
 }  // namespace lockstep

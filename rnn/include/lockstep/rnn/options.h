@@ -20,8 +20,22 @@ enum class LearningRateSchedule {
   cosine,     ///< from learning_rate to 0 along half a cosine over `epochs`; 0 ever after
   one_cycle,  ///< with each update: from 1/25 of learning_rate up to it in 0.3 of `epochs`, then
               ///< down to 1/250000, as PyTorch's OneCycleLR
+              ///< without a cycle of the momentum
   plateau,    ///< times `decay` after more than `decay_epochs` epochs whose loss, of the validation
               ///< set if there is one, was not below 0.9999 of the best, as ReduceLROnPlateau
+};
+
+/// The loss of a number y that should be t, with d = y - t; heads regress and regress_steps.
+enum class RegressionLoss {
+  mse,    ///< d^2
+  huber,  ///< d^2 / 2 up to |d| = delta, beyond it delta (|d| - delta / 2)
+  mae,    ///< |d|
+};
+
+/// How much classes count in the loss; of heads with classes.
+enum class ClassWeights {
+  none,      ///< all the same
+  balanced,  ///< targets / (classes * targets of the class), as scikit-learn has it
 };
 
 /// What to do about a minibatch whose loss or gradient is not finite. No weight follows it.
@@ -39,14 +53,19 @@ enum class DropoutKind {
 /// How to make and train a model. Each member has one name everywhere: here, in the text form
 /// below, in C and as a flag of `lockstep train` (with '-' for '_'); so it is with defaults.
 struct LOCKSTEP_API Options {
-  std::string cell = "tanh";     ///< of the recurrent layers
-  std::size_t hidden = 100;      ///< recurrent units of each layer and direction
-  std::size_t layers = 1;        ///< recurrent layers, 1 to kMaxLayers
-  bool bidirectional = false;    ///< whether each layer reads the sequences backwards too
+  std::string cell = "tanh";   ///< of the recurrent layers
+  std::size_t hidden = 100;    ///< recurrent units of each layer and direction
+  std::size_t layers = 1;      ///< recurrent layers, 1 to kMaxLayers
+  bool bidirectional = false;  ///< whether each layer reads the sequences backwards too
+  /// What the network does with its outputs, a name of head_names(), or "auto": what the data say.
+  std::string head = "auto";
   Pooling pool = Pooling::last;  ///< what the head reads of the outputs of the last layer
   Initializer init = Initializer::orthogonal;                ///< of the first weights
   double sigma = 0.01;                                       ///< of Initializer::gaussian, > 0
   NormalizationKind normalize = NormalizationKind::channel;  ///< of the inputs
+  /// Whether numbers are learnt as standardised over the training set, output by output, and
+  /// predictions scaled back (heads regress and regress_steps).
+  bool normalize_targets = true;
 
   std::size_t epochs = 300;     ///< passes over the data, and the length of the cosine
   std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
@@ -76,6 +95,12 @@ struct LOCKSTEP_API Options {
   /// In [0, 1); 0: none. After each update average = ema average + (1 - ema) weights, the first
   /// time = weights; a model has the average of its weights, also for the validation.
   double ema = 0;
+  RegressionLoss loss = RegressionLoss::mse;        ///< of numbers
+  double delta = 1;                                 ///< > 0, of RegressionLoss::huber
+  ClassWeights class_weights = ClassWeights::none;  ///< of heads with classes
+  /// In [0, 1), s: a label counts (1 - s) as itself and s as every class alike (heads classify and
+  /// classify_steps).
+  double label_smoothing = 0;
   double clip_norm = 0.25;  ///< the mean gradient's L2 norm is scaled down to this; 0: never
   /// Timesteps at the end of each sequence that the backward pass covers; 0: all.
   ///

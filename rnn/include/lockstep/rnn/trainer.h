@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -18,9 +19,11 @@ namespace lockstep {
 
 /// What one pass over the training set gave.
 struct EpochResult {
-  std::size_t epoch = 0;           ///< counted from 1, over all passes of a trainer
-  double loss = 0;                 ///< mean cross-entropy in nats, each minibatch before its update
-  double accuracy = 0;             ///< share classified right, each before its update
+  std::size_t epoch = 0;  ///< counted from 1, over all passes of a trainer
+  /// Mean over all known targets, times their weights and divided by the weights' sum; of classes
+  /// the cross-entropy in nats. Each minibatch before its update.
+  double loss = 0;
+  double accuracy = 0;             ///< share classified right; NaN of numbers
   double learning_rate = 0;        ///< of its first update
   double seconds = 0;              ///< wall time of the pass
   std::size_t timesteps = 0;       ///< of the sequences trained on in the pass
@@ -60,7 +63,7 @@ struct FitObserver {
   std::function<bool(const BatchProgress&)> on_batch;  ///< after every minibatch
   std::function<bool(const EpochResult&)> on_epoch;    ///< after every epoch
   /// Written if its path is not empty: at its times, when an observer ends the training (with the
-  /// part of an epoch that was done), and at the end.
+  /// part of an epoch that was done), and at the end, but never after what was not finite.
   std::optional<Checkpoints> checkpoints{};
 };
 
@@ -103,15 +106,17 @@ struct LOCKSTEP_API TrainerState {
   std::uint64_t minibatches = 0;  ///< of all passes
   /// Whether the next run_epoch goes on with `pass`, in its middle, and does not begin another.
   bool is_in_pass = false;
-  EpochResult pass;                   ///< the last pass; inside it, `loss` is a sum
-  std::size_t pass_minibatches = 0;   ///< of the last pass
-  std::size_t pass_sequences = 0;     ///< of them
-  std::size_t learnt_sequences = 0;   ///< without those that were left out
-  std::size_t correct_sequences = 0;  ///< of them, classified right
-  PlateauState plateau;               ///< of the schedule
-  std::uint64_t updates = 0;          ///< of the optimizer
-  std::vector<float> slots;           ///< what the optimizer keeps of each weight
-  std::vector<float> average;         ///< of the weights, if Options::ema
+  EpochResult pass;                     ///< the last pass; inside it, `loss` is a sum
+  std::size_t pass_minibatches = 0;     ///< of the last pass
+  std::size_t pass_sequences = 0;       ///< of them
+  double pass_weight = 0;               ///< of its targets, without those that were left out
+  double pass_right = 0;                ///< outputs that were right
+  double pass_targets = 0;              ///< that were known
+  PlateauState plateau;                 ///< of the schedule
+  std::uint64_t updates = 0;            ///< of the optimizer
+  std::array<double, 2> beta_powers{};  ///< beta1^t and beta2^t of the update that follows
+  std::vector<float> slots;             ///< what the optimizer keeps of each weight
+  std::vector<float> average;           ///< of the weights, if Options::ema
 };
 
 /// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
@@ -150,8 +155,8 @@ class LOCKSTEP_API Trainer {
   /// The loss after an epoch, for LearningRateSchedule::plateau.
   void note_loss(double loss);
 
-  /// Where it is now; on_batch may ask too. The pass that is running, or was last, is `pass`:
-  /// clear `is_in_pass` once it has been dealt with.
+  /// Where it is now; on_batch may ask too, and is then in a pass. So is a trainer whose last pass
+  /// was ended early.
   [[nodiscard]] TrainerState state() const;
   /// Goes on from there. Throws std::invalid_argument if it is not of such parameters and options.
   void set_state(const TrainerState& state);
