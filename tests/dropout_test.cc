@@ -80,8 +80,8 @@ TEST_CASE("the units of a timestep can be asked for in parts") {
   const Network network = Sizes{1, kHidden, 2, "gru", 3, true};
   const Dropout dropout(Options{.dropout = 0.5});
   const std::vector<float> whole = factors({.dropout = 0.5}, {});
-  for (const std::size_t first : {1, 4, 8, 39, 1000}) {
-    for (const std::size_t count : {1, 7, 8, 100}) {
+  for (const std::size_t first : {1u, 4u, 8u, 39u, 1000u}) {
+    for (const std::size_t count : {1u, 7u, 8u, 100u}) {
       std::vector<float> part(std::min(count, kHidden - first), 1.0f);
       dropout.apply(LayerSize(network, 0, false), 0, 0, first, part);
       CAPTURE(first, count);
