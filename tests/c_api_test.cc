@@ -359,6 +359,43 @@ class QuickOptions : public OwnedOptions {
   }
 };
 
+TEST_CASE("C: targets of every kind are learnt and predicted") {
+  const float x[] = {1, 2, 3, 4, 5, 6};
+  const float numbers[] = {10, 20, 30, 40, 50, 60};
+  const int labels[] = {0, LOCKSTEP_NO_LABEL, 1};
+  const QuickOptions options{{"epochs", "2"}};
+  for (const int kind :
+       {LOCKSTEP_TARGET_STEP_LABELS, LOCKSTEP_TARGET_VALUES, LOCKSTEP_TARGET_STEP_VALUES}) {
+    OwnedDataset data;
+    REQUIRE(lockstep_dataset_create_targets(2, kind, 2, nullptr, &data) == LOCKSTEP_OK);
+    for (int i = 0; i < 4; ++i) {
+      const lockstep_status status = kind == LOCKSTEP_TARGET_STEP_LABELS
+                                         ? lockstep_dataset_add_steps(data, x, 3, labels)
+                                         : lockstep_dataset_add_values(data, x, 3, numbers);
+      REQUIRE(status == LOCKSTEP_OK);
+    }
+    OwnedModel model;
+    REQUIRE(lockstep_model_create(data, options, &model) == LOCKSTEP_OK);
+    REQUIRE(lockstep_model_train(model, data, nullptr, nullptr, nullptr, nullptr, nullptr) ==
+            LOCKSTEP_OK);
+    const std::size_t rows = kind == LOCKSTEP_TARGET_VALUES ? 4 : 12;
+    std::vector<float> found(rows * 2);
+    CHECK(lockstep_model_predict_proba(model, data, 1, found.data(), found.size()) == LOCKSTEP_OK);
+    CHECK(lockstep_model_predict_proba(model, data, 1, found.data(), found.size() - 1) ==
+          LOCKSTEP_INVALID_ARGUMENT);
+    std::vector<int> classes(rows, -7);
+    const lockstep_status status =
+        lockstep_model_predict(model, data, 1, classes.data(), classes.size());
+    const bool has_classes = kind == LOCKSTEP_TARGET_STEP_LABELS;
+    CHECK(status == (has_classes ? LOCKSTEP_OK : LOCKSTEP_INVALID_ARGUMENT));
+    CHECK(std::ranges::count(classes, -7) == (has_classes ? 0 : static_cast<int>(rows)));
+    int label = 0;
+    CHECK(lockstep_dataset_label(data, 0, &label) == LOCKSTEP_INVALID_ARGUMENT);
+  }
+  OwnedDataset none;
+  CHECK(lockstep_dataset_create_targets(2, 9, 2, nullptr, &none) == LOCKSTEP_INVALID_ARGUMENT);
+}
+
 TEST_CASE("C: options are set and got by name") {
   const QuickOptions options;
   char text[16];

@@ -340,7 +340,7 @@ std::string with_number(std::string bytes, const std::string& name, const std::s
   const std::size_t end = bytes.find('"', begin);
   REQUIRE(begin > key.size());
   // The text keeps its length, so the tensors keep their places.
-  if (number.size() > end - begin) return bytes;
+  REQUIRE(number.size() <= end - begin);
   return bytes.replace(begin, end - begin, std::string(end - begin - number.size(), '0') + number);
 }
 
@@ -358,12 +358,32 @@ TEST_CASE("a checkpoint whose numbers contradict each other is refused or harmle
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   for (const char* name : {"minibatches", "pass_minibatches", "pass_sequences", "pass_weight",
                            "updates", "last_epoch", "epoch", "loss", "failed_minibatch"}) {
-    for (const char* number : {"0", "9", "99", "-", "9e9"}) {
+    for (const char* number : {"0", "9", "-"}) {
       CAPTURE(name, number);
       const auto changed = directory.write("changed", with_number(bytes, name, number));
       CHECK_NOTHROW(resumed_or_refused(changed, data));
     }
   }
+}
+
+TEST_CASE("a training that could not go on goes on at the next call") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "checkpoint";
+  const Dataset data = training_data();
+  Model whole(data, base());
+  whole.fit(data);
+  Model first(data, base());
+  FitObserver observer;
+  observer.checkpoints = {.path = path};
+  std::size_t minibatches = 0;
+  observer.on_batch = [&](const BatchProgress&) { return ++minibatches < 8; };
+  first.fit(data, observer);
+  Model second = Model::resume(path);
+  FitObserver failing;
+  failing.checkpoints = {.path = directory / "no" / "folder", .every_seconds = 1e-9};
+  CHECK_THROWS_AS(second.fit(data, failing), ModelFileError);
+  second.fit(data);
+  CHECK(second.weights_hash() == whole.weights_hash());
 }
 
 TEST_CASE("a checkpoint that cannot be written ends the training with what it had kept") {

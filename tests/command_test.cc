@@ -362,8 +362,8 @@ TEST_CASE("command: probabilities that overflow are an error, not output", "[com
   std::ranges::fill(parameters["head.weight"], std::numeric_limits<float>::max());
   Model(parameters, {}, {"a", "b"}).save(path);
   const std::string data = directory.write("a.csv", "sample,step,x\n0,0,0\n1,0,9\n");
-  require_failure(1, "overflows on sequence 1", {"predict", path, data});
-  require_failure(1, "overflows on sequence 1", {"predict", path, data, "--json"});
+  require_failure(1, "overflows on row 1", {"predict", path, data});
+  require_failure(1, "overflows on row 1", {"predict", path, data, "--json"});
   const std::string labelled = directory.write("b.csv", "sample,step,x,label\n0,0,0,a\n1,0,9,b\n");
   require_failure(1, "overflows", {"evaluate", path, labelled});
 }
@@ -480,6 +480,39 @@ TEST_CASE("command: a training that diverges later saves what it had learnt and 
   CHECK(summary["diverged"] == true);
   CHECK(summary["kept_epoch"] == 2);
   CHECK(run_json({"info", fixture.model})["weights_hash"] == summary["weights_hash"]);
+}
+
+TEST_CASE("command: every head is trained, evaluated and predicts new sequences", "[command]") {
+  const Fixture fixture;
+  const std::string fresh =
+      fixture.directory.write("new.csv", "sample,step,x,z\n0,0,1,0\n0,1,0,0\n1,0,1,1\n");
+  const std::string narrow =
+      fixture.directory.write("narrow.csv", "sample,step,x\n0,0,1\n0,1,0\n1,0,1\n");
+  for (const auto& [dataset, head] :
+       std::vector<std::pair<std::string, std::string>>{{"echo", "auto"},
+                                                        {"adding-sum", "auto"},
+                                                        {"mackey-glass", "auto"},
+                                                        {"tones", "multilabel"}}) {
+    const json trained =
+        run_json({"train", "--dataset", dataset, "--head", head, "--hidden", "4", "--epochs", "1",
+                  "--model", fixture.model, "--report", fixture.directory / "report.html"});
+    CAPTURE(dataset);
+    const bool has_numbers = dataset == "adding-sum" || dataset == "mackey-glass";
+    CHECK(trained["test_rmse"].is_number() == has_numbers);
+    CHECK(trained["test_accuracy"].is_number() != has_numbers);
+    const json evaluation = run_json({"evaluate", fixture.model, "--dataset", dataset});
+    CHECK(evaluation["loss"].is_number());
+    CHECK_THAT(run({"evaluate", fixture.model, "--dataset", dataset}).out,
+               ContainsSubstring(has_numbers ? "RMSE" : "accuracy"));
+    const bool has_steps = dataset == "echo" || dataset == "mackey-glass";
+    const Outcome predicted =
+        run({"predict", fixture.model, dataset == "adding-sum" ? fresh : narrow});
+    INFO(predicted.err);
+    CHECK(predicted.code == 0);
+    CHECK(lines_of(predicted.out).size() == (has_steps ? 4 : 3));
+  }
+  require_failure(1, "needs values of each sequence",
+                  {"train", "--dataset", "parity", "--head", "regress"});
 }
 
 TEST_CASE("command: a training goes on from its checkpoint", "[command]") {

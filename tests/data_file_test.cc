@@ -320,6 +320,50 @@ bool can_read_npz() {
   return message.find("without zlib") == std::string::npos;
 }
 
+TEST_CASE("A .npz has targets of other kinds by the shape of y") {
+  if (!can_read_npz()) LOCKSTEP_SKIP("built without zlib");
+  const Dataset two = read_dataset(npz("two_numbers_fortran"));
+  REQUIRE(two.target_kind() == TargetKind::values);
+  CHECK(two.class_names() == Names{"y0", "y1"});
+  CHECK(two.targets(1)[0] == 0.5f);
+  CHECK(two.targets(1)[1] == 0.75f);
+  CHECK(std::isnan(two.targets(2)[1]));
+  const Dataset one = read_dataset(npz("one_number_column"));
+  REQUIRE(one.target_kind() == TargetKind::values);
+  CHECK(one.targets(3)[0] == 1.5f);
+  const Dataset labels = read_dataset(npz("step_labels"));
+  REQUIRE(labels.target_kind() == TargetKind::step_labels);
+  CHECK(std::ranges::equal(labels.step_labels(1), Labels{1, 1}));
+  CHECK(std::ranges::equal(labels.step_labels(2), Labels{0, 0, 1}));
+  const Dataset steps = read_dataset(npz("step_numbers_fortran"));
+  REQUIRE(steps.target_kind() == TargetKind::step_values);
+  CHECK(std::ranges::equal(steps.targets(1), std::vector<float>{6, 7, 8, 9, 10, 11}));
+}
+
+TEST_CASE("A .npz is read as the kind that is wanted, or refused") {
+  if (!can_read_npz()) LOCKSTEP_SKIP("built without zlib");
+  const Dataset numbers = read_dataset(npz("float64_fortran_deflated"), TargetKind::values);
+  CHECK(numbers.targets(2)[0] == 2.5f);
+  const Dataset steps = read_dataset(npz("step_labels"), TargetKind::step_values);
+  CHECK(std::ranges::equal(steps.targets(0), std::vector<float>{0, 1, 0}));
+  CHECK_THROWS_WITH(
+      read_dataset(npz("step_numbers_fortran"), TargetKind::label),
+      ContainsSubstring("y has shape [4][3][2]") && ContainsSubstring("expected [4]"));
+  CHECK_THROWS_WITH(read_dataset(npz("two_dimensions_text"), TargetKind::values),
+                    ContainsSubstring("of numbers"));
+  CHECK_THROWS_WITH(read_dataset(npz("two_numbers_fortran"), TargetKind::step_labels),
+                    ContainsSubstring("expected [4][3]"));
+}
+
+TEST_CASE("Sequences can be read without their targets") {
+  const TemporaryDirectory directory;
+  const auto path = directory.write("a.csv", "sample,step,label,x\n0,0,b,1\n0,1,a,2\n");
+  CHECK(read_sequences(path).total_timesteps() == 2);
+  CHECK(
+      read_dataset(directory.write("b.csv", "sample,step,x\n0,0,1\n"), TargetKind::values).size() ==
+      1);
+}
+
 TEST_CASE("Arrays of a .npz become sequences, whatever their type and order") {
   if (!can_read_npz()) LOCKSTEP_SKIP("built without zlib");
   const auto [name, class_names, labels] = GENERATE(table<std::string, Names, Labels>({

@@ -120,6 +120,13 @@ TEST_CASE("a validation share is held out of training and normalization, by the 
   model.fit(all);
   CHECK(model.normalization() == Normalization::fit(NormalizationKind::channel, train));
   CHECK_THROWS_AS(split_validation(all, 0.001, 1), std::invalid_argument);
+  Dataset rare(1, {"a", "b"});
+  for (int i = 0; i < 100; ++i) rare.add(std::vector<float>{1}, i % 10 == 3 ? 1 : 0);
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
+    const Dataset part = split_validation(rare, 0.2, seed).validation;
+    CHECK(part.size() == 20);
+    CHECK(std::ranges::count(part.labels(), 1) == 2);
+  }
   CHECK_THROWS_AS(split_validation(all, 0.999, 1), std::invalid_argument);
 }
 

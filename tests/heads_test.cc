@@ -10,6 +10,7 @@
 #include "floats.h"
 #include "heads/head.h"
 #include "lockstep/rnn.h"
+#include "lockstep/threads.h"
 #include "networks.h"
 #include "temporary_directory.h"
 #include "train/training_step.h"
@@ -167,7 +168,8 @@ TEST_CASE("the memory of a training with every head is told beforehand") {
     } else if (head->targets == TargetKind::step_labels) {
       data.add_steps(normal_floats(12, 1), std::vector<int>(6, 1));
     } else {
-      data.add_values(normal_floats(12, 1), normal_floats(is_of_steps(head->targets) ? 18 : 3, 2));
+      data.add_values(normal_floats(12, 1),
+                      std::vector<float>(is_of_steps(head->targets) ? 18 : 3, 1.0f));
     }
     Parameters p = shape.parameters();
     Trainer trainer(p, options);
@@ -176,6 +178,62 @@ TEST_CASE("the memory of a training with every head is told beforehand") {
     CHECK(trainer.workspace_bytes() ==
           training_workspace_bytes(shape.network(), options, data.size(), 6));
   }
+}
+
+TEST_CASE("labels are predicted for each timestep, and refused of values") {
+  const Shape shape{.head = "classify_steps"};
+  const Parameters p = shape.parameters();
+  const Dataset data = data_for("classify_steps", 5, 6);
+  const std::vector<float> q = predict_proba(p, data);
+  const std::vector<int> found = predict(p, data);
+  REQUIRE(found.size() == data.total_timesteps());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto row = std::span(q).subspan(3 * i, 3);
+    CHECK(found[i] == std::ranges::max_element(row) - row.begin());
+  }
+  CHECK_THROWS_WITH(predict(Shape{.head = "regress"}.parameters(), data),
+                    ContainsSubstring("values, not classes"));
+  CHECK_THROWS_WITH(Parameters(Shape{.head = "classify_steps", .pool = Pooling::mean}.network()),
+                    ContainsSubstring("reads each timestep by itself"));
+}
+
+TEST_CASE("the loss of several labels is finite and right for any logit") {
+  const FlushDenormals flush;
+  for (const float logit : {-200.0f, -90.0f, 0.0f, 5.0f, 90.0f, 200.0f}) {
+    for (const float target : {0.0f, 0.25f, 1.0f}) {
+      float y = logit;
+      double loss = 0;
+      kMultilabelHead.loss({.outputs = {&y, 1, 1}, .labels = nullptr, .targets = &target}, {},
+                           &loss);
+      std::vector<double> expected{static_cast<double>(logit)};
+      const double right = kMultilabelHead.define(expected, {.values = std::span(&target, 1)}, {});
+      CAPTURE(logit, target);
+      CHECK(loss == Approx(right).epsilon(1e-5).margin(1e-6));
+      CHECK(static_cast<double>(y) == Approx(expected[0]).margin(1e-6));
+    }
+  }
+  Dataset wrong(2, TargetKind::values, {"a", "b", "c"});
+  wrong.add_values(normal_floats(4, 1), std::vector<float>{0, 1, 2});
+  CHECK_THROWS_WITH(Model(wrong, {.head = "multilabel"}), ContainsSubstring("is 0 or 1"));
+}
+
+TEST_CASE("a trainer weighs the classes of each data set anew") {
+  const Shape shape{.head = "classify"};
+  Options options = gradient_descent();
+  options.class_weights = ClassWeights::balanced;
+  Dataset two(2, {"a", "b"});
+  Dataset three(2, {"a", "b", "c"});
+  for (int i = 0; i < 6; ++i) {
+    two.add(normal_floats(6, 1), i % 2);
+    three.add(normal_floats(6, 1), i % 3);
+  }
+  Parameters first = shape.parameters();
+  Trainer trainer(first, options);
+  trainer.run_epoch(two);
+  Parameters second = first;
+  trainer.run_epoch(three);
+  Trainer(second, options).run_epoch(three);
+  CHECK(first == second);
 }
 
 TEST_CASE("what is not known counts nowhere") {
@@ -302,9 +360,39 @@ TEST_CASE("evaluations of numbers and of several labels follow their definitions
   Dataset labels(1, TargetKind::values, {"a", "b"});
   labels.add_values(std::vector<float>{1}, std::vector<float>{1, 0});
   labels.add_values(std::vector<float>{1}, std::vector<float>{kUnknown, 1});
+  CHECK_THROWS_AS(evaluate(network, std::vector<float>{1}, labels), std::invalid_argument);
   const Evaluation m = evaluate(network, std::vector<float>{0.75f, 0.5f, 0.9f, 0.25f}, labels);
   CHECK(m.accuracy == Approx(2.0 / 3));
   CHECK(m.loss == Approx(-(std::log(0.75) + std::log(0.5) + std::log(0.25)) / 3));
+}
+
+TEST_CASE("a training of every head goes on from its checkpoint") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "checkpoint";
+  for (const Head* head : kHeads) {
+    const std::string name(head->name);
+    const Dataset data = data_for(name, 20, 6);
+    Options options;
+    options.head = name;
+    options.hidden = 6;
+    options.epochs = 3;
+    options.batch_size = 6;
+    options.class_weights = ClassWeights::balanced;
+    options.label_smoothing = 0.1;
+    Model whole(data, options);
+    whole.fit(data);
+    Model first(data, options);
+    FitObserver observer;
+    observer.checkpoints = {.path = path};
+    std::size_t minibatches = 0;
+    observer.on_batch = [&](const BatchProgress&) { return ++minibatches < 6; };
+    first.fit(data, observer);
+    Model second = Model::resume(path);
+    second.fit(data);
+    CAPTURE(name);
+    CHECK(second.weights_hash() == whole.weights_hash());
+    CHECK(same_bits(second.predict_proba(data), whole.predict_proba(data)));
+  }
 }
 
 TEST_CASE("models of every head are saved and loaded") {

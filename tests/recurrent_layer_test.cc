@@ -30,7 +30,7 @@ std::vector<float> left_by_pass(const Parameters& parameters, const Dataset& dat
                                 std::size_t together, std::size_t window, int threads) {
   const ForwardPass run(parameters, data, together, window, threads);
   std::vector<float> all;
-  for (const WindowMemory& kept : run.memory->windows) {
+  for (const WindowMemory& kept : run.memory->windows.layers) {
     all.insert(all.end(), kept.rows.begin(), kept.rows.end());
   }
   const MatrixView outputs = run.pass.output.outputs({0, data.size()});

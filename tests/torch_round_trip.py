@@ -19,7 +19,7 @@ SKIPPED = 77
 try:
     import torch
     from safetensors import safe_open
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(SKIPPED)

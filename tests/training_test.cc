@@ -134,6 +134,38 @@ TEST_CASE("truncated training gives the same weights on any number of threads an
 }
 
 // Goes around the trainer, which may find that a small minibatch is not worth so many threads.
+TEST_CASE("accumulated minibatches have the bits of large ones, in less memory") {
+  for (const Run& run : all_runs()) {
+    const Dataset data = ragged_data(run.shape, run.size, run.longest);
+    Options options = all_features();
+    options.batch_size = run.size;
+    options.dropout = 0.2;
+    options.threads = 1;
+    const Parameters whole = trained(run.shape, data, options);
+    for (const std::size_t parts : {2u, 3u, 5u, 1000u}) {
+      options.batch_size = (run.size + parts - 1) / parts;
+      options.accumulate = parts;
+      for (const int threads : {1, 3}) {
+        CAPTURE(run.shape.hidden, parts, threads);
+        options.threads = threads;
+        CHECK(trained(run.shape, data, options) == whole);
+      }
+    }
+  }
+  const Sizes shape{3, 40, 5};
+  Options options = gradient_descent();
+  options.batch_size = 256;
+  const std::size_t large = training_workspace_bytes(shape, options, 1000, 50);
+  options.batch_size = 32;
+  options.accumulate = 8;
+  const std::size_t parts = training_workspace_bytes(shape, options, 1000, 50);
+  CHECK(parts < large / 3);
+  Parameters parameters = random_network(shape);
+  Trainer trainer(parameters, options);
+  trainer.run_epoch(equal_data(shape, 1000, 50));
+  CHECK(trainer.workspace_bytes() == parts);
+}
+
 TEST_CASE("gradients have the same bits for any number of threads") {
   for (const Run& run : all_runs()) {
     const Parameters parameters = random_network(run.shape);

@@ -68,7 +68,7 @@ struct GradcheckCommand : Command {
 /// Each does the work of a verb and returns the exit code. Throws UsageError where the command line
 /// is at fault, another exception where the work fails; what() is one sentence.
 ///@{
-int run_train(const TrainCommand& command);
+int run_train(const TrainCommand& asked);
 int run_evaluate(const Command& command);
 int run_predict(const Command& command);
 int run_info(const Command& command);

@@ -40,7 +40,7 @@ std::string confusion_table(const Evaluation& e, const Names& names, std::size_t
 
 std::string evaluation_text(const Evaluation& evaluation, const Model& model) {
   const Names& class_names = model.class_names();
-  const std::string line = evaluation_line(evaluation, model.parameters().network());
+  std::string line = evaluation_line(evaluation, model.parameters().network());
   if (evaluation.confusion.empty()) return line;
   Names names;
   std::size_t width = text_width(kCorner);
@@ -61,9 +61,9 @@ int run_evaluate(const Command& command) {
   const std::string name = command.source.name();
   const Evaluation evaluation =
       about(name, [&] { return model.evaluate(data, command.options.threads); });
-  if (std::isnan(evaluation.loss)) {
+  if (!std::isfinite(evaluation.loss)) {
     throw std::runtime_error(name +
-                             ": the model overflows on it: not all probabilities are finite");
+                             ": the model overflows on it: not all of its outputs are finite");
   }
   print((command.json ? evaluation_json : evaluation_text)(evaluation, model));
   return 0;

@@ -18,6 +18,11 @@ std::optional<TargetKind> targets_for(const std::string& head) {
   return head == "auto" ? std::nullopt : std::optional(targets_of_head(head));
 }
 
+Dataset load_sequences(const DataSource& source) {
+  if (source.dataset.empty()) return read_sequences(source.file);
+  return make_builtin_dataset(source.dataset, kBuiltinSeed).test;
+}
+
 Dataset load_data(const DataSource& source, const std::string& head) {
   if (source.dataset.empty()) return read_dataset(source.file, targets_for(head));
   return make_builtin_dataset(source.dataset, kBuiltinSeed).test;

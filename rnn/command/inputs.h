@@ -18,6 +18,8 @@ inline constexpr std::uint64_t kBuiltinSeed = 1;
 /// Reads the file, or makes the built-in set's test part. Throws DataError.
 /// With targets for a head, by its name, or "auto": as the file says.
 [[nodiscard]] Dataset load_data(const DataSource& source, const std::string& head = "auto");
+/// Whatever targets there are.
+[[nodiscard]] Dataset load_sequences(const DataSource& source);
 [[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
 
 /// Does work; the sentence about an Error in it begins with `name`: by default of data that do not

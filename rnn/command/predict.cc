@@ -77,8 +77,8 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
       std::ranges::find_if_not(probabilities, [](float p) { return std::isfinite(p); });
   if (bad == probabilities.end()) return;
   const auto sequence = static_cast<std::size_t>(bad - probabilities.begin()) / classes;
-  throw std::runtime_error(name + ": the model overflows on sequence " + std::to_string(sequence) +
-                           " (counted from 0): its probabilities are not finite");
+  throw std::runtime_error(name + ": the model overflows on row " + std::to_string(sequence) +
+                           " (counted from 0): its outputs are not finite");
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
 int run_predict(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
-  const Dataset data = load_data(command.source, model.parameters().network().head);
+  const Dataset data = load_sequences(command.source);
   const std::string name = command.source.name();
   const std::vector<float> all =
       about(name, [&] { return model.predict_proba(data, command.options.threads); });

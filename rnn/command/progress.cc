@@ -53,7 +53,9 @@ std::string progress_text(const BatchProgress& progress, const EpochResult& last
   std::string text = bar(fraction) + format(" %zu/%zu  ", progress.epoch, epochs) +
                      time_text(seconds / here * left) + " left  " +
                      with_unit(here * static_cast<double>(timesteps) / seconds) + " steps/s";
-  if (last.epoch > 0) text += format("  loss %.4g  accuracy %.4f", last.loss, last.accuracy);
+  if (last.epoch > 0) text += format("  loss %.4g", last.loss);
+  if (last.epoch > 0 && !std::isnan(last.accuracy))
+    text += format("  accuracy %.4f", last.accuracy);
   return text;
 }
 

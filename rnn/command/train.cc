@@ -32,12 +32,30 @@ TrainingData load_train_and_test(const TrainCommand& command) {
   }
   const std::optional<TargetKind> targets = targets_for(command.options.head);
   TrainingData data{.train = read_dataset(command.source.file, targets)};
-  if (!command.test_file.empty()) data.test = read_dataset(command.test_file, targets);
+  if (!command.test_file.empty()) {
+    data.test = read_dataset(command.test_file, data.train.target_kind());
+  }
   return data;
 }
 
 std::string test_name(const TrainCommand& command) {
   return command.test_file.empty() ? command.source.name() : "'" + command.test_file + "'";
+}
+
+// Says which classes nothing will be learnt of.
+void say_unlearnt(const Dataset& train, const Dataset& validation) {
+  if (train.target_kind() != TargetKind::label) return;
+  for (std::size_t c = 0; c < train.classes(); ++c) {
+    const auto label = static_cast<int>(c);
+    const bool is_learnt = std::ranges::find(train.labels(), label) != train.labels().end();
+    const bool is_held_out =
+        std::ranges::find(validation.labels(), label) != validation.labels().end();
+    if (is_learnt || !is_held_out) continue;
+    std::fputs(("lockstep: class '" + printable(train.class_names()[c]) +
+                "' is only in the validation part, so nothing is learnt of it\n")
+                   .c_str(),
+               stderr);
+  }
 }
 
 TrainingData load_training_data(const TrainCommand& command) {
@@ -46,6 +64,7 @@ TrainingData load_training_data(const TrainCommand& command) {
   try {
     auto [rest, held_out] =
         split_validation(data.train, command.options.validation, command.options.seed);
+    say_unlearnt(rest, held_out);
     return {std::move(rest), std::move(held_out), std::move(data.test)};
   } catch (const std::invalid_argument& error) {
     throw UsageError(std::string("--") + error.what());
@@ -71,9 +90,10 @@ Options options_for(const TrainCommand& command, const Model& model) {
     const bool may_differ =
         resumes ? info.name == "epochs" || info.name == "threads" : info.group != "Model";
     if (is_given && !may_differ && asked != known) {
-      throw UsageError(flag_of(info.name) + ": it is '" + known + "' in '" +
-                       (resumes ? command.resume_file : command.first_model_file) + "', found '" +
-                       asked + "'");
+      const std::string& file = resumes ? command.resume_file : command.first_model_file;
+      std::string text = flag_of(info.name);
+      text.append(": it is '").append(known).append("' in '").append(file);
+      throw UsageError(text.append("', found '").append(asked).append("'"));
     }
     if (is_given && may_differ) options.set(info.name, asked);
     if (!resumes && !may_differ) options.set(info.name, known);

@@ -116,6 +116,8 @@ struct Model::State {
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
     const std::uint64_t hash = saves || paused ? data_hash(own_train, own_validation) : 0;
     if (paused) require_same_training(*paused, options, hash);
+    // A call that failed before may have left other weights.
+    if (paused) parts.parameters = paused->model.parameters;
     // Once a minibatch is done there is no way back to where it was.
     FitObserver watched = observer;
     bool has_begun = false;
@@ -221,6 +223,7 @@ std::vector<int> Model::predict(const Dataset& data, int threads) const {
 }
 
 Evaluation Model::evaluate(const Dataset& data, int threads) const {
+  require_targets(parameters().network(), data);
   require_all_labels(data);
   const Dataset named = data.with_classes(class_names());
   return lockstep::evaluate(parameters().network(), state_->outputs(named, threads), named,
@@ -262,6 +265,7 @@ std::uint64_t Model::weights_hash() const { return lockstep::weights_hash(parame
 const Options& Model::options() const { return state_->options; }
 const std::vector<std::string>& Model::class_names() const { return state_->parts.class_names; }
 const Normalization& Model::normalization() const { return state_->parts.normalization; }
+const TargetScale& Model::target_scale() const { return state_->parts.targets; }
 const Parameters& Model::parameters() const { return state_->parts.parameters; }
 
 }  // namespace lockstep

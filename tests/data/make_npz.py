@@ -58,6 +58,14 @@ def write_good():
     np.savez(FOLDER / "lengths_bytes.npz", X=padded, y=np.array([b"on", b"off", b"on", b"on"]),
              lengths=np.array([2, 3, 3, 1], dtype="<i4"))
     np.savez(FOLDER / "unlabelled.npz", X=X.astype("<f4"))
+    numbers = np.arange(N * 2).reshape(N, 2) / 4
+    numbers[2, 1] = np.nan
+    np.savez(FOLDER / "two_numbers_fortran.npz", X=X.astype("<f4"), y=np.asfortranarray(numbers))
+    np.savez(FOLDER / "one_number_column.npz", X=X.astype("<f4"), y=numbers[:, :1].astype("<f4"))
+    steps = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1]])
+    np.savez(FOLDER / "step_labels.npz", X=X.astype("<f4"), y=steps, lengths=np.array([3, 2, 3, 1]))
+    np.savez(FOLDER / "step_numbers_fortran.npz", X=X.astype("<f4"),
+             y=np.asfortranarray(np.arange(N * 3 * 2).reshape(N, 3, 2).astype("<f8")))
     y = np.array([0, 255, 0, 1], dtype=np.uint8)
     archive("versions_2_and_3.npz", {"X.npy": npy(X.astype("<f4"), (2, 0)), "y.npy": npy(y, (3, 0))})
     # As if every array were beyond 2 GiB: sizes and offsets are in the records of ZIP64.

@@ -54,7 +54,7 @@ struct ReferenceModel {
   ReferenceModel(const Parameters& p, const Dataset& data, const Options& options)
       : network(p.network()),
         head(head_of(network)),
-        settings(loss_settings(options, data)),
+        settings(loss_settings(options, data, network.outputs)),
         dropout(options),
         values(p.values().begin(), p.values().end()) {
     std::size_t end = 0;
@@ -474,7 +474,7 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data,
   const std::size_t window = window_of(options.truncate);
   WithMemory<TrainingStep> step(parameters.network(),
                                 largest_minibatch(data, data.size(), window, all),
-                                loss_settings(options, data));
+                                loss_settings(options, data, parameters.network().outputs));
   step->begin(data, all);
   parallel(step->team_size(resolve_threads(options.threads)), [&](const Team& team) noexcept {
     const FlushDenormals flush;

@@ -52,6 +52,12 @@ Dataset read_dataset(const std::filesystem::path& path, std::optional<TargetKind
                   listed(kFormats, &Format::extension));
 }
 
+// A label for each row refuses least of what a .csv can have.
+Dataset read_sequences(const std::filesystem::path& path) {
+  const bool is_csv = data_file::lower(path.extension().string()) == ".csv";
+  return is_csv ? read_dataset(path, TargetKind::step_labels) : read_dataset(path);
+}
+
 namespace data_file {
 
 #ifndef LOCKSTEP_HAVE_ZLIB
@@ -195,6 +201,7 @@ Dataset DatasetBuilder::build() const {
     numbers.emplace(name, static_cast<int>(numbers.size()));
   }
   std::vector<int> labels;
+  labels.reserve(labels_.size());
   for (const std::string* label : labels_) {
     labels.push_back(label == nullptr ? kNoLabel : numbers.at(*label));
   }

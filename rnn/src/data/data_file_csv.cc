@@ -86,6 +86,13 @@ std::optional<std::size_t> find_column(const Columns& columns, std::string_view 
   return static_cast<std::size_t>(first - columns.names.begin());
 }
 
+// "target", "target2", "target_2".
+bool is_target(std::string_view name) {
+  constexpr std::string_view kTarget = "target";
+  if (!name.starts_with(kTarget)) return false;
+  return name.substr(kTarget.size()).find_first_not_of("_0123456789") == std::string_view::npos;
+}
+
 Columns parse_header(const RecordReader& records) {
   const Place& place = records.place();
   Columns columns;
@@ -101,7 +108,7 @@ Columns parse_header(const RecordReader& records) {
   columns.step = *step;
   for (std::size_t i = 0; i < columns.names.size(); ++i) {
     if (i == *sample || i == *step || i == columns.label) continue;
-    (columns.names[i].starts_with("target") ? columns.targets : columns.channels).push_back(i);
+    (is_target(columns.names[i]) ? columns.targets : columns.channels).push_back(i);
   }
   if (columns.channels.empty()) fail(place, "the header names no channel beside sample and step");
   return columns;
@@ -201,6 +208,7 @@ bool are_constant(const std::vector<Sample>& samples, std::size_t count) {
 
 Dataset build_numbers(const std::vector<Sample>& samples, const Columns& columns, TargetKind kind) {
   std::vector<std::string> names;
+  names.reserve(columns.targets.size());
   for (const std::size_t column : columns.targets) names.push_back(columns.names[column]);
   Dataset data(columns.channels.size(), kind, names);
   for (const Sample& sample : samples) {
@@ -224,20 +232,21 @@ Dataset build_labels(const std::vector<Sample>& samples, const Columns& columns,
 
 }  // namespace
 
-Dataset read_csv(const std::filesystem::path& path, WantedTargets wanted) {
+Dataset read_csv(const std::filesystem::path& path, WantedTargets targets) {
   RecordReader records(path);
   if (!records.next()) throw DataError(path.string() + ": the file is blank, expected a header");
   const Columns columns = parse_header(records);
   // Otherwise the label is one of each sample, or none of the targets.
-  const bool labels_change = wanted && *wanted != TargetKind::label;
+  const bool labels_change = targets && *targets != TargetKind::label;
   const std::vector<Sample> samples = read_samples(records, columns, labels_change);
   if (samples.empty()) throw DataError(path.string() + ": there are no rows after the header");
   const bool is_constant = are_constant(samples, columns.targets.size());
   const bool has_numbers = !columns.targets.empty();
   const TargetKind numbers = is_constant ? TargetKind::values : TargetKind::step_values;
   const TargetKind kind =
-      wanted.value_or(has_numbers && !columns.label ? numbers : TargetKind::label);
+      targets.value_or(has_numbers && !columns.label ? numbers : TargetKind::label);
   if (is_label(kind)) return build_labels(samples, columns, kind);
+  if (!has_numbers && !columns.label) return build_labels(samples, columns, TargetKind::label);
   if (!has_numbers) {
     throw DataError(path.string() + ": the header has no column 'target...', which is needed here");
   }

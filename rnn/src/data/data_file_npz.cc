@@ -48,11 +48,13 @@ class Arrays {
   }
   // Numbers for each sequence or timestep.
   [[nodiscard]] std::size_t outputs() const {
+    if (!labels_) return 1;
     const std::vector<std::size_t>& shape = labels_->shape;
     const std::size_t inner = is_of_steps(kind_) ? 2 : 1;
     return shape.size() > inner ? shape[inner] : 1;
   }
   [[nodiscard]] float target(std::size_t i, std::size_t step, std::size_t output) const {
+    if (!labels_) return std::numeric_limits<float>::quiet_NaN();
     const std::size_t place = target_place(i, step, output);
     const double value = labels_->is_float() ? labels_->float_at(place)
                                              : static_cast<double>(labels_->integer_at(place));
@@ -103,6 +105,7 @@ class Arrays {
 
   [[nodiscard]] std::size_t target_place(std::size_t i, std::size_t step,
                                          std::size_t output) const {
+    if (!labels_) return 0;
     const std::vector<std::size_t>& shape = labels_->shape;
     std::vector<std::size_t> index{i};
     if (is_of_steps(kind_)) index.push_back(step);
@@ -177,6 +180,7 @@ std::vector<float> values_of(const Arrays& arrays, std::size_t i) {
 
 Dataset read_numbers(const Arrays& arrays) {
   std::vector<std::string> names;
+  names.reserve(arrays.outputs());
   for (std::size_t j = 0; j < arrays.outputs(); ++j) names.push_back("y" + std::to_string(j));
   Dataset data(arrays.channels(), arrays.kind(), names);
   for (std::size_t i = 0; i < arrays.size(); ++i) {
@@ -202,6 +206,7 @@ Dataset read_npz(const std::filesystem::path& path, WantedTargets targets) {
       continue;
     }
     std::vector<std::optional<std::string>> labels;
+    labels.reserve(arrays.length(i));
     for (std::size_t step = 0; step < arrays.length(i); ++step) {
       labels.push_back(arrays.label(i, step));
     }

@@ -168,8 +168,6 @@ void parse_row(std::span<const std::string_view> fields, const Place& place,
   }
 }
 
-}  // namespace
-
 // The file, or an unlabelled set for which no kind was asked, is of this kind alone.
 void require_kind(const std::filesystem::path& path, WantedTargets wanted, TargetKind found) {
   if (!wanted || *wanted == found) return;
@@ -177,6 +175,8 @@ void require_kind(const std::filesystem::path& path, WantedTargets wanted, Targe
   throw DataError(path.string() + ": the file has " + (has_numbers ? "a number" : "a class label") +
                   " for each sequence, expected other targets");
 }
+
+}  // namespace
 
 Dataset read_ts(const std::filesystem::path& path, WantedTargets targets) {
   LineReader lines(path, '#');

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lockstep/error.h"
+#include "lookup.h"
 
 namespace lockstep {
 
@@ -137,8 +138,11 @@ Dataset Dataset::subset(std::span<const std::size_t> indices) const {
 
 Dataset Dataset::with_classes(const std::vector<std::string>& class_names) const {
   if (!is_label(kind_)) {
-    if (class_names_ == class_names) return *this;
-    throw InvalidArgument("the outputs are not those that are expected");
+    // What one number is called depends on the format of its file.
+    const bool is_one = class_names.size() == 1 && class_names_.size() == 1;
+    if (class_names_ == class_names || is_one) return *this;
+    throw InvalidArgument("the outputs are " + listed(class_names_) + ", expected " +
+                          listed(class_names));
   }
   std::unordered_map<std::string_view, int> new_labels;
   for (std::size_t c = 0; c < class_names.size(); ++c) {

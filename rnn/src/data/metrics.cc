@@ -96,6 +96,7 @@ struct OutputErrors {
   double squares = 0;
   double sizes = 0;
   double losses = 0;
+  double first = 0;    // target, from which the others are taken
   double targets = 0;  // their sum
   double target_squares = 0;
   std::size_t count = 0;
@@ -105,13 +106,15 @@ struct OutputErrors {
     squares += d * d;
     sizes += std::abs(d);
     losses += regression_loss(d, options);
-    targets += target;
-    target_squares += target * target;
+    if (count == 0) first = target;
+    targets += target - first;
+    target_squares += (target - first) * (target - first);
     ++count;
   }
   [[nodiscard]] double r2() const {
     const auto n = static_cast<double>(count);
-    return 1 - squares / (target_squares - targets * targets / n);
+    const double around_mean = target_squares - targets * targets / n;
+    return around_mean > 0 ? 1 - squares / around_mean : std::numeric_limits<double>::quiet_NaN();
   }
 };
 
@@ -134,6 +137,7 @@ Evaluation evaluate_values(std::span<const float> predictions, std::span<const f
   }
   const auto n = static_cast<double>(all.count);
   std::vector<double> r2;
+  r2.reserve(errors.size());
   for (const OutputErrors& e : errors) r2.push_back(e.r2());
   result.accuracy = std::numeric_limits<double>::quiet_NaN();
   result.loss = all.losses / n;
@@ -157,15 +161,21 @@ Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const
     if (std::isnan(targets[i])) continue;
     const auto t = static_cast<double>(targets[i]);
     const float p = probabilities[i];
-    constexpr float kLeast = std::numeric_limits<float>::denorm_min();
-    loss -= t * portable_log(std::max(p, kLeast)) +
-            (1 - t) * portable_log(std::max(1 - static_cast<double>(p), 0x1p-30));
+    constexpr double kLeast = 0x1p-30;  // 1 - p has no smaller steps
+    loss -= t * portable_log(std::max(static_cast<double>(p), kLeast)) +
+            (1 - t) * portable_log(std::max(1 - static_cast<double>(p), kLeast));
     right += (p > 0.5f) == (t > 0.5) ? 1 : 0;
     ++count;
   }
   result.loss = loss / static_cast<double>(count);
   result.accuracy = ratio(right, count);
   return result;
+}
+
+void require_count(std::span<const float> predictions, std::size_t expected) {
+  if (predictions.size() == expected) return;
+  throw InvalidArgument("evaluate: " + std::to_string(predictions.size()) +
+                        " predictions, expected " + std::to_string(expected));
 }
 
 // All targets of a set of values, one after another.
@@ -185,20 +195,15 @@ Evaluation evaluate(const Network& network, std::span<const float> predictions, 
   const std::size_t outputs = network.outputs;
   if (!is_label(data.target_kind())) {
     const std::vector<float> targets = all_targets(data);
-    if (predictions.size() != targets.size()) {
-      throw InvalidArgument("evaluate: " + std::to_string(predictions.size()) +
-                            " predictions, expected " + std::to_string(targets.size()));
-    }
+    require_count(predictions, targets.size());
     return network.head == "multilabel" ? evaluate_labels(predictions, targets, outputs)
                                         : evaluate_values(predictions, targets, outputs, options);
   }
-  if (data.target_kind() == TargetKind::label) {
-    return evaluate(predictions, data.labels(), outputs);
-  }
+  require_count(predictions, data.labels().size() * outputs);
   std::vector<int> labels;
   std::vector<float> known;
   for (std::size_t i = 0; i < data.labels().size(); ++i) {
-    if (data.labels()[i] == kNoLabel || (i + 1) * outputs > predictions.size()) continue;
+    if (data.labels()[i] == kNoLabel) continue;
     labels.push_back(data.labels()[i]);
     const auto row = predictions.subspan(i * outputs, outputs);
     known.insert(known.end(), row.begin(), row.end());

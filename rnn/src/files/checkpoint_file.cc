@@ -247,8 +247,9 @@ void require_same_training(const TrainingParts& training, const Options& options
     const std::string before = training.options.get(info.name);
     const std::string now = options.get(info.name);
     if (before == now) continue;
-    throw InvalidArgument(info.name + ": the training that is to go on has '" + before +
-                          "', found '" + now + "'");
+    std::string text = info.name;
+    text.append(": the training that is to go on has '").append(before);
+    throw InvalidArgument(text.append("', found '").append(now).append("'"));
   }
   if (hash != training.data_hash) {
     throw InvalidArgument("the data are not those of the training that is to go on");

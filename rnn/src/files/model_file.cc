@@ -360,8 +360,13 @@ void require_whole(const ModelParts& model) {
   require_finite(mean, "the mean of its normalization");
   require_finite(scale, "the scale of its normalization");
   const std::size_t scaled = model.targets.mean.size();
-  if (model.targets.scale.size() != scaled || (scaled != 0 && scaled != network.outputs)) {
-    throw std::runtime_error("it does not have one mean and one scale for each target");
+  const bool has_numbers = network.head == "regress" || network.head == "regress_steps";
+  if (model.targets.scale.size() != scaled ||
+      (scaled != 0 && (scaled != network.outputs || !has_numbers))) {
+    throw std::runtime_error("it does not have one mean and one scale for each number");
+  }
+  if (!std::ranges::all_of(model.targets.scale, [](float value) { return value > 0; })) {
+    throw std::runtime_error("a scale of its numbers is not above 0");
   }
   require_finite(model.targets.mean, "the mean of its targets");
   require_finite(model.targets.scale, "the scale of its targets");

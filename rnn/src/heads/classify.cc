@@ -15,7 +15,7 @@ std::size_t plain_loss(const MatrixView& y, const int* labels, double* losses) {
 }
 
 std::size_t smoothed_loss(std::span<float> y, int label, double smoothing, double* loss) {
-  const double of_label = static_cast<double>(y[static_cast<std::size_t>(label)]);
+  const auto of_label = static_cast<double>(y[static_cast<std::size_t>(label)]);
   const double mean = std::accumulate(y.begin(), y.end(), 0.0) / static_cast<double>(y.size());
   const std::size_t right = plain_loss({y.data(), 1, y.size()}, &label, loss);
   *loss += smoothing * (of_label - mean);

@@ -13,13 +13,9 @@
 namespace lockstep {
 namespace {
 
-// A probability that float32 has rounded to 0 counts as the smallest positive one.
-double log_of(float p) {
-  return portable_log(static_cast<double>(std::max(p, std::numeric_limits<float>::denorm_min())));
-}
-
 double row_loss(std::span<float> y, std::span<const float> targets, double* loss) {
   constexpr std::size_t kAtOnce = 64;
+  std::array<float, kAtOnce> logits;
   std::array<float, kAtOnce> minus;
   double right = 0;
   const auto count = static_cast<double>(y.size());
@@ -27,7 +23,10 @@ double row_loss(std::span<float> y, std::span<const float> targets, double* loss
   for (std::size_t first = 0; first < y.size(); first += kAtOnce) {
     const std::size_t n = std::min(kAtOnce, y.size() - first);
     // 1 - p would round to 0 long before sigmoid(-y) does.
-    for (std::size_t j = 0; j < n; ++j) minus[j] = -y[first + j];
+    for (std::size_t j = 0; j < n; ++j) {
+      logits[j] = y[first + j];
+      minus[j] = -logits[j];
+    }
     sigmoid(minus.data(), minus.data(), n);
     sigmoid(y.data() + first, y.data() + first, n);
     for (std::size_t j = 0; j < n; ++j) {
@@ -36,7 +35,10 @@ double row_loss(std::span<float> y, std::span<const float> targets, double* loss
       const bool is_known = !std::isnan(t);
       if (is_known) {
         const auto share = static_cast<double>(t);
-        *loss -= (share * log_of(p) + (1 - share) * log_of(minus[j])) / count;
+        // -t log p - (1 - t) log(1 - p), of which the logarithm of the larger is taken alone.
+        const auto logit = static_cast<double>(logits[j]);
+        const double log_larger = portable_log(static_cast<double>(std::max(p, minus[j])));
+        *loss += ((logit >= 0 ? (1 - share) : -share) * logit - log_larger) / count;
         right += (p > 0.5f) == (t > 0.5f) ? 1 / count : 0;
       }
       p = is_known ? static_cast<float>(static_cast<double>(p - t) / count) : 0.0f;

@@ -30,6 +30,9 @@ std::size_t rows_in_windows(const PackedNetwork& weights, std::size_t steps) {
     const bool is_last = layer.size.layer == weights.layers.back().size.layer;
     if (!is_last || is_of_steps(weights.output.head.targets)) floats += layer.layout.stride;
   }
+  if (is_of_steps(weights.output.head.targets)) {
+    floats += round_up(1 + weights.output.weights.k()) + round_up(weights.output.bias.size());
+  }
   return std::max<std::size_t>(1, kWindowBytes / (floats * sizeof(float) * steps));
 }
 
@@ -163,10 +166,14 @@ std::vector<float> predict_proba(const Parameters& parameters, const Dataset& da
 }
 
 std::vector<int> predict(const Parameters& parameters, const Dataset& data, int threads) {
+  require_parameters(parameters, "predict");
+  if (!is_label(head_of(parameters.network()).targets)) {
+    throw InvalidArgument("predict: the network gives values, not classes");
+  }
   const std::vector<float> probabilities = predict_proba(parameters, data, threads);
   const auto classes = static_cast<std::ptrdiff_t>(parameters.network().outputs);
-  std::vector<int> predicted(data.size());
-  for (std::size_t i = 0; i < data.size(); ++i) {
+  std::vector<int> predicted(probabilities.size() / parameters.network().outputs);
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
     const auto row = probabilities.begin() + static_cast<std::ptrdiff_t>(i) * classes;
     predicted[i] = static_cast<int>(std::max_element(row, row + classes) - row);
   }

@@ -66,12 +66,16 @@ std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows) {
   return most;
 }
 
-std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
-                                       Purpose purpose, std::size_t timesteps) {
-  return workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
+Windows take_windows(Workspace& workspace, const Network& network, Purpose purpose,
+                     std::size_t timesteps) {
+  const bool of_steps = is_of_steps(head_of(network).targets);
+  Windows windows;
+  windows.output = OutputMemory(workspace, network, purpose, of_steps ? timesteps : 0);
+  windows.layers = workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
     const bool is_read = reads_window(network, purpose) || size.layer + 1 < network.layers.size();
     return WindowMemory(workspace, size, purpose, is_read ? timesteps : 0);
   });
+  return windows;
 }
 
 NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
@@ -82,7 +86,7 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
                                    return RecurrentLayer(workspace, size, block_of(network, limits),
                                                          limits_of(size, network, limits));
                                  })),
-      output(workspace, network, limits.rows, limits.window_steps(), limits.purpose),
+      output(workspace, network, limits.rows, limits.purpose),
       levels_(network.layers.size()),
       block_(block_of(network, limits)),
       dropout_(dropout) {
@@ -93,8 +97,11 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
   }
 }
 
-void NetworkPass::keep_windows_in(std::span<const WindowMemory> memory, std::size_t first) {
-  for (std::size_t i = 0; i < layers.size(); ++i) layers[i].keep_window_in(memory[i], first);
+void NetworkPass::keep_windows_in(const Windows& memory, std::size_t first) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i].keep_window_in(memory.layers[i], first);
+  }
+  output.keep_rows_in(memory.output, first);
 }
 
 std::span<const RecurrentLayer> NetworkPass::of_layer(std::size_t level) const {

@@ -32,10 +32,16 @@ struct PackedNetwork {
 // See timesteps_together, which is asked for each layer: the most that one wants.
 [[nodiscard]] std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows);
 
+// Memory for the windows of all layers, and for what the head has of them.
+struct Windows {
+  std::vector<WindowMemory> layers;
+  OutputMemory output;
+};
+
 // The memory for the windows of `timesteps` timesteps of all sequences, layer by layer. In an
 // inference nobody reads the timesteps of the last layer but a head of timesteps.
-[[nodiscard]] std::vector<WindowMemory> take_windows(Workspace& workspace, const Network& network,
-                                                     Purpose purpose, std::size_t timesteps);
+[[nodiscard]] Windows take_windows(Workspace& workspace, const Network& network, Purpose purpose,
+                                   std::size_t timesteps);
 
 // A leaf or chunk of sequences in the forward and the backward pass.
 class NetworkPass {
@@ -44,7 +50,7 @@ class NetworkPass {
               const Dropout* dropout = nullptr);
 
   // Keeps the windows of what `schedule` holds in this memory, from row `first` of each layer on.
-  void keep_windows_in(std::span<const WindowMemory> memory, std::size_t first);
+  void keep_windows_in(const Windows& memory, std::size_t first);
 
   // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
   // columns.
@@ -90,7 +96,7 @@ struct PassWithWindows {
         windows(take_windows(workspace, network, limits.purpose, timesteps)) {}
 
   NetworkPass pass;
-  std::vector<WindowMemory> windows;
+  Windows windows;
 };
 
 }  // namespace lockstep

@@ -39,32 +39,52 @@ void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) con
               weights);
 }
 
+OutputMemory::OutputMemory(Workspace& workspace, const Network& network, Purpose purpose,
+                           std::size_t count)
+    : states(0, network.layers.back().outputs()),
+      cols(network.outputs),
+      stride(round_up(network.outputs)),
+      rows(take_rows(workspace, states, count)),
+      outputs(workspace.take<float>(count * stride)) {
+  if (purpose == Purpose::inference) return;
+  const TargetKind kind = head_of(network).targets;
+  if (lockstep::is_of_steps(kind)) step_gradients = workspace.take<float>(count * states.stride);
+  if (is_label(kind)) labels = workspace.take<int>(count);
+  if (!is_label(kind)) targets = workspace.take<float>(count * cols);
+  losses = workspace.take<double>(count);
+}
+
+OutputMemory OutputMemory::from(std::size_t first) const {
+  const auto after = [](auto span, std::size_t count) {
+    return span.empty() ? span : span.subspan(count);
+  };
+  OutputMemory part = *this;
+  part.rows = after(rows, first * states.stride);
+  part.outputs = after(outputs, first * stride);
+  part.step_gradients = after(step_gradients, first * states.stride);
+  part.labels = after(labels, first);
+  part.targets = after(targets, first * cols);
+  part.losses = after(losses, first);
+  return part;
+}
+
 OutputLayer::OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
-                         std::size_t max_steps, Purpose purpose)
-    : states_(0, network.layers.back().outputs()),
-      of_steps_(lockstep::is_of_steps(head_of(network).targets)),
+                         Purpose purpose)
+    : of_steps_(lockstep::is_of_steps(head_of(network).targets)),
       has_labels_(is_label(head_of(network).targets)),
       inputs_(network.layers.back().outputs()),
       hidden_(network.layers.back().hidden),
-      cols_(network.outputs),
-      stride_(round_up(network.outputs)) {
-  const std::size_t most = of_steps_ ? max_rows * max_steps : max_rows;
-  rows_ = take_rows(workspace, states_, most);
-  outputs_ = workspace.take<float>(most * stride_);
-  pools_ = workspace.take_each(directions_of(network.layers.back()), [&](bool backward) {
-    const Pooling kind = of_steps_ ? Pooling::last : network.pool;
-    return Pool(kind, backward, hidden_, rows_, states_.state + (backward ? hidden_ : 0),
-                states_.stride);
-  });
+      memory_(workspace, network, purpose, of_steps_ ? 0 : max_rows),
+      pools_(workspace.take_each(directions_of(network.layers.back()), [&](bool backward) {
+        const Pooling kind = of_steps_ ? Pooling::last : network.pool;
+        return Pool(kind, backward, hidden_, memory_.rows,
+                    memory_.states.state + (backward ? hidden_ : 0), memory_.states.stride);
+      })) {
   if (purpose == Purpose::inference) return;
   for (Pool& pool : pools_) {
     if (!pool.empty()) pool.take_gradients(workspace, max_rows);
   }
-  gradient_ = workspace.take<float>((1 + inputs_) * stride_);
-  labels_ = workspace.take<int>(has_labels_ ? most : 0);
-  targets_ = workspace.take<float>(has_labels_ ? 0 : most * cols_);
-  losses_ = workspace.take<double>(most);
-  if (of_steps_) step_gradients_ = workspace.take<float>(most * states_.stride);
+  gradient_ = workspace.take<float>((1 + inputs_) * memory_.stride);
 }
 
 void OutputLayer::read_states(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
@@ -74,7 +94,7 @@ void OutputLayer::read_states(const RowSchedule& schedule, std::span<const Recur
       for (const Pool& pool : pools_) pool.finish(n, schedule.length(n));
       continue;
     }
-    float* h = rows_.data() + n * states_.stride + states_.state;
+    float* h = memory_.rows.data() + n * memory_.states.stride + memory_.states.state;
     for (const RecurrentLayer& layer : last) {
       std::copy_n(layer.final_state(n), hidden_, h);
       h += hidden_;
@@ -85,7 +105,7 @@ void OutputLayer::read_states(const RowSchedule& schedule, std::span<const Recur
 void OutputLayer::read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                              Range rows) const {
   for_steps(schedule, rows, [&](std::size_t row, std::size_t n, std::size_t own) {
-    float* h = rows_.data() + row * states_.stride + states_.state;
+    float* h = memory_.rows.data() + row * memory_.states.stride + memory_.states.state;
     for (const RecurrentLayer& layer : last) {
       std::copy_n(layer.output(schedule, n, own), hidden_, h);
       h += hidden_;
@@ -97,18 +117,18 @@ void OutputLayer::forward(const RowSchedule& schedule, std::span<const Recurrent
                           const PackedOutput& weights, const Team& team) const {
   const Range mine = share(rows(schedule), team.index(), team.size());
   of_steps_ ? read_steps(schedule, last, mine) : read_states(schedule, last, mine);
-  weights.run(rows_.data() + mine.begin * states_.stride + states_.state, states_.stride,
-              outputs(mine));
+  weights.run(memory_.rows.data() + mine.begin * memory_.states.stride + memory_.states.state,
+              memory_.states.stride, outputs(mine));
 }
 
 void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule) {
   const auto take = [&](std::size_t row, std::size_t n, std::size_t own) {
     const std::size_t i = schedule.member(n);
     if (has_labels_) {
-      labels_[row] = of_steps_ ? data.step_labels(i)[own] : data.label(i);
+      memory_.labels[row] = of_steps_ ? data.step_labels(i)[own] : data.label(i);
     } else {
-      std::copy_n(data.targets(i).data() + (of_steps_ ? own * cols_ : 0), cols_,
-                  targets_.data() + row * cols_);
+      std::copy_n(data.targets(i).data() + (of_steps_ ? own * memory_.cols : 0), memory_.cols,
+                  memory_.targets.data() + row * memory_.cols);
     }
   };
   if (of_steps_) return for_steps(schedule, {0, rows(schedule)}, take);
@@ -120,22 +140,22 @@ void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, co
   take_targets(data, schedule);
   const std::size_t count = rows(schedule);
   const HeadRows all{.outputs = outputs({0, count}),
-                     .labels = has_labels_ ? labels_.data() : nullptr,
-                     .targets = targets_.data()};
-  totals_ = {.right = head.loss(all, settings.options, losses_.data())};
+                     .labels = has_labels_ ? memory_.labels.data() : nullptr,
+                     .targets = memory_.targets.data()};
+  totals_ = {.right = head.loss(all, settings.options, memory_.losses.data())};
   for (std::size_t row = 0; row < count; ++row) {
     const Target target = all.target(row);
     const double known = known_share(target);
     double weight = known;
     if (!settings.class_weights.empty() && target.label != kNoLabel) {
       const float of_class = settings.class_weights[static_cast<std::size_t>(target.label)];
-      for (float& gradient : std::span(all.outputs.data + row * stride_, cols_)) {
+      for (float& gradient : std::span(all.outputs.data + row * memory_.stride, memory_.cols)) {
         gradient *= of_class;
       }
       weight *= static_cast<double>(of_class);
-      losses_[row] *= static_cast<double>(of_class);
+      memory_.losses[row] *= static_cast<double>(of_class);
     }
-    totals_.loss += losses_[row];
+    totals_.loss += memory_.losses[row];
     totals_.weight += weight;
     totals_.targets += known;
   }
@@ -146,13 +166,14 @@ void OutputLayer::backward(const RowSchedule& schedule, std::span<const Recurren
                            const PackedOutput& weights) {
   const std::size_t count = rows(schedule);
   std::ranges::fill(gradient_, 0.0f);
-  gemm_accumulate_transposed(cols_, count, rows_.data() + states_.one, states_.stride,
-                             outputs_.data(), stride_, gradient_.data(), stride_, 0,
-                             gradient_.size() / stride_);
+  gemm_accumulate_transposed(memory_.cols, count, memory_.rows.data() + memory_.states.one,
+                             memory_.states.stride, memory_.outputs.data(), memory_.stride,
+                             gradient_.data(), memory_.stride, 0,
+                             gradient_.size() / memory_.stride);
   for (std::size_t i = 0; i < last.size(); ++i) {
     PackedGemm states = gradients_of_states(schedule, last[i], i);
-    states.a = outputs_.data();
-    states.lda = stride_;
+    states.a = memory_.outputs.data();
+    states.lda = memory_.stride;
     gemm_packed(states, weights.weights_back[i]);
     for (std::size_t n = 0; n < schedule.rows() && !pools_[i].empty(); ++n) {
       pools_[i].finish_gradients(n, schedule.length(n));
@@ -166,8 +187,8 @@ PackedGemm OutputLayer::gradients_of_states(const RowSchedule& schedule,
                                             std::size_t direction) const {
   const std::size_t count = rows(schedule);
   if (of_steps_) {
-    float* first = step_gradients_.data() + direction * hidden_;
-    return {.m = count, .c = first, .ldc = states_.stride};
+    float* first = memory_.step_gradients.data() + direction * hidden_;
+    return {.m = count, .c = first, .ldc = memory_.states.stride};
   }
   if (pools_[direction].empty()) return layer.last_deltas(schedule);
   const MatrixView pooled = pools_[direction].gradients(count);
@@ -178,13 +199,14 @@ void OutputLayer::write_gradients(const RowSchedule& schedule, std::size_t n, st
                                   Range units, bool backward, bool adds, float* h) const {
   if (!of_steps_) return pool(backward).write(n, own, units, adds, h);
   const std::size_t row = schedule.offset(schedule.start(n) + own) + n;
-  const float* from = step_gradients_.data() + row * states_.stride + (backward ? hidden_ : 0);
+  const float* from =
+      memory_.step_gradients.data() + row * memory_.states.stride + (backward ? hidden_ : 0);
   for (std::size_t j = units.begin; j < units.end; ++j) h[j] = adds ? h[j] + from[j] : from[j];
 }
 
 std::array<MatrixView, 2> OutputLayer::gradients() const {
-  return {MatrixView(gradient_.data(), 1, cols_, stride_),
-          MatrixView(gradient_.data() + stride_, inputs_, cols_, stride_)};
+  return {MatrixView(gradient_.data(), 1, memory_.cols, memory_.stride),
+          MatrixView(gradient_.data() + memory_.stride, inputs_, memory_.cols, memory_.stride)};
 }
 
 }  // namespace lockstep

@@ -48,13 +48,34 @@ struct LossTotals {
   double targets = 0;  // that are known
 };
 
+// Memory for rows of outputs, of sequences or timesteps.
+struct OutputMemory {
+  OutputMemory() = default;
+  OutputMemory(Workspace& workspace, const Network& network, Purpose purpose, std::size_t count);
+  // From row `first` on.
+  [[nodiscard]] OutputMemory from(std::size_t first) const;
+
+  RowLayout states{0, 0};  // rows [1, h] of the outputs of the last layer
+  std::size_t cols = 0;
+  std::size_t stride = 0;  // of outputs
+  std::span<float> rows;
+  std::span<float> outputs;
+  // Of a training:
+  std::span<float> step_gradients;  // [rows][states.stride], of heads of timesteps
+  std::span<int> labels;            // of heads with classes
+  std::span<float> targets;         // [rows][cols], of the others
+  std::span<double> losses;
+};
+
 // The outputs of a leaf or chunk of sequences, a row for each sequence or for each of its
 // timesteps; in training also their losses and the gradient of the weights.
 class OutputLayer {
  public:
-  // For up to `max_rows` sequences with windows of `max_steps` timesteps.
-  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows,
-              std::size_t max_steps, Purpose purpose);
+  // For up to `max_rows` sequences; rows of timesteps are kept where keep_rows_in says.
+  OutputLayer(Workspace& workspace, const Network& network, std::size_t max_rows, Purpose purpose);
+  void keep_rows_in(const OutputMemory& memory, std::size_t first) {
+    if (of_steps_) memory_ = memory.from(first);
+  }
 
   // Of the directions of the last layer, which pool into it; those of a network that reads the last
   // states are empty.
@@ -65,7 +86,8 @@ class OutputLayer {
   void forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                const PackedOutput& weights, const Team& team) const;
   [[nodiscard]] MatrixView outputs(Range rows) const {
-    return {outputs_.data() + rows.begin * stride_, rows.size(), cols_, stride_};
+    return {memory_.outputs.data() + rows.begin * memory_.stride, rows.size(), memory_.cols,
+            memory_.stride};
   }
 
   // The number of rows: of step heads, those of the timesteps of the window, in its order.
@@ -112,21 +134,13 @@ class OutputLayer {
   void read_states(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                    Range rows) const;
 
-  RowLayout states_;  // rows [1, h] of the outputs of the last layer
   bool of_steps_;
   bool has_labels_;
   std::size_t inputs_;
   std::size_t hidden_;  // of a direction
-  std::size_t cols_;
-  std::size_t stride_;
-  std::span<float> rows_;
-  std::span<float> outputs_;
+  OutputMemory memory_;
   std::vector<Pool> pools_;
   std::span<float> gradient_;
-  std::span<float> step_gradients_;  // [rows][states_.stride]
-  std::span<int> labels_;
-  std::span<float> targets_;  // [rows][cols], of heads without classes
-  std::span<double> losses_;
   LossTotals totals_;
 };
 

@@ -32,7 +32,10 @@ void Network::require_valid() const {
     require_units(layer.hidden);
     static_cast<void>(find_named(kCells, layer.cell, "cell"));
   }
-  static_cast<void>(find_named(kHeads, head, "head"));
+  const Head& known = find_named(kHeads, head, "head");
+  if (is_of_steps(known.targets) && pool != Pooling::last) {
+    throw InvalidArgument("pool: the head " + head + " reads each timestep by itself");
+  }
 }
 
 bool Network::is_bidirectional() const {
@@ -103,6 +106,20 @@ void require_training_data(const Parameters& parameters, const Dataset& data,
   }
 }
 
+namespace {
+
+void require_shares(const Dataset& data, const std::string& where) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    for (const float target : data.targets(i)) {
+      if (std::isnan(target) || (target >= 0 && target <= 1)) continue;
+      throw InvalidArgument(where + "a target of sequence " + std::to_string(i) + " is " +
+                            std::to_string(target) + ", and a label of head multilabel is 0 or 1");
+    }
+  }
+}
+
+}  // namespace
+
 void require_targets(const Network& network, const Dataset& data, const std::string& where) {
   constexpr const char* kKinds[] = {"a class of each sequence", "a class of each timestep",
                                     "values of each sequence", "values of each timestep"};
@@ -113,6 +130,7 @@ void require_targets(const Network& network, const Dataset& data, const std::str
                           text_of(head.targets) + ", and the data have " +
                           text_of(data.target_kind()));
   }
+  if (network.head == "multilabel") require_shares(data, where);
   if (is_label(head.targets) || data.classes() == network.outputs) return;
   throw InvalidArgument(where + std::to_string(data.classes()) +
                         " values to learn, but the model has " + std::to_string(network.outputs) +

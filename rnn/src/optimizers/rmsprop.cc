@@ -35,15 +35,12 @@ void update_as(const Update& u) {
   for (std::size_t i = 0; i < u.weights.size(); ++i) {
     const float g = scale * gradient[i] + decay * w[i];
     v[i] = alpha * v[i] + other * (g * g);
-    float variance = v[i];
-    if constexpr (kCentered) {
-      mean[i] = alpha * mean[i] + other * g;
-      // Rounded, it can be below 0.
-      variance = std::max(0.0f, variance - mean[i] * mean[i]);
-    }
-    float step = g / (std::sqrt(variance) + epsilon);
-    if constexpr (kHasMomentum) step = buffer[i] = momentum * buffer[i] + step;
-    w[i] -= rate * step;
+    if constexpr (kCentered) mean[i] = alpha * mean[i] + other * g;
+    // Rounded, it can be below 0.
+    const float variance = kCentered ? std::max(0.0f, v[i] - mean[i] * mean[i]) : v[i];
+    const float step = g / (std::sqrt(variance) + epsilon);
+    if constexpr (kHasMomentum) buffer[i] = momentum * buffer[i] + step;
+    w[i] -= rate * (kHasMomentum ? buffer[i] : step);
   }
 }
 

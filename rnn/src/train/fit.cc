@@ -229,11 +229,19 @@ ValidationSplit split_validation(const Dataset& data, double share, std::uint64_
   std::vector<std::size_t> order(size);
   std::iota(order.begin(), order.end(), std::size_t{0});
   KeyedRandom(seed, "validation").shuffle(order);
-  const auto middle = order.begin() + static_cast<std::ptrdiff_t>(held_out);
-  std::sort(order.begin(), middle);
-  std::sort(middle, order.end());
-  return {.train = data.subset(std::span(middle, order.end())),
-          .validation = data.subset(std::span(order.begin(), middle))};
+  std::vector<std::size_t> train;
+  std::vector<std::size_t> validation;
+  // Class after class, so that the seats of all are those of the whole.
+  const bool has_classes = data.target_kind() == TargetKind::label;
+  const auto class_of = [&](std::size_t i) { return has_classes ? data.label(i) : 0; };
+  std::ranges::stable_sort(order, {}, class_of);
+  for (std::size_t place = 0; place < size; ++place) {
+    const std::size_t seats = held_out * (place + 1) / size - held_out * place / size;
+    (seats > 0 ? validation : train).push_back(order[place]);
+  }
+  std::ranges::sort(train);
+  std::ranges::sort(validation);
+  return {.train = data.subset(train), .validation = data.subset(validation)};
 }
 
 }  // namespace lockstep

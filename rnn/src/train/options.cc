@@ -76,8 +76,9 @@ std::string text_of(T number) {
 
 template <class T>
 bool parse_number(std::string_view text, T& number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
   return error == std::errc{} && stop == end;
 }
 
@@ -179,6 +180,8 @@ const std::vector<Row>& rows() {
                                  "Standardise the numbers that are learnt"),
       row<&O::epochs>("epochs", kTraining, count_from(1), "Passes over the training set"),
       row<&O::batch_size>("batch_size", kTraining, count_from(1), "Sequences per minibatch"),
+      row<&O::accumulate>("accumulate", kTraining, count_from(1, kMaxUnits),
+                          "Minibatches of this many times as many sequences, in the memory of one"),
       row<&O::learning_rate>("learning_rate", kTraining, or_auto(positive()),
                              "Step along the minibatch's mean gradient"),
       row<&O::schedule>("schedule", kTraining,

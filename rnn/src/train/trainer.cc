@@ -35,8 +35,12 @@ struct Trainer::State {
 
   void prepare(const Dataset& data);
   void start_epoch();
+  [[nodiscard]] std::size_t minibatch_size() const {
+    const bool fits = options.accumulate <= SIZE_MAX / options.batch_size;
+    return fits ? options.batch_size * options.accumulate : SIZE_MAX;
+  }
   [[nodiscard]] std::span<const std::size_t> minibatch_at(std::size_t first) const {
-    return std::span(order).subspan(first, std::min(options.batch_size, order.size() - first));
+    return std::span(order).subspan(first, std::min(minibatch_size(), order.size() - first));
   }
   [[nodiscard]] double rate_at(const Epoch& epoch) const {
     const UpdatePlace at{now.pass.epoch - 1, now.pass_minibatches, epoch.updates};
@@ -50,7 +54,8 @@ struct Trainer::State {
   int threads;
   Optimizer optimizer;
   std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
-  MinibatchSize largest;                             // that the step has memory for
+  MinibatchSize largest;                             // that the step has memory for,
+  std::size_t parts = 1;                             // and parts of a minibatch
   std::vector<std::size_t> order;
   TrainerState now;  // without what the optimizer keeps
   bool is_in_pass = false;
@@ -62,13 +67,15 @@ void Trainer::State::prepare(const Dataset& data) {
   order.resize(data.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t window = window_of(options.truncate);
-  const MinibatchSize needed =
-      largest.joined(largest_minibatch(data, options.batch_size, window, order));
-  if (memory != nullptr && needed == largest) return;
+  const MinibatchSize needed = largest.joined(
+      largest_minibatch(data, rows_at_once(parameters.network(), options), window, order));
+  const std::size_t parts_needed = std::max(parts, parts_of(options, data.size()));
+  if (memory != nullptr && needed == largest && parts_needed == parts) return;
+  parts = parts_needed;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
   memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest,
-                                                      loss_settings(options, data));
+                                                      LossSettings{options, {}}, parts);
 }
 
 // The order of the pass, which begins, unless it is to go on.
@@ -165,8 +172,10 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   require_training_data(s.parameters, data, "training data");
   s.last = std::chrono::steady_clock::now();
   s.prepare(data);
+  const std::size_t outputs = s.parameters.network().outputs;
+  (*s.memory)->set_class_weights(loss_settings(s.options, data, outputs).class_weights);
   s.start_epoch();
-  const std::size_t batch = s.options.batch_size;
+  const std::size_t batch = s.minibatch_size();
   Epoch epoch{.data = data,
               .on_batch = on_batch,
               .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
@@ -213,6 +222,7 @@ void Trainer::set_state(const TrainerState& state) {
   optimizer.restore(state);
   s.optimizer = std::move(optimizer);
   s.now = state;
+  s.is_in_pass = state.is_in_pass;
   s.now.slots = s.now.average = {};
 }
 
@@ -239,7 +249,7 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   network.require_valid();
   require_whole_sequences(network.is_bidirectional(), options.truncate);
   const std::size_t window = window_of(options.truncate);
-  const std::size_t rows = std::min(options.batch_size, sequences);
+  const std::size_t rows = std::min(rows_at_once(network, options), sequences);
   const std::size_t kept = std::min(window, max_length);
   constexpr const char* kTooLarge =
       "training_workspace_bytes: the minibatch is larger than the address space";
@@ -248,13 +258,15 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   for (const LayerSize& size : layer_sizes(network)) {
     row_floats += layout_of(size, Purpose::training).stride + round_up(size.inputs);
   }
+  row_floats += 2 * round_up(1 + network.layers.back().outputs()) + 2 * round_up(network.outputs);
   const double each =
       static_cast<double>(kept) * static_cast<double>(row_floats * sizeof(float)) + 0x1p30;
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
     const MinibatchSize largest{.rows = rows, .steps = max_length, .window_timesteps = rows * kept};
     return WithMemory<TrainingStep>::bytes_for(
-        network, largest, LossSettings{.options = options, .class_weights = {}});
+        network, largest, LossSettings{.options = options, .class_weights = {}},
+        parts_of(options, sequences));
   } catch (const std::bad_array_new_length&) {
     throw InvalidArgument(kTooLarge);
   }

@@ -31,6 +31,14 @@ std::size_t leaf_count(std::span<const LayerSize> sizes, std::size_t rows) {
   return count;
 }
 
+// Levels of the tree behind that of a part, of a minibatch of at most so many parts.
+std::size_t levels_of(std::size_t parts) {
+  std::size_t levels = 0;
+  while (parts > std::size_t{1} << levels) ++levels;
+  // Leaves of the whole can be smaller than those of its parts.
+  return parts == 1 ? 0 : levels + 1;
+}
+
 // b, Wx, Wh of each direction; by, Wy.
 std::size_t tensor_count(std::span<const LayerSize> sizes) {
   return kTensorsOfLayer * sizes.size() + 2;
@@ -79,10 +87,22 @@ RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const L
 
 }  // namespace
 
-LossSettings loss_settings(const Options& options, const Dataset& data) {
+std::size_t rows_at_once(const Network& network, const Options& options) {
+  if (options.accumulate == 1) return options.batch_size;
+  const std::vector<LayerSize> sizes = layer_sizes(network);
+  const std::size_t leaves = leaf_count(sizes, options.batch_size);
+  return std::max(options.batch_size, leaves * (2 * leaf_rows(sizes) - 1));
+}
+
+std::size_t parts_of(const Options& options, std::size_t sequences) {
+  const std::size_t most = (sequences + options.batch_size - 1) / options.batch_size;
+  return std::clamp<std::size_t>(most, 1, options.accumulate);
+}
+
+LossSettings loss_settings(const Options& options, const Dataset& data, std::size_t classes) {
   LossSettings settings{.options = options, .class_weights = {}};
   if (options.class_weights == ClassWeights::none || !is_label(data.target_kind())) return settings;
-  std::vector<std::size_t> counts(data.classes());
+  std::vector<std::size_t> counts(classes);
   std::size_t all = 0;
   for (const int label : data.labels()) {
     if (label == kNoLabel) continue;
@@ -98,14 +118,15 @@ LossSettings loss_settings(const Options& options, const Dataset& data) {
 }
 
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
-                           const MinibatchSize& largest, const LossSettings& settings)
+                           const MinibatchSize& largest, const LossSettings& settings,
+                           std::size_t parts)
     : sizes_(layer_sizes(network)),
       settings_(settings),
       window_(window_of(settings.options.truncate)),
       dropout_(settings.options),
       weights_(workspace, network, Purpose::training),
       windows_(take_windows(workspace, network, Purpose::training, largest.window_timesteps)),
-      ordered_(workspace.take<std::size_t>(largest.rows)),
+      ordered_(workspace.take<std::size_t>(largest.rows * parts)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
       leaves_(workspace.take_objects(
@@ -116,7 +137,8 @@ TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
           })),
       gradients_(
           workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
-      first_rows_(leaves_.size()) {}
+      first_rows_(leaves_.size()),
+      part_sums_(workspace.take<float>(levels_of(parts) * parameter_count(network))) {}
 
 void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch,
                          std::uint64_t update) {
@@ -124,12 +146,20 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   const std::span<std::size_t> ordered = ordered_.first(minibatch.size());
   std::ranges::copy(minibatch, ordered.begin());
   order_by_length(data, ordered);
-  // Dealt one by one, so that every leaf has as many long sequences as the others.
-  leaves_in_use_ = leaf_count(sizes_, minibatch.size());
+  minibatch_ = ordered;
+  all_leaves_ = leaf_count(sizes_, minibatch.size());
+  done_ = {};
+  assign_leaves(data, 0);
+}
+
+// The leaves of a part of the minibatch; both numbers of leaves are powers of two.
+void TrainingStep::assign_leaves(const Dataset& data, std::size_t part) {
+  leaves_in_use_ = std::min(all_leaves_, leaves_.size());
   std::size_t row = 0;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     NetworkPass& leaf = leaves_[i];
-    leaf.schedule.assign(data, ordered, i, leaves_in_use_, window_);
+    // Dealt one by one, so that every leaf has as many long sequences as the others.
+    leaf.schedule.assign(data, minibatch_, part * leaves_in_use_ + i, all_leaves_, window_);
     leaf.keep_windows_in(windows_, row);
     first_rows_[i] = row;
     row += leaf.schedule.window_rows();
@@ -152,15 +182,47 @@ void TrainingStep::run(const Parameters& parameters, const Dataset& data,
                        const Team& team) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
-  // The backward pass follows at once, while the states of the leaf are still in cache. The leaves
-  // of a thread use the same memory one after another, that of the first, so that it stays there.
-  const std::size_t first = first_rows_[my_leaves(team).begin];
-  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
-    if (t.size() == 1) leaf.keep_windows_in(windows_, first);
-    forward(leaf, data, t);
-    leaf.backward(weights_, t);
-  });
-  add_leaves(team);
+  const std::size_t parts = all_leaves_ / leaves_in_use_;
+  for (std::size_t part = 0; part < parts; ++part) {
+    if (part > 0) {
+      if (team.index() == 0) {
+        done_ = totals();
+        assign_leaves(data, part);
+      }
+      team.barrier();
+    }
+    // The backward pass follows at once, while the states of the leaf are still in cache. The
+    // leaves of a thread use the same memory one after another, that of the first, so that it stays
+    // there.
+    const std::size_t first = first_rows_[my_leaves(team).begin];
+    for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
+      if (t.size() == 1) leaf.keep_windows_in(windows_, first);
+      forward(leaf, data, t);
+      leaf.backward(weights_, t);
+    });
+    add_leaves(team);
+    if (parts > 1) add_parts(part, team);
+  }
+  if (parts == 1) return;
+  if (team.index() == 0) square_rows();
+  team.barrier();
+}
+
+// Carries the sum of a part up the tree, as far as its left neighbours are done: of two neighbours
+// the right one is added to the left. Threads share the rows of all tensors.
+void TrainingStep::add_parts(std::size_t part, const Team& team) {
+  const Range mine = share(gradient_.size(), team.index(), team.size());
+  std::size_t level = 0;
+  for (; (part >> level) % 2 == 1; ++level) {
+    const float* left = part_sums_.data() + level * gradient_.size();
+    for (std::size_t i = mine.begin; i < mine.end; ++i) gradient_[i] = left[i] + gradient_[i];
+  }
+  if ((level + 1) * gradient_.size() <= part_sums_.size()) {
+    float* sum = part_sums_.data() + level * gradient_.size();
+    std::copy(gradient_.begin() + static_cast<std::ptrdiff_t>(mine.begin),
+              gradient_.begin() + static_cast<std::ptrdiff_t>(mine.end), sum + mine.begin);
+  }
+  team.barrier();
 }
 
 void TrainingStep::forward(const Parameters& parameters, const Dataset& data,
@@ -228,8 +290,19 @@ double TrainingStep::gradient_norm() const {
   return std::sqrt(sum);
 }
 
+void TrainingStep::square_rows() {
+  const float* row = gradient_.data();
+  std::size_t number = 0;
+  for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
+    const MatrixView& shape = gradients_of(tensor)[0];
+    for (std::size_t i = 0; i < shape.rows; ++i, row += shape.cols) {
+      row_squares_[number++] = sum_of_squares<kNormSums>(row, shape.cols);
+    }
+  }
+}
+
 TrainingStep::Totals TrainingStep::totals() const {
-  Totals sum;
+  Totals sum = done_;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     const NetworkPass& leaf = leaves_[i];
     const LossTotals& found = leaf.output.totals();

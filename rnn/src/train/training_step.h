@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "layers/network_pass.h"
@@ -22,8 +23,15 @@ constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }
 
-// What the loss of a training on `data` depends on.
-[[nodiscard]] LossSettings loss_settings(const Options& options, const Dataset& data);
+// What the loss of a training on `data` by a network of so many classes depends on.
+[[nodiscard]] LossSettings loss_settings(const Options& options, const Dataset& data,
+                                         std::size_t classes);
+
+// Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
+[[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);
+
+// How many times as large as batch_size the minibatches of so many sequences are at most.
+[[nodiscard]] std::size_t parts_of(const Options& options, std::size_t sequences);
 
 // Loss and gradients of one minibatch, by backpropagation through time: over whole sequences, or
 // over the last `window` timesteps of each.
@@ -40,12 +48,18 @@ class TrainingStep {
     std::size_t window_timesteps = 0;  // of the backward pass
   };
 
-  // For minibatches that `largest` holds; nothing takes memory later.
+  // For minibatches of up to `parts` times as many sequences as `largest` holds, computed in parts
+  // that it holds; nothing takes memory later.
   TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-               const LossSettings& settings = {});
+               const LossSettings& settings = {}, std::size_t parts = 1);
   // Its parts refer to each other.
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
+
+  // For other data.
+  void set_class_weights(std::vector<float> weights) {
+    settings_.class_weights = std::move(weights);
+  }
 
   // Deals the minibatch into leaves; one thread, before the team starts. Every index must be that
   // of a labelled sequence of `data`. `update`: the number of those before, for the dropout.
@@ -59,7 +73,8 @@ class TrainingStep {
   // Throws nothing: a thread that left would keep the others waiting.
   void run(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
 
-  // The two halves of `run`. The same team calls both; `backward` may be repeated.
+  // The two halves of `run`, of a minibatch of one part. The same team calls both; `backward` may
+  // be repeated.
   void forward(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
   void backward(const Team& team) noexcept;
 
@@ -75,7 +90,10 @@ class TrainingStep {
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
   void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
+  void assign_leaves(const Dataset& data, std::size_t part);
   void add_leaves(const Team& team);
+  void add_parts(std::size_t part, const Team& team);
+  void square_rows();
   [[nodiscard]] std::span<MatrixView> gradients_of(std::size_t tensor) const {
     return gradients_.subspan(tensor * leaves_.size(), leaves_in_use_);
   }
@@ -85,14 +103,18 @@ class TrainingStep {
   std::size_t window_;
   Dropout dropout_;
   PackedNetwork weights_;
-  std::vector<WindowMemory> windows_;  // of all leaves, one after another
+  Windows windows_;  // of all leaves, one after another
   std::span<std::size_t> ordered_;
   std::span<float> gradient_;
   std::span<double> row_squares_;  // sum of squares of each row of the gradients
   std::vector<NetworkPass> leaves_;
   std::span<MatrixView> gradients_;      // of each tensor and leaf
   std::vector<std::size_t> first_rows_;  // of each leaf in windows_
+  std::span<float> part_sums_;           // [level of the tree][parameters], of minibatches of parts
+  std::span<const std::size_t> minibatch_;
+  std::size_t all_leaves_ = 0;  // of the minibatch
   std::size_t leaves_in_use_ = 0;
+  Totals done_;  // of the parts before
 };
 
 }  // namespace lockstep

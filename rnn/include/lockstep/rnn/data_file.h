@@ -35,12 +35,15 @@ class LOCKSTEP_API DataError : public FileError {
 ///   .ts   a number for each sequence, where the header has @targetLabel true
 ///   .npz  y [N][K] of floats: K numbers for each sequence; y [N][T] of integers or text: a class
 ///         for each timestep; y [N][T][K]: numbers for each timestep
-///   .csv  columns `target...`: numbers, of each sequence where they stay the same in every sample,
+///   .csv  columns `target`, `target2`, ...: numbers, of each sequence where they stay the same in
+///   every sample,
 ///         otherwise of each timestep; a label that changes within a sample: with `targets`
 ///         step_labels only
 /// With `targets` they are read as that kind: y [N] of floats as numbers, y [N][T] as numbers of
 /// each timestep. A number that is missing is NaN.
 [[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path,
                                                 std::optional<TargetKind> targets = {});
+/// The same where nobody needs the targets: whatever kind they are of.
+[[nodiscard]] LOCKSTEP_API Dataset read_sequences(const std::filesystem::path& path);
 
 }  // namespace lockstep

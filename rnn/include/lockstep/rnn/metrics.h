@@ -23,7 +23,7 @@ struct Evaluation {
   double rmse = std::numeric_limits<double>::quiet_NaN();  ///< of values, root mean square error
   double mae = std::numeric_limits<double>::quiet_NaN();   ///< of values, mean absolute error
   /// Of values, 1 - sum of squared errors / sum of squares around the mean, the mean over the
-  /// outputs.
+  /// outputs that are not constant.
   double r2 = std::numeric_limits<double>::quiet_NaN();
   std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
   std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
@@ -40,8 +40,9 @@ struct Evaluation {
                                                std::span<const int> labels, std::size_t classes);
 
 /// The same of what a network predicts for `data`, as predict_proba gives it, by its head; targets
-/// that are not known are left out. The loss of numbers is that of `options`; weights and label
-/// smoothing do not count. Throws std::invalid_argument if data or predictions do not fit.
+/// that are not known are left out. A probability of head multilabel counts as at least 2^-30, and
+/// as at most 1 - 2^-30. The loss of numbers is that of `options`; weights and label smoothing do
+/// not count. Throws std::invalid_argument if data or predictions do not fit.
 [[nodiscard]] LOCKSTEP_API Evaluation evaluate(const Network& network,
                                                std::span<const float> predictions,
                                                const Dataset& data, const Options& options = {});

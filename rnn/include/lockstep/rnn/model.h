@@ -88,7 +88,9 @@ class LOCKSTEP_API Model {
   ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
   ///    "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only; version 1 had no cells and no head, and
+  /// with mean and scale for `channel` only, and of numbers that are standardised
+  ///   "target_mean": [outputs], "target_scale": [outputs]
+  /// ; version 1 had no cells and no head, and
   /// without a pool it is "last". Without that
   /// key, as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the
   /// cell of a layer is that of G gates: tanh, gru or lstm.
@@ -130,6 +132,9 @@ class LOCKSTEP_API Model {
   [[nodiscard]] const std::vector<std::string>& class_names() const;
   /// How it standardises its inputs: for Stream, which does not do so itself.
   [[nodiscard]] const Normalization& normalization() const;
+  /// How it standardises the numbers that it learns, empty if it does not: for Stream, whose
+  /// numbers are standardised (TargetScale::restore).
+  [[nodiscard]] const TargetScale& target_scale() const;
   /// Its network, for Stream and for all that takes one.
   [[nodiscard]] const Parameters& parameters() const;
 

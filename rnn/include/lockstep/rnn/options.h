@@ -69,6 +69,9 @@ struct LOCKSTEP_API Options {
 
   std::size_t epochs = 300;     ///< passes over the data, and the length of the cosine
   std::size_t batch_size = 20;  ///< sequences of a minibatch, at least 1; the last may have fewer
+  /// At least 1: minibatches are this many times as large, to the same bits as with such a
+  /// batch_size, and computed one part after another, in the memory of about one.
+  std::size_t accumulate = 1;
   /// > 0, of the gradient of the minibatch's mean loss. Without a value, in text `auto`, that which
   /// is usual for the optimizer: of sgd 0.05, of adam and adamw 0.001, of rmsprop 0.01.
   std::optional<double> learning_rate{};

@@ -88,8 +88,8 @@ struct ValidationSplit {
   Dataset validation;  ///< held out
 };
 
-/// Holds out a share of `data` that the seed draws, rounded to whole sequences. Throws
-/// InvalidArgument if that leaves no sequence on one side.
+/// Holds out a share of `data` that the seed draws, rounded to whole sequences; of each class its
+/// share, to within one sequence. Throws InvalidArgument if that leaves no sequence on one side.
 [[nodiscard]] LOCKSTEP_API ValidationSplit split_validation(const Dataset& data, double share,
                                                             std::uint64_t seed);
 
