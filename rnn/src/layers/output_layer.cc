@@ -121,7 +121,7 @@ void OutputLayer::forward(const RowSchedule& schedule, std::span<const Recurrent
               memory_.states.stride, outputs(mine));
 }
 
-void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule) {
+void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule) const {
   const auto take = [&](std::size_t row, std::size_t n, std::size_t own) {
     const std::size_t i = schedule.member(n);
     if (has_labels_) {

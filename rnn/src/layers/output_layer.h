@@ -127,7 +127,7 @@ class OutputLayer {
  private:
   void read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                   Range rows) const;
-  void take_targets(const Dataset& data, const RowSchedule& schedule);
+  void take_targets(const Dataset& data, const RowSchedule& schedule) const;
   [[nodiscard]] PackedGemm gradients_of_states(const RowSchedule& schedule,
                                                const RecurrentLayer& layer,
                                                std::size_t direction) const;

@@ -234,10 +234,13 @@ ValidationSplit split_validation(const Dataset& data, double share, std::uint64_
   // Class after class, so that the seats of all are those of the whole.
   const bool has_classes = data.target_kind() == TargetKind::label;
   const auto class_of = [&](std::size_t i) { return has_classes ? data.label(i) : 0; };
-  std::ranges::stable_sort(order, {}, class_of);
-  for (std::size_t place = 0; place < size; ++place) {
-    const std::size_t seats = held_out * (place + 1) / size - held_out * place / size;
-    (seats > 0 ? validation : train).push_back(order[place]);
+  std::vector<std::size_t> places(size);
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::ranges::sort(places, {},
+                    [&](std::size_t place) { return std::pair(class_of(order[place]), place); });
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t seats = held_out * (i + 1) / size - held_out * i / size;
+    (seats > 0 ? validation : train).push_back(order[places[i]]);
   }
   std::ranges::sort(train);
   std::ranges::sort(validation);
