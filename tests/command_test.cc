@@ -513,6 +513,11 @@ TEST_CASE("command: every head is trained, evaluated and predicts new sequences"
   }
   require_failure(1, "needs values of each sequence",
                   {"train", "--dataset", "parity", "--head", "regress"});
+  require_failure(2, "--loss: it has no effect with the head classify",
+                  {"train", "--dataset", "parity", "--loss", "mae"});
+  for (const char* head : {"classify_steps", "regress", "regress_steps", "multilabel"}) {
+    CHECK(run({"gradcheck", "--head", head, "--sequences", "3", "--entries", "3"}).code == 0);
+  }
 }
 
 TEST_CASE("command: a training goes on from its checkpoint", "[command]") {

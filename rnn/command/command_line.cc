@@ -260,8 +260,9 @@ void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {
   add_size(app, "--length", c.length, 1, "Longest sequence of the random problem");
   add_size(app, "--entries", c.entries, 1, "Entries of each tensor to take finite differences of");
   c.options.hidden = 17;
-  for (const char* name : {"cell", "hidden", "layers", "bidirectional", "pool", "truncate",
-                           "dropout", "dropout_kind", "seed"}) {
+  for (const char* name :
+       {"cell", "hidden", "layers", "bidirectional", "head", "pool", "loss", "delta",
+        "class_weights", "label_smoothing", "truncate", "dropout", "dropout_kind", "seed"}) {
     add_option(app, c.options, name);
   }
   using Limits = std::numeric_limits<double>;

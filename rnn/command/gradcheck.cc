@@ -10,25 +10,44 @@
 namespace lockstep::command {
 namespace {
 
+// Appends a sequence with random targets of the data's kind.
+void add_random(Dataset& data, std::span<const float> values, bool are_shares, Random& random) {
+  const std::size_t steps = values.size() / data.channels();
+  const std::size_t rows = is_of_steps(data.target_kind()) ? steps : 1;
+  if (is_label(data.target_kind())) {
+    std::vector<int> labels(rows);
+    for (int& label : labels) label = static_cast<int>(random.index(data.classes()));
+    return rows == steps && is_of_steps(data.target_kind()) ? data.add_steps(values, labels)
+                                                            : data.add(values, labels[0]);
+  }
+  std::vector<float> targets(rows * data.classes());
+  for (float& target : targets) {
+    target =
+        static_cast<float>(are_shares ? static_cast<double>(random.index(2)) : random.normal());
+  }
+  data.add_values(values, targets);
+}
+
 // Normal values and unequal lengths up to `length`.
 Dataset random_data(const GradcheckCommand& command) {
   Random random(command.options.seed);
   std::vector<std::string> class_names;
   class_names.reserve(command.classes);
   for (std::size_t c = 0; c < command.classes; ++c) class_names.push_back(std::to_string(c));
-  Dataset data(command.features, class_names);
+  const std::string& head = command.options.head;
+  Dataset data(command.features, targets_for(head).value_or(TargetKind::label), class_names);
   for (std::size_t i = 0; i < command.sequences; ++i) {
     const std::size_t steps = command.length - random.index((command.length + 1) / 2);
     std::vector<float> values(steps * command.features);
     for (float& value : values) value = static_cast<float>(random.normal());
-    data.add(values, static_cast<int>(random.index(command.classes)));
+    add_random(data, values, head == "multilabel", random);
   }
   return data;
 }
 
 // The first sequences of the source: finite differences need two losses for each entry.
 Dataset real_data(const GradcheckCommand& command) {
-  const Dataset all = load_data(command.source);
+  const Dataset all = load_data(command.source, command.options.head);
   std::vector<std::size_t> first(std::min(command.sequences, all.size()));
   std::iota(first.begin(), first.end(), std::size_t{0});
   return all.subset(first);

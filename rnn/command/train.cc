@@ -105,6 +105,25 @@ std::string previous_checkpoint(const TrainCommand& command) {
   return command.checkpoint_file.empty() ? "" : previous_of(command.checkpoint_file).string();
 }
 
+// Options of the loss that were given in vain.
+void require_sense_for(const TrainCommand& command, const std::string& head) {
+  struct Needs {
+    const char* option;
+    const char* heads;  // with what their names begin
+  };
+  constexpr Needs kNeeds[] = {{"loss", "regress"},
+                              {"delta", "regress"},
+                              {"normalize_targets", "regress"},
+                              {"class_weights", "classify"},
+                              {"label_smoothing", "classify"}};
+  for (const Needs& needs : kNeeds) {
+    const bool is_given =
+        std::ranges::find(command.given_options, needs.option) != command.given_options.end();
+    if (!is_given || head.starts_with(needs.heads)) continue;
+    throw UsageError(flag_of(needs.option) + ": it has no effect with the head " + head);
+  }
+}
+
 // Finds out before the training what would lose its result after it.
 Model make_model(const TrainCommand& command, std::optional<Model> given,
                  const TrainingData& data) {
@@ -113,6 +132,7 @@ Model make_model(const TrainCommand& command, std::optional<Model> given,
   const bool is_given = given.has_value();
   Model model = given ? std::move(*given)
                       : about(command.source.name(), [&] { return Model(data.train, options); });
+  require_sense_for(command, model.parameters().network().head);
   if (is_given) about(command.source.name(), [&] { model.require_fit(data.train); });
   model.set_options(command.options);
   if (!command.checkpoint_file.empty()) {

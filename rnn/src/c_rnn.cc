@@ -180,7 +180,7 @@ lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
                                           lockstep_dataset_info* info) {
   return call(__func__, {dataset, info}, [&] {
     const lockstep::Dataset& d = dataset->data;
-    *info = {d.size(), d.channels(), d.classes(), d.max_length()};
+    *info = {d.size(), d.channels(), d.classes(), d.max_length(), d.total_timesteps()};
   });
 }
 

@@ -34,6 +34,7 @@ typedef struct lockstep_dataset_info {
   size_t channels;   /**< values per timestep */
   size_t classes;    /**< or outputs; 0 if it is unlabelled */
   size_t max_length; /**< timesteps of the longest sequence */
+  size_t timesteps;  /**< of all sequences */
 } lockstep_dataset_info;
 
 /**
@@ -225,14 +226,19 @@ LOCKSTEP_API lockstep_status lockstep_model_class_name(const lockstep_model* mod
 
 /**
  * Probability of every class for every sequence: `probabilities` is [size of the data][classes] and
- * holds `capacity` floats, at least that number. Labels are ignored. `threads` as in lockstep_gemm.
+ * holds `capacity` floats, at least that number; of a model of values these, [size][outputs], and
+ * of one of timesteps a row for each of them, [timesteps][...]. Targets are ignored. `threads` as
+ * in lockstep_gemm.
  */
 LOCKSTEP_API lockstep_status lockstep_model_predict_proba(const lockstep_model* model,
                                                           const lockstep_dataset* dataset,
                                                           int threads, float* probabilities,
                                                           size_t capacity);
 
-/** The most probable class of every sequence: `classes` holds `capacity` ints, one for each. */
+/**
+ * The most probable class of every sequence, or timestep of such a model: `classes` holds
+ * `capacity` ints, one for each. A model of values is refused.
+ */
 LOCKSTEP_API lockstep_status lockstep_model_predict(const lockstep_model* model,
                                                     const lockstep_dataset* dataset, int threads,
                                                     int* classes, size_t capacity);

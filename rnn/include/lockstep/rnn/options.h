@@ -110,7 +110,8 @@ struct LOCKSTEP_API Options {
   /// Truncated backpropagation through time, the BPTT(h) of Williams and Peng (Neural Computation
   /// 2, 1990) with h = truncate, where the only loss is at the end of a sequence. The forward
   /// pass runs over the whole sequence and carries its state from the first timestep to the last;
-  /// loss and label are those of the whole sequence. The gradient takes the state before the last
+  /// loss and label are those of the whole sequence (of heads of timesteps only what is known of
+  /// those in the window counts). The gradient takes the state before the last
   /// `truncate` timesteps for a constant: dLoss/dw is summed over the uses of a weight w in these
   /// timesteps alone, and nothing is learnt from what came before. (To cut a sequence into windows
   /// of h timesteps, counted from its end, and to backpropagate through each gives the same here:

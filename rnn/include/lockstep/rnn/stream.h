@@ -51,8 +51,10 @@ class LOCKSTEP_API Stream {
   /// Feeds `steps` timesteps of one sequence alone: `x` is [steps][D].
   void feed_one(std::size_t sequence, std::span<const float> x, std::size_t steps = 1);
 
-  /// Logits by + h Wy or their softmax, for all sequences [sequences][C] or for one [C]. Computed
-  /// at each call, in memory that these four share: valid until the next call of any of them.
+  /// Outputs by + h Wy or what the head predicts of them (of classes their softmax; of numbers as
+  /// the network has them, Model::target_scale restores their units), for all sequences
+  /// [sequences][C] or for one [C]. Computed at each call, in memory that these four share: valid
+  /// until the next call of any of them.
   ///@{
   [[nodiscard]] std::span<const float> logits();
   [[nodiscard]] std::span<const float> logits(std::size_t sequence);

@@ -139,7 +139,8 @@ class LOCKSTEP_API Trainer {
   Trainer& operator=(Trainer&&) noexcept;
   ///@}
 
-  /// One more pass over `data` (already normalized, every sequence labelled); calling it again
+  /// One more pass over `data` (already normalized, with targets of the head, every
+  /// sequence labelled if it has one class); calling it again
   /// continues. `on_batch`, called on the calling thread, may return false to stop after the
   /// current minibatch: the result then covers what was done. What it throws stops the pass too,
   /// and is passed on. A minibatch whose loss or gradient is not finite changes no weight, and ends
