@@ -227,6 +227,7 @@ TrainingParts load_checkpoint(const std::filesystem::path& path) {
 }
 
 void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path) {
+  const safetensors::Metadata metadata = metadata_of(training.model);
   std::vector<safetensors::Tensor> tensors = encode_model(training.model);
   const FitState& state = training.state;
   tensors.push_back(tensor_of(kKept, state.kept.weights));
@@ -236,7 +237,7 @@ void save_checkpoint(const TrainingParts& training, const std::filesystem::path&
   }
   const std::string text = encode_state(training);
   tensors.push_back({.name = kState, .shape = {text.size()}, .values = {}, .text = text});
-  const std::string bytes = safetensors::encode(tensors, metadata_of(training.model));
+  const std::string bytes = safetensors::encode(tensors, metadata);
   write_file_atomically(path, bytes, Replaced::kept);
 }
 

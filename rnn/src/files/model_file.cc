@@ -406,7 +406,8 @@ safetensors::Metadata metadata_of(const ModelParts& model) {
 }
 
 void save_model(const ModelParts& model, const std::filesystem::path& path) {
-  write_file_atomically(path, safetensors::encode(encode_model(model), metadata_of(model)));
+  const safetensors::Metadata metadata = metadata_of(model);  // first: it refuses what is not whole
+  write_file_atomically(path, safetensors::encode(encode_model(model), metadata));
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {
