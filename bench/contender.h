@@ -26,7 +26,7 @@ enum class Kernel {
   log_softmax,
   loss,        // softmax, cross-entropy and the gradient of the logits
   pack,        // B into the order in which gemm_packed reads it
-  pack_tn,     // B^T likewise
+  pack_tn,     // the same of B^T
   update_sgd,  // weights after one step of an optimizer with its usual options
   update_adamw,
   update_rmsprop,

@@ -90,7 +90,7 @@ void check_equal(const FitResult& found, const FitResult& expected) {
   }
 }
 
-TEST_CASE("a training that was stopped anywhere goes on to the same weights") {
+TEST_CASE("a training that was stopped anywhere is resumed to the same weights") {
   const TemporaryDirectory directory;
   const auto path = directory / "checkpoint";
   const Dataset data = training_data();
@@ -149,7 +149,7 @@ TEST_CASE("no checkpoint leads past what was not finite") {
   }
 }
 
-TEST_CASE("a trainer goes on where another was") {
+TEST_CASE("a trainer continues where another was") {
   const Dataset data = training_data();
   Options options = base();
   options.optimizer = "adam";
@@ -210,7 +210,7 @@ TEST_CASE("every checkpoint of a training leads to its weights, on any threads a
   }
 }
 
-TEST_CASE("a finished training goes on for more epochs") {
+TEST_CASE("a finished training continues for more epochs") {
   const TemporaryDirectory directory;
   const auto path = directory / "checkpoint";
   const Dataset data = training_data();
@@ -292,7 +292,7 @@ TEST_CASE("a training does not go on with other data or options") {
   CHECK(resumed.fit(data).history.size() == 6);
 }
 
-// Goes on with a file that may be broken; throws only what neither contract has.
+// Resumes a file that may be broken; throws only what neither contract has.
 void resumed_or_refused(const std::filesystem::path& path, const Dataset& data) {
   try {
     Model resumed = Model::resume(path);
@@ -366,7 +366,7 @@ TEST_CASE("a checkpoint whose numbers contradict each other is refused or harmle
   }
 }
 
-TEST_CASE("a training that could not go on goes on at the next call") {
+TEST_CASE("a resume that failed is repeated at the next call") {
   const TemporaryDirectory directory;
   const auto path = directory / "checkpoint";
   const Dataset data = training_data();

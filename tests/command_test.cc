@@ -520,7 +520,7 @@ TEST_CASE("command: every head is trained, evaluated and predicts new sequences"
   }
 }
 
-TEST_CASE("command: a training goes on from its checkpoint", "[command]") {
+TEST_CASE("command: a training resumes from its checkpoint", "[command]") {
   const Fixture fixture;
   const std::string checkpoint = fixture.directory / "checkpoint";
   const std::vector<std::string> train =
@@ -575,7 +575,7 @@ TEST_CASE("command: a training begins with the weights of a model", "[command]")
                   {"train", fixture.data, "--init-from", fixture.model, "--init", "xavier"});
 }
 
-// Of a training that is killed at any moment, and goes on, the weights are those of one that is
+// Of a training that is killed at any moment and resumed, the weights are those of one that is
 // not.
 void kill_and_resume(std::size_t kills, const std::string& epochs) {
   const Fixture fixture;
@@ -603,8 +603,10 @@ void kill_and_resume(std::size_t kills, const std::string& epochs) {
   CHECK(last["weights_hash"] == whole["weights_hash"]);
 }
 
-TEST_CASE("command: a training that is killed goes on", "[command]") { kill_and_resume(5, "2000"); }
-TEST_CASE("command: a training that is killed 50 times goes on", "[command][exhaustive]") {
+TEST_CASE("command: a training that is killed is resumed", "[command]") {
+  kill_and_resume(5, "2000");
+}
+TEST_CASE("command: a training that is killed 50 times is resumed", "[command][exhaustive]") {
   kill_and_resume(50, "20000");
 }
 

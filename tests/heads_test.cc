@@ -156,7 +156,7 @@ TEST_CASE("trainings and predictions of every head have the same bits everywhere
   }
 }
 
-TEST_CASE("the memory of a training with every head is told beforehand") {
+TEST_CASE("the memory of a training with every head is known beforehand") {
   for (const Head* head : kHeads) {
     const Shape shape{.head = std::string(head->name)};
     Options options;
@@ -326,7 +326,7 @@ TEST_CASE("a head refuses targets of another kind") {
   CHECK_THROWS_WITH(Trainer(p, {}).run_epoch(two), ContainsSubstring("has 3 outputs"));
 }
 
-TEST_CASE("a stream tells after each timestep what a head of timesteps predicts") {
+TEST_CASE("a stream has after each timestep what a head of timesteps predicts") {
   for (const char* head : {"classify_steps", "regress_steps"}) {
     const Shape shape{.head = head, .cell = "lstm", .layers = 2};
     const Parameters p = shape.parameters();
@@ -366,7 +366,7 @@ TEST_CASE("evaluations of numbers and of several labels follow their definitions
   CHECK(m.loss == Approx(-(std::log(0.75) + std::log(0.5) + std::log(0.25)) / 3));
 }
 
-TEST_CASE("a training of every head goes on from its checkpoint") {
+TEST_CASE("a training of every head resumes from its checkpoint") {
   const TemporaryDirectory directory;
   const auto path = directory / "checkpoint";
   for (const Head* head : kHeads) {

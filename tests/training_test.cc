@@ -417,7 +417,7 @@ TEST_CASE("gradients of stacks are right for as many inputs as fill vectors") {
   }
 }
 
-TEST_CASE("a maximum's gradient goes to the first of equal timesteps") {
+TEST_CASE("the first of equal timesteps gets the gradient of a maximum") {
   // A relu network of one unit whose weights of the state are 0: h_t is what x_t is.
   const bool bidirectional = GENERATE(false, true);
   const Sizes shape{1, 1, 2, "relu", 1, bidirectional, Pooling::max};
@@ -430,7 +430,7 @@ TEST_CASE("a maximum's gradient goes to the first of equal timesteps") {
   if (bidirectional) parameters["head.weight"][2] = 1;
   Dataset data(1, {"a", "b"});
   data.add(std::vector<float>{1, 5, 2, 5, 3}, 0);
-  // dh goes to x of the first 5, whose state before is that of the 1 (forward) or of the 2.
+  // x of the first 5 gets dh, whose state before is that of the 1 (forward) or of the 2.
   const Parameters gradients = fast_gradients(parameters, data);
   const float dh = gradients["rnn.bias_ih_l0"][0];
   CHECK(dh < 0);

@@ -41,7 +41,7 @@ struct TrainCommand : Command {
   std::string checkpoint_file;
   std::size_t checkpoint_epochs = 0;
   double checkpoint_seconds = 60;
-  std::string resume_file;                 ///< a checkpoint that the training goes on with
+  std::string resume_file;                 ///< the checkpoint that the training resumes
   std::string first_model_file;            ///< whose weights it begins with
   std::vector<std::string> given_options;  ///< names of those that were given
   bool quiet = false;

@@ -70,7 +70,7 @@ Progress::~Progress() {
 
 void Progress::on_batch(const BatchProgress& progress) {
   const auto now = Clock::now();
-  // A training that goes on begins after its first minibatch here, as far as its speed is
+  // A resumed training begins after its first minibatch here, as far as its speed is
   // concerned.
   if (before_ < 0) before_ = progress.epoch == 1 ? 0 : done_epochs(progress) - kNothing;
   if (!visible_ || now < next_draw_) return;

@@ -71,7 +71,7 @@ TrainingData load_training_data(const TrainCommand& command) {
   }
 }
 
-// A model that a training begins or goes on with; none if it makes a new one.
+// The model that a training begins with or resumes; none if it makes a new one.
 std::optional<Model> given_model(const TrainCommand& command) {
   if (!command.resume_file.empty()) return Model::resume(command.resume_file);
   if (!command.first_model_file.empty()) return Model::load(command.first_model_file);

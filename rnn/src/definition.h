@@ -7,7 +7,7 @@
 
 namespace lockstep {
 
-// Goes up with every change here, or elsewhere, that changes the bits of a training.
+// Raised with every change here, or elsewhere, that changes the bits of a training.
 inline constexpr int kBitsVersion = 1;
 
 // A minibatch is dealt into a power of two of leaves, as many as leave each of them kLeafRows

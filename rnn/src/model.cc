@@ -87,7 +87,7 @@ auto or_cannot(const char* verb, const char* what, const std::filesystem::path& 
 struct Model::State {
   ModelParts parts;
   Options options;
-  std::optional<TrainingParts> paused{};  // that the next fit goes on with
+  std::optional<TrainingParts> paused{};  // that the next fit resumes
 
   // The data as the network takes them.
   [[nodiscard]] Dataset normalized(Dataset data) const {

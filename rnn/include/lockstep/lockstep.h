@@ -204,7 +204,7 @@ LOCKSTEP_API lockstep_status lockstep_model_set_checkpoints(lockstep_model* mode
                                                             double every_seconds);
 
 /**
- * The model of a training that was so written; the next lockstep_model_train goes on with it, to
+ * The model of a training that was so written; the next lockstep_model_train continues it, to
  * the same bits as if it had never stopped. It must get the same data and validation data, and null
  * options or such as differ in `epochs` and `threads` alone. Model::resume in lockstep/rnn/model.h
  */

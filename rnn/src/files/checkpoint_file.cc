@@ -249,14 +249,14 @@ void require_same_training(const TrainingParts& training, const Options& options
     const std::string now = options.get(info.name);
     if (before == now) continue;
     std::string text = info.name;
-    text.append(": the training that is to go on has '").append(before);
+    text.append(": the training to resume has '").append(before);
     throw InvalidArgument(text.append("', found '").append(now).append("'"));
   }
   if (hash != training.data_hash) {
-    throw InvalidArgument("the data are not those of the training that is to go on");
+    throw InvalidArgument("the data are not those of the training to resume");
   }
   if (rounding_here() == training.rounding) return;
-  throw InvalidArgument("the training that is to go on ran on a backend '" + training.rounding +
+  throw InvalidArgument("the training to resume ran on a backend '" + training.rounding +
                         "', and '" + rounding_here() + "' rounds otherwise");
 }
 

@@ -392,7 +392,7 @@ ModelParts read_model(safetensors::Reader& file, const std::vector<std::string>&
 ModelParts load_model(const std::filesystem::path& path) {
   safetensors::Reader file(path);
   if (file.tensors().contains("checkpoint.state")) {
-    throw std::runtime_error("it is a checkpoint: `lockstep train --resume` goes on with it");
+    throw std::runtime_error("it is a checkpoint: `lockstep train --resume` continues it");
   }
   return read_model(file);
 }

@@ -71,7 +71,7 @@ class Optimizer {
   [[nodiscard]] std::uint64_t updates() const { return updates_; }
   [[nodiscard]] std::span<const float> slots() const { return slots_; }
   [[nodiscard]] std::array<double, 2> beta_powers() const { return {first_power_, second_power_}; }
-  // Goes on from there; slots and average have as many numbers as with these options.
+  // Continues from there; slots and average have as many numbers as with these options.
   void restore(const TrainerState& state);
 
   // The average of the weights over the updates, by Options::ema; empty without, and before the

@@ -24,7 +24,7 @@ struct FitState {
 };
 
 // Trains `parameters` as Model::fit on data that are normalized and labelled. `validation` may be
-// empty. Goes on from `from`, unless it is null. `save` is called at the times of
+// empty. Resumes `from`, unless it is null. `save` is called at the times of
 // FitObserver::checkpoints, with the parameters of that moment, and may throw.
 FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
               const Options& options, const FitObserver& observer, const FitState* from = nullptr,

@@ -167,7 +167,7 @@ const std::vector<Row>& rows() {
       row<&O::head>("head", kModel, one_of(heads_or_auto()),
                     "What the network does with its outputs; auto: by the data"),
       row<&O::pool>("pool", kModel, one_of({"last", "mean", "max"}),
-                    "What the classes are told by: the last outputs, or their mean or maximum over "
+                    "What the head reads: the last outputs, or their mean or maximum over "
                     "the timesteps"),
       row<&O::init>("init", kModel, one_of({"gaussian", "xavier", "orthogonal", "pytorch"}),
                     "Initial weights"),

@@ -1,4 +1,4 @@
-// How far an update goes along the gradient.
+// The length of the step along the gradient.
 #pragma once
 
 #include <cstddef>

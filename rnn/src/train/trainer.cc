@@ -78,7 +78,7 @@ void Trainer::State::prepare(const Dataset& data) {
                                                       LossSettings{options, {}}, parts);
 }
 
-// The order of the pass, which begins, unless it is to go on.
+// The order of the pass; it begins here unless it is continued.
 void Trainer::State::start_epoch() {
   if (!now.is_in_pass) {
     constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();

@@ -31,7 +31,7 @@ std::size_t leaf_count(std::span<const LayerSize> sizes, std::size_t rows) {
   return count;
 }
 
-// Levels of the tree behind that of a part, of a minibatch of at most so many parts.
+// Levels of the tree behind that of a part, of a minibatch of at most `parts` parts.
 std::size_t levels_of(std::size_t parts) {
   std::size_t levels = 0;
   while (parts > std::size_t{1} << levels) ++levels;

@@ -23,14 +23,14 @@ constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }
 
-// What the loss of a training on `data` by a network of so many classes depends on.
+// What the loss of a training on `data` by a network of `classes` classes depends on.
 [[nodiscard]] LossSettings loss_settings(const Options& options, const Dataset& data,
                                          std::size_t classes);
 
 // Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
 [[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);
 
-// How many times as large as batch_size the minibatches of so many sequences are at most.
+// Parts that a minibatch has at most, of a data set of `sequences` sequences.
 [[nodiscard]] std::size_t parts_of(const Options& options, std::size_t sequences);
 
 // Loss and gradients of one minibatch, by backpropagation through time: over whole sequences, or

@@ -100,7 +100,7 @@ class LOCKSTEP_API Model {
   /// bounded by the weights and the header, whose JSON text may be at most 4 MiB long.
   [[nodiscard]] static Model load(const std::filesystem::path& path);
   /// The model of a training that was written by FitObserver::checkpoints, with the weights that
-  /// were being trained and the options of then. Its next `fit` goes on with that training, to the
+  /// were being trained and the options of then. Its next `fit` continues that training, to the
   /// same bits as if it had never stopped, on any number of threads and any backend with fused
   /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs` and
   /// `threads` alone, otherwise it throws InvalidArgument. (With other `epochs` the schedules

@@ -33,7 +33,7 @@ struct LOCKSTEP_API Layer {
 enum class Pooling {
   last,  ///< those after the last timestep forward, after the first backward
   mean,  ///< their mean over the timesteps of the sequence, summed as they are read
-  max,   ///< the largest of each unit; its gradient goes to the first of equal timesteps
+  max,   ///< the largest of each unit; the first of equal timesteps gets its gradient
 };
 
 /// What a network is made of: recurrent layers, each of which reads the outputs of the one before

@@ -94,7 +94,8 @@ struct LOCKSTEP_API Options {
   /// Of weights, >= 0: of adamw w -= rate weight_decay w, of the others g += weight_decay w.
   /// Without a value 0.01 of adamw and 0 of the others.
   std::optional<double> weight_decay{};
-  bool decay_biases = false;  ///< whether biases decay as weights do, as PyTorch's do unless told
+  bool decay_biases =
+      false;  ///< whether biases decay as weights do, as those of PyTorch do by default
   /// In [0, 1); 0: none. After each update average = ema average + (1 - ema) weights, the first
   /// time = weights; a model has the average of its weights, also for the validation.
   double ema = 0;

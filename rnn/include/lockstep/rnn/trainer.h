@@ -53,7 +53,7 @@ enum class FitStatus {
 /// When and where a training is written, so that it can go on later: Model::resume.
 struct Checkpoints {
   std::filesystem::path path;    ///< of the file; beside it, PATH.previous is the one before
-  std::size_t every_epochs = 0;  ///< after so many epochs; 0: not by epochs
+  std::size_t every_epochs = 0;  ///< number of epochs between two files; 0: not by epochs
   double every_seconds = 0;      ///< after a minibatch, once so long has passed; 0: not by time
 };
 
@@ -104,7 +104,7 @@ struct PlateauState {
 /// on to the same bits, on any number of threads and any backend with fused multiply-add.
 struct LOCKSTEP_API TrainerState {
   std::uint64_t minibatches = 0;  ///< of all passes
-  /// Whether the next run_epoch goes on with `pass`, in its middle, and does not begin another.
+  /// Whether the next run_epoch continues `pass`, in its middle, and does not begin another.
   bool is_in_pass = false;
   EpochResult pass;                     ///< the last pass; inside it, `loss` is a sum
   std::size_t pass_minibatches = 0;     ///< of the last pass
@@ -159,7 +159,8 @@ class LOCKSTEP_API Trainer {
   /// Where it is now; on_batch may ask too, and is then in a pass. So is a trainer whose last pass
   /// was ended early.
   [[nodiscard]] TrainerState state() const;
-  /// Goes on from there. Throws std::invalid_argument if it is not of such parameters and options.
+  /// Continues from there. Throws std::invalid_argument if it is not of such parameters and
+  /// options.
   void set_state(const TrainerState& state);
 
   /// Options::threads as resolve_threads understood it.
