@@ -396,6 +396,33 @@ TEST_CASE("C: targets of every kind are learnt and predicted") {
   CHECK(lockstep_dataset_create_targets(2, 9, 2, nullptr, &none) == LOCKSTEP_INVALID_ARGUMENT);
 }
 
+TEST_CASE("C: targets of one kind are read, weighed and measured") {
+  const TemporaryDirectory directory;
+  const std::string path =
+      directory.write("a.csv", "sample,step,x,target\n0,0,1,5\n0,1,2,5\n1,0,3,6\n2,0,4,9\n");
+  OwnedDataset data;
+  REQUIRE(lockstep_dataset_read_targets(path.c_str(), LOCKSTEP_TARGET_STEP_VALUES, &data) ==
+          LOCKSTEP_OK);
+  OwnedDataset none;
+  CHECK(lockstep_dataset_read_targets(path.c_str(), 4, &none) == LOCKSTEP_INVALID_ARGUMENT);
+  CHECK(lockstep_dataset_read_targets(path.c_str(), LOCKSTEP_TARGET_STEP_LABELS, &none) ==
+        LOCKSTEP_OK);  // of sequences without labels
+  CHECK(lockstep_dataset_set_weight(data, 0, 2) == LOCKSTEP_OK);
+  CHECK(lockstep_dataset_set_weight(data, 0, -2) == LOCKSTEP_INVALID_ARGUMENT);
+  CHECK(lockstep_dataset_set_weight(data, 3, 2) == LOCKSTEP_INVALID_ARGUMENT);
+  OwnedModel model;
+  REQUIRE(lockstep_model_create(data, nullptr, &model) == LOCKSTEP_OK);
+  lockstep_evaluation e;
+  REQUIRE(lockstep_model_measure(model, data, 1, &e) == LOCKSTEP_OK);
+  CHECK(e.samples == 4);
+  CHECK(std::isfinite(e.loss));
+  CHECK(e.rmse >= e.mae);
+  CHECK(std::isfinite(e.r2));
+  CHECK(std::isnan(e.accuracy));
+  CHECK(std::isnan(e.balanced_accuracy));
+  CHECK(lockstep_model_measure(model, data, 1, nullptr) == LOCKSTEP_INVALID_ARGUMENT);
+}
+
 TEST_CASE("C: options are set and got by name") {
   const QuickOptions options;
   char text[16];

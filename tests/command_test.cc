@@ -113,6 +113,11 @@ struct Fixture {
 
 }  // namespace
 
+std::string content_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 TEST_CASE("command: help and version", "[command]") {
   CHECK_THAT(run({"--version"}).out, ContainsSubstring("lockstep "));
   CHECK_THAT(run({"--help"}).out, ContainsSubstring("Exit codes"));
@@ -502,6 +507,10 @@ TEST_CASE("command: every head is trained, evaluated and predicts new sequences"
     CHECK(trained["test_accuracy"].is_number() != has_numbers);
     const json evaluation = run_json({"evaluate", fixture.model, "--dataset", dataset});
     CHECK(evaluation["loss"].is_number());
+    CHECK(evaluation.contains("labels") == (dataset == "tones"));
+    const std::string page = content_of(fixture.directory / "report.html");
+    CHECK((page.find("Predicted and true") != std::string::npos) == has_numbers);
+    CHECK((page.find("<h2>Accuracy") == std::string::npos) == has_numbers);
     CHECK_THAT(run({"evaluate", fixture.model, "--dataset", dataset}).out,
                ContainsSubstring(has_numbers ? "RMSE" : "accuracy"));
     const bool has_steps = dataset == "echo" || dataset == "mackey-glass";
@@ -642,8 +651,7 @@ TEST_CASE("command: a report is one page that needs no other", "[command]") {
   const std::string path = directory / "report.html";
   const std::vector<std::string> options = {"--epochs", "3", "--report", path};
   REQUIRE(run(std::vector<std::string>{"train", data} + options).code == 0);
-  std::ifstream file(path);
-  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::string page = content_of(path);
   CHECK_THAT(page, ContainsSubstring("<svg") && ContainsSubstring("prefers-color-scheme"));
   CHECK_THAT(page, ContainsSubstring("&lt;b&gt;&amp;up") && !ContainsSubstring("<b>&up"));
   CHECK_THAT(page, !ContainsSubstring("http:") && !ContainsSubstring("https:") &&

@@ -195,6 +195,23 @@ TEST_CASE("A .csv has numbers to learn in columns called target") {
              ContainsSubstring("a.csv:2: column 'target' is 'five'"));
 }
 
+TEST_CASE("A .csv has weights in a column sample_weight") {
+  const Dataset data =
+      read("a.csv", "sample,step,x,label,sample_weight\n0,0,1,a,0.5\n0,1,2,a,0.5\n1,0,3,b,2\n");
+  CHECK(data.channels() == 1);
+  CHECK(data.weight(0) == 0.5f);
+  CHECK(data.weight(1) == 2);
+  const auto rows = [](const std::string& text) {
+    return refusal("a.csv", "sample,step,x,sample_weight\n" + text);
+  };
+  CHECK_THAT(rows("0,0,1,1\n0,1,1,2\n"),
+             ContainsSubstring("a.csv:3: the sample_weight of sample '0'"));
+  for (const char* bad : {"-1", "nan", "", "inf", "x"}) {
+    CHECK_THAT(rows("0,0,1," + std::string(bad) + "\n"),
+               ContainsSubstring("a.csv:2: the sample_weight is"));
+  }
+}
+
 TEST_CASE("A .csv has a label for each row where that is wanted") {
   const TemporaryDirectory directory;
   const std::string text = "sample,step,label,x\n0,0,b,1\n0,1,,2\n0,2,a,2\n1,0,a,3\n";
@@ -338,6 +355,19 @@ TEST_CASE("A .npz has targets of other kinds by the shape of y") {
   const Dataset steps = read_dataset(npz("step_numbers_fortran"));
   REQUIRE(steps.target_kind() == TargetKind::step_values);
   CHECK(std::ranges::equal(steps.targets(1), std::vector<float>{6, 7, 8, 9, 10, 11}));
+}
+
+TEST_CASE("A .npz has weights in an array sample_weight") {
+  if (!can_read_npz()) LOCKSTEP_SKIP("built without zlib");
+  const Dataset data = read_dataset(npz("weights"));
+  CHECK(data.weight(0) == 0.5f);
+  CHECK(data.weight(2) == 0);
+  CHECK(data.weight(3) == 1);
+  const auto message = [](const char* name) {
+    return refusal_of([&] { return read_dataset(npz(name)); });
+  };
+  CHECK_THAT(message("bad_weight"), ContainsSubstring("sample_weight[1] is -2"));
+  CHECK_THAT(message("bad_weights"), ContainsSubstring("sample_weight has shape"));
 }
 
 TEST_CASE("A .npz is read as the kind that is wanted, or refused") {

@@ -1,5 +1,6 @@
 // Heads and their losses: gradients, weights, what is not known, and one result everywhere.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -44,7 +45,7 @@ struct Shape {
   }
 };
 
-// Ragged sequences; some targets are not known.
+// Ragged sequences of several weights; some targets are not known.
 Dataset data_for(const std::string& head, std::size_t size, std::size_t longest) {
   const TargetKind kind = targets_of_head(head);
   Dataset data(2, kind, {"a", "b", "c"});
@@ -65,6 +66,7 @@ Dataset data_for(const std::string& head, std::size_t size, std::size_t longest)
     } else {
       data.add_values(x, y);
     }
+    data.set_weight(i, std::array{1.0f, 0.25f, 1.0f, 0.0f, 3.0f}[i % 5]);
   }
   return data;
 }
@@ -72,9 +74,10 @@ Dataset data_for(const std::string& head, std::size_t size, std::size_t longest)
 std::vector<Options> losses_of(const std::string& head) {
   std::vector<Options> list{{}};
   if (head.starts_with("classify")) {
-    list.push_back({.class_weights = ClassWeights::balanced});
+    list.push_back({.class_weights = "balanced"});
+    list.push_back({.class_weights = "c=2.5,a=0"});
     list.push_back({.label_smoothing = 0.2});
-    list.push_back({.class_weights = ClassWeights::balanced, .label_smoothing = 0.1});
+    list.push_back({.class_weights = "balanced", .label_smoothing = 0.1});
   } else if (head.starts_with("regress")) {
     list.push_back({.loss = RegressionLoss::huber, .delta = 0.5});
     list.push_back({.loss = RegressionLoss::mae});
@@ -129,7 +132,7 @@ TEST_CASE("trainings and predictions of every head have the same bits everywhere
       options.epochs = 2;
       options.batch_size = 25;
       options.threads = 1;
-      options.class_weights = ClassWeights::balanced;
+      options.class_weights = "balanced";
       const auto trained = [&] {
         Parameters p = shape.parameters();
         train(p, data, options);
@@ -220,7 +223,7 @@ TEST_CASE("the loss of several labels is finite and right for any logit") {
 TEST_CASE("a trainer weighs the classes of each data set anew") {
   const Shape shape{.head = "classify"};
   Options options = gradient_descent();
-  options.class_weights = ClassWeights::balanced;
+  options.class_weights = "balanced";
   Dataset two(2, {"a", "b"});
   Dataset three(2, {"a", "b", "c"});
   for (int i = 0; i < 6; ++i) {
@@ -257,7 +260,8 @@ TEST_CASE("what is not known counts nowhere") {
   Dataset unknown(2, TargetKind::step_labels, {"a", "b", "c"});
   unknown.add_unknown(x);
   Parameters same = shape.parameters();
-  Trainer(same, options).run_epoch(unknown);
+  CHECK_THROWS_WITH(Trainer(same, options).run_epoch(unknown),
+                    ContainsSubstring("no target counts"));
   CHECK(same == shape.parameters());
 }
 
@@ -268,19 +272,68 @@ TEST_CASE("a weighted loss is the sum of weighted losses divided by the sum of w
     data.add(normal_floats(2 * 3, static_cast<std::uint64_t>(label + 7)), label);
   }
   Options options = gradient_descent();
-  options.class_weights = ClassWeights::balanced;
-  Parameters p = shape.parameters();
-  const EpochResult result = Trainer(p, options).run_epoch(data);
   const std::vector<float> q = predict_proba(shape.parameters(), data);
-  const std::vector<double> weights{6.0 / 9, 1, 2};
-  double loss = 0;
-  double sum = 0;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    const auto label = static_cast<std::size_t>(data.label(i));
-    loss -= weights[label] * std::log(static_cast<double>(q[3 * i + label]));
-    sum += weights[label];
+  const auto check_loss = [&](const std::vector<double>& weights) {
+    double loss = 0;
+    double sum = 0;
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const auto label = static_cast<std::size_t>(data.label(i));
+      const double weight = weights[label] * static_cast<double>(data.weight(i));
+      loss -= weight * std::log(static_cast<double>(q[3 * i + label]));
+      sum += weight;
+    }
+    Parameters p = shape.parameters();
+    CHECK(Trainer(p, options).run_epoch(data).loss == Approx(loss / sum));
+  };
+  options.class_weights = "balanced";
+  check_loss({6.0 / 9, 1, 2});
+  options.class_weights = "b=0.5,c=4";
+  check_loss({1, 0.5, 4});
+  data.set_weight(1, 3);
+  data.set_weight(5, 0.125f);
+  check_loss({1, 0.5, 4});
+  options.class_weights = "none";
+  check_loss({1, 1, 1});
+}
+
+TEST_CASE("a weight of 2 is a sequence that is there twice, of every head") {
+  for (const Head* head : kHeads) {
+    const Shape shape{.head = std::string(head->name)};
+    const Dataset some = data_for(shape.head, 8, 5);
+    Dataset weighted = some;
+    std::vector<std::size_t> rows;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      weighted.set_weight(i, i % 3 == 1 ? 2.0f : 1.0f);
+      rows.insert(rows.end(), i % 3 == 1 ? 2 : 1, i);
+    }
+    Dataset repeated = some.subset(rows);
+    for (std::size_t i = 0; i < repeated.size(); ++i) repeated.set_weight(i, 1);
+    const Options options = gradient_descent();
+    Parameters a = shape.parameters();
+    Parameters b = shape.parameters();
+    const double loss = Trainer(a, options).run_epoch(weighted).loss;
+    CAPTURE(shape.head);
+    CHECK(loss == Approx(Trainer(b, options).run_epoch(repeated).loss));
+    for (std::size_t i = 0; i < a.values().size(); ++i) {
+      CHECK(static_cast<double>(a.values()[i]) ==
+            Approx(static_cast<double>(b.values()[i])).margin(1e-6));
+    }
   }
-  CHECK(result.loss == Approx(loss / sum));
+}
+
+TEST_CASE("weights that make no sense are refused") {
+  Dataset data = equal_data(Sizes{2, 5, 3}, 4, 3);
+  CHECK_THROWS_WITH(data.set_weight(4, 1), ContainsSubstring("no such sequence"));
+  for (const float weight : {-1.0f, kUnknown, std::numeric_limits<float>::infinity()}) {
+    CHECK_THROWS_WITH(data.set_weight(0, weight), ContainsSubstring("0 or more"));
+  }
+  CHECK_THROWS_WITH(Model(data, {.class_weights = "z=2"}),
+                    ContainsSubstring("there is no class 'z', expected one of class"));
+  Model model(data);
+  CHECK_THROWS_WITH(model.set_options({.class_weights = "z=2"}), ContainsSubstring("no class 'z'"));
+  for (std::size_t i = 0; i < data.size(); ++i) data.set_weight(i, 0);
+  CHECK_THROWS_WITH(model.fit(data), ContainsSubstring("no target counts"));
+  CHECK(data.subset(std::vector<std::size_t>{1}).weight(0) == 0);
 }
 
 TEST_CASE("numbers are learnt, in their units") {
@@ -313,6 +366,27 @@ TEST_CASE("numbers are learnt, in their units") {
     squares += d * d;
   }
   CHECK(evaluation.rmse == Approx(std::sqrt(squares / 60)));
+  // The loss is that of the standardised numbers, as in the training.
+  const double scale = static_cast<double>(model.target_scale().scale[0]);
+  CHECK(evaluation.loss == Approx(squares / 60 / (scale * scale)));
+}
+
+TEST_CASE("a model file says by which loss its numbers were learnt") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "model";
+  const Dataset data = data_for("regress", 20, 6);
+  Options options;
+  options.hidden = 6;
+  options.epochs = 2;
+  options.loss = RegressionLoss::huber;
+  options.delta = 0.125;
+  Model model(data, options);
+  model.fit(data);
+  model.save(path);
+  const Model loaded = Model::load(path);
+  CHECK(loaded.options().loss == RegressionLoss::huber);
+  CHECK(loaded.options().delta == 0.125);
+  CHECK(loaded.evaluate(data).loss == model.evaluate(data).loss);
 }
 
 TEST_CASE("a head refuses targets of another kind") {
@@ -363,6 +437,12 @@ TEST_CASE("evaluations of numbers and of several labels follow their definitions
   CHECK_THROWS_AS(evaluate(network, std::vector<float>{1}, labels), std::invalid_argument);
   const Evaluation m = evaluate(network, std::vector<float>{0.75f, 0.5f, 0.9f, 0.25f}, labels);
   CHECK(m.accuracy == Approx(2.0 / 3));
+  CHECK(m.confusion.empty());
+  CHECK(m.support == std::vector<std::size_t>{1, 1});
+  CHECK(m.precision[0] == 1);
+  CHECK(m.recall[1] == 0);
+  CHECK(std::isnan(m.precision[1]));
+  CHECK(m.macro_f1 == 0.5);
   CHECK(m.loss == Approx(-(std::log(0.75) + std::log(0.5) + std::log(0.25)) / 3));
 }
 
@@ -377,7 +457,7 @@ TEST_CASE("a training of every head resumes from its checkpoint") {
     options.hidden = 6;
     options.epochs = 3;
     options.batch_size = 6;
-    options.class_weights = ClassWeights::balanced;
+    options.class_weights = is_label(head->targets) ? "a=2,b=0.5" : "none";
     options.label_smoothing = 0.1;
     Model whole(data, options);
     whole.fit(data);

@@ -40,6 +40,19 @@ TEST_CASE("options take numbers, words and truth values") {
   CHECK(options.get("learning_rate") == "0.001");
 }
 
+TEST_CASE("weights of classes are a word or a list") {
+  for (const char* text : {"none", "balanced", "a=2", "a=0.5,b=0", "x=y=1", "b c=1e3"}) {
+    Options options;
+    options.set("class_weights", text);
+    CHECK(options.get("class-weights") == text);
+  }
+  for (const char* text : {"=1", "a", "a=", "a=x", "a=-1", "a=inf", "a=nan", "a=1,", ",a=1",
+                           "a=1,a=2", "Balanced", "1,2"}) {
+    CAPTURE(text);
+    CHECK_THROWS_WITH(Options().set("class_weights", text), ContainsSubstring("NAME=WEIGHT"));
+  }
+}
+
 TEST_CASE("values out of their range are refused as text and in the structure") {
   const std::vector<std::pair<const char*, const char*>> bad{
       {"hidden", "0"},        {"hidden", "1.5"},

@@ -15,20 +15,29 @@ constexpr double kLeft = 42;
 constexpr double kRight = 14;
 constexpr double kTop = 34;  // room for the legend
 constexpr double kBottom = 44;
-constexpr std::size_t kMostPoints = 500;
+constexpr std::size_t kMostPoints = 500;  // of a curve
+constexpr std::size_t kMostDots = 1000;
+constexpr int kMostParts = 5;  // between ticks
+constexpr int kMostTicks = 6;
+constexpr int kMostBins = 20;
 
-// Epochs and values to places in the drawing.
+struct Interval {
+  double low;
+  double high;
+
+  [[nodiscard]] double share(double value) const { return (value - low) / (high - low); }
+};
+
+// Values to places in the drawing.
 struct Scale {
-  double first_epoch;
-  double last_epoch;
-  double top;
+  Interval across;
+  Interval up;
 
-  [[nodiscard]] double x(double epoch) const {
-    const double share = (epoch - first_epoch) / (last_epoch - first_epoch);
-    return kLeft + share * (kWidth - kLeft - kRight);
+  [[nodiscard]] double x(double value) const {
+    return kLeft + across.share(value) * (kWidth - kLeft - kRight);
   }
   [[nodiscard]] double y(double value) const {
-    return kHeight - kBottom - value / top * (kHeight - kTop - kBottom);
+    return kHeight - kBottom - up.share(value) * (kHeight - kTop - kBottom);
   }
 };
 
@@ -62,19 +71,42 @@ double largest_value(const std::vector<Series>& series) {
   return largest > 0 ? largest : 1;
 }
 
-std::string axes(const Scale& scale, double y_step) {
+// The multiples of `step` in an interval.
+std::vector<double> ticks(const Interval& interval, double step) {
+  std::vector<double> values;
+  const double slack = 1e-4 * step;
+  for (double i = std::ceil((interval.low - slack) / step); i * step <= interval.high + slack;
+       ++i) {
+    values.push_back(i * step);
+  }
+  return values;
+}
+
+std::string axes(const Scale& scale, double x_step, double y_step, const std::string& x_name) {
   std::string svg;
-  for (int i = 0; i * y_step <= scale.top * 1.0001; ++i) {
-    const double y = scale.y(i * y_step);
-    svg += svg_line(kLeft, y, kWidth - kRight, y, i == 0 ? "axis" : "grid");
-    svg += svg_text(kLeft - 7, y + 4, "end", "label", format("%g", i * y_step));
+  const double bottom = kHeight - kBottom;
+  for (const double value : ticks(scale.up, y_step)) {
+    const double y = scale.y(value);
+    svg += svg_line(kLeft, y, kWidth - kRight, y, y > bottom - 0.5 ? "axis" : "grid");
+    svg += svg_text(kLeft - 7, y + 4, "end", "label", format("%g", value));
   }
-  const double x_step = std::max(1.0, tick_step(scale.last_epoch, 6));
-  for (double epoch = x_step; epoch <= scale.last_epoch; epoch += x_step) {
-    svg += svg_line(scale.x(epoch), scale.y(0), scale.x(epoch), scale.y(0) + 5, "axis");
-    svg += svg_text(scale.x(epoch), scale.y(0) + 19, "middle", "label", format("%g", epoch));
+  for (const double value : ticks(scale.across, x_step)) {
+    const double x = scale.x(value);
+    svg += svg_line(x, bottom, x, bottom + 5, "axis");
+    svg += svg_text(x, bottom + 19, "middle", "label", format("%g", value));
   }
-  return svg + svg_text((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", "label", "epoch");
+  return svg + svg_text((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", "label", x_name);
+}
+
+std::string drawing(const std::string& title, const std::string& content) {
+  return format(R"(<svg viewBox="0 0 %.0f %.0f" role="img" aria-label=")", kWidth, kHeight) +
+         escape_html(title) + "\">\n" + content + "</svg>\n";
+}
+
+// Whole steps around all values.
+Interval around(const Interval& values, double step) {
+  return {std::floor(values.low / step * 1.0001 - 1e-9) * step,
+          std::ceil(values.high / step * 0.9999 + 1e-9) * step};
 }
 
 std::string curve(const Scale& scale, const std::vector<double>& values, std::size_t number) {
@@ -118,18 +150,64 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string line_chart(const std::string& title, const std::vector<Series>& series, double top) {
-  constexpr int kMostParts = 5;
   const double span = top > 0 ? top : largest_value(series);
   const double step = tick_step(span, kMostParts);
   const auto epochs = static_cast<double>(series.front().values.size());
   // A single epoch is drawn in the middle.
-  const Scale scale{epochs > 1 ? 1.0 : 0.0, epochs > 1 ? epochs : 2.0,
-                    std::ceil(span / step * 0.9999) * step};
-  std::string svg =
-      format(R"(<svg viewBox="0 0 %.0f %.0f" role="img" aria-label=")", kWidth, kHeight) +
-      escape_html(title) + "\">\n" + legend(series) + axes(scale, step);
+  const Scale scale{{epochs > 1 ? 1.0 : 0.0, epochs > 1 ? epochs : 2.0},
+                    {0, std::ceil(span / step * 0.9999) * step}};
+  const double x_step = std::max(1.0, tick_step(scale.across.high, kMostTicks));
+  std::string svg = legend(series) + axes(scale, x_step, step, "epoch");
   for (std::size_t i = 0; i < series.size(); ++i) svg += curve(scale, series[i].values, i + 1);
-  return svg + "</svg>\n";
+  return drawing(title, svg);
+}
+
+std::string scatter_chart(const std::string& title, const std::vector<Point>& points) {
+  Interval values{points[0].x, points[0].x};
+  for (const Point& point : points) {
+    values.low = std::min({values.low, point.x, point.y});
+    values.high = std::max({values.high, point.x, point.y});
+  }
+  const double span = values.high - values.low;
+  const double step = tick_step(span > 0 ? span : 1, kMostParts);
+  Interval sides = around(values, step);
+  if (!(sides.high > sides.low)) sides = {values.low - step, values.low + step};
+  const Scale scale{sides, sides};
+  std::string svg = axes(scale, step, step, "true") +
+                    svg_text(kLeft, 18, "start", "legend", "predicted") +
+                    svg_line(scale.x(sides.low), scale.y(sides.low), scale.x(sides.high),
+                             scale.y(sides.high), "axis");
+  for (std::size_t i = 0; i < points.size(); i += 1 + points.size() / kMostDots) {
+    svg += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2\" class=\"dot-1\"/>\n",
+                  scale.x(points[i].x), scale.y(points[i].y));
+  }
+  return drawing(title, svg);
+}
+
+std::string histogram_chart(const std::string& title, const std::vector<double>& values) {
+  const auto [least, most] = std::ranges::minmax(values);
+  const double span = most > least ? most - least : 1;
+  const double width = tick_step(span, kMostBins);
+  const double first = std::floor(least / width);
+  const auto bins = static_cast<std::size_t>(std::floor(most / width) - first) + 1;
+  std::vector<std::size_t> counts(bins);
+  for (const double value : values) {
+    const auto bin = static_cast<std::size_t>(std::floor(value / width) - first);
+    ++counts[std::min(bin, bins - 1)];
+  }
+  const auto tallest = static_cast<double>(*std::ranges::max_element(counts));
+  const double step = std::max(1.0, tick_step(tallest, kMostParts));
+  const Scale scale{{first * width, (first + static_cast<double>(bins)) * width},
+                    {0, std::ceil(tallest / step * 0.9999) * step}};
+  std::string svg = axes(scale, tick_step(scale.across.high - scale.across.low, kMostParts), step,
+                         "predicted - true");
+  for (std::size_t i = 0; i < bins; ++i) {
+    const double x = scale.x((first + static_cast<double>(i)) * width);
+    const double y = scale.y(static_cast<double>(counts[i]));
+    svg += format("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" class=\"bar\"/>\n", x,
+                  y, scale.x((first + static_cast<double>(i) + 1) * width) - x, scale.y(0) - y);
+  }
+  return drawing(title, svg);
 }
 
 }  // namespace lockstep::command

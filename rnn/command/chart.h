@@ -20,4 +20,17 @@ struct Series {
 [[nodiscard]] std::string line_chart(const std::string& title, const std::vector<Series>& series,
                                      double top);
 
+struct Point {
+  double x;
+  double y;
+};
+
+/// Predicted (y) against true (x) as dots, with the line where they are equal. At least one point,
+/// all finite; of very many some are drawn.
+[[nodiscard]] std::string scatter_chart(const std::string& title, const std::vector<Point>& points);
+
+/// How often errors of a size occur. At least one value, all finite.
+[[nodiscard]] std::string histogram_chart(const std::string& title,
+                                          const std::vector<double>& values);
+
 }  // namespace lockstep::command

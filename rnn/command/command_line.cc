@@ -106,7 +106,10 @@ void add_backend_option(CLI::App& app, std::string& backend) {
 }
 
 const char* type_name(OptionKind kind) {
-  return kind == OptionKind::choice ? "WORD" : kind == OptionKind::number ? "NUMBER" : "COUNT";
+  return kind == OptionKind::choice   ? "WORD"
+         : kind == OptionKind::text   ? "TEXT"
+         : kind == OptionKind::number ? "NUMBER"
+                                      : "COUNT";
 }
 
 std::string help_of(const OptionInfo& info) {

@@ -13,13 +13,15 @@ using Names = std::vector<std::string>;
 
 constexpr const char* kCorner = "true \\ predicted";
 
-std::string class_table(const Evaluation& e, const Names& names, std::size_t width) {
-  std::string text = "    " + pad("class", width) + "  precision  recall      f1  sequences\n";
+std::string class_table(const Evaluation& e, const Names& names, std::size_t width,
+                        const Network& network) {
+  const char* const head = network.head == "multilabel" ? "label" : "class";
+  std::string text =
+      "    " + pad(head, width) + "  precision  recall      f1  " + samples_text(network) + "\n";
   for (std::size_t c = 0; c < names.size(); ++c) {
-    text +=
-        format("%3zu ", c) + pad(names[c], width) +
-        format("     %6s  %6s  %6s  %9zu\n", number_text(e.precision[c]).c_str(),
-               number_text(e.recall[c]).c_str(), number_text(e.f1[c]).c_str(), class_size(e, c));
+    text += format("%3zu ", c) + pad(names[c], width) +
+            format("     %6s  %6s  %6s  %9zu\n", number_text(e.precision[c]).c_str(),
+                   number_text(e.recall[c]).c_str(), number_text(e.f1[c]).c_str(), e.support[c]);
   }
   return text;
 }
@@ -41,15 +43,17 @@ std::string confusion_table(const Evaluation& e, const Names& names, std::size_t
 std::string evaluation_text(const Evaluation& evaluation, const Model& model) {
   const Names& class_names = model.class_names();
   std::string line = evaluation_line(evaluation, model.parameters().network());
-  if (evaluation.confusion.empty()) return line;
+  if (evaluation.support.empty()) return line;
   Names names;
   std::size_t width = text_width(kCorner);
   for (const std::string& name : class_names) {
     names.push_back(printable(name));
     width = std::max(width, text_width(name));
   }
-  return line + "\n" + class_table(evaluation, names, width) + "\n" +
-         confusion_table(evaluation, names, width);
+  const std::string text =
+      line + "\n" + class_table(evaluation, names, width, model.parameters().network());
+  return evaluation.confusion.empty() ? text
+                                      : text + "\n" + confusion_table(evaluation, names, width);
 }
 
 }  // namespace

@@ -57,8 +57,8 @@ std::string system_text(const Processor& processor) {
 std::string model_text(const Model& model) {
   const Network& network = model.parameters().network();
   return "layers         " + layers_text(network) +
-         format("\nfeatures       %zu\nclasses        %zu: ", network.features, network.outputs) +
-         printable(listed(model.class_names())) +
+         format("\nfeatures       %zu\n", network.features) + pad(outputs_text(network), 15) +
+         format("%zu: ", network.outputs) + printable(listed(model.class_names())) +
          format("\nparameters     %zu\n", model.parameters().values().size()) + "normalization  " +
          model.options().get("normalize") + "\nweights        " + hash_text(model.weights_hash()) +
          "\n";

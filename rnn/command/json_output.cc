@@ -69,6 +69,8 @@ std::string summary_json(const TrainingRun& run) {
                {"train_accuracy", run.train.accuracy},
                {"train_loss", run.train.loss},
                {"validation_accuracy", value_of(run.validation, &Evaluation::accuracy)},
+               {"validation_rmse", value_of(run.validation, &Evaluation::rmse)},
+               {"validation_r2", value_of(run.validation, &Evaluation::r2)},
                {"validation_loss", value_of(run.validation, &Evaluation::loss)},
                {"epochs", run.fit.history.size()},
                {"kept_epoch", run.fit.kept_epoch},
@@ -84,32 +86,31 @@ std::string summary_json(const TrainingRun& run) {
 }
 
 std::string evaluation_json(const Evaluation& e, const Model& model) {
-  if (e.confusion.empty()) {
-    return line({{"accuracy", e.accuracy},
-                 {"loss", e.loss},
-                 {"rmse", e.rmse},
-                 {"mae", e.mae},
-                 {"r2", e.r2},
-                 {"samples", e.samples}});
+  const Network& network = model.parameters().network();
+  const char* const samples = samples_text(network);
+  if (e.support.empty()) {
+    return line(
+        {{"loss", e.loss}, {"rmse", e.rmse}, {"mae", e.mae}, {"r2", e.r2}, {samples, e.samples}});
   }
   const std::vector<std::string>& class_names = model.class_names();
   auto classes = ordered_json::array();
-  auto confusion = ordered_json::array();
   for (std::size_t c = 0; c < class_names.size(); ++c) {
-    classes.push_back({{"class", class_names[c]},
+    classes.push_back({{network.head == "multilabel" ? "label" : "class", class_names[c]},
                        {"precision", e.precision[c]},
                        {"recall", e.recall[c]},
                        {"f1", e.f1[c]},
-                       {"sequences", class_size(e, c)}});
-    confusion.push_back(confusion_row(e, c));
+                       {samples, e.support[c]}});
   }
-  return line({{"accuracy", e.accuracy},
-               {"balanced_accuracy", e.balanced_accuracy},
-               {"macro_f1", e.macro_f1},
-               {"loss", e.loss},
-               {"sequences", e.samples},
-               {"classes", classes},
-               {"confusion", confusion}});
+  ordered_json result = {{"accuracy", e.accuracy}};
+  if (!e.confusion.empty()) result["balanced_accuracy"] = e.balanced_accuracy;
+  result["macro_f1"] = e.macro_f1;
+  result["loss"] = e.loss;
+  result[samples] = e.samples;
+  result[outputs_text(network)] = classes;
+  for (std::size_t c = 0; c < class_names.size() && !e.confusion.empty(); ++c) {
+    result["confusion"].push_back(confusion_row(e, c));
+  }
+  return line(result);
 }
 
 std::string system_json(const Processor& processor) {
@@ -137,9 +138,10 @@ std::string model_json(const Model& model) {
                {"layers", layers},
                {"head", network.head},
                {"pool", model.options().get("pool")},
-               {"classes", network.outputs},
+               {outputs_text(network), network.outputs},
                {"parameters", model.parameters().values().size()},
-               {"class_names", model.class_names()},
+               {is_label(targets_of_head(network.head)) ? "class_names" : "output_names",
+                model.class_names()},
                {"normalization", normalization},
                {"weights_hash", hash_text(model.weights_hash())}});
 }

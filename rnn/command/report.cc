@@ -58,6 +58,11 @@ std::string figure(const std::string& value, const std::string& meaning) {
   return "<div class=\"figure\">" + element("b", value) + element("span", meaning) + "</div>\n";
 }
 
+std::string capitalized(std::string word) {
+  word[0] = static_cast<char>(word[0] - 'a' + 'A');
+  return word;
+}
+
 // The set that counts: the test set if there is one, otherwise the next best.
 std::pair<std::string, const Evaluation&> main_evaluation(const TrainingRun& run) {
   if (run.test) return {"test", *run.test};
@@ -99,14 +104,15 @@ std::string curves(const TrainingRun& run) {
          "</div>\n";
 }
 
-std::string class_table(const Evaluation& e, const std::vector<std::string>& names) {
+std::string class_table(const Evaluation& e, const std::vector<std::string>& names,
+                        const char* head) {
   std::vector<Row> rows;
   rows.reserve(names.size());
   for (std::size_t c = 0; c < names.size(); ++c) {
     rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
-                    number_text(e.f1[c]), std::to_string(class_size(e, c))});
+                    number_text(e.f1[c]), std::to_string(e.support[c])});
   }
-  return table({"Class", "Precision", "Recall", "F1", "Sequences"}, rows);
+  return table({head, "Precision", "Recall", "F1", "Number"}, rows);
 }
 
 // Shades each cell by its share of its row, of which the style sheet makes a picture.
@@ -116,7 +122,7 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
   for (std::size_t c = 0; c < names.size(); ++c) {
     head += "<th scope=\"col\">" + element("span", names[c]) + "</th>";
     body += "<tr>" + element("th scope=\"row\"", names[c]);
-    const auto total = static_cast<double>(std::max<std::size_t>(1, class_size(e, c)));
+    const auto total = static_cast<double>(std::max<std::size_t>(1, e.support[c]));
     for (const std::size_t count : confusion_row(e, c)) {
       const double share = static_cast<double>(count) / total;
       body += format("<td style=\"--share:%.3f\">%zu</td>", share, count);
@@ -128,15 +134,54 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
 
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
-  if (evaluation.confusion.empty()) return "";
+  if (evaluation.support.empty()) return "";
   const std::vector<std::string>& names = run.model.class_names();
+  if (evaluation.confusion.empty()) {
+    return section("Labels, " + name + " set", class_table(evaluation, names, "Label"));
+  }
   return "<div class=\"row\">\n" +
          section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
-         section("Classes, " + name + " set", class_table(evaluation, names)) + "</div>\n";
+         section("Classes, " + name + " set", class_table(evaluation, names, "Class")) + "</div>\n";
+}
+
+// Of the known numbers of an output.
+std::string number_charts(const Numbers& numbers, std::size_t output, std::size_t outputs,
+                          const std::string& title) {
+  std::vector<Point> points;
+  std::vector<double> errors;
+  for (std::size_t i = output; i < numbers.targets.size(); i += outputs) {
+    const auto target = static_cast<double>(numbers.targets[i]);
+    const auto predicted = static_cast<double>(numbers.predicted[i]);
+    if (!std::isfinite(target) || !std::isfinite(predicted)) continue;
+    points.push_back({target, predicted});
+    errors.push_back(predicted - target);
+  }
+  if (points.empty()) return "";
+  return "<div class=\"row\">\n" +
+         section("Predicted and true " + title,
+                 scatter_chart("Predicted against true values", points)) +
+         section("Errors of " + title, histogram_chart("How often errors occur", errors)) +
+         "</div>\n";
+}
+
+std::string numbers(const TrainingRun& run) {
+  constexpr std::size_t kMostOutputs = 8;
+  const std::vector<std::string>& names = run.model.class_names();
+  const std::string set = ", " + main_evaluation(run).first + " set";
+  std::string html;
+  for (std::size_t i = 0; i < std::min(kMostOutputs, names.size()); ++i) {
+    html += number_charts(run.numbers, i, names.size(), names[i] + set);
+  }
+  if (names.size() > kMostOutputs && !html.empty()) {
+    html += format("<p>The first %zu of %zu outputs are drawn.</p>\n", kMostOutputs, names.size());
+  }
+  return html;
 }
 
 std::string data_text(const TrainingRun& run) {
-  std::string text = counted(run.train.samples, "sequence") + " trained on";
+  const bool has_steps = std::string(samples_text(run.model.parameters().network())) == "timesteps";
+  std::string text =
+      counted(run.train.samples, has_steps ? "timestep" : "sequence") + " trained on";
   if (run.validation) text += format(", %zu held out for validation", run.validation->samples);
   if (run.test) text += format(", %zu tested on", run.test->samples);
   return text;
@@ -148,7 +193,7 @@ std::string settings(const TrainingRun& run) {
   const Network& network = run.model.parameters().network();
   std::vector<Row> rows = {{"Data", data_text(run)},
                            {"Features", std::to_string(network.features)},
-                           {"Classes", std::to_string(network.outputs)}};
+                           {capitalized(outputs_text(network)), std::to_string(network.outputs)}};
   for (const OptionInfo& info : options_table()) {
     if (options.uses(info.name)) rows.push_back({flag_of(info.name), options.get(info.name)});
   }
@@ -161,15 +206,18 @@ std::string settings(const TrainingRun& run) {
 }
 
 std::string epoch_table(const TrainingRun& run) {
-  Row head{"Epoch", "Loss", "Accuracy"};
-  if (run.validation) head.insert(head.end(), {"Validation loss", "Validation accuracy"});
+  const bool has_accuracy = !std::isnan(run.train.accuracy);
+  Row head{"Epoch", "Loss"};
+  if (has_accuracy) head.emplace_back("Accuracy");
+  if (run.validation) head.emplace_back("Validation loss");
+  if (run.validation && has_accuracy) head.emplace_back("Validation accuracy");
   head.insert(head.end(), {"Learning rate", "Timesteps/s"});
   std::vector<Row> rows;
   for (const EpochResult& e : run.fit.history) {
-    Row row{std::to_string(e.epoch), number_text(e.loss), number_text(e.accuracy)};
-    if (run.validation) {
-      row.insert(row.end(), {number_text(e.validation_loss), number_text(e.validation_accuracy)});
-    }
+    Row row{std::to_string(e.epoch), number_text(e.loss)};
+    if (has_accuracy) row.push_back(number_text(e.accuracy));
+    if (run.validation) row.push_back(number_text(e.validation_loss));
+    if (run.validation && has_accuracy) row.push_back(number_text(e.validation_accuracy));
     row.push_back(format("%g", e.learning_rate));
     row.push_back(with_unit(static_cast<double>(e.timesteps) / e.seconds));
     rows.push_back(row);
@@ -194,7 +242,7 @@ std::string report_page(const TrainingRun& run) {
           escape_html(data_text(run)) + end_text(run) + "</p>\n";
   html += figures(run);
   if (!run.fit.history.empty()) html += curves(run);
-  html += classes(run) + settings(run) + epoch_table(run);
+  html += classes(run) + numbers(run) + settings(run) + epoch_table(run);
   return html + "</main>\n</body>\n</html>\n";
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <span>
 
 #include "text.h"
@@ -16,8 +15,9 @@ std::string curve_row(const EpochResult& epoch, double largest_loss) {
   const double share = has_share ? epoch.loss / largest_loss : 0;
   const auto length = static_cast<std::size_t>(std::lround(share * kBarWidth));
   const std::string loss = format(epoch.loss < 1000 ? "%8.4f" : "%8.2e", epoch.loss);
-  return format("%6zu  ", epoch.epoch) + loss + "    " + pad(number_text(epoch.accuracy), 6) +
-         "  " + std::string(length, '#') + "\n";
+  const std::string accuracy =
+      std::isnan(epoch.accuracy) ? "" : "    " + pad(number_text(epoch.accuracy), 6);
+  return format("%6zu  ", epoch.epoch) + loss + accuracy + "  " + std::string(length, '#') + "\n";
 }
 
 }  // namespace
@@ -28,9 +28,13 @@ std::vector<std::size_t> confusion_row(const Evaluation& e, std::size_t c) {
   return {row.begin(), row.end()};
 }
 
-std::size_t class_size(const Evaluation& e, std::size_t c) {
-  const std::vector<std::size_t> row = confusion_row(e, c);
-  return std::accumulate(row.begin(), row.end(), std::size_t{0});
+const char* samples_text(const Network& network) {
+  return is_of_steps(targets_of_head(network.head)) ? "timesteps" : "sequences";
+}
+
+const char* outputs_text(const Network& network) {
+  if (network.head == "multilabel") return "labels";
+  return is_label(targets_of_head(network.head)) ? "classes" : "outputs";
 }
 
 std::string layers_text(const Network& network) {
@@ -51,9 +55,7 @@ std::string layers_text(const Network& network) {
 }
 
 std::string evaluation_line(const Evaluation& e, const Network& network) {
-  const char* const samples =
-      is_of_steps(targets_of_head(network.head)) ? "timesteps" : "sequences";
-  const std::string end = format("   (%zu %s)\n", e.samples, samples);
+  const std::string end = format("   (%zu %s)\n", e.samples, samples_text(network));
   if (std::isnan(e.rmse)) {
     return format("accuracy  %.4f   loss %.4f", e.accuracy, e.loss) + end;
   }
@@ -64,7 +66,9 @@ std::string curve_text(const std::vector<EpochResult>& history) {
   constexpr std::size_t kRows = 12;
   double largest_loss = 0;
   for (const EpochResult& epoch : history) largest_loss = std::max(largest_loss, epoch.loss);
-  std::string text = " epoch      loss  accuracy\n";
+  const bool has_accuracy =
+      std::ranges::any_of(history, [](const EpochResult& e) { return !std::isnan(e.accuracy); });
+  std::string text = has_accuracy ? " epoch      loss  accuracy\n" : " epoch      loss\n";
   const std::size_t rows = std::min(kRows, history.size());
   for (std::size_t row = 0; row < rows; ++row) {
     // From the first epoch to the last.

@@ -11,6 +11,12 @@
 
 namespace lockstep::command {
 
+/// Numbers of a data set and what a model predicts for them; NaN where one is not known.
+struct Numbers {
+  std::vector<float> targets;    ///< [samples][outputs]
+  std::vector<float> predicted;  ///< [samples][outputs]
+};
+
 /// A training that has ended: what every form of output is about.
 struct TrainingRun {
   TrainCommand command;
@@ -21,12 +27,15 @@ struct TrainingRun {
   Evaluation train{};  ///< by the kept weights, as the other two
   std::optional<Evaluation> validation{};
   std::optional<Evaluation> test{};
+  Numbers numbers{};  ///< of the set that counts, for the report of a model of numbers
 };
 
 /// The sequences of class c by predicted class.
 [[nodiscard]] std::vector<std::size_t> confusion_row(const Evaluation& evaluation, std::size_t c);
-/// How many of the sequences are of class c.
-[[nodiscard]] std::size_t class_size(const Evaluation& evaluation, std::size_t c);
+/// "sequences" or "timesteps": what the head of a network has outputs for.
+[[nodiscard]] const char* samples_text(const Network& network);
+/// "classes", "labels" or "outputs".
+[[nodiscard]] const char* outputs_text(const Network& network);
 
 /// What Linux knows about the processor.
 struct Processor {

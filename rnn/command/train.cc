@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "files/atomic_file.h"
@@ -210,6 +211,14 @@ void evaluate_run(TrainingRun& run, const TrainingData& data) {
   run.train = evaluated(data.train);
   if (data.validation) run.validation = evaluated(*data.validation);
   if (data.test) run.test = evaluated(*data.test);
+  const bool has_numbers = run.model.parameters().network().head.starts_with("regress");
+  if (run.command.report_file.empty() || !has_numbers) return;
+  const Dataset& main = data.test ? *data.test : data.validation ? *data.validation : data.train;
+  for (std::size_t i = 0; i < main.size(); ++i) {
+    const std::span<const float> targets = main.targets(i);
+    run.numbers.targets.insert(run.numbers.targets.end(), targets.begin(), targets.end());
+  }
+  run.numbers.predicted = run.model.predict_proba(main, run.fit.threads);
 }
 
 // Why the training ended before its time; "" if it did not.

@@ -59,6 +59,12 @@ std::vector<std::string> class_names_from(const char* function, std::size_t clas
   return names;
 }
 
+TargetKind target_kind_from(const char* function, int kind) {
+  require(kind >= LOCKSTEP_TARGET_LABEL && kind <= LOCKSTEP_TARGET_STEP_VALUES, function,
+          "there is no such kind of targets");
+  return static_cast<TargetKind>(kind);
+}
+
 // Of what a model predicts.
 std::size_t rows_of(const Model& model, const Dataset& data) {
   const std::string& head = model.parameters().network().head;
@@ -77,7 +83,8 @@ bool call_back(lockstep_epoch_callback callback, const EpochResult& e, void* con
                              e.learning_rate,
                              e.seconds,
                              e.validation_loss,
-                             e.validation_accuracy};
+                             e.validation_accuracy,
+                             e.skipped};
   try {
     return callback(&epoch, context) == 0;
   } catch (const std::exception& error) {
@@ -117,6 +124,13 @@ lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** datas
   return create(__func__, dataset, {path}, [&] { return lockstep::read_dataset(path); });
 }
 
+lockstep_status lockstep_dataset_read_targets(const char* path, int kind,
+                                              lockstep_dataset** dataset) {
+  return create(__func__, dataset, {path}, [&, function = __func__] {
+    return lockstep::read_dataset(path, lockstep::target_kind_from(function, kind));
+  });
+}
+
 lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed, lockstep_dataset** train,
                                          lockstep_dataset** test) {
   if (train != nullptr) *train = nullptr;
@@ -144,9 +158,7 @@ lockstep_status lockstep_dataset_create_targets(size_t channels, int kind, size_
                                                 const char* const* names,
                                                 lockstep_dataset** dataset) {
   return create(__func__, dataset, {}, [&, function = __func__] {
-    require(kind >= LOCKSTEP_TARGET_LABEL && kind <= LOCKSTEP_TARGET_STEP_VALUES, function,
-            "there is no such kind of targets");
-    return lockstep::Dataset(channels, static_cast<lockstep::TargetKind>(kind),
+    return lockstep::Dataset(channels, lockstep::target_kind_from(function, kind),
                              lockstep::class_names_from(function, outputs, names));
   });
 }
@@ -174,6 +186,10 @@ lockstep_status lockstep_dataset_add_values(lockstep_dataset* dataset, const flo
             function, "length: more than memory holds");
     data.add_values({values, length * data.channels()}, {targets, rows * data.classes()});
   });
+}
+
+lockstep_status lockstep_dataset_set_weight(lockstep_dataset* dataset, size_t index, float weight) {
+  return call(__func__, {dataset}, [&] { dataset->data.set_weight(index, weight); });
 }
 
 lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
@@ -313,6 +329,21 @@ lockstep_status lockstep_model_evaluate(const lockstep_model* model,
     const lockstep::Evaluation result = model->model.evaluate(dataset->data, threads);
     if (accuracy != nullptr) *accuracy = result.accuracy;
     if (loss != nullptr) *loss = result.loss;
+  });
+}
+
+lockstep_status lockstep_model_measure(const lockstep_model* model, const lockstep_dataset* dataset,
+                                       int threads, lockstep_evaluation* evaluation) {
+  return call(__func__, {model, dataset, evaluation}, [&] {
+    const lockstep::Evaluation e = model->model.evaluate(dataset->data, threads);
+    *evaluation = {.samples = e.samples,
+                   .loss = e.loss,
+                   .accuracy = e.accuracy,
+                   .balanced_accuracy = e.balanced_accuracy,
+                   .macro_f1 = e.macro_f1,
+                   .rmse = e.rmse,
+                   .mae = e.mae,
+                   .r2 = e.r2};
   });
 }
 

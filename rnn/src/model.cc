@@ -16,6 +16,7 @@
 #include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "train/fit.h"
+#include "train/loss_settings.h"
 
 namespace lockstep {
 namespace {
@@ -95,19 +96,22 @@ struct Model::State {
     parts.normalization.apply(data);
     return data;
   }
-  // What the head makes of them, in the units of the data.
+  // What the head makes of them, numbers as it has learnt them.
   [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads) const {
-    std::vector<float> result =
-        lockstep::predict_proba(parts.parameters, normalized(data), threads);
-    if (!parts.targets.mean.empty()) parts.targets.restore(result);
-    return result;
+    return lockstep::predict_proba(parts.parameters, normalized(data), threads);
+  }
+  [[nodiscard]] bool scales_targets() const { return !parts.targets.mean.empty(); }
+  void set_options(const Options& next) {
+    options = next;
+    parts.loss = next.loss;
+    parts.delta = next.delta;
   }
   // The same of labelled data, with labels numbered as the model's classes.
   [[nodiscard]] Dataset labelled(const Dataset& data) const {
     require_all_labels(data);
     require_targets(parts.parameters.network(), data);
     Dataset result = normalized(data.with_classes(parts.class_names));
-    if (!parts.targets.mean.empty()) parts.targets.apply(result);
+    if (scales_targets()) parts.targets.apply(result);
     return result;
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
@@ -126,12 +130,12 @@ struct Model::State {
       return !observer.on_batch || observer.on_batch(progress);
     };
     const auto save = [&](const Parameters& parameters, const FitState& state) {
-      const TrainingParts training{
-          {parameters, parts.normalization, parts.class_names, parts.targets},
-          options,
-          state,
-          hash,
-          rounding_here()};
+      const TrainingParts training{{parameters, parts.normalization, parts.class_names,
+                                    parts.targets, parts.loss, parts.delta},
+                                   options,
+                                   state,
+                                   hash,
+                                   rounding_here()};
       const std::filesystem::path& path = observer.checkpoints->path;
       or_cannot("write", "checkpoint", path, [&] { save_checkpoint(training, path); });
     };
@@ -152,7 +156,9 @@ Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   const std::vector<Layer>& layers = parameters().network().layers;
   state_->options.pool = parameters().network().pool;
   state_->options.head = parameters().network().head;
-  state_->options.normalize_targets = !state_->parts.targets.mean.empty();
+  state_->options.normalize_targets = state_->scales_targets();
+  state_->options.loss = state_->parts.loss;
+  state_->options.delta = state_->parts.delta;
   if (!layers.empty()) {
     state_->options.cell = layers[0].cell;
     state_->options.hidden = layers[0].hidden;
@@ -175,13 +181,16 @@ Model::Model(const Dataset& train, const Options& options) {
   }
   Parameters parameters = first_weights(train, options);
   require_targets(parameters.network(), train);
+  require_class_weights(options.class_weights, train.class_names());
   const Dataset learnt = learnt_part(train, options);
   state_ = std::make_unique<State>(
       State{.parts = {.parameters = std::move(parameters),
                       .normalization = Normalization::fit(options.normalize, learnt),
                       .class_names = train.class_names(),
-                      .targets = scales_targets(train, options) ? TargetScale::fit(learnt)
-                                                                : TargetScale()},
+                      .targets =
+                          scales_targets(train, options) ? TargetScale::fit(learnt) : TargetScale(),
+                      .loss = options.loss,
+                      .delta = options.delta},
             .options = options});
 }
 
@@ -212,7 +221,9 @@ FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitO
 }
 
 std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
-  return state_->outputs(data, threads);
+  std::vector<float> outputs = state_->outputs(data, threads);
+  if (state_->scales_targets()) target_scale().restore(outputs);
+  return outputs;
 }
 
 std::vector<int> Model::predict(const Dataset& data, int threads) const {
@@ -226,8 +237,18 @@ Evaluation Model::evaluate(const Dataset& data, int threads) const {
   require_targets(parameters().network(), data);
   require_all_labels(data);
   const Dataset named = data.with_classes(class_names());
-  return lockstep::evaluate(parameters().network(), state_->outputs(named, threads), named,
-                            state_->options);
+  const auto measure = [&](std::span<const float> outputs, const Dataset& of) {
+    return lockstep::evaluate(parameters().network(), outputs, of, state_->options);
+  };
+  std::vector<float> outputs = state_->outputs(named, threads);
+  if (!state_->scales_targets()) return measure(outputs, named);
+  Dataset scaled = named;
+  target_scale().apply(scaled);
+  const double loss = measure(outputs, scaled).loss;  // as in the training
+  target_scale().restore(outputs);
+  Evaluation result = measure(outputs, named);
+  result.loss = loss;
+  return result;
 }
 
 Model Model::load(const std::filesystem::path& path) {
@@ -256,7 +277,8 @@ void Model::require_savable(const std::filesystem::path& path) const {
 
 void Model::set_options(const Options& options) {
   validate(options);
-  state_->options = options;
+  require_class_weights(options.class_weights, class_names());
+  state_->set_options(options);
 }
 
 void Model::require_fit(const Dataset& data) const { static_cast<void>(state_->labelled(data)); }

@@ -68,6 +68,8 @@ def write_good():
              y=np.asfortranarray(np.arange(N * 3 * 2).reshape(N, 3, 2).astype("<f8")))
     y = np.array([0, 255, 0, 1], dtype=np.uint8)
     archive("versions_2_and_3.npz", {"X.npy": npy(X.astype("<f4"), (2, 0)), "y.npy": npy(y, (3, 0))})
+    np.savez(FOLDER / "weights.npz", X=X.astype("<f4"), y=np.arange(N),
+             sample_weight=np.array([0.5, 2, 0, 1]))
     # As if every array were beyond 2 GiB: sizes and offsets are in the records of ZIP64.
     limit, zipfile.ZIP64_LIMIT = zipfile.ZIP64_LIMIT, 0
     np.savez(FOLDER / "zip64.npz", X=X.astype("<f4"), y=np.arange(N))
@@ -88,6 +90,8 @@ def write_refused():
     nan = X.astype("<f4")
     nan[2, 1, 0] = np.nan
     np.savez(FOLDER / "bad_nan.npz", X=nan)
+    np.savez(FOLDER / "bad_weight.npz", X=X.astype("<f4"), sample_weight=np.array([1, -2, 0, 1]))
+    np.savez(FOLDER / "bad_weights.npz", X=X.astype("<f4"), sample_weight=np.ones(N + 1))
     archive("bad_huge_shape.npz", {"X.npy": header_only("(1000000000, 1000000)")})
     archive("bad_overflow.npz", {"X.npy": header_only("(4294967296, 4294967296, 2)")})
     archive("bad_truncated.npz", {"X.npy": x[:-4], "y.npy": y})

@@ -49,6 +49,10 @@ LOCKSTEP_API lockstep_status lockstep_dataset_create(size_t channels, size_t cla
 /** Reads a .ts, .tsv, .txt, .npz or .csv file; lockstep/rnn/data_file.h. */
 LOCKSTEP_API lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset);
 
+/** As lockstep_dataset_read, with targets of one kind, LOCKSTEP_TARGET_... */
+LOCKSTEP_API lockstep_status lockstep_dataset_read_targets(const char* path, int kind,
+                                                           lockstep_dataset** dataset);
+
 /** Makes the training and the test part of a built-in set; lockstep/rnn/builtin_data.h. */
 LOCKSTEP_API lockstep_status lockstep_dataset_builtin(const char* name, uint64_t seed,
                                                       lockstep_dataset** train,
@@ -85,11 +89,15 @@ LOCKSTEP_API lockstep_status lockstep_dataset_add_values(lockstep_dataset* datas
                                                          const float* values, size_t length,
                                                          const float* targets);
 
+/** How much the targets of sequence `index` < size count in the loss, 0 or more; at first 1. */
+LOCKSTEP_API lockstep_status lockstep_dataset_set_weight(lockstep_dataset* dataset, size_t index,
+                                                         float weight);
+
 /** Gives its sizes. */
 LOCKSTEP_API lockstep_status lockstep_dataset_get_info(const lockstep_dataset* dataset,
                                                        lockstep_dataset_info* info);
 
-/** Label of sequence `index` < size. */
+/** Label of sequence `index` < size, of LOCKSTEP_TARGET_LABEL. */
 LOCKSTEP_API lockstep_status lockstep_dataset_label(const lockstep_dataset* dataset, size_t index,
                                                     int* label);
 
@@ -145,6 +153,7 @@ typedef struct lockstep_epoch {
   double seconds;             /**< wall time of the pass */
   double validation_loss;     /**< after the pass; NaN without validation data */
   double validation_accuracy; /**< after the pass; NaN without validation data */
+  size_t skipped;             /**< minibatches without a finite loss and gradient, left out */
 } lockstep_epoch;
 
 /**
@@ -250,6 +259,23 @@ LOCKSTEP_API lockstep_status lockstep_model_predict(const lockstep_model* model,
 LOCKSTEP_API lockstep_status lockstep_model_evaluate(const lockstep_model* model,
                                                      const lockstep_dataset* dataset, int threads,
                                                      double* accuracy, double* loss);
+
+/** How well predictions match targets; what a head has not is NaN. lockstep/rnn/metrics.h */
+typedef struct lockstep_evaluation {
+  size_t samples;           /**< sequences or timesteps with a target that is known */
+  double loss;              /**< mean, as in a training, but without weights */
+  double accuracy;          /**< share classified right; of a multilabel head, of its labels */
+  double balanced_accuracy; /**< mean recall of the classes */
+  double macro_f1;          /**< mean F1 of the classes */
+  double rmse;              /**< root mean square error, of numbers */
+  double mae;               /**< mean absolute error, of numbers */
+  double r2;                /**< coefficient of determination, of numbers */
+} lockstep_evaluation;
+
+/** All that there is to measure of a model on data with targets. */
+LOCKSTEP_API lockstep_status lockstep_model_measure(const lockstep_model* model,
+                                                    const lockstep_dataset* dataset, int threads,
+                                                    lockstep_evaluation* evaluation);
 
 /** Frees a model; null does nothing. */
 LOCKSTEP_API void lockstep_model_free(lockstep_model* model);

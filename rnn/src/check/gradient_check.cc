@@ -85,6 +85,7 @@ struct Window {
   std::span<const float> x;
   std::vector<Target> targets;  // of each row that the head reads
   std::vector<Vector> earlier;  // outputs of the last layer at the timesteps before
+  double weight = 1;            // of the sequence
 };
 
 // h, and c where the cell has it, of each unit side by side, as Cell::define has them.
@@ -285,11 +286,13 @@ std::vector<Target> targets_of(const Dataset& data, std::size_t i, std::size_t f
 }
 
 // The weighted loss of a row, whose outputs become their gradients.
-double weighted_loss(const ReferenceModel& m, const Target& target, Vector& y) {
+double weighted_loss(const ReferenceModel& m, const Window& window, std::size_t row, Vector& y) {
+  const Target& target = window.targets[row];
   const double loss = m.head.define(y, target, m.settings.options);
-  if (m.settings.class_weights.empty() || target.label == kNoLabel) return loss;
-  const auto weight =
-      static_cast<double>(m.settings.class_weights[static_cast<std::size_t>(target.label)]);
+  double weight = window.weight;
+  if (!m.settings.class_weights.empty() && target.label != kNoLabel) {
+    weight *= static_cast<double>(m.settings.class_weights[static_cast<std::size_t>(target.label)]);
+  }
   for (double& gradient : y) gradient *= weight;
   return loss * weight;
 }
@@ -301,7 +304,13 @@ std::vector<Window> reference_windows(const ReferenceModel& m, const Dataset& da
     const std::size_t passed = data.length(i) - std::min(data.length(i), window_of(truncation));
     const auto x = data.sequence(i);
     const std::size_t cut = passed * data.channels();
-    Window window{i, 0, {}, x.first(cut), targets_of(data, i, passed), {}};
+    Window window{i,
+                  0,
+                  {},
+                  x.first(cut),
+                  targets_of(data, i, passed),
+                  {},
+                  static_cast<double>(data.weight(i))};
     for (const ReferenceLayer& layer : m.layers)
       window.states.emplace_back(layer.size.state(), 0.0);
     const ReferencePass before = reference_pass(m, window);
@@ -322,7 +331,7 @@ double reference_loss(const ReferenceModel& m, const std::vector<Window>& window
     const std::vector<Vector> rows = rows_of_head(m, window, reference_pass(m, window));
     for (std::size_t i = 0; i < rows.size(); ++i) {
       Vector y = reference_outputs(m, rows[i]);
-      total += weighted_loss(m, window.targets[i], y);
+      total += weighted_loss(m, window, i, y);
     }
   }
   return total;
@@ -402,7 +411,7 @@ void add_reference_gradients(const ReferenceModel& m, const Window& window,
   std::vector<Vector> of_rows;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Vector dy = reference_outputs(m, rows[i]);
-    sum.loss += weighted_loss(m, window.targets[i], dy);
+    sum.loss += weighted_loss(m, window, i, dy);
     for (std::size_t j = 0; j < dy.size(); ++j) sum.values[m.by.begin + j] += dy[j];
     add_gradient(rows[i], m.wy, dy, sum.values);
     of_rows.push_back(times_transpose(m, m.wy, dy));

@@ -72,6 +72,7 @@ struct Columns {
   std::size_t sample = 0;
   std::size_t step = 0;
   std::optional<std::size_t> label;
+  std::optional<std::size_t> weight;
   std::vector<std::size_t> channels;
   std::vector<std::size_t> targets;  // numbers to be learnt
 };
@@ -100,6 +101,7 @@ Columns parse_header(const RecordReader& records) {
   const auto sample = find_column(columns, "sample", place);
   const auto step = find_column(columns, "step", place);
   columns.label = find_column(columns, "label", place);
+  columns.weight = find_column(columns, "sample_weight", place);
   if (!sample || !step) {
     fail(place, "the header has no column '" + std::string(sample ? "step" : "sample") +
                     "', expected sample, step, one column per channel and perhaps label");
@@ -107,7 +109,7 @@ Columns parse_header(const RecordReader& records) {
   columns.sample = *sample;
   columns.step = *step;
   for (std::size_t i = 0; i < columns.names.size(); ++i) {
-    if (i == *sample || i == *step || i == columns.label) continue;
+    if (i == *sample || i == *step || i == columns.label || i == columns.weight) continue;
     (is_target(columns.names[i]) ? columns.targets : columns.channels).push_back(i);
   }
   if (columns.channels.empty()) fail(place, "the header names no channel beside sample and step");
@@ -119,7 +121,14 @@ struct RowKey {
   std::string sample;
   double step = 0;
   std::optional<std::string> label;
+  float weight = 1;
 };
+
+float parse_weight(std::string_view text, const Place& place) {
+  const std::optional<float> weight = parse_value(text);
+  if (weight && *weight >= 0) return *weight;
+  fail(place, "the sample_weight is " + in_quotes(text) + ", expected a number of 0 or more");
+}
 
 RowKey parse_key(const Columns& columns, const std::vector<std::string>& fields,
                  const Place& place) {
@@ -132,6 +141,7 @@ RowKey parse_key(const Columns& columns, const std::vector<std::string>& fields,
     fail(place, "the step is " + in_quotes(fields[columns.step]) + ", expected a number");
   }
   RowKey key{fields[columns.sample], *step, std::nullopt};
+  if (columns.weight) key.weight = parse_weight(fields[*columns.weight], place);
   if (columns.label) key.label = present_label(fields[*columns.label]);
   return key;
 }
@@ -142,6 +152,10 @@ void check_continues(const RowKey& before, const RowKey& row, std::string_view s
   if (row.step <= before.step) {
     fail(place, "step " + in_quotes(step) + " of sample " + in_quotes(row.sample) +
                     " does not follow the step before it, expected increasing steps");
+  }
+  if (row.weight != before.weight) {
+    fail(place, "the sample_weight of sample " + in_quotes(row.sample) +
+                    " changes, expected one for all of its rows");
   }
   if (row.label != before.label && !labels_change) {
     fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
@@ -164,6 +178,7 @@ struct Sample {
   std::vector<float> values;                       // [rows][channels]
   std::vector<std::optional<std::string>> labels;  // of each row
   std::vector<float> targets;                      // [rows][targets]
+  float weight = 1;
 };
 
 std::vector<Sample> read_samples(RecordReader& records, const Columns& columns,
@@ -190,6 +205,7 @@ std::vector<Sample> read_samples(RecordReader& records, const Columns& columns,
           records.fields()[column], "column " + in_quotes(columns.names[column]), records.place()));
     }
     sample.labels.push_back(row.label);
+    sample.weight = row.weight;
     before = std::move(row);
   }
   return samples;
@@ -230,6 +246,13 @@ Dataset build_labels(const std::vector<Sample>& samples, const Columns& columns,
   return builder.build();
 }
 
+Dataset build(const std::vector<Sample>& samples, const Columns& columns, TargetKind kind) {
+  Dataset data =
+      is_label(kind) ? build_labels(samples, columns, kind) : build_numbers(samples, columns, kind);
+  for (std::size_t i = 0; i < samples.size(); ++i) data.set_weight(i, samples[i].weight);
+  return data;
+}
+
 }  // namespace
 
 Dataset read_csv(const std::filesystem::path& path, WantedTargets targets) {
@@ -245,8 +268,8 @@ Dataset read_csv(const std::filesystem::path& path, WantedTargets targets) {
   const TargetKind numbers = is_constant ? TargetKind::values : TargetKind::step_values;
   const TargetKind kind =
       targets.value_or(has_numbers && !columns.label ? numbers : TargetKind::label);
-  if (is_label(kind)) return build_labels(samples, columns, kind);
-  if (!has_numbers && !columns.label) return build_labels(samples, columns, TargetKind::label);
+  if (is_label(kind)) return build(samples, columns, kind);
+  if (!has_numbers && !columns.label) return build(samples, columns, TargetKind::label);
   if (!has_numbers) {
     throw DataError(path.string() + ": the header has no column 'target...', which is needed here");
   }
@@ -255,7 +278,7 @@ Dataset read_csv(const std::filesystem::path& path, WantedTargets targets) {
                     ": the targets of a sample change, expected the same in each of "
                     "its rows");
   }
-  return build_numbers(samples, columns, kind);
+  return build(samples, columns, kind);
 }
 
 }  // namespace lockstep::data_file

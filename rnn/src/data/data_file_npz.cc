@@ -9,15 +9,19 @@
 namespace lockstep::data_file {
 namespace {
 
-// The three arrays of a set, with everything known of them checked but the values.
+// The arrays of a set, with everything known of them checked but the values.
 class Arrays {
  public:
   Arrays(const std::filesystem::path& path, WantedTargets wanted)
       : name_(path.string()),
-        entries_(read_zip_entries(path, {"X.npy", "y.npy", "lengths.npy"})),
+        entries_(read_zip_entries(path, {"X.npy", "y.npy", "lengths.npy", "sample_weight.npy"})),
         values_(find_values()) {
     kind_ = find_kind(wanted);
     check_one_per_sequence(lengths_, "lengths");
+    check_one_per_sequence(weights_, "sample_weight");
+    if (weights_ && !weights_->is_float() && !weights_->is_integer()) {
+      fail("sample_weight has type " + in_quotes(weights_->dtype) + ", expected numbers");
+    }
     if (lengths_ && !lengths_->is_integer()) {
       fail("lengths has type " + in_quotes(lengths_->dtype) + ", expected integers");
     }
@@ -39,6 +43,16 @@ class Arrays {
     return static_cast<std::size_t>(length);
   }
 
+  [[nodiscard]] float weight(std::size_t i) const {
+    if (!weights_) return 1;
+    const double weight = number_at(*weights_, i);
+    if (weight >= 0 && weight <= std::numeric_limits<float>::max()) {
+      return static_cast<float>(weight);
+    }
+    fail("sample_weight[" + std::to_string(i) + "] is " + std::to_string(weight) +
+         ", expected a number of 0 or more");
+  }
+
   [[nodiscard]] TargetKind kind() const { return kind_; }
   // Of a sequence, or of its timestep.
   [[nodiscard]] std::optional<std::string> label(std::size_t i, std::size_t step = 0) const {
@@ -56,8 +70,7 @@ class Arrays {
   [[nodiscard]] float target(std::size_t i, std::size_t step, std::size_t output) const {
     if (!labels_) return std::numeric_limits<float>::quiet_NaN();
     const std::size_t place = target_place(i, step, output);
-    const double value = labels_->is_float() ? labels_->float_at(place)
-                                             : static_cast<double>(labels_->integer_at(place));
+    const double value = number_at(*labels_, place);
     if (std::abs(value) > std::numeric_limits<float>::max()) {
       fail("y[" + std::to_string(i) + "] holds " + std::to_string(value) +
            ", expected float32 numbers");
@@ -78,6 +91,10 @@ class Arrays {
   }
 
  private:
+  static double number_at(const NpyArray& array, std::size_t place) {
+    return array.is_float() ? array.float_at(place) : static_cast<double>(array.integer_at(place));
+  }
+
   [[noreturn]] void fail(const std::string& message) const {
     throw DataError(name_ + ": " + message);
   }
@@ -165,6 +182,7 @@ class Arrays {
   NpyArray values_;
   std::optional<NpyArray> labels_ = take("y.npy");
   std::optional<NpyArray> lengths_ = take("lengths.npy");
+  std::optional<NpyArray> weights_ = take("sample_weight.npy");
   TargetKind kind_ = TargetKind::label;
 };
 
@@ -194,11 +212,7 @@ Dataset read_numbers(const Arrays& arrays) {
   return data;
 }
 
-}  // namespace
-
-Dataset read_npz(const std::filesystem::path& path, WantedTargets targets) {
-  const Arrays arrays(path, targets);
-  if (!is_label(arrays.kind())) return read_numbers(arrays);
+Dataset read_labels(const Arrays& arrays) {
   DatasetBuilder builder(arrays.channels(), {}, arrays.kind());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     if (arrays.kind() == TargetKind::label) {
@@ -213,6 +227,15 @@ Dataset read_npz(const std::filesystem::path& path, WantedTargets targets) {
     builder.add_steps(values_of(arrays, i), labels);
   }
   return builder.build();
+}
+
+}  // namespace
+
+Dataset read_npz(const std::filesystem::path& path, WantedTargets targets) {
+  const Arrays arrays(path, targets);
+  Dataset data = is_label(arrays.kind()) ? read_labels(arrays) : read_numbers(arrays);
+  for (std::size_t i = 0; i < data.size(); ++i) data.set_weight(i, arrays.weight(i));
+  return data;
 }
 
 }  // namespace lockstep::data_file

@@ -40,6 +40,7 @@ void Dataset::append(std::span<const float> values, const AddTargets& add_target
     offsets_.push_back(begin);
     lengths_.push_back(values.size() / channels_);
     add_targets(values.size() / channels_);
+    if (!weights_.empty()) weights_.push_back(1.0f);
   } catch (...) {  // there is no memory, or the targets do not fit
     values_.resize(begin);
     offsets_.resize(sequences);
@@ -48,6 +49,16 @@ void Dataset::append(std::span<const float> values, const AddTargets& add_target
     targets_.resize(targets);
     throw;
   }
+}
+
+void Dataset::set_weight(std::size_t i, float weight) {
+  if (i >= size()) throw InvalidArgument("Dataset::set_weight: there is no such sequence");
+  if (!(weight >= 0) || std::isinf(weight)) {
+    throw InvalidArgument("Dataset::set_weight: weight " + std::to_string(weight) +
+                          ", expected a finite number of 0 or more");
+  }
+  if (weights_.empty() && weight != 1) weights_.resize(size(), 1.0f);
+  if (!weights_.empty()) weights_[i] = weight;
 }
 
 void Dataset::require_kind(TargetKind kind, const char* function) const {
@@ -132,6 +143,7 @@ Dataset Dataset::subset(std::span<const std::size_t> indices) const {
     } else {
       result.add_values(sequence(i), targets(i));
     }
+    result.set_weight(result.size() - 1, weight(i));
   }
   return result;
 }

@@ -45,6 +45,14 @@ double mean_of_known(std::span<const double> values) {
   return sum / static_cast<double>(count);
 }
 
+// Appends what there is to say of a class or label.
+void add_class(Evaluation& result, std::size_t hits, std::size_t predicted, std::size_t actual) {
+  result.precision.push_back(ratio(hits, predicted));
+  result.recall.push_back(ratio(hits, actual));
+  result.f1.push_back(ratio(2 * hits, predicted + actual));
+  result.support.push_back(actual);
+}
+
 // Fills what follows from the confusion matrix alone.
 void score_classes(Evaluation& result, std::size_t classes) {
   std::size_t correct = 0;
@@ -57,9 +65,7 @@ void score_classes(Evaluation& result, std::size_t classes) {
     }
     const std::size_t hits = result.confusion[c * classes + c];
     correct += hits;
-    result.precision.push_back(ratio(hits, predicted));
-    result.recall.push_back(ratio(hits, actual));
-    result.f1.push_back(ratio(2 * hits, predicted + actual));
+    add_class(result, hits, predicted, actual);
   }
   result.accuracy = ratio(correct, result.samples);
   result.balanced_accuracy = mean_of_known(result.recall);
@@ -150,6 +156,12 @@ Evaluation evaluate_values(std::span<const float> predictions, std::span<const f
 Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const float> targets,
                            std::size_t outputs) {
   Evaluation result;
+  struct Counts {
+    std::size_t hits = 0;
+    std::size_t predicted = 0;
+    std::size_t actual = 0;
+  };
+  std::vector<Counts> labels(outputs);
   double loss = 0;
   std::size_t right = 0;
   std::size_t count = 0;
@@ -164,9 +176,19 @@ Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const
     constexpr double kLeast = 0x1p-30;  // 1 - p has no smaller steps
     loss -= t * portable_log(std::max(static_cast<double>(p), kLeast)) +
             (1 - t) * portable_log(std::max(1 - static_cast<double>(p), kLeast));
-    right += (p > 0.5f) == (t > 0.5) ? 1 : 0;
+    const bool is_predicted = p > 0.5f;
+    const bool is_actual = t > 0.5;
+    Counts& label = labels[i % outputs];
+    label.hits += is_predicted && is_actual ? 1 : 0;
+    label.predicted += is_predicted ? 1 : 0;
+    label.actual += is_actual ? 1 : 0;
+    right += is_predicted == is_actual ? 1 : 0;
     ++count;
   }
+  for (const Counts& label : labels) {
+    add_class(result, label.hits, label.predicted, label.actual);
+  }
+  result.macro_f1 = mean_of_known(result.f1);
   result.loss = loss / static_cast<double>(count);
   result.accuracy = ratio(right, count);
   return result;

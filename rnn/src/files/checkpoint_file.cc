@@ -170,6 +170,10 @@ std::uint64_t add_data(std::uint64_t hash, const Dataset& data) {
   for (const int label : data.labels()) {
     hash = fnv1a(hash, static_cast<std::uint64_t>(label), sizeof(std::uint64_t));
   }
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    if (data.weight(i) != 1)
+      hash = fnv1a(hash, i ^ std::bit_cast<std::uint32_t>(data.weight(i)), sizeof(std::uint64_t));
+  }
   return hash;
 }
 

@@ -57,6 +57,10 @@ Normalization parse_normalization(const json& text) {
   return normalization;
 }
 
+bool has_numbers(const Network& network) {
+  return network.head == "regress" || network.head == "regress_steps";
+}
+
 std::vector<std::string> cells_of(const Network& network) {
   std::vector<std::string> cells(network.layers.size());
   std::ranges::transform(network.layers, cells.begin(), &Layer::cell);
@@ -75,14 +79,19 @@ std::string encode_metadata(const ModelParts& model) {
     normalization["mean"] = model.normalization.mean;
     normalization["scale"] = model.normalization.scale;
   }
-  const json metadata = {{"version", kVersion},
-                         {"cells", cells_of(network)},
-                         {"head", network.head},
-                         {"pool", options.get("pool")},
-                         {"class_names", model.class_names},
-                         {"normalization", normalization},
-                         {"target_mean", model.targets.mean},
-                         {"target_scale", model.targets.scale}};
+  json metadata = {{"version", kVersion},
+                   {"cells", cells_of(network)},
+                   {"head", network.head},
+                   {"pool", options.get("pool")},
+                   {"class_names", model.class_names},
+                   {"normalization", normalization},
+                   {"target_mean", model.targets.mean},
+                   {"target_scale", model.targets.scale}};
+  if (has_numbers(network)) {
+    options.loss = model.loss;
+    metadata["loss"] = options.get("loss");
+    metadata["delta"] = model.delta;
+  }
   try {
     return metadata.dump();
   } catch (const json::exception&) {
@@ -96,14 +105,14 @@ void require_known(const char* what, const std::string& word,
   throw std::runtime_error("its " + std::string(what) + " " + quote(word) + " is unknown");
 }
 
-Pooling parse_pool(const std::string& text) {
-  Options options;
+// Sets an option to what the metadata has, if they have it.
+void read_option(const json& metadata, const char* name, Options& options) {
+  const std::string text = metadata.value(name, options.get(name));
   try {
-    options.set("pool", text);
+    options.set(name, text);
   } catch (const std::invalid_argument&) {
-    throw std::runtime_error("its pool " + quote(text) + " is unknown");
+    throw std::runtime_error("its " + std::string(name) + " " + quote(text) + " is unknown");
   }
-  return options.pool;
 }
 
 // Reads the layers' cells and the head, which are ones that this knows, class names and
@@ -125,7 +134,13 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
       if (network.layers.empty()) throw std::runtime_error("it names no cell");
       network.head = metadata.at("head").get<std::string>();
       require_known("head", network.head, head_names());
-      network.pool = parse_pool(metadata.value("pool", "last"));
+      Options options;
+      options.pool = Pooling::last;
+      read_option(metadata, "pool", options);
+      read_option(metadata, "loss", options);
+      network.pool = options.pool;
+      model.loss = options.loss;
+      model.delta = metadata.value("delta", 1.0);
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
@@ -360,13 +375,15 @@ void require_whole(const ModelParts& model) {
   require_finite(mean, "the mean of its normalization");
   require_finite(scale, "the scale of its normalization");
   const std::size_t scaled = model.targets.mean.size();
-  const bool has_numbers = network.head == "regress" || network.head == "regress_steps";
   if (model.targets.scale.size() != scaled ||
-      (scaled != 0 && (scaled != network.outputs || !has_numbers))) {
+      (scaled != 0 && (scaled != network.outputs || !has_numbers(network)))) {
     throw std::runtime_error("it does not have one mean and one scale for each number");
   }
   if (!std::ranges::all_of(model.targets.scale, [](float value) { return value > 0; })) {
     throw std::runtime_error("a scale of its numbers is not above 0");
+  }
+  if (!(model.delta > 0) || std::isinf(model.delta)) {
+    throw std::runtime_error("its delta is not a number above 0");
   }
   require_finite(model.targets.mean, "the mean of its targets");
   require_finite(model.targets.scale, "the scale of its targets");

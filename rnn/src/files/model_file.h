@@ -6,6 +6,7 @@
 
 #include "files/safetensors.h"
 #include "lockstep/rnn/normalization.h"
+#include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
 
 namespace lockstep {
@@ -16,6 +17,8 @@ struct ModelParts {
   Normalization normalization;
   std::vector<std::string> class_names;  // or names of outputs
   TargetScale targets{};
+  RegressionLoss loss = RegressionLoss::mse;  // of numbers, as the next
+  double delta = 1;
 };
 
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.

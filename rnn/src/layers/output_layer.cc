@@ -50,6 +50,7 @@ OutputMemory::OutputMemory(Workspace& workspace, const Network& network, Purpose
   const TargetKind kind = head_of(network).targets;
   if (lockstep::is_of_steps(kind)) step_gradients = workspace.take<float>(count * states.stride);
   if (is_label(kind)) labels = workspace.take<int>(count);
+  weights = workspace.take<double>(count);
   if (!is_label(kind)) targets = workspace.take<float>(count * cols);
   losses = workspace.take<double>(count);
 }
@@ -63,6 +64,7 @@ OutputMemory OutputMemory::from(std::size_t first) const {
   part.outputs = after(outputs, first * stride);
   part.step_gradients = after(step_gradients, first * states.stride);
   part.labels = after(labels, first);
+  part.weights = after(weights, first);
   part.targets = after(targets, first * cols);
   part.losses = after(losses, first);
   return part;
@@ -121,11 +123,17 @@ void OutputLayer::forward(const RowSchedule& schedule, std::span<const Recurrent
               memory_.states.stride, outputs(mine));
 }
 
-void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule) const {
+void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule,
+                               std::span<const float> class_weights) const {
   const auto take = [&](std::size_t row, std::size_t n, std::size_t own) {
     const std::size_t i = schedule.member(n);
+    double& weight = memory_.weights[row];
+    weight = static_cast<double>(data.weight(i));
     if (has_labels_) {
-      memory_.labels[row] = of_steps_ ? data.step_labels(i)[own] : data.label(i);
+      const int label = of_steps_ ? data.step_labels(i)[own] : data.label(i);
+      memory_.labels[row] = label;
+      if (class_weights.empty() || label == kNoLabel) return;
+      weight *= static_cast<double>(class_weights[static_cast<std::size_t>(label)]);
     } else {
       std::copy_n(data.targets(i).data() + (of_steps_ ? own * memory_.cols : 0), memory_.cols,
                   memory_.targets.data() + row * memory_.cols);
@@ -137,7 +145,7 @@ void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule)
 
 void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head,
                             const LossSettings& settings) {
-  take_targets(data, schedule);
+  take_targets(data, schedule, settings.class_weights);
   const std::size_t count = rows(schedule);
   const HeadRows all{.outputs = outputs({0, count}),
                      .labels = has_labels_ ? memory_.labels.data() : nullptr,
@@ -146,17 +154,15 @@ void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, co
   for (std::size_t row = 0; row < count; ++row) {
     const Target target = all.target(row);
     const double known = known_share(target);
-    double weight = known;
-    if (!settings.class_weights.empty() && target.label != kNoLabel) {
-      const float of_class = settings.class_weights[static_cast<std::size_t>(target.label)];
+    const double weight = memory_.weights[row];
+    if (weight != 1) {
       for (float& gradient : std::span(all.outputs.data + row * memory_.stride, memory_.cols)) {
-        gradient *= of_class;
+        gradient *= static_cast<float>(weight);
       }
-      weight *= static_cast<double>(of_class);
-      memory_.losses[row] *= static_cast<double>(of_class);
+      memory_.losses[row] *= weight;
     }
     totals_.loss += memory_.losses[row];
-    totals_.weight += weight;
+    totals_.weight += known * weight;
     totals_.targets += known;
   }
 }

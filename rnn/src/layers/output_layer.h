@@ -15,6 +15,7 @@
 #include "lockstep/rnn/network.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/threads.h"
+#include "train/loss_settings.h"
 
 namespace lockstep {
 
@@ -32,12 +33,6 @@ struct PackedOutput {
   PackedMatrix weights;
   // Of a training: the rows of Wy for each direction of the last layer, transposed.
   std::vector<PackedMatrix> weights_back;
-};
-
-// What the losses of a training depend on beside outputs and targets.
-struct LossSettings {
-  Options options;
-  std::vector<float> class_weights;  // [classes], or empty
 };
 
 // What the last find_loss found.
@@ -63,6 +58,7 @@ struct OutputMemory {
   // Of a training:
   std::span<float> step_gradients;  // [rows][states.stride], of heads of timesteps
   std::span<int> labels;            // of heads with classes
+  std::span<double> weights;        // of the targets in the loss
   std::span<float> targets;         // [rows][cols], of the others
   std::span<double> losses;
 };
@@ -127,7 +123,8 @@ class OutputLayer {
  private:
   void read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                   Range rows) const;
-  void take_targets(const Dataset& data, const RowSchedule& schedule) const;
+  void take_targets(const Dataset& data, const RowSchedule& schedule,
+                    std::span<const float> class_weights) const;
   [[nodiscard]] PackedGemm gradients_of_states(const RowSchedule& schedule,
                                                const RecurrentLayer& layer,
                                                std::size_t direction) const;

@@ -14,6 +14,7 @@
 #include "lookup.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
+#include "train/loss_settings.h"
 
 namespace lockstep {
 namespace {
@@ -26,6 +27,7 @@ struct Domain {
   double high = std::numeric_limits<double>::max();
   std::string text{};
   std::vector<std::string> words{};
+  bool (*accepts)(const std::string& text) = nullptr;  // of free text
 };
 
 Domain count_from(std::size_t low, std::size_t high = SIZE_MAX) {
@@ -107,6 +109,12 @@ bool parse(const Row& row, std::string_view text, Options& options) {
     return parse_number(text, value);
   } else {
     const auto& words = row.domain.words;
+    if constexpr (std::is_same_v<ValueOf<member>, std::string>) {
+      if (words.empty()) {
+        value = text;
+        return true;
+      }
+    }
     const auto found =
         std::ranges::find_if(words, [&](auto& word) { return same_word(word, text); });
     if (found == words.end()) return false;
@@ -125,6 +133,7 @@ Row row(const std::string& name, const std::string& group, Domain domain, const 
   using Value = ValueOf<member>;
   OptionKind kind = OptionKind::choice;
   if (std::is_same_v<Value, bool>) kind = OptionKind::flag;
+  if (domain.accepts != nullptr) kind = OptionKind::text;
   if (kIsNumber<Value>) {
     kind = std::is_integral_v<Value> ? OptionKind::whole_number : OptionKind::number;
     domain.text = (std::is_integral_v<Value> ? "a whole number " : "a number ") + domain.text;
@@ -218,8 +227,10 @@ const std::vector<Row>& rows() {
                    "Decay of the moving average of the weights that the model gets; 0: none"),
       row<&O::loss>("loss", kTraining, one_of({"mse", "huber", "mae"}), "Loss of numbers"),
       row<&O::delta>("delta", kTraining, positive(), "Where the loss becomes linear", "loss huber"),
-      row<&O::class_weights>("class_weights", kTraining, one_of({"none", "balanced"}),
-                             "Classes count alike, or the rarer the more"),
+      row<&O::class_weights>("class_weights", kTraining,
+                             {.text = "none, balanced or NAME=WEIGHT,... with weights of 0 or more",
+                              .accepts = is_class_weights},
+                             "Classes count alike, the rarer the more, or as given"),
       row<&O::label_smoothing>("label_smoothing", kTraining, below_one(),
                                "Share of a label that counts as every class"),
       row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
@@ -262,6 +273,7 @@ bool is_valid(const Row& row, const Options& options) {
   const std::string text = row.get(row, options);
   const auto& words = row.domain.words;
   if (!words.empty()) return std::ranges::find(words, text) != words.end();
+  if (row.domain.accepts != nullptr) return row.domain.accepts(text);
   if (row.has_auto && text == kAuto) return true;
   double value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);

@@ -171,9 +171,13 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
   require_training_data(s.parameters, data, "training data");
   s.last = std::chrono::steady_clock::now();
-  s.prepare(data);
   const std::size_t outputs = s.parameters.network().outputs;
-  (*s.memory)->set_class_weights(loss_settings(s.options, data, outputs).class_weights);
+  LossSettings settings = loss_settings(s.options, data, outputs);
+  if (!has_counting_targets(data, settings)) {
+    throw InvalidArgument("training data: no target counts: each is unknown or has the weight 0");
+  }
+  s.prepare(data);
+  (*s.memory)->set_class_weights(std::move(settings.class_weights));
   s.start_epoch();
   const std::size_t batch = s.minibatch_size();
   Epoch epoch{.data = data,

@@ -99,24 +99,6 @@ std::size_t parts_of(const Options& options, std::size_t sequences) {
   return std::clamp<std::size_t>(most, 1, options.accumulate);
 }
 
-LossSettings loss_settings(const Options& options, const Dataset& data, std::size_t classes) {
-  LossSettings settings{.options = options, .class_weights = {}};
-  if (options.class_weights == ClassWeights::none || !is_label(data.target_kind())) return settings;
-  std::vector<std::size_t> counts(classes);
-  std::size_t all = 0;
-  for (const int label : data.labels()) {
-    if (label == kNoLabel) continue;
-    ++counts[static_cast<std::size_t>(label)];
-    ++all;
-  }
-  for (const std::size_t count : counts) {
-    const double share = static_cast<double>(counts.size()) * static_cast<double>(count);
-    settings.class_weights.push_back(
-        count == 0 ? 0 : static_cast<float>(static_cast<double>(all) / share));
-  }
-  return settings;
-}
-
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
                            const MinibatchSize& largest, const LossSettings& settings,
                            std::size_t parts)

@@ -15,6 +15,7 @@
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/threads.h"
+#include "train/loss_settings.h"
 
 namespace lockstep {
 
@@ -22,10 +23,6 @@ namespace lockstep {
 constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }
-
-// What the loss of a training on `data` by a network of `classes` classes depends on.
-[[nodiscard]] LossSettings loss_settings(const Options& options, const Dataset& data,
-                                         std::size_t classes);
 
 // Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
 [[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);

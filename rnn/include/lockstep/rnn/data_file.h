@@ -39,6 +39,8 @@ class LOCKSTEP_API DataError : public FileError {
 ///   every sample,
 ///         otherwise of each timestep; a label that changes within a sample: with `targets`
 ///         step_labels only
+/// Weights of the sequences (Dataset::set_weight): .npz sample_weight [N], .csv a column
+/// `sample_weight`, the same in all rows of a sample.
 /// With `targets` they are read as that kind: y [N] of floats as numbers, y [N][T] as numbers of
 /// each timestep. A number that is missing is NaN.
 [[nodiscard]] LOCKSTEP_API Dataset read_dataset(const std::filesystem::path& path,

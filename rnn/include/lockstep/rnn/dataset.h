@@ -55,6 +55,12 @@ class LOCKSTEP_API Dataset {
   /// A sequence without targets, of any kind.
   void add_unknown(std::span<const float> values);
 
+  /// How much the targets of sequence i (< size()) count in the loss of a training, at first 1: a
+  /// finite number of 0 or more. Throws std::invalid_argument otherwise.
+  void set_weight(std::size_t i, float weight);
+  /// What set_weight has set.
+  [[nodiscard]] float weight(std::size_t i) const { return weights_.empty() ? 1.0f : weights_[i]; }
+
   /// What is known of each sequence.
   [[nodiscard]] TargetKind target_kind() const { return kind_; }
   /// Number of sequences.
@@ -131,6 +137,7 @@ class LOCKSTEP_API Dataset {
   std::vector<std::size_t> lengths_;
   std::vector<int> labels_;     // of sequences or timesteps
   std::vector<float> targets_;  // [sequences or timesteps][class_names_]
+  std::vector<float> weights_;  // [sequences], or empty if all are 1
 };
 
 }  // namespace lockstep

@@ -25,10 +25,12 @@ struct Evaluation {
   /// Of values, 1 - sum of squared errors / sum of squares around the mean, the mean over the
   /// outputs that are not constant.
   double r2 = std::numeric_limits<double>::quiet_NaN();
-  std::vector<std::size_t> confusion;  ///< [C][C] row-major: row true class, column predicted class
-  std::vector<double> precision;       ///< [C]; NaN where a class was never predicted
-  std::vector<double> recall;          ///< [C]; NaN where a class does not occur
-  std::vector<double> f1;              ///< [C]; NaN where precision and recall both are
+  /// [C][C] row-major: row true class, column predicted class; empty of head multilabel.
+  std::vector<std::size_t> confusion;
+  std::vector<double> precision;     ///< [C], or of each label; NaN where it was never predicted
+  std::vector<double> recall;        ///< [C]; NaN where it does not occur
+  std::vector<double> f1;            ///< [C]; NaN where precision and recall both are
+  std::vector<std::size_t> support;  ///< [C]; how many samples are of it
 };
 
 /// `probabilities` is [labels.size()][classes] row-major; the predicted class is the first of the

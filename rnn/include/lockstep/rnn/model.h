@@ -69,7 +69,9 @@ class LOCKSTEP_API Model {
   /// Index of the most probable class per sequence or timestep, the first of equals. Throws
   /// InvalidArgument for a model of values.
   [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
-  /// Compares predictions with the labels.
+  /// Compares predictions with the targets. The loss is that of a training without weights and
+  /// label smoothing; of numbers that the model standardises it is of the standardised ones, while
+  /// rmse and mae are in the units of the data.
   [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0) const;
   /// Throws InvalidArgument as `evaluate` would: for test data, before a training.
   void require_fit(const Dataset& data) const;
@@ -88,12 +90,13 @@ class LOCKSTEP_API Model {
   ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
   ///    "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only, and of numbers that are standardised
-  ///   "target_mean": [outputs], "target_scale": [outputs]
-  /// ; version 1 had no cells and no head, and
-  /// without a pool it is "last". Without that
-  /// key, as PyTorch writes, the class names are "0", "1", ..., there is no normalization, and the
-  /// cell of a layer is that of G gates: tanh, gru or lstm.
+  /// with mean and scale for `channel` only; of numbers also
+  ///   "loss": "mse" | "huber" | "mae", "delta": number,
+  /// and where they are standardised
+  ///   "target_mean": [outputs], "target_scale": [outputs].
+  /// Version 1 had no cells and no head; without a pool it is "last". Without that key, as PyTorch
+  /// writes, the class names are "0", "1", ..., there is no normalization, and the cell of a layer
+  /// is that of G gates: tanh, gru or lstm.
   ///
   /// Throws ModelFileError for a file that is truncated, corrupt or not such a model (any tensor
   /// too many or too few, of another shape) and for NaN or infinite numbers. Memory is

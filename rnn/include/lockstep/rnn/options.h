@@ -32,12 +32,6 @@ enum class RegressionLoss {
   mae,    ///< |d|
 };
 
-/// How much classes count in the loss; of heads with classes.
-enum class ClassWeights {
-  none,      ///< all the same
-  balanced,  ///< targets / (classes * targets of the class), as scikit-learn has it
-};
-
 /// What to do about a minibatch whose loss or gradient is not finite. No weight follows it.
 enum class OnNan {
   stop,  ///< end the training
@@ -99,9 +93,14 @@ struct LOCKSTEP_API Options {
   /// In [0, 1); 0: none. After each update average = ema average + (1 - ema) weights, the first
   /// time = weights; a model has the average of its weights, also for the validation.
   double ema = 0;
-  RegressionLoss loss = RegressionLoss::mse;        ///< of numbers
-  double delta = 1;                                 ///< > 0, of RegressionLoss::huber
-  ClassWeights class_weights = ClassWeights::none;  ///< of heads with classes
+  RegressionLoss loss = RegressionLoss::mse;  ///< of numbers
+  double delta = 1;                           ///< > 0, of RegressionLoss::huber
+  /// How much the classes count in the loss of the heads classify and classify_steps: "none", all
+  /// the same; "balanced", targets / (classes * targets of the class), as scikit-learn has it; or
+  /// "NAME=WEIGHT,...", weights of 0 or more, and 1 for the classes without one. What a target
+  /// counts is the weight of its class times that of its sequence (Dataset::set_weight), and the
+  /// loss of a minibatch is the sum of the weighted losses divided by the sum of the weights.
+  std::string class_weights = "none";
   /// In [0, 1), s: a label counts (1 - s) as itself and s as every class alike (heads classify and
   /// classify_steps).
   double label_smoothing = 0;
@@ -149,7 +148,7 @@ struct LOCKSTEP_API Options {
 };
 
 /// What the values of an option are.
-enum class OptionKind { whole_number, number, choice, flag };
+enum class OptionKind { whole_number, number, choice, flag, text };
 
 /// What there is to say of an option.
 struct OptionInfo {
