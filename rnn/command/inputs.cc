@@ -19,12 +19,12 @@ std::optional<TargetKind> targets_for(const std::string& head) {
 }
 
 Dataset load_sequences(const DataSource& source) {
-  if (source.dataset.empty()) return read_sequences(source.file);
+  if (source.dataset.empty()) return read_dataset(source.file, {.ignores_targets = true});
   return make_builtin_dataset(source.dataset, kBuiltinSeed).test;
 }
 
 Dataset load_data(const DataSource& source, const std::string& head) {
-  if (source.dataset.empty()) return read_dataset(source.file, targets_for(head));
+  if (source.dataset.empty()) return read_dataset(source.file, {.targets = targets_for(head)});
   return make_builtin_dataset(source.dataset, kBuiltinSeed).test;
 }
 

@@ -32,9 +32,9 @@ TrainingData load_train_and_test(const TrainCommand& command) {
     return {.train = std::move(train), .test = std::move(test)};
   }
   const std::optional<TargetKind> targets = targets_for(command.options.head);
-  TrainingData data{.train = read_dataset(command.source.file, targets)};
+  TrainingData data{.train = read_dataset(command.source.file, {.targets = targets})};
   if (!command.test_file.empty()) {
-    data.test = read_dataset(command.test_file, data.train.target_kind());
+    data.test = read_dataset(command.test_file, {.targets = data.train.target_kind()});
   }
   return data;
 }
@@ -117,12 +117,15 @@ void require_sense_for(const TrainCommand& command, const std::string& head) {
                               {"normalize_targets", "regress"},
                               {"class_weights", "classify"},
                               {"label_smoothing", "classify"}};
+  const auto refuse_if_given = [&](const char* option) {
+    const auto& given = command.given_options;
+    if (std::ranges::find(given, option) == given.end()) return;
+    throw UsageError(flag_of(option) + ": it has no effect with the head " + head);
+  };
   for (const Needs& needs : kNeeds) {
-    const bool is_given =
-        std::ranges::find(command.given_options, needs.option) != command.given_options.end();
-    if (!is_given || head.starts_with(needs.heads)) continue;
-    throw UsageError(flag_of(needs.option) + ": it has no effect with the head " + head);
+    if (!head.starts_with(needs.heads)) refuse_if_given(needs.option);
   }
+  if (is_of_steps(targets_of_head(head))) refuse_if_given("pool");
 }
 
 // Finds out before the training what would lose its result after it.

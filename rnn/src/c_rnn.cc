@@ -127,7 +127,7 @@ lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** datas
 lockstep_status lockstep_dataset_read_targets(const char* path, int kind,
                                               lockstep_dataset** dataset) {
   return create(__func__, dataset, {path}, [&, function = __func__] {
-    return lockstep::read_dataset(path, lockstep::target_kind_from(function, kind));
+    return lockstep::read_dataset(path, {.targets = lockstep::target_kind_from(function, kind)});
   });
 }
 

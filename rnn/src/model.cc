@@ -58,10 +58,12 @@ bool scales_targets(const Dataset& train, const Options& options) {
 Parameters first_weights(const Dataset& train, const Options& options) {
   const Layer layer{
       .cell = options.cell, .hidden = options.hidden, .bidirectional = options.bidirectional};
+  const std::string head = head_for(train, options);
+  const bool has_steps = is_of_steps(targets_of_head(head));
   Parameters parameters({.features = train.channels(),
                          .layers = std::vector<Layer>(options.layers, layer),
-                         .head = head_for(train, options),
-                         .pool = options.pool,
+                         .head = head,
+                         .pool = has_steps ? Pooling::last : options.pool,
                          .outputs = train.classes()});
   initialize(parameters, options.init, options.sigma, options.seed);
   return parameters;

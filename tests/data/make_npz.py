@@ -3,6 +3,7 @@
 The files are the same bytes on every run. Each name says what the file shows.
 """
 
+import gzip
 import io
 import pathlib
 import zipfile
@@ -70,6 +71,19 @@ def write_good():
     archive("versions_2_and_3.npz", {"X.npy": npy(X.astype("<f4"), (2, 0)), "y.npy": npy(y, (3, 0))})
     np.savez(FOLDER / "weights.npz", X=X.astype("<f4"), y=np.arange(N),
              sample_weight=np.array([0.5, 2, 0, 1]))
+    y = np.array([0, 1, 0, 1])
+    x4 = X.astype("<f4")
+    np.savez(FOLDER / "integer_x.npz", X=X, y=y)
+    np.savez(FOLDER / "half_x.npz", X=X.astype("<f2"), y=y)
+    np.savez(FOLDER / "column_y.npz", X=x4, y=y[:, None])
+    np.savez(FOLDER / "bool_y.npz", X=x4, y=y == 1)
+    np.savez(FOLDER / "labels.npz", X=x4, labels=y)
+    np.savez(FOLDER / "one_hot_y.npz", X=x4, y=np.eye(2, dtype="<f4")[y])
+    ends = x4.copy()
+    ends[2, 1:] = np.nan
+    np.savez(FOLDER / "padded.npz", X=ends, y=y)
+    text = b"sample,step,x,label\n0,0,1,a\n1,0,2,b\n"
+    (FOLDER / "two_rows.csv.gz").write_bytes(gzip.compress(text, mtime=0))
     # As if every array were beyond 2 GiB: sizes and offsets are in the records of ZIP64.
     limit, zipfile.ZIP64_LIMIT = zipfile.ZIP64_LIMIT, 0
     np.savez(FOLDER / "zip64.npz", X=X.astype("<f4"), y=np.arange(N))
@@ -81,12 +95,15 @@ def write_refused():
     y = npy(np.arange(N), (1, 0))
     x = npy(X.astype("<f4"), (1, 0))
     np.savez(FOLDER / "bad_big_endian.npz", X=X.astype(">f4"), y=np.arange(N))
-    np.savez(FOLDER / "bad_integer_x.npz", X=X, y=np.arange(N))
+    np.savez(FOLDER / "bad_text_x.npz", X=X.astype("<f4").astype("<U1"), y=np.arange(N))
+    x4 = X.astype("<f4")
+    np.savez(FOLDER / "bad_two_x.npz", x_test=x4, x_train=x4, y_test=np.arange(N),
+             y_train=np.arange(N))
     np.savez(FOLDER / "bad_object_y.npz", X=X.astype("<f4"), y=np.array([None] * N, dtype=object))
     np.savez(FOLDER / "bad_y_shape.npz", X=X.astype("<f4"), y=np.arange(N + 1))
     np.savez(FOLDER / "bad_length.npz", X=X.astype("<f4"), lengths=np.array([1, 2, 3, T + 1]))
     np.savez(FOLDER / "bad_one_dimension.npz", X=np.zeros(4, "<f4"))
-    np.savez(FOLDER / "bad_no_x.npz", x=X.astype("<f4"))
+    np.savez(FOLDER / "bad_no_x.npz", a=X.astype("<f4"), y=np.arange(N))
     nan = X.astype("<f4")
     nan[2, 1, 0] = np.nan
     np.savez(FOLDER / "bad_nan.npz", X=nan)

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "data/class_key.h"
 #include "lockstep/error.h"
 #include "lookup.h"
 
@@ -41,14 +42,66 @@ void Dataset::append(std::span<const float> values, const AddTargets& add_target
     lengths_.push_back(values.size() / channels_);
     add_targets(values.size() / channels_);
     if (!weights_.empty()) weights_.push_back(1.0f);
+    if (!ids_.empty()) ids_.emplace_back();
   } catch (...) {  // there is no memory, or the targets do not fit
     values_.resize(begin);
     offsets_.resize(sequences);
     lengths_.resize(sequences);
     labels_.resize(labels);
     targets_.resize(targets);
+    weights_.resize(std::min(weights_.size(), sequences));
     throw;
   }
+}
+
+void Dataset::set_targets(TargetKind kind, std::vector<std::string> names, std::vector<int> labels,
+                          std::vector<float> targets) {
+  const std::size_t rows = is_of_steps(kind) ? total_timesteps() : size();
+  const bool has_labels = is_label(kind);
+  const bool fits = has_labels
+                        ? labels.size() == rows && targets.empty()
+                        : labels.empty() && !names.empty() && rows <= SIZE_MAX / names.size() &&
+                              targets.size() == rows * names.size();
+  if (!fits) throw InvalidArgument("Dataset::set_targets: their number is not that of the set");
+  for (const int label : labels) {
+    if (label >= kNoLabel && (label < 0 || static_cast<std::size_t>(label) < names.size()))
+      continue;
+    throw InvalidArgument("Dataset::set_targets: label " + std::to_string(label) +
+                          ", expected kNoLabel or a class below " + std::to_string(names.size()));
+  }
+  kind_ = kind;
+  class_names_ = std::move(names);
+  labels_ = std::move(labels);
+  targets_ = std::move(targets);
+}
+
+void Dataset::reserve(std::size_t sequences, std::size_t timesteps) {
+  if (timesteps > SIZE_MAX / sizeof(float) / channels_) throw std::bad_alloc();
+  values_.reserve(timesteps * channels_);
+  offsets_.reserve(sequences);
+  lengths_.reserve(sequences);
+}
+
+void Dataset::set_channel_names(std::vector<std::string> names) {
+  if (!names.empty() && names.size() != channels_) {
+    throw InvalidArgument("Dataset::set_channel_names: " + std::to_string(names.size()) +
+                          " names, expected " + std::to_string(channels_));
+  }
+  if (const auto twice = repeated(names)) {
+    throw InvalidArgument("two channels are called '" + *twice + "'");
+  }
+  channel_names_ = std::move(names);
+}
+
+void Dataset::set_id(std::size_t i, std::string id) {
+  if (i >= size()) throw InvalidArgument("Dataset::set_id: there is no such sequence");
+  if (ids_.empty() && !id.empty()) ids_.resize(size());
+  if (!ids_.empty()) ids_[i] = std::move(id);
+}
+
+const std::string& Dataset::id(std::size_t i) const {
+  static const std::string kNone;
+  return ids_.empty() ? kNone : ids_[i];
 }
 
 void Dataset::set_weight(std::size_t i, float weight) {
@@ -135,6 +188,7 @@ std::size_t Dataset::total_timesteps() const {
 
 Dataset Dataset::subset(std::span<const std::size_t> indices) const {
   Dataset result(channels_, kind_, class_names_);
+  result.channel_names_ = channel_names_;
   for (const std::size_t i : indices) {
     if (kind_ == TargetKind::label) {
       result.add(sequence(i), label(i));
@@ -144,6 +198,7 @@ Dataset Dataset::subset(std::span<const std::size_t> indices) const {
       result.add_values(sequence(i), targets(i));
     }
     result.set_weight(result.size() - 1, weight(i));
+    result.set_id(result.size() - 1, id(i));
   }
   return result;
 }
@@ -156,20 +211,44 @@ Dataset Dataset::with_classes(const std::vector<std::string>& class_names) const
     throw InvalidArgument("the outputs are " + listed(class_names_) + ", expected " +
                           listed(class_names));
   }
-  std::unordered_map<std::string_view, int> new_labels;
-  for (std::size_t c = 0; c < class_names.size(); ++c) {
-    new_labels.emplace(class_names[c], static_cast<int>(c));
+  // Equal texts before equal numbers.
+  std::unordered_map<std::string, int> new_labels;
+  for (const bool by_number : {false, true}) {
+    for (std::size_t c = 0; c < class_names.size(); ++c) {
+      const std::string key = by_number ? class_key(class_names[c]) : class_names[c];
+      new_labels.emplace(key, static_cast<int>(c));
+    }
   }
   Dataset result = *this;
   result.class_names_ = class_names;
   for (int& label : result.labels_) {
     if (label == kNoLabel) continue;
     const std::string& name = class_names_[static_cast<std::size_t>(label)];
-    const auto found = new_labels.find(name);
+    auto found = new_labels.find(name);
+    if (found == new_labels.end()) found = new_labels.find(class_key(name));
     if (found == new_labels.end()) {
       throw InvalidArgument("class '" + name + "' is not among the expected classes");
     }
     label = found->second;
+  }
+  return result;
+}
+
+Dataset Dataset::with_channels(const std::vector<std::string>& names) const {
+  if (names.empty() || channel_names_.empty() || names == channel_names_) return *this;
+  std::vector<std::size_t> places;
+  for (const std::string& name : names) {
+    const auto found = std::ranges::find(channel_names_, name);
+    if (found == channel_names_.end() || names.size() != channel_names_.size()) {
+      throw InvalidArgument("the channels are " + listed(channel_names_) + ", expected " +
+                            listed(names));
+    }
+    places.push_back(static_cast<std::size_t>(found - channel_names_.begin()));
+  }
+  Dataset result = *this;
+  result.channel_names_ = names;
+  for (std::size_t at = 0; at < values_.size(); at += channels_) {
+    for (std::size_t c = 0; c < channels_; ++c) result.values_[at + c] = values_[at + places[c]];
   }
   return result;
 }

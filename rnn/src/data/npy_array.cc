@@ -1,11 +1,14 @@
 #include <bit>
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "binary.h"
-#include "data/data_file_formats.h"
 #include "data/npz.h"
+#include "data/text_file.h"
+#include "lockstep/rnn/data_file.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -23,22 +26,9 @@ std::string shortest(double value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
-void append_utf8(std::string& text, std::uint32_t code_point) {
-  const auto put = [&text](std::uint32_t byte) { text.push_back(static_cast<char>(byte)); };
-  if (code_point < 0x80) {
-    put(code_point);
-    return;
-  }
-  // `rest` bytes of six bits follow. The first has 1 + rest ones, a zero, and the bits before
-  // those.
-  const unsigned rest = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
-  put((0xff00U >> (rest + 1) & 0xff) | (code_point >> 6 * rest & 0x3fU >> rest));
-  for (unsigned i = rest; i-- > 0;) put(0x80 | (code_point >> 6 * i & 0x3f));
-}
-
 bool is_supported(char kind, std::size_t size) {
   if (kind == 'U' || kind == 'S') return true;
-  static constexpr std::string_view kNumbers = "f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 ";
+  static constexpr std::string_view kNumbers = "f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1 ";
   return kNumbers.find(kind + std::to_string(size) + ' ') != std::string_view::npos;
 }
 
@@ -72,6 +62,11 @@ void parse_dtype(const std::string& header, NpyArray& array) {
   }
   array.dtype = value.substr(1, end - 1);
   array.kind = array.dtype[1];
+  if (array.kind == 'O') {
+    fail(array,
+         "an object array, which only Python can read; np.array(y.tolist()) makes one of labels, "
+         "and sequences of unequal length are one array with `lengths`");
+  }
   const std::optional<std::size_t> size =
       from_text<std::size_t>(std::string_view(array.dtype).substr(2));
   const bool little_endian = array.dtype[0] == '<' || array.dtype[0] == '|';
@@ -105,6 +100,19 @@ void check_size(const NpyArray& array) {
     fail(array, "the entry holds " + std::to_string(found) + " bytes of data, expected " +
                     std::to_string(*expected) + " from its header");
   }
+}
+
+// IEEE 754 binary16.
+double half_to_double(std::uint32_t bits) {
+  const double sign = (bits & 0x8000U) != 0 ? -1 : 1;
+  const int exponent = static_cast<int>(bits >> 10 & 0x1f);
+  const auto fraction = static_cast<double>(bits & 0x3ffU);
+  if (exponent == 0) return sign * fraction * 0x1p-24;
+  if (exponent == 0x1f) {
+    using Limits = std::numeric_limits<double>;
+    return fraction == 0 ? sign * Limits::infinity() : Limits::quiet_NaN();
+  }
+  return sign * std::ldexp(1024 + fraction, exponent - 25);
 }
 
 // Without the zeros that fill a fixed width.
@@ -141,9 +149,21 @@ const char* NpyArray::element(std::size_t place) const {
   return bytes.data() + data + place * item_bytes;
 }
 
+std::size_t NpyArray::place_of(const std::array<std::size_t, 3>& index) const {
+  std::size_t place = 0;
+  std::size_t stride = 1;
+  for (std::size_t d = 0; d < shape.size(); ++d) {
+    const std::size_t axis = fortran_order ? d : shape.size() - 1 - d;
+    place += index[axis] * stride;
+    stride *= shape[axis];
+  }
+  return place;
+}
+
 double NpyArray::float_at(std::size_t place) const {
   const std::uint64_t bits = read_little_endian(element(place), item_bytes);
   if (item_bytes == 8) return std::bit_cast<double>(bits);
+  if (item_bytes == 2) return half_to_double(static_cast<std::uint32_t>(bits));
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
 }
 

@@ -1,23 +1,23 @@
 // What .npz files are made of.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 namespace lockstep::data_file {
 
-// The content of those entries of a zip archive that it has, stored or deflated, ZIP64 as well.
+// The names of the entries of a zip archive. Throws DataError for a file that is none.
+std::vector<std::string> zip_entry_names(const std::filesystem::path& path);
+// The content of one of them, stored or deflated, ZIP64 as well.
 // https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 //
-// No size is believed: memory is taken as data arrives, and an entry that expands to more than
-// 1 GiB and more than 16 times the archive is refused. Throws DataError for such an entry, for a
-// damaged one, for another method and for a file that is no zip archive.
-std::map<std::string, std::string> read_zip_entries(const std::filesystem::path& path,
-                                                    const std::vector<std::string>& names);
+// No size is believed: memory is taken as data arrives, up to require_unpackable's bound. Throws
+// DataError for a damaged entry, for one that unpacks to more and for another method.
+std::string read_zip_entry(const std::filesystem::path& path, const std::string& name);
 
 // A NumPy array as a .npy file holds it (format versions 1 to 3), little-endian.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
@@ -26,14 +26,21 @@ struct NpyArray {
   // is of another length than its header says, or has a type other than those below.
   NpyArray(std::string bytes, std::string name);
 
-  // f4 or f8.
+  // f2, f4 or f8.
   [[nodiscard]] bool is_float() const { return kind == 'f'; }
   // Signed, unsigned or boolean, of 1, 2, 4 or 8 bytes.
   [[nodiscard]] bool is_integer() const { return kind == 'i' || kind == 'u' || kind == 'b'; }
 
-  // The element at a place counted in elements from the start of the array.
+  [[nodiscard]] bool is_number() const { return is_float() || is_integer(); }
+
+  // The place of an element with such indices along the axes that there are, counted in elements.
+  [[nodiscard]] std::size_t place_of(const std::array<std::size_t, 3>& index) const;
+  // The element at a place.
   [[nodiscard]] double float_at(std::size_t place) const;          // if is_float()
   [[nodiscard]] std::int64_t integer_at(std::size_t place) const;  // if is_integer()
+  [[nodiscard]] double number_at(std::size_t place) const {        // if is_number()
+    return is_float() ? float_at(place) : static_cast<double>(integer_at(place));
+  }
   // Numbers in their shortest form, 1.0 as "1"; fixed-width text (U, S) as UTF-8 or as its bytes.
   [[nodiscard]] std::string text_at(std::size_t place) const;
   [[nodiscard]] const char* element(std::size_t place) const;

@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include "binary.h"
-#include "data/data_file_formats.h"
 #include "data/npz.h"
+#include "data/text_file.h"
+#include "data/unpack.h"
+#include "lockstep/rnn/data_file.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -26,7 +28,6 @@ constexpr std::size_t kEntryBytes = 46, kDataBytes = 30;
 constexpr std::uint64_t kInZip64 = 0xffffffff;  // a size that the ZIP64 record has
 constexpr std::uint64_t kStored = 0, kDeflated = 8;
 constexpr std::uint64_t kLargestDeflateRatio = 1032;
-constexpr std::uint64_t kFreelyExpanded = 1 << 30, kFreeRatio = 16;
 constexpr std::uint64_t kPieceBytes = 1 << 16;
 
 std::uint64_t field(std::string_view record, std::size_t at, std::size_t count) {
@@ -62,6 +63,12 @@ class ZipArchive {
         file_(path, std::ios::binary),
         file_bytes_(std::filesystem::file_size(path)),
         directory_(read_directory()) {}
+
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for_entries([&](std::string_view name, std::string_view) { names.emplace_back(name); });
+    return names;
+  }
 
   std::optional<std::string> read(const std::string& name) {
     const std::optional<Entry> entry = find(name);
@@ -111,29 +118,36 @@ class ZipArchive {
     return bytes_at(begin, bytes);
   }
 
-  [[nodiscard]] std::optional<Entry> find(const std::string& name) const {
-    std::optional<Entry> found;
+  // Calls visit(name, record) for each entry.
+  template <class Visit>
+  void for_entries(const Visit& visit) const {
     std::string_view rest = directory_;
     while (rest.size() >= kEntryBytes && rest.starts_with(kEntryMark)) {
       const std::size_t name_bytes = field(rest, 28, 2);
-      const std::size_t extra_bytes = field(rest, 30, 2);
-      const std::size_t entry_bytes = kEntryBytes + name_bytes + extra_bytes + field(rest, 32, 2);
+      const std::size_t entry_bytes =
+          kEntryBytes + name_bytes + field(rest, 30, 2) + field(rest, 32, 2);
       if (entry_bytes > rest.size()) break;
-      if (rest.substr(kEntryBytes, name_bytes) == name) {
-        if (found) fail("the .npz (zip) archive has two entries " + in_quotes(name));
-        Entry entry{name_ + ": entry " + in_quotes(name),
-                    field(rest, 8, 2),
-                    field(rest, 10, 2),
-                    field(rest, 16, 4),
-                    field(rest, 20, 4),
-                    field(rest, 24, 4),
-                    field(rest, 42, 4)};
-        entry.read_zip64(rest.substr(kEntryBytes + name_bytes, extra_bytes));
-        found = entry;
-      }
+      visit(rest.substr(kEntryBytes, name_bytes), rest.substr(0, entry_bytes));
       rest.remove_prefix(entry_bytes);
     }
     if (!rest.empty()) fail("the list of entries of the .npz (zip) archive is damaged");
+  }
+
+  [[nodiscard]] std::optional<Entry> find(const std::string& name) const {
+    std::optional<Entry> found;
+    for_entries([&](std::string_view entry_name, std::string_view record) {
+      if (entry_name != name) return;
+      if (found) fail("the .npz (zip) archive has two entries " + in_quotes(name));
+      Entry entry{name_ + ": entry " + in_quotes(name),
+                  field(record, 8, 2),
+                  field(record, 10, 2),
+                  field(record, 16, 4),
+                  field(record, 20, 4),
+                  field(record, 24, 4),
+                  field(record, 42, 4)};
+      entry.read_zip64(record.substr(kEntryBytes + name.size(), field(record, 30, 2)));
+      found = entry;
+    });
     return found;
   }
 
@@ -149,11 +163,7 @@ class ZipArchive {
     if (entry.packed_bytes > file_bytes_ || entry.bytes / ratio > entry.packed_bytes) {
       throw DataError(claim + "more than the file can hold");
     }
-    if (entry.bytes > kFreelyExpanded && entry.bytes / kFreeRatio > file_bytes_) {
-      throw DataError(claim + "more than " + std::to_string(kFreelyExpanded) + " and more than " +
-                      std::to_string(kFreeRatio) +
-                      " times the file; uncompressed it would be read");
-    }
+    if (entry.method == kDeflated) require_unpackable(entry.bytes, file_bytes_, entry.place);
   }
 
   std::uint64_t find_data(const Entry& entry) {
@@ -196,14 +206,13 @@ class ZipArchive {
 
 }  // namespace
 
-std::map<std::string, std::string> read_zip_entries(const std::filesystem::path& path,
-                                                    const std::vector<std::string>& names) {
-  ZipArchive archive(path);
-  std::map<std::string, std::string> entries;
-  for (const std::string& name : names) {
-    if (std::optional<std::string> bytes = archive.read(name)) entries[name] = *std::move(bytes);
-  }
-  return entries;
+std::vector<std::string> zip_entry_names(const std::filesystem::path& path) {
+  return ZipArchive(path).names();
+}
+
+std::string read_zip_entry(const std::filesystem::path& path, const std::string& name) {
+  if (auto bytes = ZipArchive(path).read(name)) return *std::move(bytes);
+  throw DataError(path.string() + ": the archive has no entry " + in_quotes(name));
 }
 
 }  // namespace lockstep::data_file

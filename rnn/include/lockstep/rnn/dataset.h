@@ -55,6 +55,29 @@ class LOCKSTEP_API Dataset {
   /// A sequence without targets, of any kind.
   void add_unknown(std::span<const float> values);
 
+  /// Gives the sequences targets of another kind instead of theirs: `labels` of the classes
+  /// `names`, [size()] or [total_timesteps()], or `targets`, the same times [names], as add_values
+  /// takes them. Throws std::invalid_argument if they do not fit; then nothing has changed.
+  void set_targets(TargetKind kind, std::vector<std::string> names, std::vector<int> labels,
+                   std::vector<float> targets);
+  /// Takes memory for so many in all, so that `add` need not.
+  void reserve(std::size_t sequences, std::size_t timesteps);
+
+  /// What the channels are called: [channels()], or none, as at first. Throws std::invalid_argument
+  /// for another number and for two that are equal.
+  ///@{
+  void set_channel_names(std::vector<std::string> names);
+  [[nodiscard]] const std::vector<std::string>& channel_names() const { return channel_names_; }
+  ///@}
+  /// What sequence i (< size()) is called, at first "". Throws std::invalid_argument if there is no
+  /// such sequence.
+  ///@{
+  void set_id(std::size_t i, std::string id);
+  [[nodiscard]] const std::string& id(std::size_t i) const;
+  ///@}
+  /// Whether a sequence is called something.
+  [[nodiscard]] bool has_ids() const { return !ids_.empty(); }
+
   /// How much the targets of sequence i (< size()) count in the loss of a training, at first 1: a
   /// finite number of 0 or more. Throws std::invalid_argument otherwise.
   void set_weight(std::size_t i, float weight);
@@ -118,8 +141,12 @@ class LOCKSTEP_API Dataset {
 
   /// The same sequences with labels renumbered to `class_names`, matched by name. A class of this
   /// set that occurs in a label but not in `class_names` throws std::invalid_argument with its
-  /// name; so do other names of outputs.
+  /// name; so do other names of outputs. Names that are the same number are one.
   [[nodiscard]] Dataset with_classes(const std::vector<std::string>& class_names) const;
+  /// The same sequences with the channels of these names in this order. A set whose channels have
+  /// no names, and one for no names, stays as it is. Throws std::invalid_argument with the names if
+  /// they are others.
+  [[nodiscard]] Dataset with_channels(const std::vector<std::string>& names) const;
 
  private:
   [[nodiscard]] Range target_range(std::size_t i) const;
@@ -138,6 +165,8 @@ class LOCKSTEP_API Dataset {
   std::vector<int> labels_;     // of sequences or timesteps
   std::vector<float> targets_;  // [sequences or timesteps][class_names_]
   std::vector<float> weights_;  // [sequences], or empty if all are 1
+  std::vector<std::string> channel_names_;
+  std::vector<std::string> ids_;  // [sequences], or empty
 };
 
 }  // namespace lockstep

@@ -1,0 +1,467 @@
+// Long-form .csv: a header, then one timestep per row.
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <optional>
+#include <unordered_set>
+
+#include "data/formats.h"
+#include "data/sequence_builder.h"
+
+namespace lockstep::data_file {
+namespace {
+
+// Steps through the records of a CSV text (RFC 4180) that outlives this: a quoted field may hold
+// separators, doubled quotes and line ends.
+class Records {
+ public:
+  Records(std::string_view text, std::string file)
+      : text_(text), separator_(find_separator(text)), place_{std::move(file)} {}
+
+  // Goes to the next record that is not a blank line; false at the end of the file.
+  bool next() {
+    do {
+      if (position_ >= text_.size()) return false;
+      place_.line = next_line_;
+      fields_.clear();
+      unquoted_.clear();
+      while (read_field()) {
+      }
+      ++next_line_;
+    } while (fields_.size() == 1 && trim(fields_[0]).empty());
+    return true;
+  }
+
+  [[nodiscard]] const std::vector<std::string_view>& fields() const { return fields_; }
+  [[nodiscard]] const Place& place() const { return place_; }  // of the record's first line
+  [[nodiscard]] char separator() const { return separator_; }
+
+ private:
+  // That which the header has most of.
+  static char find_separator(std::string_view text) {
+    const std::string_view header = text.substr(0, text.find('\n'));
+    const auto count = [&](char separator) { return std::ranges::count(header, separator); };
+    char best = ',';
+    for (const char separator : {';', '\t'}) {
+      if (count(separator) > count(best)) best = separator;
+    }
+    return best;
+  }
+
+  // Reads a field and the separator after it; false if that ends the record.
+  bool read_field() {
+    std::string_view field;
+    if (position_ < text_.size() && text_[position_] == '"') field = read_quoted();
+    std::size_t end = position_;
+    while (end < text_.size() && text_[end] != separator_ && text_[end] != '\n') ++end;
+    const bool last = end == text_.size() || text_[end] == '\n';
+    std::string_view rest = text_.substr(position_, end - position_);
+    if (last && rest.ends_with('\r')) rest.remove_suffix(1);
+    if (field.empty()) {
+      field = rest;
+    } else if (!rest.empty()) {
+      field = unquoted_.emplace_back(std::string(field) + std::string(rest));
+    }
+    fields_.push_back(field);
+    position_ = end + 1;
+    return !last;
+  }
+
+  // The text between the quote at the current position and its partner.
+  std::string_view read_quoted() {
+    const std::size_t begin = ++position_;
+    std::string* text = nullptr;  // once it differs from that of the file
+    for (; position_ < text_.size(); ++position_) {
+      if (text_[position_] == '"') {
+        ++position_;
+        const bool doubled = position_ < text_.size() && text_[position_] == '"';
+        if (!doubled) {
+          return text != nullptr ? std::string_view(*text)
+                                 : text_.substr(begin, position_ - 1 - begin);
+        }
+        if (text == nullptr) {
+          text = &unquoted_.emplace_back(text_.substr(begin, position_ - 1 - begin));
+        }
+      }
+      if (text_[position_] == '\n') ++next_line_;
+      if (text != nullptr) text->push_back(text_[position_]);
+    }
+    fail(place_, "a quoted field has no closing quote");
+  }
+
+  std::string_view text_;
+  char separator_;
+  std::size_t position_ = 0;
+  std::size_t next_line_ = 1;
+  std::vector<std::string_view> fields_;
+  std::deque<std::string> unquoted_;  // of fields that are not as in the file
+  Place place_;
+};
+
+// Where in a record the parts of a timestep are.
+struct Columns {
+  std::vector<std::string> names;
+  std::size_t sample = 0;
+  std::size_t step = 0;
+  std::optional<std::size_t> label;
+  std::optional<std::size_t> weight;
+  std::vector<std::size_t> channels;
+  std::vector<std::size_t> targets;  // numbers to be learnt
+  bool may_have_commas = false;      // in numbers, as fields end otherwise
+
+  [[nodiscard]] std::vector<std::string> names_of(std::span<const std::size_t> columns) const {
+    std::vector<std::string> result;
+    for (const std::size_t column : columns) result.push_back(names[column]);
+    return result;
+  }
+};
+
+// Without regard to case, where no column has just that name.
+std::optional<std::size_t> find_column(const Columns& columns, std::string_view name,
+                                       const Place& place) {
+  std::vector<std::size_t> same;
+  std::vector<std::size_t> similar;
+  for (std::size_t i = 0; i < columns.names.size(); ++i) {
+    if (columns.names[i] == name) same.push_back(i);
+    if (lower(columns.names[i]) == name) similar.push_back(i);
+  }
+  const std::vector<std::size_t>& found = same.empty() ? similar : same;
+  if (found.size() > 1) fail(place, "the header has two columns " + in_quotes(name));
+  return found.empty() ? std::nullopt : std::optional(found[0]);
+}
+
+// "target", "target2", "target_2".
+bool is_target(const std::string& name) {
+  constexpr std::string_view kTarget = "target";
+  const std::string word = lower(name);
+  if (!word.starts_with(kTarget)) return false;
+  return word.find_first_not_of("_0123456789", kTarget.size()) == std::string::npos;
+}
+
+// The numbers of rows as pandas writes them, and again when it writes what it has read, and as R.
+bool is_index(const std::string& name) { return name.empty() || name.starts_with("Unnamed: "); }
+
+void require_long_form(const Columns& columns, const Place& place, bool has_sample, bool has_step) {
+  if (has_sample && has_step) return;
+  const bool are_numbers = std::ranges::all_of(
+      columns.names, [](const std::string& name) { return parse_number(name).has_value(); });
+  fail(place, "the header has no column '" + std::string(has_sample ? "step" : "sample") +
+                  "', expected sample, step, one column per channel and perhaps label" +
+                  (are_numbers ? "; rows of a label and then all values of a sequence are read "
+                                 "from a .tsv or .txt file"
+                               : ""));
+}
+
+Columns parse_header(const Records& records, std::vector<std::string>& notes) {
+  const Place& place = records.place();
+  Columns columns;
+  for (const std::string_view field : records.fields()) columns.names.emplace_back(trim(field));
+  const auto sample = find_column(columns, "sample", place);
+  const auto step = find_column(columns, "step", place);
+  columns.label = find_column(columns, "label", place);
+  columns.weight = find_column(columns, "sample_weight", place);
+  require_long_form(columns, place, sample.has_value(), step.has_value());
+  columns.sample = *sample;
+  columns.step = *step;
+  columns.may_have_commas = records.separator() != ',';
+  for (std::size_t i = 0; i < columns.names.size(); ++i) {
+    if (i == *sample || i == *step || i == columns.label || i == columns.weight) continue;
+    if (is_index(columns.names[i])) {
+      notes.push_back("column " + std::to_string(i + 1) + ", " + in_quotes(columns.names[i]) +
+                      ", is left out: without a name it is an index of the rows");
+      continue;
+    }
+    (is_target(columns.names[i]) ? columns.targets : columns.channels).push_back(i);
+  }
+  if (columns.channels.empty()) fail(place, "the header names no channel beside sample and step");
+  return columns;
+}
+
+// "0,5" where no commas separate the fields.
+std::string with_point(std::string_view field, const Columns& columns) {
+  std::string text(field);
+  if (columns.may_have_commas) std::ranges::replace(text, ',', '.');
+  return text;
+}
+
+float parse_decimal(std::string_view field, const Columns& columns, std::size_t column,
+                    const Place& place) {
+  float number = 0;
+  if (parse_plain(field, number)) return number;
+  return parse_field(with_point(field, columns), place,
+                     [&] { return "column " + in_quotes(columns.names[column]); });
+}
+
+// Days since 1970-01-01 (H. Hinnant, chrono-compatible low-level date algorithms).
+double days_from_civil(int year, int month, int day) {
+  year -= month <= 2 ? 1 : 0;
+  const int era = (year >= 0 ? year : year - 399) / 400;
+  const int year_of_era = year - era * 400;
+  const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  return era * 146097.0 + day_of_era - 719468.0;
+}
+
+// Takes a whole number of so many digits off a text.
+bool take_digits(std::string_view& text, std::size_t digits, int& number) {
+  if (text.size() < digits) return false;
+  const auto value = from_text<int>(text.substr(0, digits));
+  if (!value || *value < 0) return false;
+  number = *value;
+  text.remove_prefix(digits);
+  return true;
+}
+
+bool take_sign(std::string_view& text, std::string_view signs) {
+  if (text.empty() || signs.find(text[0]) == std::string_view::npos) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+// "2024-03-01", "2024-03-01 12:30:00", "2024-03-01T12:30:00.5Z" (ISO 8601) in seconds.
+std::optional<double> parse_date(std::string_view text) {
+  text = trim(text);
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  if (!take_digits(text, 4, year) || !take_sign(text, "-/") || !take_digits(text, 2, month) ||
+      !take_sign(text, "-/") || !take_digits(text, 2, day)) {
+    return std::nullopt;
+  }
+  double seconds = days_from_civil(year, month, day) * 86400;
+  if (text.empty()) return seconds;
+  int hour = 0;
+  int minute = 0;
+  if (!take_sign(text, " T") || !take_digits(text, 2, hour) || !take_sign(text, ":") ||
+      !take_digits(text, 2, minute)) {
+    return std::nullopt;
+  }
+  seconds += hour * 3600.0 + minute * 60.0;
+  if (take_sign(text, ":")) {
+    const std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
+    const std::optional<double> second = parse_number(text.substr(0, end));
+    if (!second) return std::nullopt;
+    seconds += *second;
+    text.remove_prefix(end);
+  }
+  if (text.empty() || text == "Z") return seconds;
+  const double sign = text[0] == '-' ? -1 : 1;
+  if (!take_sign(text, "+-") || !take_digits(text, 2, hour)) return std::nullopt;
+  take_sign(text, ":");
+  if (!take_digits(text, 2, minute) || !text.empty()) return std::nullopt;
+  return seconds - sign * (hour * 3600.0 + minute * 60.0);
+}
+
+double parse_step(std::string_view field, const Columns& columns, const Place& place) {
+  if (const auto number = from_text<double>(field); number && std::isfinite(*number))
+    return *number;
+  if (const auto number = parse_number(with_point(field, columns))) return *number;
+  if (const auto date = parse_date(field)) return *date;
+  fail(place, "the step is " + in_quotes(field) +
+                  ", expected a number or a date such as 2024-03-01 12:30:00");
+}
+
+// What a row says of itself beside its values.
+struct RowKey {
+  std::string_view sample;
+  double step = 0;
+  std::optional<std::string_view> label{};
+  float weight = 1;
+};
+
+float parse_weight(std::string_view text, const Place& place) {
+  const std::optional<float> weight = parse_value(text);
+  if (weight && *weight >= 0) return *weight;
+  fail(place, "the sample_weight is " + in_quotes(text) + ", expected a number of 0 or more");
+}
+
+RowKey parse_key(const Columns& columns, const std::vector<std::string_view>& fields,
+                 const Place& place) {
+  if (fields.size() != columns.names.size()) {
+    const bool is_one_more = fields.size() == columns.names.size() + 1;
+    fail(place, "the row has " + std::to_string(fields.size()) + " fields, expected " +
+                    std::to_string(columns.names.size()) + " as in the header" +
+                    (is_one_more ? "; a decimal comma needs semicolons between the fields, and the "
+                                   "row names of R a name in the header"
+                                 : ""));
+  }
+  RowKey key{fields[columns.sample], parse_step(fields[columns.step], columns, place)};
+  if (columns.weight)
+    key.weight = parse_weight(with_point(fields[*columns.weight], columns), place);
+  if (columns.label) key.label = present_label(fields[*columns.label]);
+  return key;
+}
+
+// The rows of one sample as they are gathered.
+struct Sample {
+  std::string name;
+  double step = 0;
+  std::optional<std::string> label{};  // of the last row
+  float weight = 1;
+  std::vector<float> values{};                       // [rows][channels]
+  std::vector<float> targets{};                      // [rows][targets]
+  std::vector<std::optional<std::string>> labels{};  // of each row, where they may change
+  std::vector<std::size_t> lines{};                  // of each row
+};
+
+// Reads rows into a builder, sample after sample.
+class Reader {
+ public:
+  Reader(Reading& reading, Records& records)
+      : reading_(reading),
+        records_(records),
+        columns_(parse_header(records, reading.notes)),
+        builder_(columns_.channels.size()) {
+    const auto& wanted = reading.options.targets;
+    labels_change_ = wanted && *wanted != TargetKind::label;
+    builder_.data().set_channel_names(columns_.names_of(columns_.channels));
+  }
+
+  Dataset read() {
+    std::optional<Sample> sample;
+    while (records_.next()) {
+      const RowKey row = parse_key(columns_, records_.fields(), records_.place());
+      if (sample && row.sample == sample->name) {
+        check_continues(*sample, row);
+      } else {
+        if (sample) finish(*sample);
+        sample = begin(row);
+      }
+      add(*sample, row);
+    }
+    if (!sample) throw DataError(file() + ": there are no rows after the header");
+    finish(*sample);
+    return build();
+  }
+
+ private:
+  [[nodiscard]] std::string file() const { return reading_.path.string(); }
+
+  Sample begin(const RowKey& row) {
+    if (!seen_.emplace(row.sample).second) {
+      fail(records_.place(), "sample " + in_quotes(row.sample) +
+                                 " continues after another sample, expected its rows to follow "
+                                 "one another");
+    }
+    Sample sample{.name = std::string(row.sample)};
+    if (row.label) sample.label = std::string(*row.label);
+    sample.weight = row.weight;
+    return sample;
+  }
+
+  // `row` is of the same sample as those before.
+  void check_continues(const Sample& before, const RowKey& row) const {
+    const Place& place = records_.place();
+    if (row.step <= before.step) {
+      fail(place, "step " + in_quotes(records_.fields()[columns_.step]) + " of sample " +
+                      in_quotes(row.sample) +
+                      " does not follow the step before it, expected increasing steps");
+    }
+    if (row.weight != before.weight) {
+      fail(place, "the sample_weight of sample " + in_quotes(row.sample) +
+                      " changes, expected one for all of its rows");
+    }
+    const std::string_view label = before.label ? std::string_view(*before.label) : "";
+    if (row.label.value_or("") != label && !labels_change_) {
+      fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
+                      in_quotes(label) + " to " + in_quotes(row.label.value_or("")) +
+                      ", expected one label per sample");
+    }
+  }
+
+  void add(Sample& sample, const RowKey& row) {
+    const std::vector<std::string_view>& fields = records_.fields();
+    const Place& place = records_.place();
+    for (const std::size_t column : columns_.channels) {
+      sample.values.push_back(parse_decimal(fields[column], columns_, column, place));
+    }
+    for (const std::size_t column : columns_.targets) {
+      sample.targets.push_back(parse_decimal(fields[column], columns_, column, place));
+    }
+    if (labels_change_) sample.labels.emplace_back(row.label);
+    sample.step = row.step;
+    sample.lines.push_back(place.line);
+  }
+
+  void finish(const Sample& sample) {
+    const std::size_t rows = add_values(sample);
+    const std::size_t last = builder_.data().size() - 1;
+    builder_.data().set_id(last, sample.name);
+    builder_.data().set_weight(last, sample.weight);
+    const std::size_t count = columns_.targets.size();
+    builder_.add_targets(std::span(sample.targets).first(rows * count));
+    for (std::size_t i = count; i < rows * count; ++i) {
+      const float a = sample.targets[i];
+      const float b = sample.targets[i - count];
+      targets_change_ = targets_change_ || !(a == b || (std::isnan(a) && std::isnan(b)));
+    }
+    last_targets_.insert(last_targets_.end(),
+                         sample.targets.end() - static_cast<std::ptrdiff_t>(count),
+                         sample.targets.end());
+    if (labels_change_) {
+      for (std::size_t i = 0; i < rows; ++i) builder_.add_label(sample.labels[i]);
+    } else {
+      builder_.add_label(sample.label);
+    }
+  }
+
+  // Returns the rows that are left.
+  std::size_t add_values(const Sample& sample) {
+    const std::size_t channels = columns_.channels.size();
+    std::size_t rows = 0;
+    try {
+      rows = builder_.add(sample.values);
+    } catch (const std::invalid_argument&) {
+      fail({file(), sample.lines[0]},
+           "every value of sample " + in_quotes(sample.name) + " is missing");
+    }
+    const auto known = std::span(sample.values).first(rows * channels);
+    const auto gap = std::ranges::find_if(known, [](float value) { return std::isnan(value); });
+    if (gap == known.end() || reading_.options.allow_missing) return rows;
+    const auto at = static_cast<std::size_t>(gap - known.begin());
+    fail({file(), sample.lines[at / channels]},
+         "column " + in_quotes(columns_.names[columns_.channels[at % channels]]) + kIsMissing);
+  }
+
+  Dataset build() {
+    const bool has_numbers = !columns_.targets.empty();
+    const TargetKind numbers = targets_change_ ? TargetKind::step_values : TargetKind::values;
+    const TargetKind kind = reading_.options.targets.value_or(
+        has_numbers && !columns_.label ? numbers : TargetKind::label);
+    if (is_label(kind)) return builder_.build(kind);
+    if (!has_numbers) {
+      throw DataError(file() + ": the header has no column 'target...', which is needed here");
+    }
+    if (kind == TargetKind::values && targets_change_) {
+      throw DataError(file() +
+                      ": the targets of a sample change, expected the same in each of "
+                      "its rows");
+    }
+    std::vector<std::string> names = columns_.names_of(columns_.targets);
+    Dataset data = builder_.build(TargetKind::step_values, names);
+    if (kind == TargetKind::values) data.set_targets(kind, std::move(names), {}, last_targets_);
+    return data;
+  }
+
+  Reading& reading_;
+  Records& records_;
+  Columns columns_;
+  SequenceBuilder builder_;
+  std::unordered_set<std::string> seen_;  // samples
+  bool labels_change_ = false;            // they may
+  bool targets_change_ = false;           // they do
+  std::vector<float> last_targets_;       // [samples][targets]
+};
+
+}  // namespace
+
+Dataset read_csv(Reading& reading) {
+  const std::string text = read_text(reading.path);
+  Records records(text, reading.path.string());
+  if (!records.next()) {
+    throw DataError(reading.path.string() + ": the file is blank, expected a header");
+  }
+  return Reader(reading, records).read();
+}
+
+}  // namespace lockstep::data_file

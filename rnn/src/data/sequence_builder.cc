@@ -1,0 +1,83 @@
+#include "data/sequence_builder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "data/class_key.h"
+#include "data/text_file.h"
+#include "lockstep/error.h"
+
+namespace lockstep::data_file {
+
+std::optional<std::string_view> present_label(std::string_view field) {
+  return is_missing(field) ? std::nullopt : std::optional(trim(field));
+}
+
+SequenceBuilder::SequenceBuilder(std::size_t channels, const std::vector<std::string>& declared)
+    : data_(channels), are_declared_(!declared.empty()) {
+  for (const std::string& name : declared) static_cast<void>(class_of(name));
+}
+
+int SequenceBuilder::class_of(std::string_view label) {
+  if (last_class_ != kNoLabel && label == last_label_) return last_class_;
+  const auto [found, is_new] = classes_.emplace(class_key(label), static_cast<int>(names_.size()));
+  if (is_new) names_.emplace_back(label);
+  last_label_ = label;
+  last_class_ = found->second;
+  return last_class_;
+}
+
+bool SequenceBuilder::accepts(std::string_view label) const {
+  return !are_declared_ || classes_.contains(class_key(label));
+}
+
+std::size_t SequenceBuilder::add(std::span<const float> values) {
+  const auto last =
+      std::find_if(values.rbegin(), values.rend(), [](float value) { return !std::isnan(value); });
+  const auto known = static_cast<std::size_t>(values.rend() - last);
+  if (known == 0) throw InvalidArgument("every value of the sequence is missing");
+  const std::size_t length = (known + data_.channels() - 1) / data_.channels();
+  data_.add(values.first(length * data_.channels()), kNoLabel);
+  return length;
+}
+
+void SequenceBuilder::add_label(std::optional<std::string_view> label) {
+  labels_.push_back(label ? class_of(*label) : kNoLabel);
+}
+
+void SequenceBuilder::add_targets(std::span<const float> targets) {
+  targets_.insert(targets_.end(), targets.begin(), targets.end());
+}
+
+Dataset SequenceBuilder::build(TargetKind kind) {
+  std::vector<int> order(names_.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto name = [&](int c) -> std::string& { return names_[static_cast<std::size_t>(c)]; };
+  if (!are_declared_) {
+    const bool are_numbers =
+        std::ranges::all_of(names_, [](auto& text) { return parse_number(text).has_value(); });
+    std::ranges::sort(order, [&](int a, int b) {
+      return are_numbers ? *parse_number(name(a)) < *parse_number(name(b)) : name(a) < name(b);
+    });
+  }
+  std::vector<std::string> names;
+  std::vector<int> places(order.size());
+  for (const int c : order) {
+    places[static_cast<std::size_t>(c)] = static_cast<int>(names.size());
+    names.push_back(std::move(name(c)));
+  }
+  for (int& label : labels_) {
+    if (label != kNoLabel) label = places[static_cast<std::size_t>(label)];
+  }
+  data_.set_targets(kind, std::move(names), std::move(labels_), {});
+  return std::move(data_);
+}
+
+Dataset SequenceBuilder::build(TargetKind kind, std::vector<std::string> outputs) {
+  data_.set_targets(kind, std::move(outputs), {}, std::move(targets_));
+  return std::move(data_);
+}
+
+}  // namespace lockstep::data_file
