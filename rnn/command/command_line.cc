@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -89,7 +90,21 @@ void add_data_source(CLI::App& app, DataSource& source) {
     if (std::ranges::find(known, name, &BuiltinInfo::name) != known.end()) return std::string();
     return "unknown '" + name + "', expected one of " + builtin_names();
   };
-  auto* file = app.add_option("DATA", source.file, "Data file: .ts, .tsv, .txt, .csv or .npz");
+  auto* file =
+      app.add_option("DATA", source.file,
+                     "Data file: .ts, .tsv, .txt, .csv, .arff or .npz, texts also with .gz "
+                     "behind it; - is standard input");
+  app.add_option(
+      "--format", source.reading.format,
+      "Format of DATA, where its name does not end with it (ts, tsv, txt, csv, arff, npz)");
+  app.add_option("--x", source.reading.x, "Array of values in a .npz")->type_name("NAME");
+  app.add_option("--y", source.reading.y, "Array of targets in a .npz")->type_name("NAME");
+  const std::map<std::string, Axes> axes{{"NTC", Axes::NTC}, {"NCT", Axes::NCT}};
+  app.add_option("--axes", source.reading.axes,
+                 "Order of sequences, timesteps and channels in a .npz")
+      ->transform(CLI::CheckedTransformer(axes))
+      ->type_name("WORD")
+      ->default_str("NTC");
   app.add_option("--dataset", source.dataset, "Built-in data set instead of DATA")
       ->check(CLI::Validator(check, "{" + builtin_names() + "}"))
       ->excludes(file);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/options.h"
 
 namespace lockstep::command {
@@ -20,6 +21,7 @@ struct UsageError : std::runtime_error {
 struct DataSource {
   std::string file;
   std::string dataset;
+  ReadOptions reading{};  ///< of files
 
   [[nodiscard]] bool empty() const { return file.empty() && dataset.empty(); }
   /// How messages name it.

@@ -61,7 +61,10 @@ std::string evaluation_text(const Evaluation& evaluation, const Model& model) {
 int run_evaluate(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
-  const Dataset data = load_data(command.source, model.parameters().network().head);
+  ReadOptions reading = reading_for(command.source, model.parameters().network().head);
+  reading.allow_missing = model.missing().kind != MissingKind::fail;
+  const LoadedData loaded = load_data(command.source, reading);
+  const Dataset& data = loaded.data;
   const std::string name = command.source.name();
   const Evaluation evaluation =
       about(name, [&] { return model.evaluate(data, command.options.threads); });
@@ -69,7 +72,8 @@ int run_evaluate(const Command& command) {
     throw std::runtime_error(name +
                              ": the model overflows on it: not all of its outputs are finite");
   }
-  print((command.json ? evaluation_json : evaluation_text)(evaluation, model));
+  print(command.json ? evaluation_json(evaluation, model, loaded)
+                     : evaluation_text(evaluation, model));
   return 0;
 }
 

@@ -47,7 +47,8 @@ Dataset random_data(const GradcheckCommand& command) {
 
 // The first sequences of the source: finite differences need two losses for each entry.
 Dataset real_data(const GradcheckCommand& command) {
-  const Dataset all = load_data(command.source, command.options.head);
+  const Dataset all =
+      load_data(command.source, reading_for(command.source, command.options.head)).data;
   std::vector<std::size_t> first(std::min(command.sequences, all.size()));
   std::iota(first.begin(), first.end(), std::size_t{0});
   return all.subset(first);

@@ -15,12 +15,28 @@ void select_backend(const std::string& name);
 
 /// Of all built-in data sets: they stay what they are while --seed varies.
 inline constexpr std::uint64_t kBuiltinSeed = 1;
-/// Reads the file, or makes the built-in set's test part. Throws DataError.
-/// With targets for a head, by its name, or "auto": as the file says.
-[[nodiscard]] Dataset load_data(const DataSource& source, const std::string& head = "auto");
-/// Whatever targets there are.
-[[nodiscard]] Dataset load_sequences(const DataSource& source);
+
+/// Sequences, and what there is to say of how they were read.
+struct LoadedData {
+  Dataset data;
+  std::vector<std::string> notes{};
+};
+
+/// Reads a file; says on standard error what was read, unless `quiet`, and what was not as usual.
+/// Throws DataError.
+[[nodiscard]] LoadedData load_file(const std::string& path, const ReadOptions& options,
+                                   bool quiet = false);
+/// The same of the file of a source, or makes the built-in set's test part.
+[[nodiscard]] LoadedData load_data(const DataSource& source, const ReadOptions& options);
+/// How a head, by its name, needs its data read; "auto": as the file says.
+[[nodiscard]] ReadOptions reading_for(const DataSource& source, const std::string& head);
+/// The kind of targets of a head; none of "auto".
 [[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
+
+/// How many values are missing.
+[[nodiscard]] std::size_t missing_values(const Dataset& data);
+/// Sizes, channels, targets: "40 sequences of 7 to 29 timesteps, 2 channels (x, y), 3 classes ...".
+[[nodiscard]] std::string data_text(const Dataset& data, bool with_targets);
 
 /// Does work; the sentence about an Error in it begins with `name`: by default of data that do not
 /// fit.

@@ -1,4 +1,5 @@
 // The only file that includes nlohmann/json, which takes long to compile.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "lockstep/backend.h"
@@ -45,7 +46,24 @@ ordered_json backends_json() {
   return list;
 }
 
+ordered_json data_object(const Dataset& data, const std::vector<std::string>& notes) {
+  std::size_t shortest = data.max_length();
+  for (std::size_t i = 0; i < data.size(); ++i) shortest = std::min(shortest, data.length(i));
+  return {{"sequences", data.size()},
+          {"shortest", shortest},
+          {"longest", data.max_length()},
+          {"channels", data.channels()},
+          {"channel_names", data.channel_names()},
+          {is_label(data.target_kind()) ? "class_names" : "output_names", data.class_names()},
+          {"missing_values", missing_values(data)},
+          {"notes", notes}};
+}
+
 }  // namespace
+
+std::string data_json(const Dataset& data, const std::vector<std::string>& notes) {
+  return dump(data_object(data, notes));
+}
 
 std::string json_string(const std::string& text) { return dump(text); }
 
@@ -82,15 +100,21 @@ std::string summary_json(const TrainingRun& run) {
                {"threads", run.fit.threads},
                {"backend", run.backend},
                {"seed", run.command.options.seed},
+               {"data", ordered_json::parse(run.data)},
                {"weights_hash", hash_text(run.model.weights_hash())}});
 }
 
-std::string evaluation_json(const Evaluation& e, const Model& model) {
+std::string evaluation_json(const Evaluation& e, const Model& model, const LoadedData& loaded) {
+  const ordered_json data = data_object(loaded.data, loaded.notes);
   const Network& network = model.parameters().network();
   const char* const samples = samples_text(network);
   if (e.support.empty()) {
-    return line(
-        {{"loss", e.loss}, {"rmse", e.rmse}, {"mae", e.mae}, {"r2", e.r2}, {samples, e.samples}});
+    return line({{"loss", e.loss},
+                 {"rmse", e.rmse},
+                 {"mae", e.mae},
+                 {"r2", e.r2},
+                 {samples, e.samples},
+                 {"data", data}});
   }
   const std::vector<std::string>& class_names = model.class_names();
   auto classes = ordered_json::array();
@@ -110,6 +134,7 @@ std::string evaluation_json(const Evaluation& e, const Model& model) {
   for (std::size_t c = 0; c < class_names.size() && !e.confusion.empty(); ++c) {
     result["confusion"].push_back(confusion_row(e, c));
   }
+  result["data"] = data;
   return line(result);
 }
 

@@ -30,8 +30,9 @@ std::string csv_field(const std::string& text) {
 
 // What the rows of a model's head have.
 struct Columns {
-  explicit Columns(const Model& model)
-      : names(model.class_names()),
+  Columns(const Model& model, const Dataset& of)
+      : data(of),
+        names(model.class_names()),
         head(model.parameters().network().head),
         has_steps(is_of_steps(targets_of_head(head))),
         has_classes(is_label(targets_of_head(head))),
@@ -39,6 +40,7 @@ struct Columns {
 
   [[nodiscard]] std::string header() const {
     std::string text = "index";
+    if (data.has_ids()) text += ",sample";
     if (has_steps) text += ",step";
     if (has_classes) text += ",class";
     for (const std::string& name : names) {
@@ -56,14 +58,18 @@ struct Columns {
     const std::string& class_name = names[static_cast<std::size_t>(best)];
     const std::string list = probability_list(outputs);
     if (!json) {
-      return number + (has_steps ? "," + step_number : "") +
+      return number + (data.has_ids() ? "," + csv_field(data.id(index)) : "") +
+             (has_steps ? "," + step_number : "") +
              (has_classes ? "," + csv_field(class_name) : "") + "," + list + "\n";
     }
-    return "{\"index\":" + number + (has_steps ? ",\"step\":" + step_number : "") +
+    return "{\"index\":" + number +
+           (data.has_ids() ? ",\"sample\":" + json_string(data.id(index)) : "") +
+           (has_steps ? ",\"step\":" + step_number : "") +
            (has_classes ? ",\"class\":" + json_string(class_name) : "") + ",\"" +
            (has_probabilities ? "probabilities" : "values") + "\":[" + list + "]}\n";
   }
 
+  const Dataset& data;
   const std::vector<std::string>& names;
   std::string head;
   bool has_steps;
@@ -86,13 +92,16 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
 int run_predict(const Command& command) {
   select_backend(command.backend);
   const Model model = Model::load(command.model_file);
-  const Dataset data = load_sequences(command.source);
+  ReadOptions reading = command.source.reading;
+  reading.ignores_targets = true;
+  reading.allow_missing = model.missing().kind != MissingKind::fail;
+  const Dataset data = load_data(command.source, reading).data;
   const std::string name = command.source.name();
   const std::vector<float> all =
       about(name, [&] { return model.predict_proba(data, command.options.threads); });
   const std::size_t outputs = model.class_names().size();
   require_finite(all, outputs, name);
-  const Columns columns(model);
+  const Columns columns(model, data);
   if (!command.json) print(columns.header());
   std::size_t row = 0;
   for (std::size_t i = 0; i < data.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "inputs.h"
 #include "lockstep/rnn/gradient_check.h"
 #include "lockstep/rnn/model.h"
 
@@ -27,7 +28,8 @@ struct TrainingRun {
   Evaluation train{};  ///< by the kept weights, as the other two
   std::optional<Evaluation> validation{};
   std::optional<Evaluation> test{};
-  Numbers numbers{};  ///< of the set that counts, for the report of a model of numbers
+  std::string data{};  ///< what was trained on, as a JSON object
+  Numbers numbers{};   ///< of the set that counts, for the report of a model of numbers
 };
 
 /// The sequences of class c by predicted class.
@@ -65,9 +67,11 @@ struct Processor {
 /// Each is a JSON object on a line of its own, with null for NaN and with U+FFFD in place of what
 /// is not UTF-8 (class names come from files).
 ///@{
+[[nodiscard]] std::string data_json(const Dataset& data, const std::vector<std::string>& notes);
 [[nodiscard]] std::string epoch_json(const EpochResult& epoch);
 [[nodiscard]] std::string summary_json(const TrainingRun& run);
-[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation, const Model& model);
+[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation, const Model& model,
+                                          const LoadedData& data);
 [[nodiscard]] std::string system_json(const Processor& processor);
 [[nodiscard]] std::string model_json(const Model& model);
 [[nodiscard]] std::string gradcheck_json(const std::vector<GradientError>& errors);

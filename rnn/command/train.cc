@@ -24,6 +24,7 @@ struct TrainingData {
   Dataset train;
   std::optional<Dataset> validation{};
   std::optional<Dataset> test{};
+  std::vector<std::string> notes{};
 };
 
 TrainingData load_train_and_test(const TrainCommand& command) {
@@ -31,11 +32,13 @@ TrainingData load_train_and_test(const TrainCommand& command) {
     auto [train, test] = make_builtin_dataset(command.source.dataset, kBuiltinSeed);
     return {.train = std::move(train), .test = std::move(test)};
   }
-  const std::optional<TargetKind> targets = targets_for(command.options.head);
-  TrainingData data{.train = read_dataset(command.source.file, {.targets = targets})};
-  if (!command.test_file.empty()) {
-    data.test = read_dataset(command.test_file, {.targets = data.train.target_kind()});
-  }
+  ReadOptions reading = reading_for(command.source, command.options.head);
+  reading.allow_missing = command.options.missing != MissingKind::fail;
+  LoadedData train = load_file(command.source.file, reading, command.quiet);
+  TrainingData data{.train = std::move(train.data), .notes = std::move(train.notes)};
+  if (command.test_file.empty()) return data;
+  reading.targets = data.train.target_kind();
+  data.test = load_file(command.test_file, reading, command.quiet).data;
   return data;
 }
 
@@ -66,7 +69,7 @@ TrainingData load_training_data(const TrainCommand& command) {
     auto [rest, held_out] =
         split_validation(data.train, command.options.validation, command.options.seed);
     say_unlearnt(rest, held_out);
-    return {std::move(rest), std::move(held_out), std::move(data.test)};
+    return {std::move(rest), std::move(held_out), std::move(data.test), std::move(data.notes)};
   } catch (const std::invalid_argument& error) {
     throw UsageError(std::string("--") + error.what());
   }
@@ -357,7 +360,8 @@ int run_train(const TrainCommand& asked) {
   const TrainingData data = load_training_data(command);
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
-                  .model = make_model(command, std::move(given), data)};
+                  .model = make_model(command, std::move(given), data),
+                  .data = data_json(data.train, data.notes)};
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
   train(run, data);
   print(result_text(run));

@@ -55,12 +55,12 @@ bool scales_targets(const Dataset& train, const Options& options) {
   return options.normalize_targets && (head == "regress" || head == "regress_steps");
 }
 
-Parameters first_weights(const Dataset& train, const Options& options) {
+Parameters first_weights(const Dataset& train, std::size_t features, const Options& options) {
   const Layer layer{
       .cell = options.cell, .hidden = options.hidden, .bidirectional = options.bidirectional};
   const std::string head = head_for(train, options);
   const bool has_steps = is_of_steps(targets_of_head(head));
-  Parameters parameters({.features = train.channels(),
+  Parameters parameters({.features = features,
                          .layers = std::vector<Layer>(options.layers, layer),
                          .head = head,
                          .pool = has_steps ? Pooling::last : options.pool,
@@ -94,6 +94,7 @@ struct Model::State {
 
   // The data as the network takes them.
   [[nodiscard]] Dataset normalized(Dataset data) const {
+    data = parts.missing.apply(data.with_channels(parts.channel_names));
     require_channels(parts.parameters.network(), data);
     parts.normalization.apply(data);
     return data;
@@ -132,12 +133,9 @@ struct Model::State {
       return !observer.on_batch || observer.on_batch(progress);
     };
     const auto save = [&](const Parameters& parameters, const FitState& state) {
-      const TrainingParts training{{parameters, parts.normalization, parts.class_names,
-                                    parts.targets, parts.loss, parts.delta},
-                                   options,
-                                   state,
-                                   hash,
-                                   rounding_here()};
+      ModelParts now = parts;
+      now.parameters = parameters;
+      const TrainingParts training{std::move(now), options, state, hash, rounding_here()};
       const std::filesystem::path& path = observer.checkpoints->path;
       or_cannot("write", "checkpoint", path, [&] { save_checkpoint(training, path); });
     };
@@ -161,6 +159,7 @@ Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
   state_->options.normalize_targets = state_->scales_targets();
   state_->options.loss = state_->parts.loss;
   state_->options.delta = state_->parts.delta;
+  state_->options.missing = state_->parts.missing.kind;
   if (!layers.empty()) {
     state_->options.cell = layers[0].cell;
     state_->options.hidden = layers[0].hidden;
@@ -181,10 +180,12 @@ Model::Model(const Dataset& train, const Options& options) {
     throw InvalidArgument("only the class '" + train.class_names()[0] +
                           "', but a classifier needs at least two");
   }
-  Parameters parameters = first_weights(train, options);
+  Dataset learnt = learnt_part(train, options);
+  MissingRule missing = MissingRule::fit(options.missing, learnt);
+  Parameters parameters = first_weights(train, train.channels() + missing.masked.size(), options);
   require_targets(parameters.network(), train);
   require_class_weights(options.class_weights, train.class_names());
-  const Dataset learnt = learnt_part(train, options);
+  learnt = missing.apply(std::move(learnt));
   state_ = std::make_unique<State>(
       State{.parts = {.parameters = std::move(parameters),
                       .normalization = Normalization::fit(options.normalize, learnt),
@@ -192,7 +193,9 @@ Model::Model(const Dataset& train, const Options& options) {
                       .targets =
                           scales_targets(train, options) ? TargetScale::fit(learnt) : TargetScale(),
                       .loss = options.loss,
-                      .delta = options.delta},
+                      .delta = options.delta,
+                      .channel_names = train.channel_names(),
+                      .missing = std::move(missing)},
             .options = options});
 }
 
@@ -288,6 +291,8 @@ void Model::require_fit(const Dataset& data) const { static_cast<void>(state_->l
 std::uint64_t Model::weights_hash() const { return lockstep::weights_hash(parameters()); }
 const Options& Model::options() const { return state_->options; }
 const std::vector<std::string>& Model::class_names() const { return state_->parts.class_names; }
+const std::vector<std::string>& Model::channel_names() const { return state_->parts.channel_names; }
+const MissingRule& Model::missing() const { return state_->parts.missing; }
 const Normalization& Model::normalization() const { return state_->parts.normalization; }
 const TargetScale& Model::target_scale() const { return state_->parts.targets; }
 const Parameters& Model::parameters() const { return state_->parts.parameters; }

@@ -9,6 +9,7 @@
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/network.h"
+#include "lockstep/rnn/missing.h"
 #include "lockstep/rnn/normalization.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"

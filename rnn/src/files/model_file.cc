@@ -87,6 +87,13 @@ std::string encode_metadata(const ModelParts& model) {
                    {"normalization", normalization},
                    {"target_mean", model.targets.mean},
                    {"target_scale", model.targets.scale}};
+  if (!model.channel_names.empty()) metadata["channel_names"] = model.channel_names;
+  if (model.missing.kind != MissingKind::fail) {
+    options.missing = model.missing.kind;
+    metadata["missing"] = {{"kind", options.get("missing")},
+                           {"mean", model.missing.mean},
+                           {"masked", model.missing.masked}};
+  }
   if (has_numbers(network)) {
     options.loss = model.loss;
     metadata["loss"] = options.get("loss");
@@ -95,7 +102,7 @@ std::string encode_metadata(const ModelParts& model) {
   try {
     return metadata.dump();
   } catch (const json::exception&) {
-    throw std::runtime_error("a class name is not valid UTF-8");
+    throw std::runtime_error("the name of a class or a channel is not valid UTF-8");
   }
 }
 
@@ -113,6 +120,18 @@ void read_option(const json& metadata, const char* name, Options& options) {
   } catch (const std::invalid_argument&) {
     throw std::runtime_error("its " + std::string(name) + " " + quote(text) + " is unknown");
   }
+}
+
+MissingRule parse_missing(const json& text) {
+  Options options;
+  try {
+    options.set("missing", text.at("kind").get<std::string>());
+  } catch (const std::invalid_argument&) {
+    throw std::runtime_error("what it does about missing values is unknown");
+  }
+  return {.kind = options.missing,
+          .mean = text.at("mean").get<std::vector<float>>(),
+          .masked = text.at("masked").get<std::vector<std::size_t>>()};
 }
 
 // Reads the layers' cells and the head, which are ones that this knows, class names and
@@ -144,6 +163,8 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
+    model.channel_names = metadata.value("channel_names", std::vector<std::string>());
+    if (metadata.contains("missing")) model.missing = parse_missing(metadata.at("missing"));
     model.targets.mean = metadata.value("target_mean", std::vector<float>());
     model.targets.scale = metadata.value("target_scale", std::vector<float>());
   } catch (const json::exception&) {
@@ -357,6 +378,30 @@ Parameters read_parameters(safetensors::Reader& file, const std::vector<std::str
 
 }  // namespace
 
+namespace {
+
+// The channels of the data and those that are made of their gaps are the features.
+void require_sound_channels(const ModelParts& model) {
+  const auto& [kind, mean, masked] = model.missing;
+  const std::size_t features = model.parameters.network().features;
+  const std::size_t channels = features - std::min(masked.size(), features);
+  const bool is_sound =
+      mean.size() == (kind == MissingKind::fail ? 0 : channels) &&
+      (masked.empty() || kind == MissingKind::mask) &&
+      std::ranges::adjacent_find(masked, std::greater_equal<>()) == masked.end() &&
+      (masked.empty() || masked.back() < channels);
+  if (!is_sound) throw std::runtime_error("its rule for missing values does not fit its channels");
+  require_finite(mean, "a mean for its missing values");
+  if (!model.channel_names.empty() && model.channel_names.size() != channels) {
+    throw std::runtime_error("it has " + std::to_string(model.channel_names.size()) +
+                             " names for " + std::to_string(channels) + " channels");
+  }
+  const std::optional<std::string> twice = repeated(model.channel_names);
+  if (twice) throw std::runtime_error("it has two channels " + quote(*twice));
+}
+
+}  // namespace
+
 void require_whole(const ModelParts& model) {
   if (model.parameters.empty()) throw std::runtime_error("it is empty");
   const Network& network = model.parameters.network();
@@ -374,6 +419,7 @@ void require_whole(const ModelParts& model) {
   }
   require_finite(mean, "the mean of its normalization");
   require_finite(scale, "the scale of its normalization");
+  require_sound_channels(model);
   const std::size_t scaled = model.targets.mean.size();
   if (model.targets.scale.size() != scaled ||
       (scaled != 0 && (scaled != network.outputs || !has_numbers(network)))) {

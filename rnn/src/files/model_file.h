@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "files/safetensors.h"
+#include "lockstep/rnn/missing.h"
 #include "lockstep/rnn/normalization.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
@@ -19,6 +20,8 @@ struct ModelParts {
   TargetScale targets{};
   RegressionLoss loss = RegressionLoss::mse;  // of numbers, as the next
   double delta = 1;
+  std::vector<std::string> channel_names{};  // of the data, or none
+  MissingRule missing{};
 };
 
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.

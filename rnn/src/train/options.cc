@@ -185,6 +185,9 @@ const std::vector<Row>& rows() {
       row<&O::normalize>("normalize", kModel, one_of({"none", "channel", "series"}),
                          "Standardise inputs: each channel over the training set, or each series "
                          "on its own"),
+      row<&O::missing>("missing", kModel, one_of({"fail", "carry", "mean", "mask"}),
+                       "Values that are missing: refuse them, carry the last one on, take the "
+                       "channel's mean, or carry and mark them in a further channel"),
       row<&O::normalize_targets>("normalize_targets", kModel, one_of({"false", "true"}),
                                  "Standardise the numbers that are learnt"),
       row<&O::epochs>("epochs", kTraining, count_from(1), "Passes over the training set"),

@@ -11,6 +11,7 @@
 #include "lockstep/export.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/metrics.h"
+#include "lockstep/rnn/missing.h"
 #include "lockstep/rnn/normalization.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
@@ -31,7 +32,8 @@ class LOCKSTEP_API ModelFileError : public FileError {
 /// Threads: several may call const functions at a time; `fit` must be alone.
 ///
 /// Errors: InvalidArgument, one sentence, for options out of their range and for data that do
-/// not fit: other channels, a class that the model does not have, a label that is missing.
+/// not fit: other channels, a class that the model does not have, a label that is missing, a value
+/// that is not finite.
 class LOCKSTEP_API Model {
  public:
   /// A model for the classes of `train`: first weights drawn by the seed, inputs standardised as
@@ -90,7 +92,9 @@ class LOCKSTEP_API Model {
   ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
   ///    "class_names": [...],
   ///    "normalization": {"kind": "none" | "channel" | "series", "mean": [D], "scale": [D]}}
-  /// with mean and scale for `channel` only; of numbers also
+  /// with mean and scale for `channel` only; where they are known
+  ///   "channel_names": [...], "missing": {"kind": ..., "mean": [...], "masked": [...]};
+  /// of numbers also
   ///   "loss": "mse" | "huber" | "mae", "delta": number,
   /// and where they are standardised
   ///   "target_mean": [outputs], "target_scale": [outputs].
@@ -133,6 +137,12 @@ class LOCKSTEP_API Model {
   void set_options(const Options& options);
   /// Texts of its classes, [classes].
   [[nodiscard]] const std::vector<std::string>& class_names() const;
+  /// What the channels of its data are called, or none: data whose channels have names are brought
+  /// into this order, and refused if they have others.
+  [[nodiscard]] const std::vector<std::string>& channel_names() const;
+  /// What it does about missing values; a Stream takes none, and each masked channel as a further
+  /// one.
+  [[nodiscard]] const MissingRule& missing() const;
   /// How it standardises its inputs: for Stream, which does not do so itself.
   [[nodiscard]] const Normalization& normalization() const;
   /// How it standardises the numbers that it learns, empty if it does not: for Stream, whose

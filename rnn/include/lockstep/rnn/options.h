@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "lockstep/export.h"
+#include "lockstep/rnn/missing.h"
 #include "lockstep/rnn/normalization.h"
 #include "lockstep/rnn/parameters.h"
 
@@ -57,6 +58,7 @@ struct LOCKSTEP_API Options {
   Initializer init = Initializer::orthogonal;                ///< of the first weights
   double sigma = 0.01;                                       ///< of Initializer::gaussian, > 0
   NormalizationKind normalize = NormalizationKind::channel;  ///< of the inputs
+  MissingKind missing = MissingKind::fail;  ///< what to do about values that are missing
   /// Whether numbers are learnt as standardised over the training set, output by output, and
   /// predictions scaled back (heads regress and regress_steps).
   bool normalize_targets = true;
