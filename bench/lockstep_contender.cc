@@ -55,6 +55,7 @@ struct Training {
         trainer(parameters, {.batch_size = p.shape.n,
                              .learning_rate = p.learning_rate,
                              .schedule = LearningRateSchedule::constant,
+                             .optimizer = "sgd",
                              .momentum = 0,
                              .clip_norm = p.clip_norm,
                              .shuffle = false,

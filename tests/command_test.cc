@@ -480,7 +480,7 @@ TEST_CASE("command: info tells of machine and model", "[command]") {
   const Fixture fixture;
   const json summary = fixture.train();
   const json model = run_json({"info", fixture.model});
-  const json layer = {{"cell", "tanh"}, {"hidden", 8}, {"bidirectional", false}};
+  const json layer = {{"cell", "gru"}, {"hidden", 8}, {"bidirectional", false}};
   CHECK(model["layers"] == json::array({layer}));
   CHECK(model["class_names"] == json({"down", "up"}));
   CHECK(model["normalization"]["kind"] == "channel");

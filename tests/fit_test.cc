@@ -81,6 +81,7 @@ TEST_CASE("another fit learns on from the weights") {
   const Dataset train = ramps(24);
   Options options = small(3);
   options.schedule = LearningRateSchedule::constant;
+  options.optimizer = "sgd";
   options.momentum = 0;
   options.shuffle = false;
   Model twice(train, options);

@@ -21,6 +21,7 @@ inline Options gradient_descent() {
   Options options;
   options.schedule = LearningRateSchedule::constant;
   options.momentum = 0;
+  options.optimizer = "sgd";
   options.clip_norm = 0;
   return options;
 }

@@ -38,7 +38,7 @@ TEST_CASE("without a learning rate it is the usual one of the optimizer") {
   Options options;
   options.schedule = LearningRateSchedule::constant;
   for (const auto& [name, rate] :
-       {std::pair{"sgd", 0.05}, {"adam", 0.001}, {"adamw", 0.001}, {"rmsprop", 0.01}}) {
+       {std::pair{"sgd", 0.05}, {"adam", 0.005}, {"adamw", 0.005}, {"rmsprop", 0.01}}) {
     options.optimizer = name;
     CHECK(scheduled_rate(options, {0}) == rate);
   }

@@ -41,13 +41,15 @@ void update_adamw(const Update& u) { update_with(u, 1 - u.rate * u.decay, 0); }
 }  // namespace
 
 const OptimizerRule kAdam{.name = "adam",
-                          .rate = 0.001,
+                          .rate = 0.005,
+                          .clip_norm = 1,
                           .momentum = 0,
                           .decay = 0,
                           .slots = slots,
                           .update = update_adam};
 const OptimizerRule kAdamW{.name = "adamw",
-                           .rate = 0.001,
+                           .rate = 0.005,
+                           .clip_norm = 1,
                            .momentum = 0,
                            .decay = 0.01,
                            .slots = slots,

@@ -36,8 +36,9 @@ struct Update {
 // everywhere. Names of slots are those of PyTorch.
 struct OptimizerRule {
   std::string_view name;
-  // What Options::learning_rate, momentum and weight_decay mean by `auto`.
+  // What Options::learning_rate, clip_norm, momentum and weight_decay mean by `auto`.
   double rate;
+  double clip_norm;
   double momentum;
   double decay;
   // What is kept of each weight, zeros at first.
@@ -51,8 +52,9 @@ extern const OptimizerRule kAdamW;
 extern const OptimizerRule kRmsProp;
 inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd, &kAdam, &kAdamW, &kRmsProp};
 
-// Options::learning_rate and momentum, or the usual ones of the optimizer.
+// Options::learning_rate, clip_norm and momentum, or the usual ones of the optimizer.
 [[nodiscard]] double learning_rate_of(const Options& options);
+[[nodiscard]] double clip_norm_of(const Options& options);
 [[nodiscard]] double momentum_of(const Options& options);
 
 // The rule of the options with its slots and the average of the weights.

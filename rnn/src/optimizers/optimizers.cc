@@ -17,6 +17,10 @@ double learning_rate_of(const Options& options) {
   return options.learning_rate.value_or(rule_of(options).rate);
 }
 
+double clip_norm_of(const Options& options) {
+  return options.clip_norm.value_or(rule_of(options).clip_norm);
+}
+
 double momentum_of(const Options& options) {
   return options.momentum.value_or(rule_of(options).momentum);
 }

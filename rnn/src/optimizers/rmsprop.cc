@@ -54,7 +54,12 @@ void update(const Update& u) {
 
 }  // namespace
 
-const OptimizerRule kRmsProp{
-    .name = "rmsprop", .rate = 0.01, .momentum = 0, .decay = 0, .slots = slots, .update = update};
+const OptimizerRule kRmsProp{.name = "rmsprop",
+                             .rate = 0.01,
+                             .clip_norm = 1,
+                             .momentum = 0,
+                             .decay = 0,
+                             .slots = slots,
+                             .update = update};
 
 }  // namespace lockstep

@@ -48,7 +48,12 @@ void update(const Update& u) {
 
 }  // namespace
 
-const OptimizerRule kSgd{
-    .name = "sgd", .rate = 0.05, .momentum = 0.8, .decay = 0, .slots = slots, .update = update};
+const OptimizerRule kSgd{.name = "sgd",
+                         .rate = 0.05,
+                         .clip_norm = 0.25,
+                         .momentum = 0.8,
+                         .decay = 0,
+                         .slots = slots,
+                         .update = update};
 
 }  // namespace lockstep

@@ -236,7 +236,7 @@ const std::vector<Row>& rows() {
                              "Classes count alike, the rarer the more, or as given"),
       row<&O::label_smoothing>("label_smoothing", kTraining, below_one(),
                                "Share of a label that counts as every class"),
-      row<&O::clip_norm>("clip_norm", kTraining, not_negative(),
+      row<&O::clip_norm>("clip_norm", kTraining, or_auto(not_negative()),
                          "Largest L2 norm of the mean gradient; 0: no limit"),
       row<&O::truncate>("truncate", kTraining, count_from(0),
                         "Go back over this number of last timesteps of each sequence; 0: over all"),

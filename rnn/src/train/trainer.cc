@@ -141,7 +141,7 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
       has_targets = found.weight > 0;
       if (is_finite && has_targets) {
         optimizer.update(parameters.values(), step.gradient(),
-                         gradient_scale(norm, found.weight, options.clip_norm), rate_at(epoch),
+                         gradient_scale(norm, found.weight, clip_norm_of(options)), rate_at(epoch),
                          team);
       }
     }
