@@ -178,6 +178,31 @@ TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
   require_failure(2, "--schedule step", parity + std::vector<std::string>{"--decay-epochs", "9"});
 }
 
+TEST_CASE("command: an output follows links, and is no stream", "[command]") {
+  const Fixture fixture;
+  const TemporaryDirectory& directory = fixture.directory;
+  const auto train_to = [&](const std::string& model) {
+    return std::vector<std::string>{"train", fixture.data, "--epochs", "1", "--model", model};
+  };
+  std::filesystem::create_directory(directory / "runs");
+  std::filesystem::create_symlink("runs/m1.safetensors", directory / "latest.safetensors");
+  std::filesystem::create_symlink("latest.safetensors", directory / "newest.safetensors");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(run(train_to((directory / "newest.safetensors").string())).code == 0);
+    CHECK(std::filesystem::is_symlink(directory / "newest.safetensors"));
+    CHECK(std::filesystem::is_symlink(directory / "latest.safetensors"));
+    CHECK(run({"info", (directory / "runs/m1.safetensors").string()}).code == 0);
+  }
+  std::filesystem::create_symlink("/proc/self/fd/1", directory / "stream");
+  require_failure(1, "it is a stream", train_to((directory / "stream").string()));
+  std::filesystem::create_symlink("loop", directory / "loop");
+  require_failure(1, "loop", train_to((directory / "loop").string()));
+  require_failure(1, "'./-' is one", train_to("-"));
+  for (const char* flag : {"--model", "--report", "--checkpoint", "--resume", "--init-from"}) {
+    require_failure(2, "expected the name of a file", {"train", fixture.data, flag, ""});
+  }
+}
+
 TEST_CASE("command: leading zeros do not make a number octal", "[command]") {
   CHECK(run_json({"train", "--dataset", "parity", "--hidden", "2", "--epochs", "010"})["epochs"] ==
         10);
@@ -659,6 +684,17 @@ void kill_and_resume(std::size_t kills, const std::string& epochs) {
   CHECK(last["weights_hash"] == whole["weights_hash"]);
 }
 
+TEST_CASE("command: a checkpoint that is its own predecessor is resumed", "[command]") {
+  // As a kill leaves them, just before the new one is renamed into place.
+  const Fixture fixture;
+  const std::string checkpoint = fixture.directory / "checkpoint";
+  const std::vector<std::string> train{"train", fixture.data, "--epochs", "2"};
+  run_json(train + std::vector<std::string>{"--checkpoint", checkpoint});
+  std::filesystem::create_hard_link(checkpoint, checkpoint + ".previous");
+  run_json({"train", fixture.data, "--resume", checkpoint, "--epochs", "4"});
+  run_json({"train", fixture.data, "--resume", checkpoint + ".previous", "--epochs", "4"});
+}
+
 TEST_CASE("command: a training that is killed is resumed", "[command]") {
   kill_and_resume(5, "2000");
 }
@@ -678,14 +714,16 @@ TEST_CASE("command: a training whose output is closed saves its model and fails"
 }
 
 TEST_CASE("command: an interrupted training saves its model", "[command]") {
-  const int signal = GENERATE(SIGINT, SIGTERM);
+  const int signal = GENERATE(SIGINT, SIGTERM, SIGHUP);
   const Fixture fixture;
   Process process(command_line(
       {"train", fixture.data, "--epochs", "1000000000", "--json", "--model", fixture.model}));
   process.wait_for_output("\n");
   process.send(signal);
   CHECK(process.wait() == 128 + signal);
-  CHECK_THAT(process.err(), ContainsSubstring(signal == SIGINT ? "SIGINT" : "SIGTERM") &&
+  CHECK_THAT(process.err(), ContainsSubstring(signal == SIGINT    ? "SIGINT"
+                                              : signal == SIGTERM ? "SIGTERM"
+                                                                  : "SIGHUP") &&
                                 ContainsSubstring("saved"));
   const json summary = json::parse(lines_of(process.out()).back());
   CHECK(summary["interrupted"] == true);

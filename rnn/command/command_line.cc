@@ -26,8 +26,8 @@ constexpr const char* kHelp =
     "  lockstep info\n"
     "  lockstep gradcheck\n\n"
     "`lockstep VERB --help` explains a verb.\n\n"
-    "Exit codes: 0 done; 1 failed; 2 bad usage; 130 or 143 a training that SIGINT or SIGTERM\n"
-    "stopped in good order, its model saved if one was asked for.\n\n"
+    "Exit codes: 0 done; 1 failed; 2 bad usage; 130, 143 or 129 a training that SIGINT,\n"
+    "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"
     "default number of threads.";
 
@@ -212,18 +212,26 @@ void set_checkpoint_times(TrainCommand& c, const std::string& text) {
       text + "'");
 }
 
+// An empty variable of a script would otherwise lose the result.
+std::string is_file_name(const std::string& text) {
+  return text.empty() ? "expected the name of a file, found ''" : "";
+}
+
 void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
   CLI::Option* const resume =
-      app.add_option("--resume", c.resume_file, "Go on with the training of this checkpoint");
+      app.add_option("--resume", c.resume_file, "Go on with the training of this checkpoint")
+          ->check(is_file_name);
   CLI::Option* const checkpoint = app.add_option(
       "--checkpoint", c.checkpoint_file,
       "Write the training here, so that it can go on; with --resume by default its file");
+  checkpoint->check(is_file_name);
   app.add_option_function<std::string>(
          "--checkpoint-every", [&c](const std::string& text) { set_checkpoint_times(c, text); },
          "How often: every N epochs, or Ns: every N seconds")
       ->type_name("N|Ns")
       ->default_str("60s");
   app.add_option("--init-from", c.first_model_file, "Begin with the weights of this model")
+      ->check(is_file_name)
       ->excludes(resume);
   app.parse_complete_callback([&app, &c, resume, checkpoint] {
     for (const OptionInfo& info : options_table()) {
@@ -245,11 +253,15 @@ void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
 void add_train_options(CLI::App& app, TrainCommand& c) {
   add_data_source(app, c.source);
   app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
+      ->check(is_file_name)
       ->excludes("--dataset");
   app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
   add_backend_option(app, c.backend);
-  app.add_option("--model", c.model_file, "Write the trained model here (safetensors)");
-  app.add_option("--report", c.report_file, "Write a page with curves and confusion matrix here");
+  app.add_option("--model", c.model_file, "Write the trained model here (safetensors)")
+      ->check(is_file_name);
+  app.add_option("--report", c.report_file,
+                 "Write a page with curves, confusion matrix or errors here")
+      ->check(is_file_name);
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
   add_checkpoint_options(app, c);

@@ -158,7 +158,7 @@ static_assert(std::atomic<int>::is_always_lock_free);  // or a handler may not t
 
 // Signals that the parent process has set to be ignored stay ignored.
 void handle_with(void (*handler)(int)) {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     if (std::signal(signal, handler) == SIG_IGN) std::signal(signal, SIG_IGN);
   }
 }
@@ -168,8 +168,8 @@ void note(int signal) {
   handle_with(SIG_DFL);
 }
 
-// As long as this lives, the first SIGINT or SIGTERM is only noted, so that work can end in good
-// order; a second one kills the process at once.
+// As long as this lives, the first SIGINT, SIGTERM or SIGHUP is only noted, so that work can end in
+// good order; a second one kills the process at once.
 struct NotedInterrupts {
   NotedInterrupts() { handle_with(note); }
   ~NotedInterrupts() { handle_with(SIG_DFL); }
@@ -238,7 +238,10 @@ std::string early_end(const TrainingRun& run) {
            "set --clip-norm";
   }
   if (run.signal == 0) return "";
-  return std::string("stopped by ") + (run.signal == SIGINT ? "SIGINT" : "SIGTERM") + epoch;
+  const char* const name = run.signal == SIGINT    ? "SIGINT"
+                           : run.signal == SIGTERM ? "SIGTERM"
+                                                   : "SIGHUP";
+  return std::string("stopped by ") + name + epoch;
 }
 
 // Saves what was learnt, before anything is printed that could fail.
@@ -311,7 +314,9 @@ void require_distinct_files(const TrainCommand& command) {
   constexpr std::size_t kFirstOutput = 4;
   for (std::size_t output = kFirstOutput; output < files.size(); ++output) {
     for (std::size_t other = 0; other < output; ++other) {
-      if (!is_same_file(files[output].second, files[other].second)) continue;
+      // A checkpoint and the one before are one file where a kill has cut short what replaces them.
+      const bool are_checkpoints = output + 1 == files.size() && other + 1 == output;
+      if (are_checkpoints || !is_same_file(files[output].second, files[other].second)) continue;
       throw UsageError(files[output].first + " '" + files[output].second +
                        "' is the same file as " + files[other].first +
                        ", which writing it would replace");

@@ -1,6 +1,7 @@
 #include "files/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,18 +23,33 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : ".";
 }
 
-// A file that disappears again unless it is renamed.
+void write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      throw_errno("cannot write");
+    }
+  }
+}
+
+// A file that disappears again unless it is renamed. Where the system can, it has no name until
+// then, so that not even SIGKILL leaves it behind.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::filesystem::path& directory) {
-    static std::atomic<unsigned> counter{0};
-    do {
-      path_ = directory / (".lockstep-" + std::to_string(::getpid()) + "-" +
-                           std::to_string(counter.fetch_add(1)) + ".tmp");
-      descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    } while (descriptor_ < 0 && errno == EEXIST);
-    if (descriptor_ < 0) {
-      throw_errno("cannot create a file in directory '" + directory.string() + "'");
+  explicit TemporaryFile(const std::filesystem::path& directory) : directory_(directory) {
+    constexpr const char* kNames = "/proc/self/fd";
+    if (::access(kNames, X_OK) == 0) {
+      descriptor_ = ::open(directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    }
+    while (descriptor_ < 0) {
+      const std::filesystem::path path = new_name();
+      descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor_ >= 0) path_ = path;
+      if (descriptor_ < 0 && errno != EEXIST) {
+        throw_errno("cannot create a file in directory '" + directory.string() + "'");
+      }
     }
   }
   ~TemporaryFile() {
@@ -43,33 +59,50 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  void set_permissions(std::filesystem::perms permissions) {
-    std::filesystem::permissions(path_, permissions);
-  }
-
-  void write(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-      if (written >= 0) {
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-      } else if (errno != EINTR) {
-        throw_errno("cannot write");
-      }
+  void set_permissions(std::filesystem::perms permissions) const {
+    if (::fchmod(descriptor_, static_cast<mode_t>(permissions)) != 0) {
+      throw_errno("cannot set permissions");
     }
   }
 
-  void flush_and_close() {
+  void write(std::string_view bytes) const { write_all(descriptor_, bytes); }
+
+  void flush() const {
     if (::fsync(descriptor_) != 0) throw_errno("cannot flush to disk");
-    if (::close(std::exchange(descriptor_, -1)) != 0) throw_errno("cannot close");
   }
 
-  void rename_to(const std::filesystem::path& path) {
-    if (std::rename(path_.c_str(), path.c_str()) != 0) throw_errno("cannot rename into place");
-    path_.clear();
+  // False where `path` is in use as itself: the root of a mount.
+  [[nodiscard]] bool rename_to(const std::filesystem::path& path) {
+    name_and_close();
+    if (std::rename(path_.c_str(), path.c_str()) == 0) {
+      path_.clear();
+      return true;
+    }
+    if (errno == EBUSY || errno == EXDEV) return false;
+    const std::string kept = std::exchange(path_, {}).string();
+    throw_errno("cannot rename into place; what was written stays in '" + kept + "'");
   }
 
  private:
-  std::filesystem::path path_;
+  void name_and_close() {
+    const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+    while (path_.empty()) {
+      const std::filesystem::path path = new_name();
+      const int failed =
+          ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
+      if (failed == 0) path_ = path;
+      if (failed != 0 && errno != EEXIST) throw_errno("cannot name what was written");
+    }
+    if (::close(std::exchange(descriptor_, -1)) != 0) throw_errno("cannot close");
+  }
+  [[nodiscard]] std::filesystem::path new_name() const {
+    static std::atomic<unsigned> counter{0};
+    return directory_ / (".lockstep-" + std::to_string(::getpid()) + "-" +
+                         std::to_string(counter.fetch_add(1)) + ".tmp");
+  }
+
+  std::filesystem::path directory_;
+  std::filesystem::path path_;  // empty as long as it has no name
   int descriptor_ = -1;
 };
 
@@ -80,6 +113,22 @@ void flush_directory(const std::filesystem::path& directory) {
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
+}
+
+// What a path means behind all links; there may be nothing yet. Streams of this or another process,
+// such as /dev/stdout and /dev/fd/3, are links into /proc: what they lead to is not a name.
+std::filesystem::path resolved(std::filesystem::path path) {
+  constexpr int kMostLinks = 40;
+  if (path == "-") throw std::runtime_error("'-' is no file name here; './-' is one");
+  for (int links = 0; std::filesystem::is_symlink(path); ++links) {
+    if (links == kMostLinks) throw std::runtime_error("there are too many links");
+    const std::filesystem::path directory = directory_of(path);
+    if (std::filesystem::weakly_canonical(directory).string().starts_with("/proc/")) {
+      throw std::runtime_error("it is a stream, expected the name of a file");
+    }
+    path = directory / std::filesystem::read_symlink(path);
+  }
+  return path;
 }
 
 // What is at `path`: a regular file or nothing. A rename would replace a device such as /dev/null.
@@ -96,8 +145,14 @@ std::filesystem::file_status replaceable_status(const std::filesystem::path& pat
 }  // namespace
 
 void require_replaceable(const std::filesystem::path& path) {
-  replaceable_status(path);
-  const TemporaryFile probe(directory_of(path));
+  const std::filesystem::path file = resolved(path);
+  const auto status = replaceable_status(file);
+  // A file in a directory that is not ours can be written in place.
+  if (std::filesystem::exists(status) && ::access(file.c_str(), W_OK) == 0 &&
+      ::access(directory_of(file).c_str(), W_OK) != 0) {
+    return;
+  }
+  const TemporaryFile probe(directory_of(file));
 }
 
 std::filesystem::path previous_of(const std::filesystem::path& path) {
@@ -126,16 +181,36 @@ void keep_previous(const std::filesystem::path& path) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+namespace {
+
+// Not atomic: for what cannot be replaced.
+void write_in_place(const std::filesystem::path& path, std::string_view bytes) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) throw_errno("cannot open");
+  struct Closer {
+    ~Closer() { ::close(descriptor); }
+    int descriptor;
+  } const closer{descriptor};
+  write_all(descriptor, bytes);
+  if (::ftruncate(descriptor, static_cast<off_t>(bytes.size())) != 0) throw_errno("cannot write");
+  if (::fsync(descriptor) != 0) throw_errno("cannot flush to disk");
+}
+
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& asked, std::string_view bytes,
                            Replaced replaced) {
+  const std::filesystem::path path = resolved(asked);
   const auto status = replaceable_status(path);
   const std::filesystem::path directory = directory_of(path);
+  const bool exists = std::filesystem::exists(status);
+  if (exists && ::access(directory.c_str(), W_OK) != 0) return write_in_place(path, bytes);
   TemporaryFile file(directory);
-  if (std::filesystem::exists(status)) file.set_permissions(status.permissions());
+  if (exists) file.set_permissions(status.permissions());
   file.write(bytes);
-  file.flush_and_close();
-  if (replaced == Replaced::kept && std::filesystem::exists(status)) keep_previous(path);
-  file.rename_to(path);
+  file.flush();
+  if (replaced == Replaced::kept && exists) keep_previous(path);
+  if (!file.rename_to(path)) write_in_place(path, bytes);
   flush_directory(directory);
 }
 
