@@ -380,7 +380,7 @@ TEST_CASE("hostile headers are refused with the reason") {
   CHECK(contains(reason("{}x"), "malformed"));
   CHECK(contains(reason("{\"\xff\":0}"), "malformed"));
   CHECK(contains(reason("{}"), "bytes after its last tensor"));
-  CHECK(contains(complaint(path, container("{}")), "no tensor \"rnn.weight_hh_l0\""));
+  CHECK(contains(complaint(path, container("{}")), "no tensor \"weight_hh_l0\""));
   CHECK(contains(reason("{\"a\":" + std::string(100'000, '[')), "nested too deep"));
   CHECK(contains(reason("{\"a\":1,\"a\":1}"), "key \"a\" twice"));
   CHECK(contains(reason("{" + tensor("a", "[1],\"shape\":[1]", "[0,4]") + "}"),
@@ -436,12 +436,35 @@ TEST_CASE("models of another kind are refused with the tensor's name") {
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       std::vector<RawTensor> fewer = tensors;
       fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-      CHECK(contains(complaint(path, container(fewer)), "no tensor \"" + tensors[i].name + "\""));
+      const std::string text = complaint(path, container(fewer));
+      CAPTURE(tensors[i].name, text);
+      // Of a linear layer without a bias there is none to miss.
+      CHECK(contains(text, "no tensor \"") == (tensors[i].name != "head.bias"));
     }
+  }
+  SECTION("names of any module, without biases") {
+    for (const char* prefix : {"", "h2o.", "_orig_mod.rnn.", "model."}) {
+      std::vector<RawTensor> renamed;
+      for (RawTensor tensor : tensors) {
+        const std::size_t dot = tensor.name.find('.');
+        const bool is_head = tensor.name.starts_with("head");
+        if (tensor.name.find("bias") != std::string::npos) continue;
+        tensor.name = (is_head ? "out." : prefix) + tensor.name.substr(dot + 1);
+        renamed.push_back(tensor);
+      }
+      write_file(path, container(renamed));
+      const Model model = Model::load(path);
+      for (const Tensor& tensor : model.parameters().tensors()) {
+        if (tensor.role != TensorRole::bias) continue;
+        for (const float value : model.parameters()[tensor.name]) CHECK(value == 0);
+      }
+    }
+    tensors.push_back({"norm.weight", "F32", "[2,2]", std::string(16, '\0')});
+    CHECK(contains(complaint(path, container(tensors)), "more than one tensor \"weight\""));
   }
   SECTION("second layer, second direction, projection, anything else") {
     const std::string name = GENERATE("rnn.weight_ih_l1", "rnn.weight_ih_l0_reverse",
-                                      "rnn.weight_hr_l0", "weight_ih_l0", "fc.weight", "step");
+                                      "rnn.weight_hr_l0", "weight_ih_l0", "fc.scale", "step");
     tensors.push_back({name, "I64", "[]", std::string(8, '\0')});
     CHECK(contains(complaint(path, container(tensors)), "\"" + name + "\" has no place"));
   }

@@ -280,18 +280,51 @@ void decode_tensor(const FileTensor& f, const std::vector<float>& values, std::s
   }
 }
 
-// The first of `prefixes` with which the file has a tensor called `name`.
-std::string find_prefix(const safetensors::Reader& file,
-                        std::initializer_list<std::string> prefixes, const std::string& name) {
-  for (const std::string& prefix : prefixes) {
-    if (file.tensors().contains(prefix + name)) return prefix;
+// The names of tensors for a message.
+std::string tensors_text(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 12;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMost, names.size()); ++i) {
+    text += (i > 0 ? ", " : "") + quote(names[i]);
   }
-  throw std::runtime_error("it has no tensor " + quote(*prefixes.begin() + name));
+  return names.size() > kMost ? text + ", ..." : text;
 }
 
+std::vector<std::string> names_in(const safetensors::Reader& file) {
+  std::vector<std::string> names;
+  for (const auto& [name, info] : file.tensors()) names.push_back(name);
+  return names;
+}
+
+// The tensors called `name` behind a prefix that ends with a '.', or behind none.
+std::vector<std::string> prefixes_of(const safetensors::Reader& file, const std::string& name) {
+  std::vector<std::string> prefixes;
+  for (const auto& [tensor, info] : file.tensors()) {
+    if (tensor == name || tensor.ends_with("." + name)) {
+      prefixes.push_back(tensor.substr(0, tensor.size() - name.size()));
+    }
+  }
+  return prefixes;
+}
+
+// Whatever a module calls its parts: a file has one stack of recurrent layers and one matrix
+// beside.
 Prefixes find_prefixes(const safetensors::Reader& file) {
-  return {.rnn = find_prefix(file, {"rnn.", ""}, "weight_hh_l0"),
-          .head = find_prefix(file, {"head.", "fc.", "linear.", ""}, "weight")};
+  constexpr const char* kStates = "weight_hh_l0";
+  constexpr const char* kHead = "weight";
+  const std::vector<std::string> rnn = prefixes_of(file, kStates);
+  if (rnn.size() != 1) {
+    throw std::runtime_error(
+        (rnn.empty() ? "it has no tensor " : "it has more than one tensor ") + quote(kStates) +
+        ", expected one stack of recurrent layers: " + tensors_text(names_in(file)));
+  }
+  const std::vector<std::string> head = prefixes_of(file, kHead);
+  if (head.size() != 1) {
+    throw std::runtime_error(
+        (head.empty() ? "it has no tensor " : "it has more than one tensor ") + quote(kHead) +
+        ", expected one linear layer to the outputs: " + tensors_text(names_in(file)));
+  }
+  return {.rnn = rnn[0], .head = head[0]};
 }
 
 const Shape& shape_of(const safetensors::Reader& file, const std::string& name) {
@@ -337,11 +370,21 @@ void find_sizes(const safetensors::Reader& file, const Prefixes& prefixes, Netwo
   network.outputs = matrix_shape(file, prefixes.head + "weight")[0];
 }
 
+// Modules that were made with bias=False have none at all.
+bool is_without_bias(const safetensors::Reader& file, const FileTensor& f) {
+  if (f.tensor.role != TensorRole::bias) return false;
+  const std::size_t at = f.name.rfind("bias");
+  return std::ranges::none_of(file.tensors(), [&](const auto& entry) {
+    return entry.first.starts_with(f.name.substr(0, at) + "bias");
+  });
+}
+
 // Every tensor of the network is in the file with its shape, and no other. So a file cannot ask for
 // more memory than it is long.
 void require_tensors(const safetensors::Reader& file, const std::vector<FileTensor>& needed,
                      const std::vector<std::string>& others, const Network& network) {
   for (const FileTensor& f : needed) {
+    if (is_without_bias(file, f)) continue;
     const Shape& found = shape_of(file, f.name);
     if (found == f.shape) continue;
     throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
@@ -371,6 +414,7 @@ Parameters read_parameters(safetensors::Reader& file, const std::vector<std::str
   require_tensors(file, tensors, others, network);
   Parameters p(network);
   for (const FileTensor& f : tensors) {
+    if (is_without_bias(file, f)) continue;
     decode_tensor(f, file.read_float32(f.name), p[f.tensor.name]);
   }
   return p;

@@ -86,7 +86,8 @@ class LOCKSTEP_API Model {
   /// with gates G = 1, of a GRU 3 (r, z, n), of an LSTM 4 (i, f, g, o); further layers end with
   /// _l1, ..., and backward directions with _l0_reverse, ...: then a layer has 2 H outputs, which
   /// are the inputs of the next and of the head.
-  /// Names may come without the prefixes `rnn.` and `head.`, or with `fc.` or `linear.`; types may
+  /// Names may have other prefixes than `rnn.` and `head.`, or none, as long as there is one stack
+  /// of recurrent layers and one matrix beside; without any bias of one of them it is 0. Types may
   /// be F32, or F64, F16 and BF16, which become float32; the two biases are added. All else is JSON
   /// text in the metadata, key `lockstep`:
   ///   {"version": 2, "cells": ["tanh"], "head": "classify", "pool": "last",
