@@ -527,6 +527,10 @@ TEST_CASE("command: gradcheck passes, and fails where the bound is missed", "[co
                   "--dropout", "0.2"})
                  .out,
              ContainsSubstring("2 layers of gru, 3 units each way"));
+  // Sums of many terms have larger errors.
+  CHECK(run({"gradcheck", "--hidden", "1", "--features", "60000", "--classes", "2", "--sequences",
+             "2", "--length", "2", "--entries", "3", "--seed", "2"})
+            .code == 0);
   // Steps so large that finite differences are no derivatives any more.
   const Outcome coarse = run({"gradcheck", "--epsilon", "0.5"});
   CHECK(coarse.code == 1);

@@ -54,18 +54,18 @@ Dataset real_data(const GradcheckCommand& command) {
   return all.subset(first);
 }
 
-std::string gradcheck_text(const std::vector<GradientError>& errors, const Network& network) {
+std::string gradcheck_text(const GradientCheck& check, const Network& network) {
   std::string text = format("%zu features, ", network.features) + layers_text(network) +
                      format(", %zu classes, backend ", network.outputs) +
                      std::string(active_backend().name) +
                      "\n\ntensor                    largest gradient  analytic error  fast error\n";
-  for (const GradientError& e : errors) {
-    text +=
-        pad(e.tensor, 24) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
-                                   e.analytic_error, e.fast_error, is_sound(e) ? "ok" : "WRONG");
+  for (const GradientError& e : check.errors) {
+    text += pad(e.tensor, 24) + format("  %16.6g  %14.2e  %10.2e  %s\n", e.largest_gradient,
+                                       e.analytic_error, e.fast_error,
+                                       check.is_sound(e) ? "ok" : "WRONG");
   }
   return text + format("bound                                         %14.2e  %10.2e\n",
-                       kAnalyticErrorBound, kFastErrorBound);
+                       kAnalyticErrorBound, check.fast_bound);
 }
 
 }  // namespace
@@ -77,11 +77,13 @@ int run_gradcheck(const GradcheckCommand& command) {
   options.init = Initializer::xavier;
   const Model model = about(command.source.name(), [&] { return Model(data, options); });
   model.normalization().apply(data);
-  const std::vector<GradientError> errors =
-      check_gradients(model.parameters(), data, options, command.epsilon, command.entries);
-  print(command.json ? gradcheck_json(errors)
-                     : gradcheck_text(errors, model.parameters().network()));
-  return std::ranges::all_of(errors, is_sound) ? 0 : 1;
+  const Network& network = model.parameters().network();
+  const GradientCheck check{
+      check_gradients(model.parameters(), data, options, command.epsilon, command.entries),
+      fast_error_bound(network, data)};
+  print(command.json ? gradcheck_json(check) : gradcheck_text(check, network));
+  const auto is_sound = [&](const GradientError& error) { return check.is_sound(error); };
+  return std::ranges::all_of(check.errors, is_sound) ? 0 : 1;
 }
 
 }  // namespace lockstep::command

@@ -171,18 +171,18 @@ std::string model_json(const Model& model) {
                {"weights_hash", hash_text(model.weights_hash())}});
 }
 
-std::string gradcheck_json(const std::vector<GradientError>& errors) {
+std::string gradcheck_json(const GradientCheck& check) {
   auto tensors = ordered_json::array();
-  for (const GradientError& e : errors) {
+  for (const GradientError& e : check.errors) {
     tensors.push_back({{"tensor", e.tensor},
                        {"largest_gradient", e.largest_gradient},
                        {"analytic_error", e.analytic_error},
                        {"fast_error", e.fast_error},
-                       {"sound", is_sound(e)}});
+                       {"sound", check.is_sound(e)}});
   }
   return line({{"backend", active_backend().name},
                {"analytic_bound", kAnalyticErrorBound},
-               {"fast_bound", kFastErrorBound},
+               {"fast_bound", check.fast_bound},
                {"tensors", tensors}});
 }
 

@@ -51,10 +51,16 @@ struct Processor {
   std::vector<Cache> caches;  ///< of CPU 0, nearest first
 };
 
-/// Whether both errors are below their bounds.
-[[nodiscard]] inline bool is_sound(const GradientError& error) {
-  return error.analytic_error < kAnalyticErrorBound && error.fast_error < kFastErrorBound;
-}
+/// What a gradient check has found.
+struct GradientCheck {
+  std::vector<GradientError> errors;  ///< of each tensor
+  double fast_bound;                  ///< of fast_error
+
+  /// Whether both errors are below their bounds.
+  [[nodiscard]] bool is_sound(const GradientError& error) const {
+    return error.analytic_error < kAnalyticErrorBound && error.fast_error < fast_bound;
+  }
+};
 
 /// The layers of a network: "gru, 64 units", "2 layers of lstm, 128 units each way".
 [[nodiscard]] std::string layers_text(const Network& network);
@@ -74,7 +80,7 @@ struct Processor {
                                           const LoadedData& data);
 [[nodiscard]] std::string system_json(const Processor& processor);
 [[nodiscard]] std::string model_json(const Model& model);
-[[nodiscard]] std::string gradcheck_json(const std::vector<GradientError>& errors);
+[[nodiscard]] std::string gradcheck_json(const GradientCheck& check);
 ///@}
 
 /// Text as a JSON string, in quotes.

@@ -245,7 +245,8 @@ LOCKSTEP_API lockstep_status lockstep_model_predict_proba(const lockstep_model* 
                                                           size_t capacity);
 
 /**
- * The most probable class of every sequence, or timestep of such a model: `classes` holds
+ * The most probable class of every sequence, or timestep of such a model, or LOCKSTEP_NO_LABEL
+ * where the model overflows and its probabilities are NaN: `classes` holds
  * `capacity` ints, one for each. A model of values is refused.
  */
 LOCKSTEP_API lockstep_status lockstep_model_predict(const lockstep_model* model,

@@ -493,6 +493,13 @@ Parameters fast_gradients(const Parameters& parameters, const Dataset& data,
   return gradients;
 }
 
+double fast_error_bound(const Network& network, const Dataset& data) {
+  std::size_t longest = data.total_timesteps();
+  for (const LayerSize& size : layer_sizes(network)) longest = std::max(longest, size.rows());
+  constexpr double kShort = 1000;
+  return kFastErrorBound * std::max(1.0, std::sqrt(static_cast<double>(longest) / kShort));
+}
+
 std::vector<GradientError> check_gradients(const Parameters& parameters, const Dataset& data,
                                            const Options& options, double epsilon,
                                            std::size_t max_entries) {

@@ -1,6 +1,7 @@
 #include "lockstep/rnn/predict.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -175,7 +176,10 @@ std::vector<int> predict(const Parameters& parameters, const Dataset& data, int 
   std::vector<int> predicted(probabilities.size() / parameters.network().outputs);
   for (std::size_t i = 0; i < predicted.size(); ++i) {
     const auto row = probabilities.begin() + static_cast<std::ptrdiff_t>(i) * classes;
-    predicted[i] = static_cast<int>(std::max_element(row, row + classes) - row);
+    const auto is_nan = [](float p) { return std::isnan(p); };
+    predicted[i] = std::any_of(row, row + classes, is_nan)
+                       ? kNoLabel
+                       : static_cast<int>(std::max_element(row, row + classes) - row);
   }
   return predicted;
 }

@@ -47,6 +47,11 @@ inline constexpr double kAnalyticErrorBound = 1e-6;
 inline constexpr double kFastErrorBound = 1e-5;
 ///@}
 
+/// The bound of fast_error for a network and data whose longest sum, over features and units or
+/// over timesteps, has n terms: kFastErrorBound times the root of n / 1000, if that is above 1, as
+/// rounding errors grow.
+[[nodiscard]] LOCKSTEP_API double fast_error_bound(const Network& network, const Dataset& data);
+
 /// Compares three ways to the same gradients: central differences of the reference loss (step
 /// `epsilon` > 0, double), reference backpropagation, and the fast path. Finite differences are
 /// taken of at most `max_entries` entries per tensor, drawn by the seed; 0 means all. Sound

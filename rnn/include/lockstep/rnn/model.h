@@ -68,8 +68,9 @@ class LOCKSTEP_API Model {
   /// [size][outputs]; of heads of timesteps [total_timesteps][...]. Targets are ignored. `threads`
   /// as resolve_threads.
   [[nodiscard]] std::vector<float> predict_proba(const Dataset& data, int threads = 0) const;
-  /// Index of the most probable class per sequence or timestep, the first of equals. Throws
-  /// InvalidArgument for a model of values.
+  /// Index of the most probable class per sequence or timestep, the first of equals, or
+  /// kNoLabel where the model overflows so that they are NaN. Throws InvalidArgument for a model of
+  /// values.
   [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
   /// Compares predictions with the targets. The loss is that of a training without weights and
   /// label smoothing; of numbers that the model standardises it is of the standardised ones, while

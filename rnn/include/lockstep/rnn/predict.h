@@ -16,8 +16,9 @@ namespace lockstep {
 [[nodiscard]] LOCKSTEP_API std::vector<float> predict_proba(const Parameters& parameters,
                                                             const Dataset& data, int threads = 0);
 
-/// Index of the largest probability per sequence or timestep (the first of equals); the rest as
-/// predict_proba. Throws std::invalid_argument for a network of values.
+/// Index of the largest probability per sequence or timestep (the first of equals), or
+/// kNoLabel where the network overflows so that they are NaN; the rest as predict_proba. Throws
+/// std::invalid_argument for a network of values.
 [[nodiscard]] LOCKSTEP_API std::vector<int> predict(const Parameters& parameters,
                                                     const Dataset& data, int threads = 0);
 
