@@ -605,6 +605,39 @@ TEST_CASE("command: every head is trained, evaluated and predicts new sequences"
   }
 }
 
+TEST_CASE("command: numbers of any size are drawn", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string report = directory / "report.html";
+  for (const char* target : {"0", "1e-30", "5", "1e14", "-1e17", "3e38"}) {
+    std::string text = "sample,step,x,target\n";
+    for (int i = 0; i < 9; ++i) {
+      text += std::to_string(i) + ",0," + std::to_string(i) + "," + target + "\n";
+    }
+    const std::string data = directory.write("numbers.csv", text);
+    CAPTURE(target);
+    REQUIRE(run({"train", data, "--epochs", "1", "--hidden", "2", "--report", report}).code == 0);
+    const std::string page = content_of(report);
+    for (const char* no_number : {"nan\"", "inf\"", "nan,", ">nan", ">-nan", ">inf"}) {
+      CHECK(page.find(no_number) == std::string::npos);
+    }
+    CHECK(page.find(">-0<") == std::string::npos);
+    CHECK(page.size() < 100000);
+  }
+  // All dots are within the drawing.
+  std::string text = "sample,step,x,target\n";
+  for (int i = 0; i < 20; ++i) {
+    text += std::to_string(i) + ",0,1," + std::to_string(20000 + 0.25 * i) + "\n";
+  }
+  REQUIRE(run({"train", directory.write("narrow.csv", text), "--epochs", "1", "--report", report})
+              .code == 0);
+  const std::string page = content_of(report);
+  for (std::size_t at = 0; (at = page.find("<circle cx=\"", at)) != std::string::npos; ++at) {
+    const double x = std::stod(page.substr(at + 12));
+    CHECK(x >= 0);
+    CHECK(x <= 400);
+  }
+}
+
 TEST_CASE("command: a training resumes from its checkpoint", "[command]") {
   const Fixture fixture;
   const std::string checkpoint = fixture.directory / "checkpoint";

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "allocation_count.h"
 #include "catch.h"
 #include "temporary_directory.h"
 
@@ -421,6 +422,9 @@ TEST_CASE("Labels that are the same number are one class") {
   CHECK(other.labels() == Labels{1, 0});
   const Dataset declared = read("a.ts", ts("@classLabel true 1.0 2.0", "1:2\n2:1\n"));
   CHECK(declared.labels() == Labels{1, 0});
+  // As numpy.savetxt writes them.
+  CHECK(read("a.tsv", "1.000000000000000000e+00\t0\n1\t0\n").classes() == 1);
+  CHECK(read("a.csv", "sample,step,x,label\n0,0,1,1\n0,1,1,1.0\n").classes() == 1);
   // Long numbers are names.
   CHECK(read("a.tsv", "12345678901234567891\t0\n12345678901234567892\t0\n").classes() == 2);
 }
@@ -469,15 +473,95 @@ TEST_CASE("An .arff holds a row for each sequence, of several channels a relatio
   CHECK_THAT(refusal("a.arff", relation + "@attribute y {u}\n@data\n1,2,u\n"),
              ContainsSubstring("text in quotes"));
   CHECK_THAT(refused("@attribute a numeric\n"), ContainsSubstring("no @data line"));
+  CHECK_THAT(refused("@attribute class {1,2}\n@attribute a numeric\n@data\n1,2\n"),
+             ContainsSubstring("a.arff:4: the attribute before is a class"));
+  CHECK_THAT(refusal("a.arff", relation + "@attribute y {u}\n@data\n'',u\n"),
+             ContainsSubstring("the row has no values"));
+  CHECK_THAT(refusal("a.arff", relation + "@attribute y {u}\n@data\n'1,u\n"),
+             ContainsSubstring("has no end"));
+  const Dataset odd = read("a.arff", head +
+                                         "@attribute a numeric [0,1]\n@attribute y "
+                                         "{'a,b','it\\'s'}\n@data\n1\t'a,b'\n2,'it\\'s' % so\n");
+  CHECK(odd.class_names() == Names{"a,b", "it's"});
+  CHECK(odd.labels() == Labels{0, 1});
 }
 
 TEST_CASE("No line of text takes much more memory than its size") {
-  // As many dimensions as values.
-  std::string line = "0";
-  for (int i = 1; i < 8000; ++i) line += ",0";
-  for (int i = 0; i < 8000; ++i) line += ":0";
-  CHECK_THAT(refusal("a.ts", ts("@classLabel true", line + "\n")),
-             ContainsSubstring("dimension 2 has 1 values, expected 8000"));
+  const auto text_of = [](std::size_t count, const std::string& part) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) text += part;
+    return text;
+  };
+  constexpr std::size_t kCount = 200000;
+  const std::pair<std::string, std::string> files[] = {
+      // As many dimensions as values.
+      {"a.ts", ts("@classLabel true", "0" + text_of(kCount, ",0") + text_of(kCount, ":0") + "\n")},
+      {"b.ts", ts("@classLabel true", text_of(kCount, ":") + "\n")},
+      {"a.tsv", "a" + text_of(kCount, "\t1") + "\n"},
+      {"a.txt", "a" + text_of(kCount, " 1") + "\n"},
+      {"a.csv", "sample,step,x" + text_of(kCount, ",") + "\n0,0,1" + text_of(kCount, ",") + "\n"},
+      {"a.arff",
+       "@relation r\n@attribute x relational\n@end x\n@data\n'" + text_of(kCount, "1\\n") + "'\n"},
+  };
+  const TemporaryDirectory directory;
+  for (const auto& [name, content] : files) {
+    const auto path = directory.write(name, content);
+    const auto before = allocated_bytes();
+    static_cast<void>(refusal_of([&] { return read_data_file(path); }));
+    if (!before) LOCKSTEP_SKIP("a sanitizer counts the allocations");
+    CAPTURE(name);
+    CHECK(*allocated_bytes() - *before < 100 * content.size());
+  }
+}
+
+TEST_CASE("Many columns without a name are one note") {
+  const TemporaryDirectory directory;
+  const DataFile file = read_data_file(directory.write("a.csv", "sample,step,x,,,\n0,0,1,,,\n"));
+  CHECK(file.notes == std::vector<std::string>{"3 columns without a name are left out"});
+}
+
+TEST_CASE("Where targets are ignored they may be anything") {
+  const ReadOptions options{.ignores_targets = true};
+  const TemporaryDirectory directory;
+  const std::pair<std::string, std::string> files[] = {
+      {"a.csv", "sample,step,x,target,label,sample_weight\n0,0,1,foo,a,-5\n0,1,2,bar,b,x\n"},
+      {"a.ts", ts("@classLabel true a", "1,2:b\n")},
+      {"b.ts", ts("@targetLabel true", "1,2:b\n")},
+      {"a.arff",
+       "@relation r\n@attribute x numeric\n@attribute z numeric\n"
+       "@attribute y {a}\n@data\n1,2,b\n"},
+      {"a.tsv", "?\t1\t2\n"},
+  };
+  for (const auto& [name, content] : files) {
+    const Dataset data = read_dataset(directory.write(name, content), options);
+    CAPTURE(name);
+    CHECK(values_of(data, 0) == Values{1, 2});
+    CHECK(data.channels() == 1);
+  }
+  if (!can_read_npz()) return;
+  CHECK(read_dataset(npz("bad_y_shape"), options).size() == 4);
+  CHECK(read_dataset(npz("bad_object_y"), options).size() == 4);
+  CHECK(read_dataset(npz("bad_weight"), options).size() == 4);
+}
+
+TEST_CASE("Targets of a sample are those of its last timestep that has a value") {
+  const Dataset data = read("a.csv", "sample,step,x,target\n0,0,1,5\n0,1,2,5\n0,2,,9\n1,0,1,7\n");
+  REQUIRE(data.target_kind() == TargetKind::values);
+  CHECK(data.targets(0)[0] == 5);
+  CHECK(data.targets(1)[0] == 7);
+  const TemporaryDirectory directory;
+  const auto path = directory.write("a.csv", "sample,step,x,target\n0,0,1,5\n0,1,,\n");
+  CHECK(read_data_file(path).notes.size() == 1);
+}
+
+TEST_CASE("Dates that there are not are refused, and lines may end with carriage returns") {
+  for (const char* date : {"2023-02-29", "2023-13-01", "2023-04-31", "2023-01-00",
+                           "2023-01-01 25:00:00", "2023-01-01 10:60"}) {
+    CHECK_THAT(refusal("a.csv", "sample,step,x\n0," + std::string(date) + ",1\n"),
+               ContainsSubstring("or a date"));
+  }
+  CHECK(read("a.csv", "sample,step,x\n0,2000-02-29,1\n").size() == 1);
+  CHECK(read("a.csv", "sample,step,x\r0,0,1\r0,1,2\r").length(0) == 2);
 }
 
 TEST_CASE("A .csv keeps the names of its channels and samples") {
@@ -500,6 +584,10 @@ TEST_CASE("A text file may be compressed") {
   CHECK(read("renamed.csv", bytes).size() == 2);
   CHECK_THAT(refusal("a.csv.gz", bytes.substr(0, bytes.size() - 9)),
              ContainsSubstring("damaged or cut short"));
+  CHECK(read("a.csv.gz", bytes + std::string(512, '\0')).size() == 2);
+  const std::string header = "sample,step,x,label\n";
+  CHECK_THAT(refusal("a.csv.gz", bytes + bytes), ContainsSubstring("the step is 'step'"));
+  CHECK_THAT(refusal("a.csv.gz", bytes + "x"), ContainsSubstring("damaged or cut short"));
   CHECK_THAT(refusal("a.gz", bytes), ContainsSubstring("unknown extension ''"));
 }
 
@@ -524,6 +612,9 @@ TEST_CASE("Arrays of a .npz are found by their names, types and shapes") {
   const DataFile one_hot = read_data_file(npz("one_hot_y"));
   CHECK(one_hot.data.labels() == Labels{0, 1, 0, 1});
   CHECK(one_hot.notes.size() == 1);
+  CHECK(read_dataset(npz("large_integers"), {.targets = TargetKind::values}).targets(0)[0] ==
+        0x1p63f);
+  CHECK(read_dataset(npz("large_integers")).sequence(0)[0] == 0x1p63f);
   CHECK(read_dataset(npz("one_hot_y"), {.targets = TargetKind::values}).targets(1)[1] == 1);
   CHECK(read_dataset(npz("bad_two_x"), {.x = "x_test", .y = "y_test"}).size() == 4);
   CHECK_THAT(refusal_of([] { return read_dataset(npz("labels"), {.x = "Z"}); }),
@@ -648,6 +739,8 @@ TEST_CASE("Bad .npz files are refused in one sentence") {
       {"bad_y_shape", "y has shape [5] and type '<i8', expected [4]"},
       {"bad_length", "lengths[3] is 4, expected 1 to 3"},
       {"bad_one_dimension", "X has shape [4], expected [N][T][D] or [N][T]"},
+      {"bad_text_y", "is not Unicode"},
+      {"bad_surrogate_y", "is not Unicode"},
       {"bad_no_x", "the archive has no array X; it has a, y, of which --x NAME and --y NAME"},
       {"bad_two_x", "which array is X: x_test, x_train? --x NAME chooses one"},
       {"bad_nan", "X[2], step 1, channel 0 is missing"},

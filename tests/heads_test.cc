@@ -321,6 +321,25 @@ TEST_CASE("a weight of 2 is a sequence that is there twice, of every head") {
   }
 }
 
+TEST_CASE("what has the weight 0 counts nowhere, whatever it is") {
+  Dataset data(1, TargetKind::values, {"y"});
+  for (const float target : {1.0f, 2.0f, 3.0f}) data.add_values(normal_floats(3, 1), {&target, 1});
+  Dataset few = data;
+  const float huge = 3e38f;
+  data.add_values(normal_floats(3, 2), {&huge, 1});
+  data.set_weight(3, 0);
+  Options options = gradient_descent();
+  options.normalize_targets = false;
+  options.hidden = 4;
+  options.epochs = 1;
+  Model model(few, options);
+  const double loss = model.fit(few).history.front().loss;
+  Model same(few, options);
+  const FitResult result = same.fit(data);
+  CHECK(result.status == FitStatus::finished);
+  CHECK(result.history.front().loss == Approx(loss));
+}
+
 TEST_CASE("weights that make no sense are refused") {
   Dataset data = equal_data(Sizes{2, 5, 3}, 4, 3);
   CHECK_THROWS_WITH(data.set_weight(4, 1), ContainsSubstring("no such sequence"));

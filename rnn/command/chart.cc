@@ -73,12 +73,12 @@ double largest_value(const std::vector<Series>& series) {
 
 // The multiples of `step` in an interval.
 std::vector<double> ticks(const Interval& interval, double step) {
+  constexpr double kMost = 50;
+  constexpr double kSlack = 1e-4;  // of a step
+  const double first = std::ceil(interval.low / step - kSlack);
+  const double count = std::floor(interval.high / step + kSlack) - first;
   std::vector<double> values;
-  const double slack = 1e-4 * step;
-  for (double i = std::ceil((interval.low - slack) / step); i * step <= interval.high + slack;
-       ++i) {
-    values.push_back(i * step);
-  }
+  for (double i = 0; i <= std::min(count, kMost); ++i) values.push_back((first + i) * step + 0.0);
   return values;
 }
 
@@ -105,8 +105,18 @@ std::string drawing(const std::string& title, const std::string& content) {
 
 // Whole steps around all values.
 Interval around(const Interval& values, double step) {
-  return {std::floor(values.low / step * 1.0001 - 1e-9) * step,
-          std::ceil(values.high / step * 0.9999 + 1e-9) * step};
+  constexpr double kSlack = 1e-4;  // of a step
+  return {std::floor(values.low / step + kSlack) * step,
+          std::ceil(values.high / step - kSlack) * step};
+}
+
+// The width of an interval, or what can be told apart and drawn where it is nothing beside its
+// values.
+double drawn_span(const Interval& values) {
+  constexpr double kLeast = 1e-9;
+  const double size = std::max(std::abs(values.low), std::abs(values.high));
+  const double span = values.high - values.low;
+  return std::max(span, size > 0 ? kLeast * size : 1);
 }
 
 std::string curve(const Scale& scale, const std::vector<double>& values, std::size_t number) {
@@ -168,10 +178,9 @@ std::string scatter_chart(const std::string& title, const std::vector<Point>& po
     values.low = std::min({values.low, point.x, point.y});
     values.high = std::max({values.high, point.x, point.y});
   }
-  const double span = values.high - values.low;
-  const double step = tick_step(span > 0 ? span : 1, kMostParts);
+  const double step = tick_step(drawn_span(values), kMostParts);
   Interval sides = around(values, step);
-  if (!(sides.high > sides.low)) sides = {values.low - step, values.low + step};
+  if (!(sides.high > sides.low)) sides = {sides.low - step, sides.low + step};
   const Scale scale{sides, sides};
   std::string svg = axes(scale, step, step, "true") +
                     svg_text(kLeft, 18, "start", "legend", "predicted") +
@@ -186,8 +195,7 @@ std::string scatter_chart(const std::string& title, const std::vector<Point>& po
 
 std::string histogram_chart(const std::string& title, const std::vector<double>& values) {
   const auto [least, most] = std::ranges::minmax(values);
-  const double span = most > least ? most - least : 1;
-  const double width = tick_step(span, kMostBins);
+  const double width = tick_step(drawn_span({least, most}), kMostBins);
   const double first = std::floor(least / width);
   const auto bins = static_cast<std::size_t>(std::floor(most / width) - first) + 1;
   std::vector<std::size_t> counts(bins);

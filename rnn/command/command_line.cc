@@ -105,9 +105,10 @@ void add_data_source(CLI::App& app, DataSource& source) {
       ->transform(CLI::CheckedTransformer(axes))
       ->type_name("WORD")
       ->default_str("NTC");
-  app.add_option("--dataset", source.dataset, "Built-in data set instead of DATA")
-      ->check(CLI::Validator(check, "{" + builtin_names() + "}"))
-      ->excludes(file);
+  auto* dataset = app.add_option("--dataset", source.dataset, "Built-in data set instead of DATA")
+                      ->check(CLI::Validator(check, "{" + builtin_names() + "}"))
+                      ->excludes(file);
+  for (const char* flag : {"--format", "--x", "--y", "--axes"}) dataset->excludes(flag);
 }
 
 void require_data_source(const CLI::App& verb, const DataSource& source) {

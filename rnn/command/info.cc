@@ -54,14 +54,26 @@ std::string system_text(const Processor& processor) {
   return text;
 }
 
+// ": x, y, y missing", as far as it is known.
+std::string channels_text(const Model& model) {
+  const std::vector<std::size_t>& masked = model.missing().masked;
+  std::vector<std::string> names = model.channel_names();
+  if (names.empty()) {
+    return masked.empty() ? "" : format(", of which %zu mark what is missing", masked.size());
+  }
+  for (const std::size_t c : masked) names.push_back(names[c] + " missing");
+  return ": " + printable(listed(names));
+}
+
 std::string model_text(const Model& model) {
   const Network& network = model.parameters().network();
   return "layers         " + layers_text(network) +
-         format("\nfeatures       %zu\n", network.features) + pad(outputs_text(network), 15) +
-         format("%zu: ", network.outputs) + printable(listed(model.class_names())) +
+         format("\nfeatures       %zu", network.features) + channels_text(model) + "\n" +
+         pad(outputs_text(network), 15) + format("%zu: ", network.outputs) +
+         printable(listed(model.class_names())) +
          format("\nparameters     %zu\n", model.parameters().values().size()) + "normalization  " +
-         model.options().get("normalize") + "\nweights        " + hash_text(model.weights_hash()) +
-         "\n";
+         model.options().get("normalize") + "\nmissing        " + model.options().get("missing") +
+         "\nweights        " + hash_text(model.weights_hash()) + "\n";
 }
 
 }  // namespace

@@ -167,6 +167,9 @@ std::string model_json(const Model& model) {
                {"parameters", model.parameters().values().size()},
                {is_label(targets_of_head(network.head)) ? "class_names" : "output_names",
                 model.class_names()},
+               {"channel_names", model.channel_names()},
+               {"missing", model.options().get("missing")},
+               {"masked", model.missing().masked},
                {"normalization", normalization},
                {"weights_hash", hash_text(model.weights_hash())}});
 }

@@ -77,7 +77,7 @@ std::string figures(const TrainingRun& run) {
               ? figure(format("%.2f %%", 100 * evaluation.accuracy), name + " accuracy") +
                     figure(format("%.4f", evaluation.loss), name + " loss (nats)")
               : figure(format("%.4g", evaluation.rmse), name + " RMSE") +
-                    figure(format("%.4f", evaluation.r2), name + " R2")) +
+                    figure(number_text(evaluation.r2), name + " R2")) +
          figure(std::to_string(run.fit.history.size()), "epochs") +
          figure(with_unit(run.fit.timesteps_per_second()), "timesteps per second") + "</div>\n";
 }

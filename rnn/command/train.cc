@@ -38,6 +38,7 @@ TrainingData load_train_and_test(const TrainCommand& command) {
   TrainingData data{.train = std::move(train.data), .notes = std::move(train.notes)};
   if (command.test_file.empty()) return data;
   reading.targets = data.train.target_kind();
+  if (command.source.file == "-") reading.format.clear();
   data.test = load_file(command.test_file, reading, command.quiet).data;
   return data;
 }

@@ -82,6 +82,8 @@ def write_good():
     ends = x4.copy()
     ends[2, 1:] = np.nan
     np.savez(FOLDER / "padded.npz", X=ends, y=y)
+    large = np.full(N, 2**63, dtype="<u8")
+    np.savez(FOLDER / "large_integers.npz", X=large[:, None], y=large)
     text = b"sample,step,x,label\n0,0,1,a\n1,0,2,b\n"
     (FOLDER / "two_rows.csv.gz").write_bytes(gzip.compress(text, mtime=0))
     # As if every array were beyond 2 GiB: sizes and offsets are in the records of ZIP64.
@@ -95,6 +97,9 @@ def write_refused():
     y = npy(np.arange(N), (1, 0))
     x = npy(X.astype("<f4"), (1, 0))
     np.savez(FOLDER / "bad_big_endian.npz", X=X.astype(">f4"), y=np.arange(N))
+    np.savez(FOLDER / "bad_text_y.npz", X=X.astype("<f4"), y=np.array([b"\xfc", b"a", b"b", b"a"]))
+    np.savez(FOLDER / "bad_surrogate_y.npz", X=X.astype("<f4"),
+             y=np.array([0xD800, 97, 98, 97], dtype="<u4").view("<U1"))
     np.savez(FOLDER / "bad_text_x.npz", X=X.astype("<f4").astype("<U1"), y=np.arange(N))
     x4 = X.astype("<f4")
     np.savez(FOLDER / "bad_two_x.npz", x_test=x4, x_train=x4, y_test=np.arange(N),

@@ -46,7 +46,10 @@ LOCKSTEP_API lockstep_status lockstep_dataset_create(size_t channels, size_t cla
                                                      const char* const* class_names,
                                                      lockstep_dataset** dataset);
 
-/** Reads a .ts, .tsv, .txt, .npz or .csv file; lockstep/rnn/data_file.h. */
+/**
+ * Reads a .ts, .tsv, .txt, .csv, .arff or .npz file; lockstep/rnn/data_file.h. Values that are
+ * missing are NaN: a model refuses them or fills them, by its option `missing`.
+ */
 LOCKSTEP_API lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset);
 
 /** As lockstep_dataset_read, with targets of one kind, LOCKSTEP_TARGET_... */

@@ -6,16 +6,28 @@
 
 namespace lockstep {
 
+namespace {
+
+// Without zeros in front of and behind the others, and without the exponent.
+std::size_t significant_digits(std::string_view number) {
+  std::string digits;
+  for (const char c : number.substr(0, number.find_first_of("eE"))) {
+    if (c >= '0' && c <= '9' && (c != '0' || !digits.empty())) digits += c;
+  }
+  return digits.find_last_not_of('0') + 1;
+}
+
+}  // namespace
+
 std::string class_key(std::string_view name) {
-  constexpr std::ptrdiff_t kExactDigits = 15;
+  constexpr std::size_t kExactDigits = 15;
   std::string_view text = name;
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;
   const char* const end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   if (error != std::errc{} || stop != end || !std::isfinite(value) ||
-      std::ranges::count_if(text, is_digit) > kExactDigits) {
+      significant_digits(text) > kExactDigits) {
     return std::string(name);
   }
   char shortest[32];

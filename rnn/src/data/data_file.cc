@@ -67,10 +67,9 @@ DataFile read_data_file(const std::filesystem::path& path, const ReadOptions& op
   Reading reading{.path = path, .options = options, .notes = {}};
   if (path != "-") check_file(path);
   const Format& format = format_of(reading);
-  // A label for each row refuses least of what a .csv can have.
-  if (options.ignores_targets) {
-    reading.options.targets.reset();
-    if (format.extension == ".csv") reading.options.targets = TargetKind::step_labels;
+  const bool has_arrays = format.extension == ".npz";
+  if (!has_arrays && (!options.x.empty() || !options.y.empty() || options.axes != Axes::NTC)) {
+    throw DataError(path.string() + ": x, y and axes are of the arrays of a .npz");
   }
   Dataset data = format.read(reading);
   return {std::move(data), std::move(reading.notes)};

@@ -236,14 +236,16 @@ Dataset Dataset::with_classes(const std::vector<std::string>& class_names) const
 
 Dataset Dataset::with_channels(const std::vector<std::string>& names) const {
   if (names.empty() || channel_names_.empty() || names == channel_names_) return *this;
+  std::unordered_map<std::string_view, std::size_t> place_of;
+  for (std::size_t c = 0; c < channels_; ++c) place_of.emplace(channel_names_[c], c);
   std::vector<std::size_t> places;
   for (const std::string& name : names) {
-    const auto found = std::ranges::find(channel_names_, name);
-    if (found == channel_names_.end() || names.size() != channel_names_.size()) {
+    const auto found = place_of.find(name);
+    if (found == place_of.end() || names.size() != channels_) {
       throw InvalidArgument("the channels are " + listed(channel_names_) + ", expected " +
                             listed(names));
     }
-    places.push_back(static_cast<std::size_t>(found - channel_names_.begin()));
+    places.push_back(found->second);
   }
   Dataset result = *this;
   result.channel_names_ = names;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "data/class_key.h"
 #include "data/formats.h"
 #include "data/sequence_builder.h"
 #include "lookup.h"
@@ -19,41 +20,71 @@ struct Header {
   std::vector<std::string> class_names;  // in this order
 };
 
-// Takes a word, which may be in quotes, off a text.
+bool is_quote(char c) { return c == '\'' || c == '"'; }
+
+// Where a word ends that begins at the start of a text: at one of `ends`, but not within quotes.
+std::size_t end_of_word(std::string_view text, std::string_view ends) {
+  char quote = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quote != 0 && text[i] == '\\') {
+      ++i;
+    } else if (quote != 0) {
+      if (text[i] == quote) quote = 0;
+    } else if (is_quote(text[i])) {
+      quote = text[i];
+    } else if (ends.find(text[i]) != std::string_view::npos) {
+      return i;
+    }
+  }
+  return text.size();
+}
+
+// Without quotes, and with what backslashes stand for in them.
+std::string unquoted(std::string_view word) {
+  word = trim(word);
+  if (word.size() < 2 || !is_quote(word[0]) || word.back() != word[0]) return std::string(word);
+  std::string text;
+  for (std::size_t i = 1; i + 1 < word.size(); ++i) {
+    if (word[i] == '\\' && i + 2 < word.size()) ++i;
+    text.push_back(word[i]);
+  }
+  return text;
+}
+
+// Takes a word off the front of a text.
 std::string take_word(std::string_view& text, std::string_view ends) {
   text = trim(text);
-  if (text.empty()) return "";
-  const char quote = text[0];
-  const bool is_quoted = quote == '\'' || quote == '"';
-  const std::size_t begin = is_quoted ? 1 : 0;
-  const std::size_t end =
-      std::min(is_quoted ? text.find(quote, 1) : text.find_first_of(ends), text.size());
-  std::string word(text.substr(begin, end - begin));
-  text.remove_prefix(std::min(end + begin, text.size()));
-  return is_quoted ? word : std::string(trim(word));
+  const std::size_t end = end_of_word(text, ends);
+  const std::string word = unquoted(text.substr(0, end));
+  text.remove_prefix(end);
+  return word;
 }
 
 std::vector<std::string> parse_names(std::string_view text, const Place& place) {
   std::vector<std::string> names;
-  text = trim(text);
-  if (!text.ends_with('}')) fail(place, "the list of classes has no '}' at its end");
-  text = text.substr(1, text.size() - 2);
+  std::vector<std::string> keys;
+  const std::size_t end = end_of_word(text, "}");
+  if (end == text.size()) fail(place, "the list of classes has no '}' at its end");
+  text = text.substr(1, end - 1);
   while (!trim(text).empty()) {
     names.push_back(take_word(text, ","));
-    text = trim(text);
+    keys.push_back(class_key(names.back()));
     if (text.starts_with(',')) text.remove_prefix(1);
   }
-  if (const auto twice = repeated(names)) {
+  if (const auto twice = repeated(std::move(keys))) {
     fail(place, "the class " + in_quotes(*twice) + " is declared twice");
   }
   return names;
 }
 
-// "@attribute NAME TYPE" outside of a relational attribute.
-void parse_attribute(std::string_view rest, const Place& place, Header& header) {
+// "@attribute NAME TYPE" outside of a relational attribute; true for one of these.
+bool parse_attribute(std::string_view rest, const Place& place, Header& header) {
+  if (header.is_nominal) {
+    fail(place, "the attribute before is a class, expected that of the last alone");
+  }
   const std::string name = lower(take_word(rest, " \t"));
   rest = trim(rest);
-  const std::string type = lower(rest);
+  const std::string type = lower(rest.substr(0, rest.find_first_of(" \t[")));
   ++header.attributes;
   header.is_nominal = rest.starts_with('{');
   header.has_target = header.is_nominal || name == "target" || name == "class" ||
@@ -66,6 +97,7 @@ void parse_attribute(std::string_view rest, const Place& place, Header& header) 
     fail(place, "the attribute " + in_quotes(name) + " is of type " + in_quotes(rest) +
                     ", expected numbers, classes in braces or a relational attribute");
   }
+  return type == "relational";
 }
 
 Header parse_header(Lines& lines) {
@@ -77,8 +109,7 @@ Header parse_header(Lines& lines) {
     if (keyword == "@data") return header;
     if (keyword == "@end") is_within = false;
     if (keyword == "@attribute" && !is_within) {
-      parse_attribute(rest, lines.place(), header);
-      is_within = lower(trim(rest)).ends_with("relational");
+      is_within = parse_attribute(rest, lines.place(), header);
     }
     if (!keyword.starts_with('@')) {
       fail(lines.place(),
@@ -88,45 +119,82 @@ Header parse_header(Lines& lines) {
   throw DataError(lines.place().file + ": the file has no @data line, expected an .arff header");
 }
 
-// One list for each channel, and what follows them.
+// A row: its values, one list for each channel, and what follows them.
 struct Row {
-  std::vector<std::string_view> lists;
-  std::string_view target;
+  std::size_t channels = 0;
+  std::vector<float> lists;
+  std::string target;
 };
 
-Row split_relational(std::string_view line, const Place& place) {
+// "1,2\n3,4": the lines are separated by a backslash and an n.
+void parse_relation(std::string_view text, const Place& place, Row& row) {
   constexpr std::string_view kLineEnd = "\\n";
+  std::size_t length = 0;
+  while (!trim(text).empty()) {
+    const std::size_t end = std::min(text.find(kLineEnd), text.size());
+    const std::size_t before = row.lists.size();
+    const std::string name = "dimension " + std::to_string(++row.channels);
+    parse_list(text.substr(0, end), ',', place, name, row.lists);
+    if (row.channels == 1) length = row.lists.size();
+    if (row.lists.size() - before != length) {
+      fail(place, name + " has " + std::to_string(row.lists.size() - before) +
+                      " values, expected " + std::to_string(length) + " as in dimension 1");
+    }
+    text.remove_prefix(std::min(end + kLineEnd.size(), text.size()));
+  }
+  if (row.channels == 0) fail(place, "the row has no values");
+}
+
+Row parse_relational(std::string_view line, const Place& place) {
   Row row;
   line = trim(line);
-  const std::size_t end = line.empty() ? line.npos : line.find(line[0], 1);
-  if (line.empty() || (line[0] != '\'' && line[0] != '"') || end == line.npos) {
+  if (line.empty() || !is_quote(line[0])) {
     fail(place, "the row does not begin with a text in quotes, expected its values there");
   }
-  std::string_view lists = line.substr(1, end - 1);
-  for (std::size_t next = 0; next != lists.npos;) {
-    next = lists.find(kLineEnd);
-    row.lists.push_back(lists.substr(0, next));
-    lists.remove_prefix(std::min(next == lists.npos ? next : next + kLineEnd.size(), lists.size()));
+  const std::size_t end = end_of_word(line, ",\t");
+  const std::string_view quoted = trim(line.substr(0, end));
+  if (quoted.size() < 2 || quoted.back() != line[0]) {
+    fail(place, "the text in quotes has no end");
   }
-  if (!row.lists.empty() && trim(row.lists.back()).empty()) row.lists.pop_back();
-  row.target = trim(line.substr(end + 1));
-  if (row.target.starts_with(',')) row.target = trim(row.target.substr(1));
+  parse_relation(quoted.substr(1, quoted.size() - 2), place, row);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  row.target = take_word(line, ",\t%");
   return row;
 }
 
-Row split_row(std::string_view line, const Header& header, const Place& place) {
-  if (header.is_relational) return split_relational(line, place);
-  if (!header.has_target) return {{line}, ""};
-  const std::size_t comma = line.rfind(',');
-  if (comma == line.npos) fail(place, "the row has one field, expected values and then a class");
-  return {{line.substr(0, comma)}, trim(line.substr(comma + 1))};
+Row parse_flat(std::string_view line, const Header& header, const Place& place) {
+  Row row{.channels = 1, .lists = {}, .target = {}};
+  const std::size_t values = header.attributes - (header.has_target ? 1 : 0);
+  const auto name = [&] { return "step " + std::to_string(row.lists.size() + 1); };
+  bool is_over = false;
+  while (!is_over) {
+    const std::size_t end = end_of_word(line, ",\t%");
+    const std::string_view field = line.substr(0, end);
+    is_over = end == line.size() || line[end] == '%';  // a comment follows
+    line.remove_prefix(std::min(end + 1, line.size()));
+    if (is_over && header.has_target) {
+      row.target = unquoted(field);
+    } else {
+      row.lists.push_back(parse_field(field, place, name));
+    }
+  }
+  if (row.lists.size() == values) return row;
+  fail(place, "the row has " + std::to_string(row.lists.size()) + " values, expected " +
+                  std::to_string(values) + " as there are attributes");
 }
 
-void require_length(const Header& header, std::size_t length, const Place& place) {
-  const std::size_t expected = header.attributes - (header.has_target ? 1 : 0);
-  if (header.is_relational || length == expected) return;
-  fail(place, "the row has " + std::to_string(length) + " values, expected " +
-                  std::to_string(expected) + " as there are attributes");
+void add_target(const Row& row, const Header& header, const Reading& reading, const Place& place,
+                SequenceBuilder& builder) {
+  if (reading.options.ignores_targets) return builder.add_label(std::nullopt);
+  if (header.has_target && !header.is_nominal) {
+    const float number = parse_target(row.target, "the target", place);
+    return builder.add_targets({&number, 1});
+  }
+  const auto label = present_label(row.target);
+  if (label && !builder.accepts(*label)) {
+    fail(place, "label " + in_quotes(*label) + " is not among those of its attribute");
+  }
+  builder.add_label(label);
 }
 
 }  // namespace
@@ -138,47 +206,27 @@ Dataset read_arff(Reading& reading) {
   const bool has_number = header.has_target && !header.is_nominal;
   if (header.has_target) require_kind(reading, has_number ? TargetKind::values : TargetKind::label);
   std::optional<SequenceBuilder> builder;
-  std::vector<float> lists;
   std::vector<float> values;
   while (lines.next()) {
     const Place& place = lines.place();
     if (trim(lines.line()).starts_with('{')) fail(place, "sparse rows are not read");
-    const Row row = split_row(lines.line(), header, place);
-    const std::size_t channels = row.lists.size();
-    if (!builder) builder.emplace(channels, header.class_names);
-    if (channels != builder->data().channels()) {
-      fail(place, "the row has " + std::to_string(channels) + " dimensions, expected " +
+    const Row row = header.is_relational ? parse_relational(lines.line(), place)
+                                         : parse_flat(lines.line(), header, place);
+    if (!builder) builder.emplace(row.channels, header.class_names);
+    if (row.channels != builder->data().channels()) {
+      fail(place, "the row has " + std::to_string(row.channels) + " dimensions, expected " +
                       std::to_string(builder->data().channels()));
     }
-    lists.clear();
-    for (std::size_t i = 0; i < channels; ++i) {
-      const std::size_t before = lists.size();
-      parse_list(row.lists[i], ',', place, "dimension " + std::to_string(i + 1), lists);
-      if ((lists.size() - before) * (i + 1) != lists.size()) {
-        fail(place, "dimension " + std::to_string(i + 1) + " has " +
-                        std::to_string(lists.size() - before) +
-                        " values, expected as many as in dimension 1");
-      }
-    }
-    require_length(header, lists.size() / channels, place);
-    transpose(lists, channels, values);
-    require_no_gap(values, channels, reading.options, place);
+    transpose(row.lists, row.channels, values);
+    require_no_gap(values, row.channels, reading.options, place);
     builder->add(values);
-    if (has_number) {
-      const float number = parse_target(row.target, "the target", place);
-      builder->add_targets({&number, 1});
-      continue;
-    }
-    std::string_view rest = row.target;
-    const std::string label = take_word(rest, ",");
-    const bool is_known = !is_missing(label);
-    if (is_known && !builder->accepts(label)) {
-      fail(place, "label " + in_quotes(label) + " is not among those of its attribute");
-    }
-    builder->add_label(is_known ? std::optional<std::string_view>(label) : std::nullopt);
+    add_target(row, header, reading, place, *builder);
   }
   if (!builder) throw DataError(reading.path.string() + ": there are no sequences after @data");
-  return has_number ? builder->build(TargetKind::values, {"target"}) : builder->build();
+  reading.note_ends(*builder);
+  return has_number && !reading.options.ignores_targets
+             ? builder->build(TargetKind::values, {"target"})
+             : builder->build();
 }
 
 }  // namespace lockstep::data_file

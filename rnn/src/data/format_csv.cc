@@ -1,12 +1,15 @@
 // Long-form .csv: a header, then one timestep per row.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <optional>
 #include <unordered_set>
 
+#include "data/class_key.h"
 #include "data/formats.h"
 #include "data/sequence_builder.h"
+#include "lookup.h"
 
 namespace lockstep::data_file {
 namespace {
@@ -109,6 +112,11 @@ struct Columns {
   std::vector<std::size_t> targets;  // numbers to be learnt
   bool may_have_commas = false;      // in numbers, as fields end otherwise
 
+  void ignore_targets() {
+    label.reset();
+    weight.reset();
+    targets.clear();
+  }
   [[nodiscard]] std::vector<std::string> names_of(std::span<const std::size_t> columns) const {
     std::vector<std::string> result;
     for (const std::size_t column : columns) result.push_back(names[column]);
@@ -163,17 +171,29 @@ Columns parse_header(const Records& records, std::vector<std::string>& notes) {
   require_long_form(columns, place, sample.has_value(), step.has_value());
   columns.sample = *sample;
   columns.step = *step;
+  std::vector<std::size_t> left_out;
   columns.may_have_commas = records.separator() != ',';
   for (std::size_t i = 0; i < columns.names.size(); ++i) {
     if (i == *sample || i == *step || i == columns.label || i == columns.weight) continue;
     if (is_index(columns.names[i])) {
-      notes.push_back("column " + std::to_string(i + 1) + ", " + in_quotes(columns.names[i]) +
-                      ", is left out: without a name it is an index of the rows");
+      left_out.push_back(i + 1);
       continue;
     }
     (is_target(columns.names[i]) ? columns.targets : columns.channels).push_back(i);
   }
   if (columns.channels.empty()) fail(place, "the header names no channel beside sample and step");
+  if (const auto twice = repeated(columns.names_of(columns.channels))) {
+    fail(place, "the header has two columns " + in_quotes(*twice));
+  }
+  if (const auto twice = repeated(columns.names_of(columns.targets))) {
+    fail(place, "the header has two columns " + in_quotes(*twice));
+  }
+  if (left_out.size() == 1) {
+    notes.push_back("column " + std::to_string(left_out[0]) +
+                    " is left out: without a name it is an index of the rows");
+  } else if (!left_out.empty()) {
+    notes.push_back(std::to_string(left_out.size()) + " columns without a name are left out");
+  }
   return columns;
 }
 
@@ -228,6 +248,12 @@ std::optional<double> parse_date(std::string_view text) {
       !take_sign(text, "-/") || !take_digits(text, 2, day)) {
     return std::nullopt;
   }
+  constexpr std::array kDays = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  const bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+  if (month < 1 || month > 12 || day < 1) return std::nullopt;
+  if (day > kDays[static_cast<std::size_t>(month - 1)] || (day == 29 && month == 2 && !is_leap)) {
+    return std::nullopt;
+  }
   double seconds = days_from_civil(year, month, day) * 86400;
   if (text.empty()) return seconds;
   int hour = 0;
@@ -236,11 +262,12 @@ std::optional<double> parse_date(std::string_view text) {
       !take_digits(text, 2, minute)) {
     return std::nullopt;
   }
+  if (hour > 24 || minute > 59) return std::nullopt;
   seconds += hour * 3600.0 + minute * 60.0;
   if (take_sign(text, ":")) {
     const std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
     const std::optional<double> second = parse_number(text.substr(0, end));
-    if (!second) return std::nullopt;
+    if (!second || *second >= 61) return std::nullopt;
     seconds += *second;
     text.remove_prefix(end);
   }
@@ -296,7 +323,7 @@ RowKey parse_key(const Columns& columns, const std::vector<std::string_view>& fi
 struct Sample {
   std::string name;
   double step = 0;
-  std::optional<std::string> label{};  // of the last row
+  std::optional<std::string> label{};  // of the first row
   float weight = 1;
   std::vector<float> values{};                       // [rows][channels]
   std::vector<float> targets{};                      // [rows][targets]
@@ -314,6 +341,11 @@ class Reader {
         builder_(columns_.channels.size()) {
     const auto& wanted = reading.options.targets;
     labels_change_ = wanted && *wanted != TargetKind::label;
+    if (reading.options.ignores_targets) columns_.ignore_targets();
+    if (columns_.label && !columns_.targets.empty() && !wanted) {
+      reading.notes.emplace_back(
+          "the labels are learnt; with --head regress or regress_steps the targets are");
+    }
     builder_.data().set_channel_names(columns_.names_of(columns_.channels));
   }
 
@@ -331,6 +363,7 @@ class Reader {
     }
     if (!sample) throw DataError(file() + ": there are no rows after the header");
     finish(*sample);
+    reading_.note_ends(builder_);
     return build();
   }
 
@@ -362,7 +395,8 @@ class Reader {
                       " changes, expected one for all of its rows");
     }
     const std::string_view label = before.label ? std::string_view(*before.label) : "";
-    if (row.label.value_or("") != label && !labels_change_) {
+    if (!labels_change_ && row.label.value_or("") != label &&
+        class_key(row.label.value_or("")) != class_key(label)) {
       fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
                       in_quotes(label) + " to " + in_quotes(row.label.value_or("")) +
                       ", expected one label per sample");
@@ -395,9 +429,8 @@ class Reader {
       const float b = sample.targets[i - count];
       targets_change_ = targets_change_ || !(a == b || (std::isnan(a) && std::isnan(b)));
     }
-    last_targets_.insert(last_targets_.end(),
-                         sample.targets.end() - static_cast<std::ptrdiff_t>(count),
-                         sample.targets.end());
+    const auto of_last = std::span(sample.targets).subspan((rows - 1) * count, count);
+    last_targets_.insert(last_targets_.end(), of_last.begin(), of_last.end());
     if (labels_change_) {
       for (std::size_t i = 0; i < rows; ++i) builder_.add_label(sample.labels[i]);
     } else {

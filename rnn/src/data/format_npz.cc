@@ -122,6 +122,14 @@ class Arrays {
 
   [[nodiscard]] TargetKind kind() const { return kind_; }
   [[nodiscard]] bool has_targets() const { return labels_.has_value(); }
+  // Of a one-hot y, whose columns may not all occur.
+  [[nodiscard]] std::vector<std::string> declared_classes() const {
+    std::vector<std::string> names;
+    for (std::size_t c = 0; is_one_hot_ && c < labels_->shape[1]; ++c) {
+      names.push_back(std::to_string(c));
+    }
+    return names;
+  }
   // Of a sequence, or of its timestep.
   [[nodiscard]] std::string label(std::size_t i, std::size_t step = 0) const {
     if (!is_one_hot_) return labels_->text_at(target_place(i, step, 0));
@@ -288,9 +296,10 @@ class Arrays {
   const ReadOptions& options_;
   Archive archive_;
   NpyArray values_;
-  std::optional<NpyArray> labels_ = archive_.targets();
+  std::optional<NpyArray> labels_ = options_.ignores_targets ? std::nullopt : archive_.targets();
   std::optional<NpyArray> lengths_ = archive_.take("lengths");
-  std::optional<NpyArray> weights_ = archive_.take("sample_weight");
+  std::optional<NpyArray> weights_ =
+      options_.ignores_targets ? std::nullopt : archive_.take("sample_weight");
   bool is_one_hot_ = false;
   TargetKind kind_ = TargetKind::label;
 };
@@ -322,7 +331,7 @@ void add_numbers(const Arrays& arrays, std::size_t i, std::size_t steps, Sequenc
 
 Dataset read_npz(Reading& reading) {
   const Arrays arrays(reading);
-  SequenceBuilder builder(arrays.channels());
+  SequenceBuilder builder(arrays.channels(), arrays.declared_classes());
   builder.data().reserve(arrays.size(), arrays.size() * arrays.steps());
   std::vector<float> values;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
@@ -338,6 +347,7 @@ Dataset read_npz(Reading& reading) {
     is_label(arrays.kind()) ? add_labels(arrays, i, steps, builder)
                             : add_numbers(arrays, i, steps, builder);
   }
+  reading.note_ends(builder);
   if (is_label(arrays.kind())) return builder.build(arrays.kind());
   std::vector<std::string> names;
   for (std::size_t j = 0; j < arrays.outputs(); ++j) names.push_back("y" + std::to_string(j));

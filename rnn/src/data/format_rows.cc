@@ -61,9 +61,10 @@ Dataset read_rows(Reading& reading) {
     }
     require_no_gap(values, 1, reading.options, place);
     builder.add(values);
-    builder.add_label(present_label(label));
+    builder.add_label(reading.options.ignores_targets ? std::nullopt : present_label(label));
   }
   if (builder.empty()) throw DataError(reading.path.string() + ": the file holds no rows");
+  reading.note_ends(builder);
   return builder.build();
 }
 

@@ -99,22 +99,24 @@ Header parse_header(Lines& lines) {
   throw DataError(lines.place().file + ": the file has no @data line, expected a .ts header");
 }
 
-// [length][channels] of the parts of a line.
-void parse_series(std::span<const std::string_view> series, const Place& place,
-                  std::vector<float>& lists, std::vector<float>& values) {
+// The dimensions of a line, one list after another; returns their number.
+std::size_t parse_series(std::string_view text, const Place& place, std::vector<float>& lists) {
   lists.clear();
+  std::size_t dimensions = 0;
   std::size_t length = 0;
-  for (std::size_t channel = 0; channel < series.size(); ++channel) {
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(':', begin), text.size());
     const std::size_t before = lists.size();
-    const std::string dimension = "dimension " + std::to_string(channel + 1);
-    parse_list(series[channel], ',', place, dimension, lists);
-    if (channel == 0) length = lists.size();
+    const std::string name = "dimension " + std::to_string(++dimensions);
+    parse_list(text.substr(begin, end - begin), ',', place, name, lists);
+    if (dimensions == 1) length = lists.size();
     if (lists.size() - before != length) {
-      fail(place, dimension + " has " + std::to_string(lists.size() - before) +
-                      " values, expected " + std::to_string(length) + " as in dimension 1");
+      fail(place, name + " has " + std::to_string(lists.size() - before) + " values, expected " +
+                      std::to_string(length) + " as in dimension 1");
     }
+    begin = end + 1;
   }
-  transpose(lists, series.size(), values);
+  return dimensions;
 }
 
 void check_length(const Header& header, std::size_t length, const Place& place) {
@@ -124,12 +126,29 @@ void check_length(const Header& header, std::size_t length, const Place& place) 
                   std::to_string(expected) + " as in @seriesLength");
 }
 
-// Takes what follows the last ':' off the parts of a line.
-std::string_view take_target(std::vector<std::string_view>& parts, const Place& place) {
-  const std::string_view target = trim(parts.back());
-  parts.pop_back();
-  if (parts.empty()) fail(place, "the line has no ':', expected values and then ':label'");
+// Takes what follows the last ':' off a line.
+std::string_view take_target(std::string_view& line, const Place& place) {
+  const std::size_t colon = line.rfind(':');
+  if (colon == std::string_view::npos) {
+    fail(place, "the line has no ':', expected values and then ':label'");
+  }
+  const std::string_view target = trim(line.substr(colon + 1));
+  line = line.substr(0, colon);
   return target;
+}
+
+void add_target(std::string_view target, const Header& header, const Reading& reading,
+                const Place& place, SequenceBuilder& builder) {
+  if (reading.options.ignores_targets) return builder.add_label(std::nullopt);
+  if (header.has_targets) {
+    const float number = parse_target(target, "the target", place);
+    return builder.add_targets({&number, 1});
+  }
+  const auto label = present_label(target);
+  if (label && !builder.accepts(*label)) {
+    fail(place, "label " + in_quotes(*label) + " is not among those of @classLabel");
+  }
+  builder.add_label(label);
 }
 
 }  // namespace
@@ -145,38 +164,31 @@ Dataset read_ts(Reading& reading) {
   const bool has_target = header.has_targets || header.labelled.value_or(false);
   if (has_target) require_kind(reading, header.kind());
   std::optional<SequenceBuilder> builder;
-  std::vector<std::string_view> parts;
   std::vector<float> lists;
   std::vector<float> values;
   while (lines.next()) {
     const Place& place = lines.place();
-    split(lines.line(), ':', parts);
-    const std::string_view target = has_target ? take_target(parts, place) : std::string_view();
-    if (!builder) builder.emplace(header.channels.value_or(parts.size()), header.class_names);
-    const std::size_t channels = builder->data().channels();
-    if (parts.size() != channels) {
-      fail(place, "the line has " + std::to_string(parts.size()) + " dimensions, expected " +
-                      std::to_string(channels));
+    std::string_view line = lines.line();
+    const std::string_view target = has_target ? take_target(line, place) : std::string_view();
+    const std::size_t channels = parse_series(line, place, lists);
+    if (!builder) builder.emplace(header.channels.value_or(channels), header.class_names);
+    if (channels != builder->data().channels()) {
+      fail(place, "the line has " + std::to_string(channels) + " dimensions, expected " +
+                      std::to_string(builder->data().channels()));
     }
-    parse_series(parts, place, lists, values);
-    check_length(header, values.size() / channels, place);
+    check_length(header, lists.size() / channels, place);
+    transpose(lists, channels, values);
     require_no_gap(values, channels, reading.options, place);
     builder->add(values);
-    if (header.has_targets) {
-      const float number = parse_target(target, "the target", place);
-      builder->add_targets({&number, 1});
-      continue;
-    }
-    const auto label = present_label(target);
-    if (label && !builder->accepts(*label)) {
-      fail(place, "label " + in_quotes(*label) + " is not among those of @classLabel");
-    }
-    builder->add_label(label);
+    add_target(target, header, reading, place, *builder);
   }
   if (!builder) {
     throw DataError(reading.path.string() + ": there are no sequences after @data");
   }
-  return header.has_targets ? builder->build(TargetKind::values, {"target"}) : builder->build();
+  reading.note_ends(*builder);
+  return header.has_targets && !reading.options.ignores_targets
+             ? builder->build(TargetKind::values, {"target"})
+             : builder->build();
 }
 
 }  // namespace lockstep::data_file

@@ -97,7 +97,7 @@ void require_no_gap(std::span<const float> values, std::size_t channels, const R
 
 void require_kind(const Reading& reading, TargetKind found) {
   const std::optional<TargetKind>& wanted = reading.options.targets;
-  if (!wanted || *wanted == found) return;
+  if (!wanted || *wanted == found || reading.options.ignores_targets) return;
   const bool has_numbers = found == TargetKind::values;
   throw DataError(reading.path.string() + ": the file has " +
                   (has_numbers ? "a number" : "a class label") +

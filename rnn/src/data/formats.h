@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/sequence_builder.h"
 #include "data/text_file.h"
 #include "lockstep/rnn/data_file.h"
 #include "lockstep/rnn/dataset.h"
@@ -20,6 +21,12 @@ struct Reading {
   std::filesystem::path path;  // "-": standard input
   ReadOptions options;
   std::vector<std::string> notes;  // what was done that nobody asked for
+
+  void note_ends(const SequenceBuilder& builder) {
+    if (builder.left_out() == 0) return;
+    notes.push_back(std::to_string(builder.left_out()) +
+                    " timesteps without a value at the ends of sequences are left out");
+  }
 };
 
 Dataset read_ts(Reading& reading);
@@ -33,7 +40,7 @@ Dataset read_npz(Reading& reading);
 inline constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 // How messages about a missing value end.
 inline constexpr const char* kIsMissing =
-    " is missing, expected a number in every place; --missing carry, mean or mask fills it";
+    " is missing, expected a number in every place unless a model fills it (option missing)";
 
 // Whether the whole text is a finite float32 number, without blanks.
 bool parse_plain(std::string_view text, float& number);

@@ -125,6 +125,9 @@ std::string utf8_at(const NpyArray& array, std::size_t place) {
   std::string text;
   for (std::size_t at = 0; at < array.item_bytes; at += 4) {
     const std::uint64_t code_point = read_little_endian(array.element(place) + at, 4);
+    constexpr std::uint64_t kLargest = 0x10ffff;
+    // Which is no text either.
+    if (code_point > kLargest) return "\xff";
     append_utf8(text, static_cast<std::uint32_t>(code_point));
   }
   return text;
@@ -178,7 +181,10 @@ std::string NpyArray::text_at(std::size_t place) const {
   if (is_float()) return shortest(float_at(place));
   if (kind == 'u') return std::to_string(static_cast<std::uint64_t>(integer_at(place)));
   if (is_integer()) return std::to_string(integer_at(place));
-  return stripped(kind == 'U' ? utf8_at(*this, place) : std::string(element(place), item_bytes));
+  std::string text =
+      stripped(kind == 'U' ? utf8_at(*this, place) : std::string(element(place), item_bytes));
+  if (!is_utf8(text)) fail(*this, "the text " + in_quotes(text) + " is not Unicode");
+  return text;
 }
 
 }  // namespace lockstep::data_file

@@ -39,7 +39,10 @@ struct NpyArray {
   [[nodiscard]] double float_at(std::size_t place) const;          // if is_float()
   [[nodiscard]] std::int64_t integer_at(std::size_t place) const;  // if is_integer()
   [[nodiscard]] double number_at(std::size_t place) const {        // if is_number()
-    return is_float() ? float_at(place) : static_cast<double>(integer_at(place));
+    if (is_float()) return float_at(place);
+    const std::int64_t integer = integer_at(place);
+    return kind == 'u' ? static_cast<double>(static_cast<std::uint64_t>(integer))
+                       : static_cast<double>(integer);
   }
   // Numbers in their shortest form, 1.0 as "1"; fixed-width text (U, S) as UTF-8 or as its bytes.
   [[nodiscard]] std::string text_at(std::size_t place) const;

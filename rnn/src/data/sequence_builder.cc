@@ -40,6 +40,7 @@ std::size_t SequenceBuilder::add(std::span<const float> values) {
   if (known == 0) throw InvalidArgument("every value of the sequence is missing");
   const std::size_t length = (known + data_.channels() - 1) / data_.channels();
   data_.add(values.first(length * data_.channels()), kNoLabel);
+  left_out_ += values.size() / data_.channels() - length;
   return length;
 }
 

@@ -35,6 +35,8 @@ class SequenceBuilder {
   // Whether the label is among the declared names, or none were.
   [[nodiscard]] bool accepts(std::string_view label) const;
   [[nodiscard]] bool empty() const { return data_.empty(); }
+  // Timesteps at the ends of sequences that were left out.
+  [[nodiscard]] std::size_t left_out() const { return left_out_; }
   // What was gathered; for weights, ids and names.
   [[nodiscard]] Dataset& data() { return data_; }
   // Gives it away, with labels.
@@ -47,6 +49,7 @@ class SequenceBuilder {
 
   Dataset data_;  // of values alone
   bool are_declared_;
+  std::size_t left_out_ = 0;
   std::vector<std::string> names_;                // of the classes, as they came
   std::unordered_map<std::string, int> classes_;  // by class_key
   std::string last_label_;                        // and its class, which many timesteps have

@@ -93,8 +93,8 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-// Eight bytes at a time where all are ASCII.
-void require_utf8(std::string_view text, const std::string& file) {
+// Where the first byte is that is not UTF-8. Eight bytes at a time where all are ASCII.
+std::size_t find_no_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     std::uint64_t eight = 0;
     if (text.size() - at >= sizeof eight) {
@@ -105,12 +105,17 @@ void require_utf8(std::string_view text, const std::string& file) {
       }
     }
     const std::size_t length = utf8_length(text, at);
-    if (length == 0) {
-      const auto line = static_cast<std::size_t>(std::ranges::count(text.substr(0, at), '\n')) + 1;
-      fail({file, line}, "the text is not UTF-8, as which the file must be saved");
-    }
+    if (length == 0) return at;
     at += length;
   }
+  return std::string_view::npos;
+}
+
+void require_utf8(std::string_view text, const std::string& file) {
+  const std::size_t at = find_no_utf8(text);
+  if (at == std::string_view::npos) return;
+  const auto line = static_cast<std::size_t>(std::ranges::count(text.substr(0, at), '\n')) + 1;
+  fail({file, line}, "the text is not UTF-8, as which the file must be saved");
 }
 
 bool is_no_number(std::string_view word) {
@@ -212,6 +217,8 @@ std::optional<float> parse_value(std::string_view text) {
 
 bool is_missing(std::string_view text) { return is_no_number(trim(text)); }
 
+bool is_utf8(std::string_view text) { return find_no_utf8(text) == std::string_view::npos; }
+
 std::string read_text(const std::filesystem::path& path) {
   std::string text = read_bytes(path);
   if (is_gzip(text)) text = unpack_gzip(text, path.string());
@@ -224,6 +231,8 @@ std::string read_text(const std::filesystem::path& path) {
   if (text.find('\0') != std::string::npos) {
     throw DataError(path.string() + ": the file holds NUL bytes, expected text (UTF-8)");
   }
+  // Lines may end with carriage returns alone.
+  if (text.find('\n') == std::string::npos) std::ranges::replace(text, '\r', '\n');
   require_utf8(text, path.string());
   return text;
 }

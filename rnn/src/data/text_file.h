@@ -54,6 +54,9 @@ bool is_missing(std::string_view text);
 
 void append_utf8(std::string& text, std::uint32_t code_point);
 
+// Whether the bytes are UTF-8 (RFC 3629).
+bool is_utf8(std::string_view text);
+
 // The whole content of a text file as UTF-8: without a byte order mark, from UTF-16 where it begins
 // with one, unpacked where it is in gzip's format, whatever its name is. Standard input for "-".
 // Throws DataError if it cannot be read, is empty, holds a NUL byte, is not UTF-8, or unpacks to

@@ -49,6 +49,7 @@ std::string unpack_gzip(std::string_view bytes, const std::string& file) {
   if (inflateInit2(&stream, MAX_WBITS + kGzipOnly) != Z_OK) throw std::bad_alloc();
   const std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
   std::string content;
+  std::size_t done = 0;
   std::size_t unread = bytes.size();
   while (unread > 0 || stream.avail_in > 0) {
     if (stream.avail_in == 0) {
@@ -59,15 +60,20 @@ std::string unpack_gzip(std::string_view bytes, const std::string& file) {
       stream.avail_in = static_cast<uInt>(piece);
       unread -= piece;
     }
-    const std::size_t done = content.size();
-    content.resize(done + kPiece);
+    if (done == content.size()) content.resize(done + kPiece);
+    const std::size_t room = std::min(content.size() - done, kPiece);
     stream.next_out = reinterpret_cast<Bytef*>(content.data() + done);
-    stream.avail_out = kPiece;
+    stream.avail_out = static_cast<uInt>(room);
     const int status = inflate(&stream, Z_NO_FLUSH);
-    content.resize(content.size() - stream.avail_out);
-    require_unpackable(content.size(), bytes.size(), file + ": the file");
+    done += room - stream.avail_out;
+    require_unpackable(done, bytes.size(), file + ": the file");
     if (status == Z_STREAM_END) {
-      if (unread + stream.avail_in == 0) return content;
+      // Tapes and tar pad with zeros.
+      const std::string_view rest = bytes.substr(bytes.size() - unread - stream.avail_in);
+      if (rest.find_first_not_of('\0') == std::string_view::npos) {
+        content.resize(done);
+        return content;
+      }
       if (inflateReset(&stream) != Z_OK) break;
     } else if (status != Z_OK) {
       break;

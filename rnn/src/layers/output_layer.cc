@@ -156,10 +156,11 @@ void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, co
     const double known = known_share(target);
     const double weight = memory_.weights[row];
     if (weight != 1) {
+      // Nothing of what does not count, were it infinite.
       for (float& gradient : std::span(all.outputs.data + row * memory_.stride, memory_.cols)) {
-        gradient *= static_cast<float>(weight);
+        gradient = weight == 0 ? 0 : gradient * static_cast<float>(weight);
       }
-      memory_.losses[row] *= weight;
+      memory_.losses[row] = weight == 0 ? 0 : memory_.losses[row] * weight;
     }
     totals_.loss += memory_.losses[row];
     totals_.weight += known * weight;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "data/class_key.h"
 #include "lookup.h"
 
 namespace lockstep {
@@ -64,7 +65,8 @@ std::vector<float> given_weights(const std::string& text, std::span<const std::s
                                  std::size_t classes) {
   std::vector<float> weights(classes, 1.0f);
   for (const auto& [name, weight] : parse_weights(text).value_or(NamedWeights())) {
-    const auto found = std::ranges::find(names, name);
+    auto found = std::ranges::find(names, name);
+    if (found == names.end()) found = std::ranges::find(names, class_key(name), class_key);
     if (found == names.end()) {
       throw InvalidArgument("class_weights: there is no class '" + name + "', expected one of " +
                             listed(names));

@@ -79,7 +79,8 @@ class LOCKSTEP_API Dataset {
   [[nodiscard]] bool has_ids() const { return !ids_.empty(); }
 
   /// How much the targets of sequence i (< size()) count in the loss of a training, at first 1: a
-  /// finite number of 0 or more. Throws std::invalid_argument otherwise.
+  /// finite number of 0 or more. Inputs and targets are standardised as if all were 1. Throws
+  /// std::invalid_argument otherwise.
   void set_weight(std::size_t i, float weight);
   /// What set_weight has set.
   [[nodiscard]] float weight(std::size_t i) const { return weights_.empty() ? 1.0f : weights_[i]; }
