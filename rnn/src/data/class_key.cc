@@ -24,8 +24,9 @@ std::string class_key(std::string_view name) {
   std::string_view text = name;
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
   if (error != std::errc{} || stop != end || !std::isfinite(value) ||
       significant_digits(text) > kExactDigits) {
     return std::string(name);

@@ -149,11 +149,10 @@ bool is_target(const std::string& name) {
 // The numbers of rows as pandas writes them, and again when it writes what it has read, and as R.
 bool is_index(const std::string& name) { return name.empty() || name.starts_with("Unnamed: "); }
 
-void require_long_form(const Columns& columns, const Place& place, bool has_sample, bool has_step) {
-  if (has_sample && has_step) return;
+[[noreturn]] void fail_without(const char* column, const Columns& columns, const Place& place) {
   const bool are_numbers = std::ranges::all_of(
       columns.names, [](const std::string& name) { return parse_number(name).has_value(); });
-  fail(place, "the header has no column '" + std::string(has_sample ? "step" : "sample") +
+  fail(place, "the header has no column '" + std::string(column) +
                   "', expected sample, step, one column per channel and perhaps label" +
                   (are_numbers ? "; rows of a label and then all values of a sequence are read "
                                  "from a .tsv or .txt file"
@@ -168,7 +167,8 @@ Columns parse_header(const Records& records, std::vector<std::string>& notes) {
   const auto step = find_column(columns, "step", place);
   columns.label = find_column(columns, "label", place);
   columns.weight = find_column(columns, "sample_weight", place);
-  require_long_form(columns, place, sample.has_value(), step.has_value());
+  if (!sample) fail_without("sample", columns, place);
+  if (!step) fail_without("step", columns, place);
   columns.sample = *sample;
   columns.step = *step;
   std::vector<std::size_t> left_out;
@@ -427,7 +427,8 @@ class Reader {
     for (std::size_t i = count; i < rows * count; ++i) {
       const float a = sample.targets[i];
       const float b = sample.targets[i - count];
-      targets_change_ = targets_change_ || !(a == b || (std::isnan(a) && std::isnan(b)));
+      const bool is_same = a == b || (std::isnan(a) && std::isnan(b));
+      targets_change_ = targets_change_ || !is_same;
     }
     const auto of_last = std::span(sample.targets).subspan((rows - 1) * count, count);
     last_targets_.insert(last_targets_.end(), of_last.begin(), of_last.end());

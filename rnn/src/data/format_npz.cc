@@ -125,27 +125,27 @@ class Arrays {
   // Of a one-hot y, whose columns may not all occur.
   [[nodiscard]] std::vector<std::string> declared_classes() const {
     std::vector<std::string> names;
-    for (std::size_t c = 0; is_one_hot_ && c < labels_->shape[1]; ++c) {
+    for (std::size_t c = 0; is_one_hot_ && c < y().shape[1]; ++c) {
       names.push_back(std::to_string(c));
     }
     return names;
   }
   // Of a sequence, or of its timestep.
   [[nodiscard]] std::string label(std::size_t i, std::size_t step = 0) const {
-    if (!is_one_hot_) return labels_->text_at(target_place(i, step, 0));
-    for (std::size_t c = 0; c < labels_->shape[1]; ++c) {
-      if (labels_->number_at(target_place(i, 0, c)) == 1) return std::to_string(c);
+    if (!is_one_hot_) return y().text_at(target_place(i, step, 0));
+    for (std::size_t c = 0; c < y().shape[1]; ++c) {
+      if (y().number_at(target_place(i, 0, c)) == 1) return std::to_string(c);
     }
     return "";
   }
   // Numbers for each sequence or timestep.
   [[nodiscard]] std::size_t outputs() const {
-    const std::vector<std::size_t>& shape = labels_->shape;
+    const std::vector<std::size_t>& shape = y().shape;
     const std::size_t inner = is_of_steps(kind_) ? 2 : 1;
     return shape.size() > inner ? shape[inner] : 1;
   }
   [[nodiscard]] float target(std::size_t i, std::size_t step, std::size_t output) const {
-    const double value = labels_->number_at(target_place(i, step, output));
+    const double value = y().number_at(target_place(i, step, output));
     if (std::abs(value) > std::numeric_limits<float>::max()) {
       fail("y[" + std::to_string(i) + "] holds " + number_text(value) +
            ", expected float32 numbers");
@@ -174,6 +174,11 @@ class Arrays {
  private:
   [[noreturn]] void fail(const std::string& message) const {
     throw DataError(name_ + ": " + message);
+  }
+  // Where there are targets.
+  [[nodiscard]] const NpyArray& y() const {
+    if (!labels_) fail("the archive has no array y");
+    return *labels_;
   }
 
   // A value that is missing, but not at the end of the sequence.
@@ -206,8 +211,8 @@ class Arrays {
   }
   [[nodiscard]] std::size_t target_place(std::size_t i, std::size_t step,
                                          std::size_t output) const {
-    if (is_of_steps(kind_)) return labels_->place_of({i, step, output});
-    return labels_->place_of({i, output, 0});
+    if (is_of_steps(kind_)) return y().place_of({i, step, output});
+    return y().place_of({i, output, 0});
   }
 
   [[nodiscard]] NpyArray find_values() const {
@@ -226,12 +231,12 @@ class Arrays {
 
   // Whether each row of y has a single 1 and otherwise 0.
   [[nodiscard]] bool are_one_hot() const {
-    const std::vector<std::size_t>& shape = labels_->shape;
-    if (shape.size() != 2 || shape[1] < 2 || !labels_->is_number()) return false;
+    const std::vector<std::size_t>& shape = y().shape;
+    if (shape.size() != 2 || shape[1] < 2 || !y().is_number()) return false;
     for (std::size_t i = 0; i < shape[0]; ++i) {
       std::size_t ones = 0;
       for (std::size_t c = 0; c < shape[1]; ++c) {
-        const double value = labels_->number_at(labels_->place_of({i, c, 0}));
+        const double value = y().number_at(y().place_of({i, c, 0}));
         if (value != 0 && value != 1) return false;
         ones += value == 1 ? 1 : 0;
       }
@@ -242,11 +247,11 @@ class Arrays {
 
   // What y has if nothing is asked for.
   [[nodiscard]] TargetKind found_kind() const {
-    const std::vector<std::size_t>& shape = labels_->shape;
+    const std::vector<std::size_t>& shape = y().shape;
     const bool is_column = shape.size() == 2 && shape[1] == 1;
     if (shape.size() == 3) return TargetKind::step_values;
     if (shape.size() != 2) return TargetKind::label;
-    if (labels_->is_float()) return TargetKind::values;
+    if (y().is_float()) return TargetKind::values;
     return is_column ? TargetKind::label : TargetKind::step_labels;
   }
 
@@ -254,7 +259,7 @@ class Arrays {
   [[nodiscard]] TargetKind find_kind(std::vector<std::string>& notes) {
     const std::optional<TargetKind>& wanted = options_.targets;
     if (!labels_) return wanted && is_label(*wanted) ? *wanted : TargetKind::label;
-    const std::vector<std::size_t>& shape = labels_->shape;
+    const std::vector<std::size_t>& shape = y().shape;
     const bool has_steps = shape.size() >= 2 && shape[1] == steps();
     const bool may_be_classes = !wanted || *wanted == TargetKind::label;
     if (may_be_classes && !has_steps && shape.size() == 2 && shape[0] == size() && are_one_hot()) {
@@ -271,7 +276,7 @@ class Arrays {
     const bool fits = !shape.empty() && shape[0] == size() && (shape.size() <= most || is_column) &&
                       (!is_of_steps(kind) || has_steps) &&
                       std::ranges::find(shape, std::size_t{0}) == shape.end() &&
-                      (is_label(kind) || labels_->is_number());
+                      (is_label(kind) || y().is_number());
     if (fits) return kind;
     const std::string n = std::to_string(size());
     const std::string t = std::to_string(steps());
@@ -281,8 +286,8 @@ class Arrays {
         : kind == TargetKind::values
             ? "[" + n + "] or [" + n + "][outputs] of numbers"
             : "[" + n + "][" + t + "] or [" + n + "][" + t + "][outputs] of numbers";
-    fail("y has shape " + shape_text(shape) + " and type " + in_quotes(labels_->dtype) +
-         ", expected " + expected + " as X has " + n + " sequences");
+    fail("y has shape " + shape_text(shape) + " and type " + in_quotes(y().dtype) + ", expected " +
+         expected + " as X has " + n + " sequences");
   }
 
   void check_one_per_sequence(const std::optional<NpyArray>& array, const std::string& key) const {
@@ -350,6 +355,7 @@ Dataset read_npz(Reading& reading) {
   reading.note_ends(builder);
   if (is_label(arrays.kind())) return builder.build(arrays.kind());
   std::vector<std::string> names;
+  names.reserve(arrays.outputs());
   for (std::size_t j = 0; j < arrays.outputs(); ++j) names.push_back("y" + std::to_string(j));
   return builder.build(arrays.kind(), std::move(names));
 }

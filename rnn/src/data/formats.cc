@@ -43,9 +43,9 @@ bool parse_short(std::string_view text, double& number) {
 bool parse_plain(std::string_view text, float& number) {
   double value = 0;
   if (!parse_short(text, value)) {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || stop != end) return false;
+    const std::optional<double> exact = from_text<double>(text);
+    if (!exact) return false;
+    value = *exact;
   }
   number = static_cast<float>(value);
   // Not for infinities and NaN, which from_chars reads too.

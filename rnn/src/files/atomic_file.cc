@@ -198,19 +198,19 @@ void write_in_place(const std::filesystem::path& path, std::string_view bytes) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& asked, std::string_view bytes,
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                            Replaced replaced) {
-  const std::filesystem::path path = resolved(asked);
-  const auto status = replaceable_status(path);
-  const std::filesystem::path directory = directory_of(path);
+  const std::filesystem::path file_path = resolved(path);
+  const auto status = replaceable_status(file_path);
+  const std::filesystem::path directory = directory_of(file_path);
   const bool exists = std::filesystem::exists(status);
-  if (exists && ::access(directory.c_str(), W_OK) != 0) return write_in_place(path, bytes);
+  if (exists && ::access(directory.c_str(), W_OK) != 0) return write_in_place(file_path, bytes);
   TemporaryFile file(directory);
   if (exists) file.set_permissions(status.permissions());
   file.write(bytes);
   file.flush();
-  if (replaced == Replaced::kept && exists) keep_previous(path);
-  if (!file.rename_to(path)) write_in_place(path, bytes);
+  if (replaced == Replaced::kept && exists) keep_previous(file_path);
+  if (!file.rename_to(file_path)) write_in_place(file_path, bytes);
   flush_directory(directory);
 }
 

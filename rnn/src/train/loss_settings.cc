@@ -24,8 +24,9 @@ std::optional<std::pair<std::string, float>> parse_weight(std::string_view text)
   if (sign == 0 || sign == std::string_view::npos) return std::nullopt;
   const std::string_view number = text.substr(sign + 1);
   float weight = 0;
-  const char* const end = number.data() + number.size();
-  const auto [stop, error] = std::from_chars(number.data(), end, weight);
+  const char* const begin = number.data();
+  const char* const end = begin + number.size();
+  const auto [stop, error] = std::from_chars(begin, end, weight);
   if (error != std::errc{} || stop != end || !(weight >= 0) || std::isinf(weight)) return {};
   return std::pair(std::string(text.substr(0, sign)), weight);
 }
