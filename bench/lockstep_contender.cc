@@ -193,6 +193,7 @@ class LockstepContender : public Contender {
                         : kernel == Kernel::update_adamw ? "adamw"
                                                          : "rmsprop";
     options.decay_biases = true;
+    if (kernel == Kernel::update_adamw) options.learning_rate = 0.001;  // as PyTorch
     const double rate = learning_rate_of(options);
     const Tensor all{.name = "weights", .rows = 1, .cols = o.n};
     const auto optimizer = std::make_shared<Optimizer>(std::span(&all, 1), options);

@@ -183,20 +183,6 @@ Row parse_flat(std::string_view line, const Header& header, const Place& place) 
                   std::to_string(values) + " as there are attributes");
 }
 
-void add_target(const Row& row, const Header& header, const Reading& reading, const Place& place,
-                SequenceBuilder& builder) {
-  if (reading.options.ignores_targets) return builder.add_label(std::nullopt);
-  if (header.has_target && !header.is_nominal) {
-    const float number = parse_target(row.target, "the target", place);
-    return builder.add_targets({&number, 1});
-  }
-  const auto label = present_label(row.target);
-  if (label && !builder.accepts(*label)) {
-    fail(place, "label " + in_quotes(*label) + " is not among those of its attribute");
-  }
-  builder.add_label(label);
-}
-
 }  // namespace
 
 Dataset read_arff(Reading& reading) {
@@ -220,7 +206,7 @@ Dataset read_arff(Reading& reading) {
     transpose(row.lists, row.channels, values);
     require_no_gap(values, row.channels, reading.options, place);
     builder->add(values);
-    add_target(row, header, reading, place, *builder);
+    add_target(row.target, has_number, "its attribute", reading, place, *builder);
   }
   if (!builder) throw DataError(reading.path.string() + ": there are no sequences after @data");
   reading.note_ends(*builder);

@@ -137,20 +137,6 @@ std::string_view take_target(std::string_view& line, const Place& place) {
   return target;
 }
 
-void add_target(std::string_view target, const Header& header, const Reading& reading,
-                const Place& place, SequenceBuilder& builder) {
-  if (reading.options.ignores_targets) return builder.add_label(std::nullopt);
-  if (header.has_targets) {
-    const float number = parse_target(target, "the target", place);
-    return builder.add_targets({&number, 1});
-  }
-  const auto label = present_label(target);
-  if (label && !builder.accepts(*label)) {
-    fail(place, "label " + in_quotes(*label) + " is not among those of @classLabel");
-  }
-  builder.add_label(label);
-}
-
 }  // namespace
 
 Dataset read_ts(Reading& reading) {
@@ -180,7 +166,7 @@ Dataset read_ts(Reading& reading) {
     transpose(lists, channels, values);
     require_no_gap(values, channels, reading.options, place);
     builder->add(values);
-    add_target(target, header, reading, place, *builder);
+    add_target(target, header.has_targets, "@classLabel", reading, place, *builder);
   }
   if (!builder) {
     throw DataError(reading.path.string() + ": there are no sequences after @data");

@@ -69,6 +69,20 @@ float parse_target(std::string_view text, const std::string& what, const Place& 
   return parse_field(text, place, [&] { return what; });
 }
 
+void add_target(std::string_view field, bool is_number, const char* declared_by,
+                const Reading& reading, const Place& place, SequenceBuilder& builder) {
+  if (reading.options.ignores_targets) return builder.add_label(std::nullopt);
+  if (is_number) {
+    const float number = parse_target(field, "the target", place);
+    return builder.add_targets({&number, 1});
+  }
+  const auto label = present_label(field);
+  if (label && !builder.accepts(*label)) {
+    fail(place, "label " + in_quotes(*label) + " is not among those of " + declared_by);
+  }
+  builder.add_label(label);
+}
+
 void transpose(std::span<const float> lists, std::size_t channels, std::vector<float>& values) {
   const std::size_t length = lists.size() / channels;
   values.resize(lists.size());

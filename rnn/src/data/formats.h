@@ -57,6 +57,11 @@ void parse_list(std::string_view text, char separator, const Place& place, const
 // A number to be learnt, or NaN.
 float parse_target(std::string_view text, const std::string& what, const Place& place);
 
+// What a field says of the sequence that was added last: a number if `is_number`, otherwise one of
+// the classes that `declared_by` declares.
+void add_target(std::string_view field, bool is_number, const char* declared_by,
+                const Reading& reading, const Place& place, SequenceBuilder& builder);
+
 // One list for each channel, one after another, becomes [length][channels].
 void transpose(std::span<const float> lists, std::size_t channels, std::vector<float>& values);
 

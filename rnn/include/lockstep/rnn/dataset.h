@@ -60,7 +60,7 @@ class LOCKSTEP_API Dataset {
   /// takes them. Throws std::invalid_argument if they do not fit; then nothing has changed.
   void set_targets(TargetKind kind, std::vector<std::string> names, std::vector<int> labels,
                    std::vector<float> targets);
-  /// Takes memory for so many in all, so that `add` need not.
+  /// Takes memory for this number of them in all, so that `add` need not.
   void reserve(std::size_t sequences, std::size_t timesteps);
 
   /// What the channels are called: [channels()], or none, as at first. Throws std::invalid_argument
