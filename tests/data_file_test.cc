@@ -585,7 +585,6 @@ TEST_CASE("A text file may be compressed") {
   CHECK_THAT(refusal("a.csv.gz", bytes.substr(0, bytes.size() - 9)),
              ContainsSubstring("damaged or cut short"));
   CHECK(read("a.csv.gz", bytes + std::string(512, '\0')).size() == 2);
-  const std::string header = "sample,step,x,label\n";
   CHECK_THAT(refusal("a.csv.gz", bytes + bytes), ContainsSubstring("the step is 'step'"));
   CHECK_THAT(refusal("a.csv.gz", bytes + "x"), ContainsSubstring("damaged or cut short"));
   CHECK_THAT(refusal("a.gz", bytes), ContainsSubstring("unknown extension ''"));

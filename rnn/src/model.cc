@@ -12,11 +12,11 @@
 #include "files/checkpoint_file.h"
 #include "files/model_file.h"
 #include "heads/head.h"
+#include "heads/loss_settings.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "train/fit.h"
-#include "train/loss_settings.h"
 
 namespace lockstep {
 namespace {

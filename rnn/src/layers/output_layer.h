@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "heads/head.h"
+#include "heads/loss_settings.h"
 #include "layers/pool.h"
 #include "layers/recurrent_layer.h"
 #include "layers/workspace.h"
@@ -15,7 +16,6 @@
 #include "lockstep/rnn/network.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/threads.h"
-#include "train/loss_settings.h"
 
 namespace lockstep {
 

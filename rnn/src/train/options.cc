@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "heads/loss_settings.h"
 #include "lockstep/error.h"
 #include "lookup.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
-#include "train/loss_settings.h"
 
 namespace lockstep {
 namespace {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "heads/loss_settings.h"
 #include "layers/network_pass.h"
 #include "layers/row_schedule.h"
 #include "layers/workspace.h"
@@ -15,7 +16,6 @@
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/threads.h"
-#include "train/loss_settings.h"
 
 namespace lockstep {
 

@@ -1,4 +1,4 @@
-#include "train/loss_settings.h"
+#include "heads/loss_settings.h"
 
 #include <algorithm>
 #include <charconv>
