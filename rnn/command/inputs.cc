@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "lockstep/backend.h"
+#include "lockstep/threads.h"
 #include "lookup.h"
 #include "text.h"
 
@@ -65,6 +66,7 @@ void select_backend(const std::string& name) {
   try {
     if (!name.empty()) set_backend(name);
     static_cast<void>(active_backend());
+    static_cast<void>(threading());
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }

@@ -143,7 +143,8 @@ std::string system_json(const Processor& processor) {
   return line({{"version", LOCKSTEP_VERSION},
                {"cpu", processor.name},
                {"caches", caches_json(processor)},
-               {"threads", {{"count", threads.count}, {"reason", threads.reason}}},
+               {"threads",
+                {{"count", threads.count}, {"reason", threads.reason}, {"runtime", threading()}}},
                {"backends", backends_json()}});
 }
 
