@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "lockstep/detail/floating_point_mode.h"
 #include "lockstep/error.h"
 #include "system/polling.h"
 #include "system/teams.h"
@@ -21,24 +22,12 @@
 namespace lockstep {
 namespace {
 
-using ControlWord = unsigned long long;
-
 #if defined(__x86_64__)
-constexpr ControlWord kFlushBits = 0x8040;  // MXCSR: flush to zero, denormals are zero
-ControlWord control_word() { return _mm_getcsr(); }
-void set_control_word(ControlWord word) { _mm_setcsr(static_cast<unsigned>(word)); }
+constexpr unsigned long long kFlushBits = 0x8040;  // MXCSR: flush to zero, denormals are zero
 #elif defined(__aarch64__)
-constexpr ControlWord kFlushBits = 1ull << 24;  // FPCR.FZ
-ControlWord control_word() {
-  ControlWord word = 0;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-  return word;
-}
-void set_control_word(ControlWord word) { __asm__ volatile("msr fpcr, %0" : : "r"(word)); }
+constexpr unsigned long long kFlushBits = 1ull << 24;  // FPCR.FZ
 #else
-constexpr ControlWord kFlushBits = 0;
-ControlWord control_word() { return 0; }
-void set_control_word(ControlWord) {}
+constexpr unsigned long long kFlushBits = 0;
 #endif
 
 const TeamRuntime* const kTeamRuntimes[] = {
@@ -61,6 +50,25 @@ const TeamRuntime& chosen_runtime() {
 }
 
 }  // namespace
+
+#if defined(__x86_64__)
+unsigned long long detail::floating_point_mode() { return _mm_getcsr(); }
+void detail::set_floating_point_mode(unsigned long long mode) {
+  _mm_setcsr(static_cast<unsigned>(mode));
+}
+#elif defined(__aarch64__)
+unsigned long long detail::floating_point_mode() {
+  unsigned long long mode = 0;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+}
+void detail::set_floating_point_mode(unsigned long long mode) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+#else
+unsigned long long detail::floating_point_mode() { return 0; }
+void detail::set_floating_point_mode(unsigned long long) {}
+#endif
 
 const TeamRuntime& team_runtime() {
   static const TeamRuntime& runtime = chosen_runtime();
@@ -123,8 +131,7 @@ class SharedCall {
   SharedCall(void (*call)(void* body, const Team&), void* body) : call_(call), body_(body) {}
 
   void take_part(int index, int size) {
-    const ControlWord own = control_word();
-    set_control_word(mode_);
+    const detail::FloatingPointScope mode(mode_);
     const Team team(index, size, barriers_);
     try {
       call_(body_, team);
@@ -133,7 +140,6 @@ class SharedCall {
       if (failure_ == nullptr) failure_ = std::current_exception();
     }
     team.barrier();  // so that the runtime's own, at the end of the team, has nothing to wait for
-    set_control_word(own);
   }
 
   void rethrow() const {
@@ -143,7 +149,7 @@ class SharedCall {
  private:
   void (*call_)(void* body, const Team&);
   void* body_;
-  ControlWord mode_ = control_word();
+  unsigned long long mode_ = detail::floating_point_mode();
   detail::Barrier barriers_[3];
   std::mutex mutex_;
   std::exception_ptr failure_;
@@ -166,8 +172,10 @@ void detail::parallel(int threads, void (*call)(void* body, const Team&), void* 
   shared.rethrow();
 }
 
-FlushDenormals::FlushDenormals() : saved_(control_word()) { set_control_word(saved_ | kFlushBits); }
+FlushDenormals::FlushDenormals() : saved_(detail::floating_point_mode()) {
+  detail::set_floating_point_mode(saved_ | kFlushBits);
+}
 
-FlushDenormals::~FlushDenormals() { set_control_word(saved_); }
+FlushDenormals::~FlushDenormals() { detail::set_floating_point_mode(saved_); }
 
 }  // namespace lockstep

@@ -47,7 +47,7 @@ void carry(std::span<float> values, std::size_t channel, std::size_t channels, f
 
 void fill(Dataset& data, const MissingRule& rule) {
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const std::span<float> values = data.sequence(i);
+    const std::span<float> values = data.writable_sequence(i);
     if (rule.kind == MissingKind::mean) {
       for (std::size_t at = 0; at < values.size(); ++at) {
         if (std::isnan(values[at])) values[at] = rule.mean[at % data.channels()];

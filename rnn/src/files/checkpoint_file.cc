@@ -159,12 +159,16 @@ std::uint64_t add_words(std::uint64_t hash, std::span<const float> values) {
   return hash;
 }
 
-std::uint64_t add_data(std::uint64_t hash, const Dataset& data) {
+std::uint64_t add_data(std::uint64_t hash, const Inputs& inputs) {
+  const Dataset& data = inputs.data;
+  std::vector<float> values;
   hash = fnv1a(hash, data.size(), sizeof(std::uint64_t));
   hash = fnv1a(hash, data.channels(), sizeof(std::uint64_t));
   for (std::size_t i = 0; i < data.size(); ++i) {
     hash = fnv1a(hash, data.length(i), sizeof(std::uint64_t));
-    hash = add_words(hash, data.sequence(i));
+    values.resize(data.length(i) * data.channels());
+    inputs.copy(i, 0, data.length(i), values.data());
+    hash = add_words(hash, values);
     if (!is_label(data.target_kind())) hash = add_words(hash, data.targets(i));
   }
   for (const int label : data.labels()) {
@@ -184,7 +188,7 @@ std::string rounding_here() {
   return backend.fused ? "with fused multiply-add" : std::string(backend.name);
 }
 
-std::uint64_t data_hash(const Dataset& train, const Dataset& validation) {
+std::uint64_t data_hash(const Inputs& train, const Inputs& validation) {
   return add_data(add_data(kFnvBasis, train), validation);
 }
 
