@@ -33,8 +33,6 @@ struct LoadedData {
 /// The kind of targets of a head; none of "auto".
 [[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
 
-/// How many values are missing.
-[[nodiscard]] std::size_t missing_values(const Dataset& data);
 /// Sizes, channels, targets: "40 sequences of 7 to 29 timesteps, 2 channels (x, y), 3 classes ...".
 [[nodiscard]] std::string data_text(const Dataset& data, bool with_targets);
 

@@ -55,7 +55,7 @@ ordered_json data_object(const Dataset& data, const std::vector<std::string>& no
           {"channels", data.channels()},
           {"channel_names", data.channel_names()},
           {is_label(data.target_kind()) ? "class_names" : "output_names", data.class_names()},
-          {"missing_values", missing_values(data)},
+          {"missing_values", data.missing_values()},
           {"notes", notes}};
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/class_key.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lookup.h"
 
@@ -227,6 +228,17 @@ Range Dataset::target_range(std::size_t i) const {
   const std::size_t first = is_of_steps(kind_) ? first_timestep(i) : i;
   const std::size_t rows = is_of_steps(kind_) ? lengths_[i] : 1;
   return {first * classes(), (first + rows) * classes()};
+}
+
+std::size_t Dataset::missing_values() const {
+  std::size_t missing = 0;
+  data_file::Readahead ahead(*this);
+  for (std::size_t i = 0; i < size(); ++i) {
+    ahead.before(i);
+    missing += static_cast<std::size_t>(
+        std::ranges::count_if(sequence(i), [](float value) { return std::isnan(value); }));
+  }
+  return missing;
 }
 
 std::size_t Dataset::max_length() const {

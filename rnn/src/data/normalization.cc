@@ -6,6 +6,7 @@
 #include <string>
 
 #include "data/inputs.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lockstep/range.h"
 #include "lockstep/rnn/dataset.h"
@@ -15,7 +16,9 @@ namespace {
 
 template <class Function>
 void for_each_value(const Dataset& data, Range sequences, const Function& function) {
+  data_file::Readahead ahead(data);
   for (std::size_t i = sequences.begin; i < sequences.end; ++i) {
+    ahead.before(i);
     const std::span<const float> values = data.sequence(i);
     for (std::size_t at = 0; at < values.size(); at += data.channels()) {
       for (std::size_t c = 0; c < data.channels(); ++c) function(c, values[at + c]);

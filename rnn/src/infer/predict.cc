@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/mapped_file.h"
 #include "layers/network_pass.h"
 #include "network/tensors.h"
 #include "tuning.h"
@@ -75,6 +76,7 @@ class Prediction {
   std::vector<float> run(const Parameters& parameters) {
     std::optional<WithMemory<PassWithWindows>> shared;
     if (plan_.shares_columns) shared.emplace(network_, limits(), kept_timesteps());
+    for (std::size_t c = 0; c < chunks_at_once(); ++c) data_file::prefetch(data_, sequences_of(c));
     parallel(plan_.team_size, [&](const Team& team) {
       const FlushDenormals flush;
       weights_->pack(parameters, team);
@@ -116,14 +118,24 @@ class Prediction {
     return sum;
   }
 
+  [[nodiscard]] std::span<const std::size_t> sequences_of(std::size_t chunk) const {
+    const std::size_t first = chunk * plan_.rows;
+    return std::span(ordered_).subspan(first, std::min(plan_.rows, ordered_.size() - first));
+  }
+
+  [[nodiscard]] std::size_t chunks_at_once() const {
+    return plan_.shares_columns ? 1 : static_cast<std::size_t>(plan_.team_size);
+  }
+
   // Chunk `c` by all threads of the team.
   void classify(std::size_t c, PassWithWindows& chunk, const Team& team) {
     NetworkPass& pass = chunk.pass;
-    const std::size_t first = c * plan_.rows;
-    const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
     if (team.index() == 0) {
-      pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, window());
+      pass.schedule.assign(data_, sequences_of(c), 0, 1, window());
       pass.keep_windows_in(chunk.windows, 0);
+      // That of this thread or team which is next.
+      const std::size_t next = c + chunks_at_once();
+      if (next < plan_.chunks) data_file::prefetch(data_, sequences_of(next));
     }
     team.barrier();
     pass.forward(inputs_, *weights_, team);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "data/inputs.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
@@ -131,7 +132,11 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
   TrainingStep& step = **memory;
   while (epoch.continues) {
     const auto minibatch = minibatch_at(now.pass_sequences);
-    if (team.index() == 0) step.begin(epoch.inputs.data, minibatch, now.minibatches);
+    if (team.index() == 0) {
+      step.begin(epoch.inputs.data, minibatch, now.minibatches);
+      const std::size_t next = now.pass_sequences + minibatch.size();
+      if (next < epoch.size()) data_file::prefetch(epoch.inputs.data, minibatch_at(next));
+    }
     team.barrier();
     bool is_finite = false;
     bool has_targets = false;
@@ -196,6 +201,7 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
   if (epoch.continues) {
     TrainingStep& step = **s.memory;
+    data_file::prefetch(data, s.minibatch_at(s.now.pass_sequences));
     step.begin(data, s.minibatch_at(s.now.pass_sequences));
     // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
     parallel(step.team_size(s.threads),

@@ -145,6 +145,8 @@ class LOCKSTEP_API Dataset {
   /// Labels of all sequences, [size()], or of all their timesteps.
   [[nodiscard]] const std::vector<int>& labels() const { return labels_; }
 
+  /// Values that are NaN.
+  [[nodiscard]] std::size_t missing_values() const;
   /// Timesteps of the longest sequence; 0 for an empty set.
   [[nodiscard]] std::size_t max_length() const;
   /// Timesteps of all sequences; 0 for an empty set.
