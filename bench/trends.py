@@ -9,17 +9,19 @@ from typing import Optional, Sequence
 
 from charts import WIDTH, Chart, family_of, put_legend, ratio_axis, shortened
 from comparison import kernel_rank
-from gb_results import Name, Pool, context_warnings
+from gb_results import Pool, context_warnings
+from names import Name
 from sections import Report, label_of
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
-from tables import Column, plural, time_figure
+from tables import Column, time_figure
+from texts import plural
 
 
 # Thread scaling.
 
 # Kernel, shape, backend (of foreign ones none): threads to seconds.
 Times = dict[tuple[str, str, str], dict[int, float]]
-FOREIGN_THREADS = re.compile(r"/threads:(\d+)")
+FOREIGN_THREADS = re.compile(r"/threads:([1-9]\d{0,8})(?=/|$)")
 
 
 def times_by_threads(report: Report) -> Times:
@@ -105,12 +107,26 @@ def shown_names(report: Report, pool: Pool) -> list[str]:
     return found
 
 
+History = dict[str, list[Optional[float]]]  # of each name a time at each point
+
+
+def mean_ratios(times: History, kernel: str) -> list[tuple[int, float]]:
+    """To the present, at each point of time at which something of the kernel was measured."""
+    ours = [values for name, values in times.items() if kernel_of(name) == kernel]
+    line = []
+    for i in range(len(ours[0])):
+        ratios = [values[i] / values[-1] for values in ours if values[i]]
+        if ratios:
+            line.append((i, geometric_mean(ratios)))
+    return line
+
+
 def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     """The last pool is the present, to which all others are compared."""
     if len(pools) < 2:
         return None
     present = pools[-1]
-    times: dict[str, list[Optional[float]]] = {
+    times: History = {
         name: [pool.runs[name].median if name in pool.runs else None for pool in pools]
         for name in shown_names(report, present)}
     dates = [point_of_time(pool) for pool in pools]
@@ -119,12 +135,7 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     everything = []
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
-        line = []
-        for i in range(len(pools)):
-            ratios = [values[i] / values[-1] for name, values in times.items()
-                      if kernel_of(name) == kernel and values[i]]
-            if ratios:
-                line.append((i, geometric_mean(ratios)))
+        line = mean_ratios(times, kernel)
         is_machine = kernel == "machine"
         label = "the machine's own speed" if is_machine else shortened(kernel)
         axes.plot(*zip(*line), marker + ("--" if is_machine else "-"), label=label,

@@ -199,7 +199,8 @@ class OfOurs(PageTest):
         self.assertIn("20x50x50 reference", page.cells)
 
     def test_no_runs(self) -> None:
-        self.assertIn("Nothing to show", self.page(self.write([])).headings)
+        page = self.page(self.write(whole_suite()), "--kernel", "none")
+        self.assertIn("Nothing to show", page.headings)
 
     def test_reports_are_the_same_each_time(self) -> None:
         path = self.write(whole_suite())
@@ -243,7 +244,8 @@ class Pictures(PageTest):
             self.assertIn("prefers-color-scheme: dark", path.read_text())
 
     def test_nothing_to_draw(self) -> None:
-        err = self.report(self.write([]), "--svg", self.folder / "chart.svg", status=2)
+        err = self.report(self.write(whole_suite()), "--kernel", "none", "--svg",
+                          self.folder / "chart.svg", status=2)
         self.assertIn("nothing to draw", err)
 
     def test_unwritable(self) -> None:
