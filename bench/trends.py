@@ -7,7 +7,8 @@ import re
 from statistics import geometric_mean
 from typing import Optional, Sequence
 
-from charts import WIDTH, Chart, family_of, put_legend, ratio_axis, shortened
+from charts import (
+    MOST_LINES, WIDTH, Chart, family_of, most_of, put_legend, ratio_axis, shortened)
 from comparison import kernel_rank
 from gb_results import Pool, context_warnings
 from names import Name
@@ -45,7 +46,7 @@ def scaling(report: Report) -> Optional[Chart]:
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
-    kernels = list(dict.fromkeys(kernel for kernel, _, _ in times))
+    kernels, left_out = most_of(list(dict.fromkeys(kernel for kernel, _, _ in times)), MOST_LINES)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     axes.plot(counts, counts, "--", color=SOFT, linewidth=1, label="as many times as threads")
     means: list[float] = []
@@ -77,7 +78,7 @@ def scaling(report: Report) -> Optional[Chart]:
             f"{times[key][1] / times[key][threads]:.2f}" if threads in times[key] else "-"
             for key in keys]))
     return Chart("Thread scaling", "Speed on several threads over that on one, ours; lines are "
-                 "geometric means over the shapes.",
+                 f"geometric means over the shapes.{left_out}",
                  to_svg(figure, "Thread scaling: speed over that of one thread"), columns)
 
 
@@ -130,8 +131,9 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
         name: [pool.runs[name].median if name in pool.runs else None for pool in pools]
         for name in shown_names(report, present)}
     dates = [point_of_time(pool) for pool in pools]
-    kernels = sorted(dict.fromkeys(map(kernel_of, times)),
-                     key=lambda kernel: (kernel == "machine", kernel_rank(kernel)))
+    kernels, left_out = most_of(
+        sorted(dict.fromkeys(map(kernel_of, times)),
+               key=lambda kernel: (kernel == "machine", kernel_rank(kernel))), MOST_LINES)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     everything = []
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
@@ -157,5 +159,5 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     differences = "".join(f" Warning: {text}." for text in context_warnings(everywhere))
     return Chart("History", "Time over that of the present, geometric means; less is faster. "
                  "Points of time on shared machines differ by factors for the machine alone."
-                 + differences,
+                 + left_out + differences,
                  to_svg(figure, "History: time over that of the present"), columns)

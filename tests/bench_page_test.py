@@ -217,6 +217,15 @@ class OfOthers(PageTest):
         for number in ["410 ns", "12.0 ns", "3.00 s", "195", "3.20"]:
             self.assertIn(number, page.cells)
 
+    def test_of_many_some_are_drawn(self) -> None:
+        html = self.html(self.write([*(run for i in range(70) for run in runs(f"F{i}", 1)[:1]),
+                                     *(run for i in range(210) for run in runs(f"A/{i}", 1)[:1])]))
+        self.assertIn("Drawn are the first 60 of 71.", html)
+        cells = Page(html).cells
+        self.assertTrue({"F69", "A/209"} <= set(cells))
+        html = self.html(self.write([run for i in range(210) for run in runs(f"A/{i}", 1)[:1]]))
+        self.assertIn("Drawn are the first 200 of 210.", html)
+
     def test_text_and_markdown(self) -> None:
         for arguments in [[], ["--markdown=-"]]:
             out = self.report(FOREIGN, *arguments, status=1)
