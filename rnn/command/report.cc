@@ -148,8 +148,8 @@ std::string classes(const TrainingRun& run) {
   const std::string of_all = has_labels ? "Labels, " : "Classes, ";
   const std::string of_worst = format("The worst %zu of %zu %s, ", shown_classes(evaluation).size(),
                                       names.size(), outputs_text(run.model.parameters().network()));
-  const std::string each = section((shows_all ? of_all : of_worst) + name + " set",
-                                   class_table(evaluation, names, has_labels ? "Label" : "Class"));
+  std::string each = section((shows_all ? of_all : of_worst) + name + " set",
+                             class_table(evaluation, names, has_labels ? "Label" : "Class"));
   if (has_labels) return each;
   const std::string confusions =
       shows_all ? section("Confusion matrix, " + name + " set", confusion_table(evaluation, names))
