@@ -731,5 +731,19 @@ TEST_CASE("C: patience keeps the weights of the smallest validation loss") {
                 "patience");
 }
 
+TEST_CASE("C: a text that is too long is cut off between characters") {
+  for (std::size_t offset = 0; offset < 3; ++offset) {
+    std::string path(offset, 'a');
+    while (path.size() < 2 * LOCKSTEP_ERROR_BYTES) path += "\xe2\x82\xac";
+    lockstep_dataset* dataset = nullptr;
+    CHECK(lockstep_dataset_read(path.c_str(), &dataset) == LOCKSTEP_FILE_ERROR);
+    const std::string text = lockstep_last_error();
+    CHECK(text.size() < LOCKSTEP_ERROR_BYTES);
+    CHECK(text.size() + 3 >= LOCKSTEP_ERROR_BYTES);
+    CHECK(text == path.substr(0, text.size()));
+    CHECK((text.size() - offset) % 3 == 0);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -848,4 +848,66 @@ TEST_CASE("command: a report is one page that needs no other", "[command]") {
   CHECK_THAT(page, ContainsSubstring("<td style=\"--share:") && ContainsSubstring("</html>"));
 }
 
+// Two sequences of each class, all alike.
+std::string many_classes_csv(int classes) {
+  std::string text = "sample,step,label,x\n";
+  for (int i = 0; i < 2 * classes; ++i) {
+    text += std::to_string(i) + ",0,class " + std::to_string(i % classes) + ",1\n" +
+            std::to_string(i) + ",1,class " + std::to_string(i % classes) + ",2\n";
+  }
+  return text;
+}
+
+TEST_CASE("command: of many classes the worst and the most confused are shown", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string data = directory.write("many.csv", many_classes_csv(300));
+  const std::string model = directory / "model";
+  const std::string report = directory / "report.html";
+  REQUIRE(
+      run({"train", data, "--epochs", "1", "--hidden", "2", "--model", model, "--report", report})
+          .code == 0);
+  const std::string page = content_of(report);
+  CHECK(page.size() < 60'000);
+  CHECK_THAT(page, ContainsSubstring("The worst 40 of 300 classes") &&
+                       ContainsSubstring("The most frequent confusions") &&
+                       !ContainsSubstring("--share:"));
+  const json evaluation = run_json({"evaluate", model, data});
+  CHECK(evaluation["classes"].size() == 300);
+  CHECK_FALSE(evaluation.contains("confusion"));
+  const json& confusions = evaluation["frequent_confusions"];
+  REQUIRE(confusions.size() == 40);
+  CHECK(confusions[0]["sequences"] == 2);
+  CHECK(confusions[0]["class"] != confusions[0]["predicted"]);
+  const Outcome text = run({"evaluate", model, data});
+  CHECK(lines_of(text.out).size() == 1 + 1 + 2 + 40 + 1 + 1 + 40);
+  CHECK_THAT(text.out, ContainsSubstring("40 of 300 classes, those with the smallest F1") &&
+                           ContainsSubstring(" -> "));
+}
+
+TEST_CASE("command: a model that could not be saved is refused before the training", "[command]") {
+  const TemporaryDirectory directory;
+  const std::string name(std::size_t{5} << 20, 'a');
+  const std::string data = directory.write("long.csv", ramps_csv(4, name));
+  for (const char* output : {"--model", "--checkpoint"}) {
+    const std::string path = directory / "output";
+    require_failure(1, "'" + path + "': its header of 524",
+                    {"train", data, "--epochs", "1000000000", output, path});
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+}
+
+TEST_CASE("command: a report whose path becomes a folder is an error that names it", "[command]") {
+  const Fixture fixture;
+  const std::string report = fixture.directory / "report.html";
+  Process process(command_line({"train", fixture.data, "--epochs", "1000000000", "--json",
+                                "--model", fixture.model, "--report", report}));
+  process.wait_for_output("\n");
+  std::filesystem::create_directory(report);
+  process.send(SIGINT);
+  CHECK(process.wait() == 1);
+  CHECK_THAT(process.err(),
+             ContainsSubstring("cannot write the report '" + report + "': there is"));
+  CHECK(run({"info", fixture.model}).code == 0);
+}
+
 }  // namespace lockstep

@@ -1,12 +1,17 @@
 // No kernel reads or writes beyond its operands, which end at a page without access.
+// What is measured of many classes takes memory for the classes and for the samples, not for their
+// pairs.
 #include <array>
+#include <optional>
 #include <vector>
 
+#include "allocation_count.h"
 #include "backend_scope.h"
 #include "catch.h"
 #include "floats.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
+#include "lockstep/rnn/metrics.h"
 #include "lockstep/softmax.h"
 #include "page_guarded.h"
 
@@ -108,6 +113,18 @@ TEST_CASE("elementwise functions and softmax stay within their operands") {
       CHECK(std::isfinite(losses[2]));
     }
   }
+}
+
+TEST_CASE("a measurement of many classes takes no memory for all pairs of them") {
+  constexpr std::size_t kClasses = 16000;
+  const std::vector<float> probabilities(3 * kClasses, 1.0f / kClasses);
+  const std::array labels{0, 7, 15999};
+  const auto before = allocated_bytes();
+  const Evaluation e = evaluate(probabilities, labels, kClasses);
+  const auto after = allocated_bytes();
+  CHECK(e.confusion == std::vector<ConfusionCount>{{0, 0, 1}, {7, 0, 1}, {15999, 0, 1}});
+  CHECK(e.support.size() == kClasses);
+  if (after) CHECK(*after - *before < 200 * kClasses);
 }
 
 }  // namespace

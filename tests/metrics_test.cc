@@ -17,7 +17,7 @@ TEST_CASE("evaluate counts and scores each class") {
   const Evaluation result = evaluate(probabilities, std::array{0, 0, 1, 0}, 3);
   CHECK(result.samples == 4);
   CHECK(result.accuracy == 0.75);
-  CHECK(result.confusion == std::vector<std::size_t>{2, 1, 0, 0, 1, 0, 0, 0, 0});
+  CHECK(result.confusion == std::vector<ConfusionCount>{{0, 0, 2}, {0, 1, 1}, {1, 1, 1}});
   CHECK(result.loss == Approx(std::log(2.0)));  // (ln 2 + ln 4 + 0 + ln 2) / 4
   CHECK(result.precision[0] == 1.0);
   CHECK(result.precision[1] == 0.5);
@@ -36,6 +36,17 @@ TEST_CASE("A class that occurs but is never predicted has an f1 of 0") {
   CHECK(result.recall[1] == 0.0);
   CHECK(result.f1[1] == 0.0);
   CHECK(result.loss == Approx(149 * std::log(2.0)));  // 0 counts as 2^-149
+}
+
+TEST_CASE("the confusion matrix has each pair of classes once, in order") {
+  const std::array predicted = {2, 0, 2, 1, 2, 0};
+  std::vector<float> probabilities(predicted.size() * 3);
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    probabilities[3 * i + static_cast<std::size_t>(predicted[i])] = 1;
+  }
+  const Evaluation result = evaluate(probabilities, std::array{1, 2, 1, 1, 0, 2}, 3);
+  CHECK(result.confusion ==
+        std::vector<ConfusionCount>{{0, 2, 1}, {1, 1, 1}, {1, 2, 2}, {2, 0, 2}});
 }
 
 TEST_CASE("Probabilities of NaN are not hidden") {

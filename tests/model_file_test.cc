@@ -647,6 +647,55 @@ TEST_CASE("a saved file replaces the old one; its mode is that one's or the umas
   CHECK(mode() == fs::perms{0604});
 }
 
+TEST_CASE("sizes that no network has are an error that names the file") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "wide.safetensors";
+  constexpr std::size_t kFeatures = (std::size_t{1} << 24) + 1;
+  std::vector<RawTensor> tensors = foreign_tensors();
+  tensors[0] = {"rnn.weight_ih_l0", "F16", "[2," + std::to_string(kFeatures) + "]",
+                std::string(4 * kFeatures, '\0')};
+  write_file(path, container(tensors));
+  CHECK_THROWS_MATCHES(Model::load(path), ModelFileError,
+                       Catch::Matchers::Predicate<ModelFileError>([&](const ModelFileError& error) {
+                         return contains(error.what(), "'" + path.string() + "'") &&
+                                contains(error.what(), "16777216");
+                       }));
+}
+
+TEST_CASE("tensors of types that are not read cannot claim memory") {
+  const TemporaryDirectory directory;
+  std::vector<RawTensor> tensors = foreign_tensors();
+  for (RawTensor& tensor : tensors) tensor = {tensor.name, "Q4", "[16777216]", ""};
+  tensors[0].shape = "[16777216,16777216]";
+  tensors[1].shape = "[16777216,16777216]";
+  tensors[4].shape = "[2,16777216]";
+  tensors[5].shape = "[2]";
+  CHECK(contains(complaint(directory / "claims", container(tensors)), "has type \"Q4\""));
+}
+
+TEST_CASE("a header that would be too long is refused before a training") {
+  const TemporaryDirectory directory;
+  Dataset data(1, {std::string(std::size_t{5} << 20, 'a'), "b"});
+  data.add(std::vector<float>{1, 2}, 0);
+  data.add(std::vector<float>{3, 4}, 1);
+  Options options;
+  options.epochs = 1;
+  options.hidden = 2;
+  Model model(data, options);
+  const auto is_refused = [&](const fs::path& path, const std::string& text) {
+    return contains(text, "'" + path.string() + "': its header of 524") &&
+           contains(text, "exceed 4194304 bytes");
+  };
+  const fs::path path = directory / "file";
+  CHECK(is_refused(path, complaint_of([&] { model.require_savable(path); })));
+  FitObserver observer;
+  observer.checkpoints = {.path = path};
+  bool has_begun = false;
+  observer.on_batch = [&](const BatchProgress&) { return has_begun = true; };
+  CHECK(is_refused(path, complaint_of([&] { model.fit(data, observer); })));
+  CHECK_FALSE(has_begun);
+}
+
 TEST_CASE("a path that is no file is an error that names it") {
   CHECK_THROWS_WITH(Model::load("no/such/model"),
                     "cannot load model 'no/such/model': No such file or directory");

@@ -1,8 +1,9 @@
 // The C functions of the kernels: the checks that C++ leaves to references and types, and
 // exceptions made into statuses.
+#include <algorithm>
 #include <exception>
 #include <new>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "lockstep/backend.h"
@@ -25,16 +26,29 @@ struct lockstep_packed_matrix {
 namespace lockstep {
 namespace {
 
-thread_local std::string t_error;            // NOLINT(bugprone-throwing-static-initialization)
-thread_local const char* t_error_text = "";  // t_error, or a constant where there is no memory
-
-lockstep_status fail(lockstep_status status, const char* text) noexcept {
-  try {
-    t_error = text;
-    t_error_text = t_error.c_str();
-  } catch (...) {
-    t_error_text = "out of memory";
+// A text of this thread that can be set without memory. It has no destructor: to register one takes
+// memory, and the process ends where there is none.
+class ErrorText {
+ public:
+  // Cut off before the first character that does not fit whole.
+  void set(std::string_view text) noexcept {
+    const auto is_continuation = [](char c) {
+      return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+    };
+    std::size_t size = std::min(text.size(), sizeof bytes_ - 1);
+    while (size > 0 && size < text.size() && is_continuation(text[size])) --size;
+    *std::copy_n(text.begin(), size, bytes_) = '\0';
   }
+  [[nodiscard]] const char* get() const noexcept { return bytes_; }
+
+ private:
+  char bytes_[LOCKSTEP_ERROR_BYTES] = "";
+};
+
+constinit thread_local ErrorText t_error;
+
+lockstep_status fail(lockstep_status status, std::string_view text) noexcept {
+  t_error.set(text);
   return status;
 }
 
@@ -104,7 +118,7 @@ const char* lockstep_status_text(lockstep_status status) {
   return "unknown status";
 }
 
-const char* lockstep_last_error() { return lockstep::t_error_text; }
+const char* lockstep_last_error() { return lockstep::t_error.get(); }
 
 const char* lockstep_version() { return LOCKSTEP_VERSION; }
 

@@ -1,6 +1,7 @@
 #include "lockstep/error.h"
 
 #include <new>
+#include <system_error>
 
 namespace lockstep {
 
@@ -22,6 +23,9 @@ ErrorCode current_error_code() noexcept {
     return ErrorCode::out_of_memory;
   } catch (const std::logic_error&) {
     return ErrorCode::invalid_argument;
+  } catch (const std::system_error& error) {
+    return error.code() == std::errc::not_enough_memory ? ErrorCode::out_of_memory
+                                                        : ErrorCode::file;
   } catch (const std::runtime_error&) {
     return ErrorCode::file;
   } catch (...) {

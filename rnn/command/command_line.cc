@@ -44,7 +44,11 @@ constexpr const char* kTrainHelp =
 
 constexpr const char* kEvaluateHelp =
     "Prints accuracy, loss, precision, recall and F1 of each class, and the confusion matrix.\n"
-    "Labels are matched to the model's classes by name. A built-in set means its test part.\n\n"
+    "Of more than 40 classes the worst 40 are printed and, instead of the matrix, the 40 most\n"
+    "frequent confusions; --json has the scores of all classes, and `frequent_confusions` in "
+    "place\n"
+    "of `confusion`. Labels are matched to the model's classes by name. A built-in set means its\n"
+    "test part.\n\n"
     "Examples:\n"
     "  lockstep evaluate model.safetensors test.ts\n"
     "  lockstep evaluate model.safetensors --dataset synthetic-control --json";

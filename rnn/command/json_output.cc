@@ -59,6 +59,15 @@ ordered_json data_object(const Dataset& data, const std::vector<std::string>& no
           {"notes", notes}};
 }
 
+ordered_json confusions_json(const Evaluation& e, const std::vector<std::string>& names,
+                             const char* samples) {
+  auto list = ordered_json::array();
+  for (const auto& [actual, predicted, count] : frequent_confusions(e)) {
+    list.push_back({{"class", names[actual]}, {"predicted", names[predicted]}, {samples, count}});
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string data_json(const Dataset& data, const std::vector<std::string>& notes) {
@@ -126,13 +135,18 @@ std::string evaluation_json(const Evaluation& e, const Model& model, const Loade
                        {samples, e.support[c]}});
   }
   ordered_json result = {{"accuracy", e.accuracy}};
-  if (!e.confusion.empty()) result["balanced_accuracy"] = e.balanced_accuracy;
+  const bool has_confusion = confuses_classes(network);
+  if (has_confusion) result["balanced_accuracy"] = e.balanced_accuracy;
   result["macro_f1"] = e.macro_f1;
   result["loss"] = e.loss;
   result[samples] = e.samples;
   result[outputs_text(network)] = classes;
-  for (std::size_t c = 0; c < class_names.size() && !e.confusion.empty(); ++c) {
-    result["confusion"].push_back(confusion_row(e, c));
+  if (has_confusion && class_names.size() <= kMostShown) {
+    for (std::size_t c = 0; c < class_names.size(); ++c) {
+      result["confusion"].push_back(confusion_row(e, c));
+    }
+  } else if (has_confusion) {
+    result["frequent_confusions"] = confusions_json(e, class_names, samples);
   }
   result["data"] = data;
   return line(result);

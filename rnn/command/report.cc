@@ -107,8 +107,7 @@ std::string curves(const TrainingRun& run) {
 std::string class_table(const Evaluation& e, const std::vector<std::string>& names,
                         const char* head) {
   std::vector<Row> rows;
-  rows.reserve(names.size());
-  for (std::size_t c = 0; c < names.size(); ++c) {
+  for (const std::size_t c : shown_classes(e)) {
     rows.push_back({names[c], number_text(e.precision[c]), number_text(e.recall[c]),
                     number_text(e.f1[c]), std::to_string(e.support[c])});
   }
@@ -132,16 +131,31 @@ std::string confusion_table(const Evaluation& e, const std::vector<std::string>&
   return table_of("shares", "<thead>" + head + "</tr></thead>\n<tbody>\n" + body + "</tbody>\n");
 }
 
+std::string frequent_table(const Evaluation& e, const std::vector<std::string>& names) {
+  std::vector<Row> rows;
+  for (const auto& [actual, predicted, count] : frequent_confusions(e)) {
+    rows.push_back({names[actual], names[predicted], std::to_string(count)});
+  }
+  return table({"True", "Predicted", "Number"}, rows);
+}
+
 std::string classes(const TrainingRun& run) {
   const auto& [name, evaluation] = main_evaluation(run);
   if (evaluation.support.empty()) return "";
   const std::vector<std::string>& names = run.model.class_names();
-  if (evaluation.confusion.empty()) {
-    return section("Labels, " + name + " set", class_table(evaluation, names, "Label"));
-  }
-  return "<div class=\"row\">\n" +
-         section("Confusion matrix, " + name + " set", confusion_table(evaluation, names)) +
-         section("Classes, " + name + " set", class_table(evaluation, names, "Class")) + "</div>\n";
+  const bool has_labels = !confuses_classes(run.model.parameters().network());
+  const bool shows_all = names.size() <= kMostShown;
+  const std::string of_all = has_labels ? "Labels, " : "Classes, ";
+  const std::string of_worst = format("The worst %zu of %zu %s, ", shown_classes(evaluation).size(),
+                                      names.size(), outputs_text(run.model.parameters().network()));
+  std::string each = section((shows_all ? of_all : of_worst) + name + " set",
+                             class_table(evaluation, names, has_labels ? "Label" : "Class"));
+  if (has_labels) return each;
+  const std::string confusions =
+      shows_all ? section("Confusion matrix, " + name + " set", confusion_table(evaluation, names))
+                : section("The most frequent confusions, " + name + " set",
+                          frequent_table(evaluation, names));
+  return "<div class=\"row\">\n" + confusions + each + "</div>\n";
 }
 
 // Of the known numbers of an output.

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
+#include <numeric>
+#include <tuple>
 
 #include "text.h"
 
@@ -22,11 +23,37 @@ std::string curve_row(const EpochResult& epoch, double largest_loss) {
 
 }  // namespace
 
-std::vector<std::size_t> confusion_row(const Evaluation& e, std::size_t c) {
-  const std::size_t classes = e.recall.size();
-  const auto row = std::span(e.confusion).subspan(c * classes, classes);
-  return {row.begin(), row.end()};
+std::vector<std::size_t> shown_classes(const Evaluation& e) {
+  std::vector<std::size_t> classes(e.support.size());
+  std::iota(classes.begin(), classes.end(), std::size_t{0});
+  if (classes.size() <= kMostShown) return classes;
+  std::erase_if(classes, [&](std::size_t c) { return std::isnan(e.f1[c]); });
+  std::ranges::sort(classes, [&](std::size_t a, std::size_t b) {
+    return std::tuple(e.f1[a], e.support[b], a) < std::tuple(e.f1[b], e.support[a], b);
+  });
+  classes.resize(std::min(classes.size(), kMostShown));
+  return classes;
 }
+
+std::vector<std::size_t> confusion_row(const Evaluation& e, std::size_t c) {
+  std::vector<std::size_t> row(e.recall.size());
+  for (const auto& [actual, predicted, count] : e.confusion) {
+    if (actual == c) row[predicted] = count;
+  }
+  return row;
+}
+
+std::vector<ConfusionCount> frequent_confusions(const Evaluation& e) {
+  std::vector<ConfusionCount> all = e.confusion;
+  std::erase_if(all, [](const ConfusionCount& c) { return c.actual == c.predicted; });
+  std::ranges::sort(all, [](const ConfusionCount& a, const ConfusionCount& b) {
+    return std::tuple(b.count, a.actual, a.predicted) < std::tuple(a.count, b.actual, b.predicted);
+  });
+  all.resize(std::min(all.size(), kMostShown));
+  return all;
+}
+
+bool confuses_classes(const Network& network) { return is_label(targets_of_head(network.head)); }
 
 const char* samples_text(const Network& network) {
   return is_of_steps(targets_of_head(network.head)) ? "timesteps" : "sequences";

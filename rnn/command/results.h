@@ -28,12 +28,22 @@ struct TrainingRun {
   Evaluation train{};  ///< by the kept weights, as the other two
   std::optional<Evaluation> validation{};
   std::optional<Evaluation> test{};
-  std::string data{};  ///< what was trained on, as a JSON object
+  std::string data{};  ///< what was trained on, as a JSON object, for summary_json
   Numbers numbers{};   ///< of the set that counts, for the report of a model of numbers
 };
 
+/// Up to so many classes all of them and the whole confusion matrix are shown; of more, so many
+/// that are recognised worst and so many of the most frequent confusions.
+inline constexpr std::size_t kMostShown = 40;
+/// Classes or labels in the order in which they are shown: all, or of too many those that have an
+/// F1 with the smallest first, of equal ones the largest class.
+[[nodiscard]] std::vector<std::size_t> shown_classes(const Evaluation& evaluation);
 /// The sequences of class c by predicted class.
 [[nodiscard]] std::vector<std::size_t> confusion_row(const Evaluation& evaluation, std::size_t c);
+/// The most frequent first.
+[[nodiscard]] std::vector<ConfusionCount> frequent_confusions(const Evaluation& evaluation);
+/// Whether the network chooses one class of many, so that classes can be confused.
+[[nodiscard]] bool confuses_classes(const Network& network);
 /// "sequences" or "timesteps": what the head of a network has outputs for.
 [[nodiscard]] const char* samples_text(const Network& network);
 /// "classes", "labels" or "outputs".

@@ -367,7 +367,7 @@ int run_train(const TrainCommand& asked) {
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
                   .model = make_model(command, std::move(given), data),
-                  .data = data_json(data.train, data.notes)};
+                  .data = command.json ? data_json(data.train, data.notes) : ""};
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
   train(run, data);
   print(result_text(run));

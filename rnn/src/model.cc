@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -75,14 +77,27 @@ Dataset learnt_part(const Dataset& train, const Options& o) {
   return o.validation == 0 ? train : split_validation(train, o.validation, o.seed).train;
 }
 
+// The system's calls may say so by an error of theirs.
+bool is_out_of_memory(const std::exception& error) {
+  const auto* const of_system = dynamic_cast<const std::system_error*>(&error);
+  return of_system != nullptr && of_system->code() == std::errc::not_enough_memory;
+}
+
+// Numbers of a file that no network can have are errors of the file, not of an argument.
 template <class Work>
 auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
                const Work& work) {
+  const auto error_of = [&](const std::exception& error) {
+    if (is_out_of_memory(error)) throw std::bad_alloc();
+    return ModelFileError("cannot " + std::string(verb) + " " + what + " '" + path.string() +
+                          "': " + error.what());
+  };
   try {
     return work();
   } catch (const std::runtime_error& error) {
-    throw ModelFileError("cannot " + std::string(verb) + " " + what + " '" + path.string() +
-                         "': " + error.what());
+    throw error_of(error);
+  } catch (const std::invalid_argument& error) {
+    throw error_of(error);
   }
 }
 
@@ -128,6 +143,10 @@ struct Model::State {
     const Read own_train = labelled(train);
     const Read own_validation = labelled(validation);
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
+    if (saves) {
+      or_cannot("write", "checkpoint", observer.checkpoints->path,
+                [&] { require_writable_checkpoint(parts); });
+    }
     const std::uint64_t hash =
         saves || paused ? data_hash(own_train.inputs(), own_validation.inputs()) : 0;
     if (paused) require_same_training(*paused, options, hash);

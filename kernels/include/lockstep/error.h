@@ -70,7 +70,8 @@ class LOCKSTEP_API InternalError : public std::runtime_error, public Error {
 
 /// The code of the exception that is being handled, for use in a catch block: that of an Error, or
 /// by its class of the standard library (std::logic_error: invalid_argument, std::length_error:
-/// out_of_memory, std::runtime_error: file), otherwise internal.
+/// out_of_memory, std::runtime_error: file, but of a std::system_error for want of memory
+/// out_of_memory), otherwise internal.
 [[nodiscard]] LOCKSTEP_API ErrorCode current_error_code() noexcept;
 
 }  // namespace lockstep

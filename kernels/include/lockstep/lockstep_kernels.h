@@ -10,6 +10,10 @@
  * are written; after anything else `lockstep_last_error()` says in one sentence what was wrong.
  * Unless a function says otherwise, what its outputs then hold is undefined.
  *
+ * Without memory a function returns LOCKSTEP_OUT_OF_MEMORY, leaks nothing and leaves handles as
+ * they were. On several threads GNU's OpenMP may end the process then, for want of memory of its
+ * own.
+ *
  * Matrices are row-major; sizes and strides count floats. A pointer may be null where nothing is
  * read or written through it because a size is 0.
  *
@@ -42,9 +46,12 @@ typedef enum lockstep_status {
 /** A constant phrase for a status, such as "invalid argument". Never null. */
 LOCKSTEP_API const char* lockstep_status_text(lockstep_status status);
 
+/** The longest text of lockstep_last_error, its 0 included. */
+enum { LOCKSTEP_ERROR_BYTES = 2048 };
+
 /**
- * What was wrong with the last call of this thread that failed; "" if none has. Valid until the
- * next failure of this thread. Never null.
+ * What was wrong with the last call of this thread that failed, in UTF-8; "" if none has. Valid
+ * until the next failure of this thread. Never null. It takes no memory: a longer text is cut off.
  */
 LOCKSTEP_API const char* lockstep_last_error(void);
 

@@ -3,16 +3,10 @@
 #include <algorithm>
 
 #include "gemm/packing.h"
-#include "lockstep/aligned_vector.h"
+#include "gemm/thread_memory.h"
 
 namespace lockstep {
 namespace {
-
-// Memory of this thread for at least `size` floats, kept for later products.
-float* reserve(AlignedVector<float>& memory, std::size_t size) {
-  if (memory.size() < size) memory.resize(size);
-  return memory.data();
-}
 
 struct BlockedProduct {
   const Product& product;
@@ -64,8 +58,7 @@ struct BlockedProduct {
   // op(A) in rows as long as a block of k.
   [[nodiscard]] const float* copy_a(const StripPlan& plan, std::size_t row, std::size_t count,
                                     std::size_t p) const {
-    thread_local AlignedVector<float> memory;
-    float* copy = reserve(memory, count * choice.depth);
+    float* copy = thread_memory(CopyOf::a, count * choice.depth);
     transpose(plan.k, count, operands.a + p * product.lda + row, product.lda, copy, choice.depth);
     return copy;
   }
@@ -73,9 +66,8 @@ struct BlockedProduct {
   // alpha * op(B) in panels as long as a block of k.
   [[nodiscard]] const float* copy_b(const StripPlan& plan, std::size_t column, std::size_t cols,
                                     std::size_t p) const {
-    thread_local AlignedVector<float> memory;
     const auto panel_size = static_cast<std::size_t>(plan.b_panel_stride);
-    float* copy = reserve(memory, divide_up(cols, backend.panel) * panel_size);
+    float* copy = thread_memory(CopyOf::b, divide_up(cols, backend.panel) * panel_size);
     pack_panels({.transpose = product.transpose_b,
                  .k = plan.k,
                  .cols = cols,

@@ -194,7 +194,8 @@ LOCKSTEP_API lockstep_status lockstep_model_create(const lockstep_dataset* datas
 /**
  * Trains; Model::fit in lockstep/rnn/model.h. Every sequence needs a label whose class, by name, is
  * one of the model. Null options mean those of the last training, at first those of
- * lockstep_model_create; a call that fails leaves them as they were. Without `validation` data the
+ * lockstep_model_create; a call that fails leaves them as they were, and the model with what it had
+ * kept, from which the next call learns on. Without `validation` data the
  * share of the options is held out. `callback` may be null and gets `context`; `training` may be
  * null. Weights that are not finite are never kept.
  */

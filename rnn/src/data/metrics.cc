@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 
@@ -45,28 +46,50 @@ double mean_of_known(std::span<const double> values) {
   return sum / static_cast<double>(count);
 }
 
-// Appends what there is to say of a class or label.
-void add_class(Evaluation& result, std::size_t hits, std::size_t predicted, std::size_t actual) {
-  result.precision.push_back(ratio(hits, predicted));
-  result.recall.push_back(ratio(hits, actual));
-  result.f1.push_back(ratio(2 * hits, predicted + actual));
-  result.support.push_back(actual);
+// Of one class or label.
+struct ClassCounts {
+  std::size_t hits = 0;
+  std::size_t predicted = 0;
+  std::size_t actual = 0;
+};
+
+void add_class(Evaluation& result, const ClassCounts& c) {
+  result.precision.push_back(ratio(c.hits, c.predicted));
+  result.recall.push_back(ratio(c.hits, c.actual));
+  result.f1.push_back(ratio(2 * c.hits, c.predicted + c.actual));
+  result.support.push_back(c.actual);
+}
+
+// `samples` are [actual][predicted] of each sample, and are sorted.
+std::vector<ConfusionCount> count_confusion(std::vector<std::uint64_t>& samples,
+                                            std::size_t classes) {
+  std::ranges::sort(samples);
+  std::vector<ConfusionCount> counts;
+  for (const std::uint64_t sample : samples) {
+    const ConfusionCount next{sample / classes, sample % classes, 1};
+    const bool is_same = !counts.empty() && counts.back().actual == next.actual &&
+                         counts.back().predicted == next.predicted;
+    if (is_same) {
+      ++counts.back().count;
+    } else {
+      counts.push_back(next);
+    }
+  }
+  return counts;
 }
 
 // Fills what follows from the confusion matrix alone.
 void score_classes(Evaluation& result, std::size_t classes) {
   std::size_t correct = 0;
-  for (std::size_t c = 0; c < classes; ++c) {
-    std::size_t actual = 0;
-    std::size_t predicted = 0;
-    for (std::size_t other = 0; other < classes; ++other) {
-      actual += result.confusion[c * classes + other];
-      predicted += result.confusion[other * classes + c];
-    }
-    const std::size_t hits = result.confusion[c * classes + c];
-    correct += hits;
-    add_class(result, hits, predicted, actual);
+  std::vector<ClassCounts> all(classes);
+  for (const auto& [actual, predicted, count] : result.confusion) {
+    all[actual].actual += count;
+    all[predicted].predicted += count;
+    if (actual != predicted) continue;
+    all[actual].hits += count;
+    correct += count;
   }
+  for (const ClassCounts& c : all) add_class(result, c);
   result.accuracy = ratio(correct, result.samples);
   result.balanced_accuracy = mean_of_known(result.recall);
   result.macro_f1 = mean_of_known(result.f1);
@@ -79,17 +102,19 @@ Evaluation evaluate(std::span<const float> probabilities, std::span<const int> l
   check(probabilities, labels, classes);
   Evaluation result;
   result.samples = labels.size();
-  result.confusion.resize(classes * classes);
+  std::vector<std::uint64_t> samples;
+  samples.reserve(labels.size());
   double loss = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto row = probabilities.subspan(i * classes, classes);
     const auto label = static_cast<std::size_t>(labels[i]);
     const auto predicted =
         static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-    ++result.confusion[label * classes + predicted];
+    samples.push_back(label * classes + predicted);
     // std::max returns a NaN if it is the first.
     loss -= portable_log(std::max(row[label], std::numeric_limits<float>::denorm_min()));
   }
+  result.confusion = count_confusion(samples, classes);
   score_classes(result, classes);
   result.loss = loss / static_cast<double>(result.samples);
   return result;
@@ -156,12 +181,7 @@ Evaluation evaluate_values(std::span<const float> predictions, std::span<const f
 Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const float> targets,
                            std::size_t outputs) {
   Evaluation result;
-  struct Counts {
-    std::size_t hits = 0;
-    std::size_t predicted = 0;
-    std::size_t actual = 0;
-  };
-  std::vector<Counts> labels(outputs);
+  std::vector<ClassCounts> labels(outputs);
   double loss = 0;
   std::size_t right = 0;
   std::size_t count = 0;
@@ -178,16 +198,14 @@ Evaluation evaluate_labels(std::span<const float> probabilities, std::span<const
             (1 - t) * portable_log(std::max(1 - static_cast<double>(p), kLeast));
     const bool is_predicted = p > 0.5f;
     const bool is_actual = t > 0.5;
-    Counts& label = labels[i % outputs];
+    ClassCounts& label = labels[i % outputs];
     label.hits += is_predicted && is_actual ? 1 : 0;
     label.predicted += is_predicted ? 1 : 0;
     label.actual += is_actual ? 1 : 0;
     right += is_predicted == is_actual ? 1 : 0;
     ++count;
   }
-  for (const Counts& label : labels) {
-    add_class(result, label.hits, label.predicted, label.actual);
-  }
+  for (const ClassCounts& label : labels) add_class(result, label);
   result.macro_f1 = mean_of_known(result.f1);
   result.loss = loss / static_cast<double>(count);
   result.accuracy = ratio(right, count);

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <utility>
 
 #include "data/unpack.h"
+#include "files/input_file.h"
 #include "lockstep/rnn/data_file.h"
 
 namespace lockstep::data_file {
@@ -17,20 +16,10 @@ namespace {
 
 constexpr std::string_view kSpaces = " \t\r\n";
 
-struct Closer {
-  void operator()(std::FILE* file) const {
-    if (file != stdin) std::fclose(file);
-  }
-};
-
 // All bytes of a file or of standard input.
 std::string read_bytes(const std::filesystem::path& path) {
   const bool is_input = path == "-";
-  const std::unique_ptr<std::FILE, Closer> file(is_input ? stdin : std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) {
-    throw DataError(path.string() + ": the file cannot be opened for reading");
-  }
-  std::setvbuf(file.get(), nullptr, _IONBF, 0);  // straight into `bytes`
+  const InputFile file = is_input ? InputFile() : InputFile(path);
   std::error_code error;
   const auto size = is_input ? 0 : std::filesystem::file_size(path, error);
   std::string bytes(error ? 0 : size + 1, '\0');  // one more sees the end
@@ -38,15 +27,11 @@ std::string read_bytes(const std::filesystem::path& path) {
   for (;;) {
     constexpr std::size_t kPiece = 1 << 16;
     if (done == bytes.size()) bytes.resize(done + std::max(kPiece, done / 2));
-    const std::size_t count = std::fread(bytes.data() + done, 1, bytes.size() - done, file.get());
+    const std::size_t count = file.read(bytes.data() + done, bytes.size() - done);
     if (count == 0) break;
     done += count;
   }
   bytes.resize(done);
-  if (std::ferror(file.get()) != 0) {
-    throw DataError(path.string() + ": the file cannot be read to its end");
-  }
-  if (bytes.empty()) throw DataError(path.string() + ": the file is empty");
   return bytes;
 }
 
@@ -220,7 +205,8 @@ bool is_missing(std::string_view text) { return is_no_number(trim(text)); }
 bool is_utf8(std::string_view text) { return find_no_utf8(text) == std::string_view::npos; }
 
 std::string read_text(const std::filesystem::path& path) {
-  std::string text = read_bytes(path);
+  std::string text = about_file(path.string(), [&] { return read_bytes(path); });
+  if (text.empty()) throw DataError(path.string() + ": the file is empty");
   if (is_gzip(text)) text = unpack_gzip(text, path.string());
   const std::string_view start = text;
   if (start.starts_with("\xff\xfe") || start.starts_with("\xfe\xff")) {

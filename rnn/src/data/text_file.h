@@ -7,10 +7,13 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
+
+#include "lockstep/rnn/data_file.h"
 
 namespace lockstep::data_file {
 
@@ -22,6 +25,16 @@ struct Place {
 
 // Throws DataError with "file:line: message".
 [[noreturn]] void fail(const Place& place, const std::string& message);
+
+// Does work on a file; the sentence of a failure begins with its name.
+template <class Work>
+auto about_file(const std::string& file, const Work& work) {
+  try {
+    return work();
+  } catch (const std::runtime_error& error) {
+    throw DataError(file + ": " + error.what());
+  }
+}
 
 // The text in quotes for a message: shortened, and without control characters.
 std::string in_quotes(std::string_view text);

@@ -65,6 +65,7 @@ std::string unpack_gzip(std::string_view bytes, const std::string& file) {
     stream.next_out = reinterpret_cast<Bytef*>(content.data() + done);
     stream.avail_out = static_cast<uInt>(room);
     const int status = inflate(&stream, Z_NO_FLUSH);
+    if (status == Z_MEM_ERROR) throw std::bad_alloc();
     done += room - stream.avail_out;
     require_unpackable(done, bytes.size(), file + ": the file");
     if (status == Z_STREAM_END) {

@@ -1,7 +1,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <fstream>
 #include <initializer_list>
 #include <memory>
 #include <new>
@@ -12,6 +11,7 @@
 #include "data/npz.h"
 #include "data/text_file.h"
 #include "data/unpack.h"
+#include "files/input_file.h"
 #include "lockstep/rnn/data_file.h"
 
 namespace lockstep::data_file {
@@ -60,7 +60,7 @@ class ZipArchive {
  public:
   explicit ZipArchive(const std::filesystem::path& path)
       : name_(path.string()),
-        file_(path, std::ios::binary),
+        file_(about_file(name_, [&] { return InputFile(path); })),
         file_bytes_(std::filesystem::file_size(path)),
         directory_(read_directory()) {}
 
@@ -91,11 +91,7 @@ class ZipArchive {
 
   std::string bytes_at(std::uint64_t at, std::uint64_t count) {
     if (at > file_bytes_ || count > file_bytes_ - at) fail("the .npz (zip) archive is cut short");
-    std::string bytes(count, '\0');
-    file_.seekg(static_cast<std::streamoff>(at));
-    file_.read(bytes.data(), static_cast<std::streamsize>(count));
-    if (!file_) fail("the file cannot be read");
-    return bytes;
+    return about_file(name_, [&] { return file_.read_at(at, count); });
   }
 
   // The list of the entries, which the record at the end of the file points to.
@@ -193,13 +189,14 @@ class ZipArchive {
       stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + done);
       stream.avail_out = static_cast<uInt>(std::min(bytes.size() - done, kPieceBytes));
       status = inflate(&stream, Z_NO_FLUSH);
+      if (status == Z_MEM_ERROR) throw std::bad_alloc();
     }
     bytes.resize(status == Z_STREAM_END && unread + stream.avail_in == 0 ? stream.total_out : 0);
     return bytes;
   }
 
   std::string name_;
-  std::ifstream file_;
+  InputFile file_;
   std::uint64_t file_bytes_;
   std::string directory_;
 };

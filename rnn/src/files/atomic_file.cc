@@ -12,12 +12,10 @@
 #include <system_error>
 #include <utility>
 
+#include "files/system_call.h"
+
 namespace lockstep {
 namespace {
-
-[[noreturn]] void throw_errno(const std::string& action) {
-  throw std::system_error(errno, std::generic_category(), action);
-}
 
 std::filesystem::path directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : ".";
@@ -25,13 +23,26 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 
 void write_all(int descriptor, std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EINTR) {
-      throw_errno("cannot write");
-    }
+    const auto written =
+        uninterrupted([&] { return ::write(descriptor, bytes.data(), bytes.size()); });
+    if (written < 0) throw_error(errno, "cannot write");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+}
+
+void flush_all(int descriptor) {
+  if (uninterrupted([&] { return ::fsync(descriptor); }) != 0) {
+    throw_error(errno, "cannot flush to disk");
+  }
+}
+
+// After a signal too a descriptor is closed.
+void close_all(int descriptor) {
+  if (::close(descriptor) != 0 && errno != EINTR) throw_error(errno, "cannot close");
+}
+
+int open_file(const std::filesystem::path& path, int flags) {
+  return uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); });
 }
 
 // A file that disappears again unless it is renamed. Where the system can, it has no name until
@@ -40,15 +51,15 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(const std::filesystem::path& directory) : directory_(directory) {
     constexpr const char* kNames = "/proc/self/fd";
-    if (::access(kNames, X_OK) == 0) {
-      descriptor_ = ::open(directory.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
-    }
+    if (::access(kNames, X_OK) == 0) descriptor_ = open_file(directory, O_WRONLY | O_TMPFILE);
     while (descriptor_ < 0) {
-      const std::filesystem::path path = new_name();
-      descriptor_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (descriptor_ >= 0) path_ = path;
-      if (descriptor_ < 0 && errno != EEXIST) {
-        throw_errno("cannot create a file in directory '" + directory.string() + "'");
+      std::filesystem::path path = new_name();
+      descriptor_ = open_file(path, O_WRONLY | O_CREAT | O_EXCL);
+      const int error = errno;
+      if (descriptor_ >= 0) path_ = std::move(path);
+      if (descriptor_ < 0 && error != EEXIST) {
+        const std::string action = "cannot create a file in directory '" + directory.string() + "'";
+        throw_error(error, action.c_str());
       }
     }
   }
@@ -61,15 +72,13 @@ class TemporaryFile {
 
   void set_permissions(std::filesystem::perms permissions) const {
     if (::fchmod(descriptor_, static_cast<mode_t>(permissions)) != 0) {
-      throw_errno("cannot set permissions");
+      throw_error(errno, "cannot set permissions");
     }
   }
 
   void write(std::string_view bytes) const { write_all(descriptor_, bytes); }
 
-  void flush() const {
-    if (::fsync(descriptor_) != 0) throw_errno("cannot flush to disk");
-  }
+  void flush() const { flush_all(descriptor_); }
 
   // False where `path` is in use as itself: the root of a mount.
   [[nodiscard]] bool rename_to(const std::filesystem::path& path) {
@@ -78,22 +87,27 @@ class TemporaryFile {
       path_.clear();
       return true;
     }
-    if (errno == EBUSY || errno == EXDEV) return false;
-    const std::string kept = std::exchange(path_, {}).string();
-    throw_errno("cannot rename into place; what was written stays in '" + kept + "'");
+    const int number = errno;
+    if (number == EBUSY || number == EXDEV) return false;
+    if (number == ENOMEM) throw std::bad_alloc();
+    const std::system_error error(
+        number, std::generic_category(),
+        "cannot rename into place; what was written stays in '" + path_.string() + "'");
+    path_.clear();  // only where there is an error that names it
+    throw error;    // NOLINT(misc-throw-by-value-catch-by-reference): it was made before
   }
 
  private:
   void name_and_close() {
     const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
     while (path_.empty()) {
-      const std::filesystem::path path = new_name();
+      std::filesystem::path path = new_name();
       const int failed =
           ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW);
-      if (failed == 0) path_ = path;
-      if (failed != 0 && errno != EEXIST) throw_errno("cannot name what was written");
+      if (failed == 0) path_ = std::move(path);
+      if (failed != 0 && errno != EEXIST) throw_error(errno, "cannot name what was written");
     }
-    if (::close(std::exchange(descriptor_, -1)) != 0) throw_errno("cannot close");
+    close_all(std::exchange(descriptor_, -1));
   }
   [[nodiscard]] std::filesystem::path new_name() const {
     static std::atomic<unsigned> counter{0};
@@ -109,7 +123,7 @@ class TemporaryFile {
 // The file is whole with or without this; only whether the rename outlives a power cut is at stake,
 // and some file systems cannot flush a directory. So a failure is no error.
 void flush_directory(const std::filesystem::path& directory) {
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = open_file(directory, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
@@ -163,37 +177,43 @@ std::filesystem::path previous_of(const std::filesystem::path& path) {
 
 namespace {
 
+// A file that is removed at the end, whether there is one or not.
+struct Remover {
+  ~Remover() { ::unlink(path.c_str()); }
+  std::filesystem::path path;
+};
+
 // Gives the file at `path` a further name, so that there is one at `path` all the time.
 void keep_previous(const std::filesystem::path& path) {
   const std::filesystem::path previous = previous_of(path);
   replaceable_status(previous);
-  std::filesystem::path link = previous;
-  link += ".new";
+  // It is left too where both names are of one file, which are not renamed.
+  const Remover link{std::filesystem::path(previous) += ".new"};
   std::error_code error;
-  std::filesystem::remove(link, error);
-  std::filesystem::create_hard_link(path, link, error);
+  std::filesystem::remove(link.path, error);
+  std::filesystem::create_hard_link(path, link.path, error);
   // Some file systems have no links.
-  if (error) std::filesystem::copy_file(path, link);
-  std::filesystem::rename(link, previous);
-  // Two names of one file are not renamed but left.
-  std::filesystem::remove(link, error);
+  if (error) std::filesystem::copy_file(path, link.path);
+  std::filesystem::rename(link.path, previous);
 }
-
-}  // namespace
-
-namespace {
 
 // Not atomic: for what cannot be replaced.
 void write_in_place(const std::filesystem::path& path, std::string_view bytes) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (descriptor < 0) throw_errno("cannot open");
+  const int descriptor = open_file(path, O_WRONLY);
+  if (descriptor < 0) throw_error(errno, "cannot open");
   struct Closer {
-    ~Closer() { ::close(descriptor); }
+    ~Closer() {
+      if (descriptor >= 0) ::close(descriptor);
+    }
     int descriptor;
-  } const closer{descriptor};
+  } closer{descriptor};
   write_all(descriptor, bytes);
-  if (::ftruncate(descriptor, static_cast<off_t>(bytes.size())) != 0) throw_errno("cannot write");
-  if (::fsync(descriptor) != 0) throw_errno("cannot flush to disk");
+  const auto size = static_cast<off_t>(bytes.size());
+  if (uninterrupted([&] { return ::ftruncate(descriptor, size); }) != 0) {
+    throw_error(errno, "cannot write");
+  }
+  flush_all(descriptor);
+  close_all(std::exchange(closer.descriptor, -1));
 }
 
 }  // namespace

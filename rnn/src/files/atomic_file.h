@@ -18,7 +18,8 @@ enum class Replaced {
 /// it is mounted by itself or in a directory without leave to write, is written in place. Throws
 /// std::runtime_error, and leaves no temporary file behind, if a step fails or if `path` is a
 /// stream, or exists and is not a regular file. What was written and could not be renamed stays,
-/// and the error names it.
+/// and the error names it. A kill between naming and renaming leaves the temporary file, which is
+/// whole where the system can write files without a name.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                            Replaced replaced = Replaced::lost);
 /// `path`.previous

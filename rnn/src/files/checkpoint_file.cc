@@ -20,9 +20,7 @@
 namespace lockstep {
 namespace {
 
-using nlohmann::json;
-
-constexpr int kVersion = 1;
+constexpr std::uint64_t kVersion = 1;
 constexpr const char* kState = "checkpoint.state";
 constexpr const char* kKept = "checkpoint.kept";
 constexpr const char* kSlots = "checkpoint.optimizer";
@@ -36,8 +34,8 @@ std::string text_of(T number) {
 }
 
 template <class T>
-void read(const json& from, T& number) {
-  const std::string text = from.get<std::string>();
+void read(const Json& from, T& number) {
+  const auto text = from.get<std::string>();
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || stop != text.data() + text.size()) {
     throw std::runtime_error("its state has " + quote(text) + " where a number is expected");
@@ -82,66 +80,68 @@ void visit_kept(Kept& k, const Visit& visit) {
   visit("loss", k.loss);
 }
 
-auto writer(json& to) {
-  return [&to](const char* name, auto number) { to[name] = text_of(number); };
+auto writer(JsonTexts& to) {
+  return [&to](const char* name, auto number) { to[name] = json_text(text_of(number)); };
 }
-auto reader(const json& from) {
+auto reader(const Json& from) {
   return [&from](const char* name, auto& number) { read(from.at(name), number); };
 }
 
 std::string encode_state(const TrainingParts& training) {
   const FitState& state = training.state;
-  json options;
+  JsonTexts options;
   for (const OptionInfo& info : options_table()) {
-    options[info.name] = training.options.get(info.name);
+    options[info.name] = json_text(training.options.get(info.name));
   }
-  json trainer = {{"is_in_pass", state.trainer.is_in_pass}};
+  JsonTexts trainer = {{"is_in_pass", json_text(state.trainer.is_in_pass)}};
   visit_trainer(state.trainer, writer(trainer));
-  json pass;
+  JsonTexts pass;
   visit_epoch(state.trainer.pass, writer(pass));
-  json kept;
+  JsonTexts kept;
   visit_kept(state.kept, writer(kept));
-  json history = json::array();
+  std::string history;
   for (const EpochResult& epoch : state.history) {
-    visit_epoch(epoch, writer(history.emplace_back()));
+    JsonTexts entry;
+    visit_epoch(epoch, writer(entry));
+    history += (history.empty() ? "" : ",") + json_object(entry);
   }
-  const json all = {{"version", kVersion},
-                    {"bits", kBitsVersion},
-                    {"rounding", training.rounding},
-                    {"data_hash", text_of(training.data_hash)},
-                    {"options", options},
-                    {"trainer", trainer},
-                    {"pass", pass},
-                    {"kept", kept},
-                    {"history", history}};
-  return all.dump();
+  return json_object({{"version", json_text(kVersion)},
+                      {"bits", json_text(std::uint64_t{kBitsVersion})},
+                      {"rounding", json_text(training.rounding)},
+                      {"data_hash", json_text(text_of(training.data_hash))},
+                      {"options", json_object(options)},
+                      {"trainer", json_object(trainer)},
+                      {"pass", json_object(pass)},
+                      {"kept", json_object(kept)},
+                      {"history", "[" + history + "]"}});
 }
 
 void decode_state(const std::string& text, TrainingParts& training) {
-  const json all = parse_strict_json(text);
+  const Json all = parse_strict_json(text);
   try {
-    if (all.at("version") != kVersion) {
-      throw std::runtime_error("its version is " + quote(all.at("version").dump()) + ", expected " +
+    const auto version = all.at("version").get<std::uint64_t>();
+    if (version != kVersion) {
+      throw std::runtime_error("its version is " + quote(std::to_string(version)) + ", expected " +
                                std::to_string(kVersion));
     }
-    if (all.at("bits") != kBitsVersion) {
+    if (all.at("bits").get<std::uint64_t>() != kBitsVersion) {
       throw std::runtime_error("another version of Lockstep wrote it, which rounds otherwise");
     }
     training.rounding = all.at("rounding").get<std::string>();
     read(all.at("data_hash"), training.data_hash);
-    for (const auto& [name, value] : all.at("options").items()) {
+    for (const auto& [name, value] : all.at("options").members()) {
       training.options.set(name, value.get<std::string>());
     }
     FitState& state = training.state;
-    const json& trainer = all.at("trainer");
+    const Json& trainer = all.at("trainer");
     state.trainer.is_in_pass = trainer.at("is_in_pass").get<bool>();
     visit_trainer(state.trainer, reader(trainer));
     visit_epoch(state.trainer.pass, reader(all.at("pass")));
     visit_kept(state.kept, reader(all.at("kept")));
-    for (const json& epoch : all.at("history")) {
+    for (const Json& epoch : all.at("history").items()) {
       visit_epoch(state.history.emplace_back(), reader(epoch));
     }
-  } catch (const json::exception&) {
+  } catch (const JsonError&) {
     throw std::runtime_error("its state lacks a part, or one is of a wrong type");
   } catch (const std::invalid_argument& error) {
     throw std::runtime_error(std::string("its options: ") + error.what());
@@ -235,6 +235,10 @@ TrainingParts load_checkpoint(const std::filesystem::path& path) {
   state.trainer.average = values_of(kAverage);
   require_sound(training);
   return training;
+}
+
+void require_writable_checkpoint(const ModelParts& model) {
+  require_writable_header(model, {kState, kKept, kSlots, kAverage});
 }
 
 void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path) {

@@ -24,6 +24,8 @@ struct TrainingParts {
 // Errors are std::runtime_error whose what() is a reason, to follow the name of the file.
 
 [[nodiscard]] TrainingParts load_checkpoint(const std::filesystem::path& path);
+// Fails if no checkpoint of such a model could be written, whatever the path.
+void require_writable_checkpoint(const ModelParts& model);
 // The file that was at `path` becomes `path`.previous; there is one at `path` all the time.
 void save_checkpoint(const TrainingParts& training, const std::filesystem::path& path);
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <initializer_list>
+#include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -24,7 +25,6 @@
 namespace lockstep {
 namespace {
 
-using nlohmann::json;
 using safetensors::Shape;
 
 // Fails with the name `what` unless all `values` are finite.
@@ -37,11 +37,11 @@ void require_finite(std::span<const float> values, const std::string& what) {
 constexpr const char* kMetadataKey = "lockstep";
 
 // Version 1 has no cells: there is one layer, of cell tanh.
-constexpr int kVersion = 2;
+constexpr std::uint64_t kVersion = 2;
 
 // Kinds have the names that Options gives them; version 0.1 wrote "per_" before two of them.
-Normalization parse_normalization(const json& text) {
-  std::string kind = text.at("kind").get<std::string>();
+Normalization parse_normalization(const Json& text) {
+  auto kind = text.at("kind").get<std::string>();
   if (kind == "per_channel" || kind == "per_series") kind.erase(0, 4);
   Options options;
   try {
@@ -67,6 +67,14 @@ std::vector<std::string> cells_of(const Network& network) {
   return cells;
 }
 
+std::string names_text(const std::vector<std::string>& names) {
+  try {
+    return json_text(names);
+  } catch (const JsonError&) {
+    throw std::runtime_error("the name of a class or a channel is not valid UTF-8");
+  }
+}
+
 // What a model file holds beside its tensors, as JSON text.
 std::string encode_metadata(const ModelParts& model) {
   require_whole(model);
@@ -74,36 +82,32 @@ std::string encode_metadata(const ModelParts& model) {
   Options options;
   options.normalize = model.normalization.kind;
   options.pool = network.pool;
-  json normalization = {{"kind", options.get("normalize")}};
+  JsonTexts normalization = {{"kind", json_text(options.get("normalize"))}};
   if (model.normalization.kind == NormalizationKind::channel) {
-    normalization["mean"] = model.normalization.mean;
-    normalization["scale"] = model.normalization.scale;
+    normalization["mean"] = json_text(model.normalization.mean);
+    normalization["scale"] = json_text(model.normalization.scale);
   }
-  json metadata = {{"version", kVersion},
-                   {"cells", cells_of(network)},
-                   {"head", network.head},
-                   {"pool", options.get("pool")},
-                   {"class_names", model.class_names},
-                   {"normalization", normalization},
-                   {"target_mean", model.targets.mean},
-                   {"target_scale", model.targets.scale}};
-  if (!model.channel_names.empty()) metadata["channel_names"] = model.channel_names;
+  JsonTexts metadata = {{"version", json_text(kVersion)},
+                        {"cells", json_text(cells_of(network))},
+                        {"head", json_text(network.head)},
+                        {"pool", json_text(options.get("pool"))},
+                        {"class_names", names_text(model.class_names)},
+                        {"normalization", json_object(normalization)},
+                        {"target_mean", json_text(model.targets.mean)},
+                        {"target_scale", json_text(model.targets.scale)}};
+  if (!model.channel_names.empty()) metadata["channel_names"] = names_text(model.channel_names);
   if (model.missing.kind != MissingKind::fail) {
     options.missing = model.missing.kind;
-    metadata["missing"] = {{"kind", options.get("missing")},
-                           {"mean", model.missing.mean},
-                           {"masked", model.missing.masked}};
+    metadata["missing"] = json_object({{"kind", json_text(options.get("missing"))},
+                                       {"mean", json_text(model.missing.mean)},
+                                       {"masked", json_text(model.missing.masked)}});
   }
   if (has_numbers(network)) {
     options.loss = model.loss;
-    metadata["loss"] = options.get("loss");
-    metadata["delta"] = model.delta;
+    metadata["loss"] = json_text(options.get("loss"));
+    metadata["delta"] = json_text(model.delta);
   }
-  try {
-    return metadata.dump();
-  } catch (const json::exception&) {
-    throw std::runtime_error("the name of a class or a channel is not valid UTF-8");
-  }
+  return json_object(metadata);
 }
 
 void require_known(const char* what, const std::string& word,
@@ -113,8 +117,8 @@ void require_known(const char* what, const std::string& word,
 }
 
 // Sets an option to what the metadata has, if they have it.
-void read_option(const json& metadata, const char* name, Options& options) {
-  const std::string text = metadata.value(name, options.get(name));
+void read_option(const Json& metadata, const char* name, Options& options) {
+  const std::string text = metadata.value_or(name, options.get(name));
   try {
     options.set(name, text);
   } catch (const std::invalid_argument&) {
@@ -122,7 +126,7 @@ void read_option(const json& metadata, const char* name, Options& options) {
   }
 }
 
-MissingRule parse_missing(const json& text) {
+MissingRule parse_missing(const Json& text) {
   Options options;
   try {
     options.set("missing", text.at("kind").get<std::string>());
@@ -137,12 +141,12 @@ MissingRule parse_missing(const json& text) {
 // Reads the layers' cells and the head, which are ones that this knows, class names and
 // normalization. Whether they fit the tensors is not checked.
 void decode_metadata(const std::string& text, Network& network, ModelParts& model) {
-  const json metadata = parse_strict_json(text);
+  const Json metadata = parse_strict_json(text);
   try {
-    const json& version = metadata.at("version");
+    const auto version = metadata.at("version").get<std::uint64_t>();
     if (version != 1 && version != kVersion) {
-      throw std::runtime_error("its version is " + quote(version.dump()) + ", expected up to " +
-                               std::to_string(kVersion));
+      throw std::runtime_error("its version is " + quote(std::to_string(version)) +
+                               ", expected up to " + std::to_string(kVersion));
     }
     if (version == kVersion) {
       network.layers.clear();
@@ -159,18 +163,18 @@ void decode_metadata(const std::string& text, Network& network, ModelParts& mode
       read_option(metadata, "loss", options);
       network.pool = options.pool;
       model.loss = options.loss;
-      model.delta = metadata.value("delta", 1.0);
+      model.delta = metadata.value_or("delta", 1.0);
     }
     model.class_names = metadata.at("class_names").get<std::vector<std::string>>();
     model.normalization = parse_normalization(metadata.at("normalization"));
-    model.channel_names = metadata.value("channel_names", std::vector<std::string>());
-    if (metadata.contains("missing")) model.missing = parse_missing(metadata.at("missing"));
-    model.targets.mean = metadata.value("target_mean", std::vector<float>());
-    model.targets.scale = metadata.value("target_scale", std::vector<float>());
-  } catch (const json::exception&) {
+    model.channel_names = metadata.value_or("channel_names", std::vector<std::string>());
+    const Json* const missing = metadata.find("missing");
+    if (missing != nullptr) model.missing = parse_missing(*missing);
+    model.targets.mean = metadata.value_or("target_mean", std::vector<float>());
+    model.targets.scale = metadata.value_or("target_scale", std::vector<float>());
+  } catch (const JsonError&) {
     throw std::runtime_error(
-        "its metadata lacks version, cells, head, class_names or normalization, or one is of "
-        "a "
+        "its metadata lacks version, cells, head, class_names or normalization, or one is of a "
         "wrong type");
   }
 }
@@ -386,6 +390,7 @@ void require_tensors(const safetensors::Reader& file, const std::vector<FileTens
   for (const FileTensor& f : needed) {
     if (is_without_bias(file, f)) continue;
     const Shape& found = shape_of(file, f.name);
+    file.require_float32(f.name);
     if (found == f.shape) continue;
     throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
                              ", expected " + shape_text(f.shape) + " as with cell " +
@@ -518,8 +523,22 @@ void save_model(const ModelParts& model, const std::filesystem::path& path) {
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {
-  static_cast<void>(encode_metadata(model));
+  require_writable_header(model);
   require_replaceable(path);
+}
+
+void require_writable_header(const ModelParts& model,
+                             const std::vector<std::string>& other_tensors) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  std::map<std::string, safetensors::TensorInfo> tensors;
+  std::uint64_t end = 0;
+  for (const FileTensor& f : file_tensors(model.parameters.network(), {})) {
+    const std::uint64_t begin = end;
+    end += checked_product(sizeof(float), f.shape).value_or(kMost);
+    tensors[f.name] = {"F32", f.shape, begin, end};
+  }
+  for (const std::string& name : other_tensors) tensors[name] = {"F32", {kMost}, kMost, kMost};
+  static_cast<void>(safetensors::encode_header(tensors, metadata_of(model)));
 }
 
 }  // namespace lockstep

@@ -37,6 +37,10 @@ struct ModelParts {
 void save_model(const ModelParts& model, const std::filesystem::path& path);
 // Fails if save_model would, as far as that can be known.
 void require_savable(const ModelParts& model, const std::filesystem::path& path);
+// Fails if the header of a file would be too long with tensors of these names too, whatever their
+// sizes.
+void require_writable_header(const ModelParts& model,
+                             const std::vector<std::string>& other_tensors = {});
 
 // Fails unless weights, class names and normalization fit together.
 void require_whole(const ModelParts& model);

@@ -14,8 +14,6 @@
 namespace lockstep::safetensors {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
 // Ample for kMaxLayers layers; the format allows 100 MB, which parsed would take gigabytes.
 constexpr std::uint64_t kMaxHeaderBytes = std::uint64_t{4} << 20;
@@ -61,40 +59,42 @@ const FloatType* find_float_type(std::string_view name) {
   return found == std::end(kFloatTypes) ? nullptr : found;
 }
 
-std::uint64_t unsigned_integer(const json& value, const std::string& tensor) {
-  if (!value.is_number_unsigned()) {
-    throw std::runtime_error("tensor " + quote(tensor) +
-                             " has a size or offset that is not a whole number");
-  }
-  return value.get<std::uint64_t>();
+std::uint64_t unsigned_integer(const Json& value, const std::string& tensor) {
+  const auto* const number = std::get_if<std::uint64_t>(&value.value);
+  if (number != nullptr) return *number;
+  throw std::runtime_error("tensor " + quote(tensor) +
+                           " has a size or offset that is not a whole number");
 }
 
-TensorInfo parse_tensor(const std::string& name, const json& entry) {
-  const auto has = [&entry](const char* key, json::value_t type) {
-    return entry.contains(key) && entry[key].type() == type;
-  };
-  if (!entry.is_object() || !has("dtype", json::value_t::string) ||
-      !has("shape", json::value_t::array) || !has("data_offsets", json::value_t::array) ||
-      entry["data_offsets"].size() != 2) {
+// Null unless the entry has a part of this name and type.
+template <class T>
+const T* find_part(const Json& entry, const char* key) {
+  const Json* const found = entry.is_object() ? entry.find(key) : nullptr;
+  return found == nullptr ? nullptr : std::get_if<T>(&found->value);
+}
+
+TensorInfo parse_tensor(const std::string& name, const Json& entry) {
+  const auto* const dtype = find_part<std::string>(entry, "dtype");
+  const auto* const shape = find_part<Json::Items>(entry, "shape");
+  const auto* const offsets = find_part<Json::Items>(entry, "data_offsets");
+  if (dtype == nullptr || shape == nullptr || offsets == nullptr || offsets->size() != 2) {
     throw std::runtime_error("tensor " + quote(name) +
                              " is not described by dtype, shape and two data_offsets");
   }
-  TensorInfo info;
-  info.dtype = entry["dtype"].get<std::string>();
-  for (const json& size : entry["shape"]) {
-    info.shape.push_back(unsigned_integer(size, name));
-  }
-  info.begin = unsigned_integer(entry["data_offsets"][0], name);
-  info.end = unsigned_integer(entry["data_offsets"][1], name);
+  TensorInfo info{.dtype = *dtype, .shape = {}};
+  for (const Json& size : *shape) info.shape.push_back(unsigned_integer(size, name));
+  info.begin = unsigned_integer((*offsets)[0], name);
+  info.end = unsigned_integer((*offsets)[1], name);
   return info;
 }
 
-Metadata parse_metadata(const json& entries) {
+Metadata parse_metadata(const Json& entries) {
   if (!entries.is_object()) throw std::runtime_error("its metadata is not an object");
   Metadata metadata;
-  for (const auto& [key, value] : entries.items()) {
-    if (!value.is_string()) throw std::runtime_error("its metadata " + quote(key) + " is not text");
-    metadata[key] = value.get<std::string>();
+  for (const auto& [key, value] : entries.members()) {
+    const auto* const text = std::get_if<std::string>(&value.value);
+    if (text == nullptr) throw std::runtime_error("its metadata " + quote(key) + " is not text");
+    metadata[key] = *text;
   }
   return metadata;
 }
@@ -132,19 +132,17 @@ std::uint64_t size_of_file(const std::filesystem::path& path) {
   }
   const std::uint64_t bytes = std::filesystem::file_size(path, error);
   if (error) throw std::runtime_error(error.message());
+  if (bytes < kLengthBytes) throw std::runtime_error("it is too short for a safetensors file");
   return bytes;
 }
 
 }  // namespace
 
-Reader::Reader(const std::filesystem::path& path) {
-  const std::uint64_t file_bytes = size_of_file(path);
-  if (file_bytes < kLengthBytes) throw std::runtime_error("it is too short for a safetensors file");
-  stream_.open(path, std::ios::binary);
-  if (!stream_) throw std::runtime_error("it cannot be opened for reading");
+Reader::Reader(const std::filesystem::path& path) : Reader(path, size_of_file(path)) {}
 
+Reader::Reader(const std::filesystem::path& path, std::uint64_t file_bytes) : file_(path) {
   const std::uint64_t header_bytes =
-      read_little_endian(read_bytes(kLengthBytes).data(), kLengthBytes);
+      read_little_endian(file_.read_at(0, kLengthBytes).data(), kLengthBytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_bytes - kLengthBytes) {
     throw std::runtime_error(
         "it is not a safetensors file or it is truncated: its first 8 bytes announce a header of " +
@@ -152,23 +150,15 @@ Reader::Reader(const std::filesystem::path& path) {
         std::to_string(std::min(kMaxHeaderBytes, file_bytes - kLengthBytes)));
   }
   data_start_ = kLengthBytes + header_bytes;
-  parse_header(read_bytes(header_bytes));
+  parse_header(file_.read_at(kLengthBytes, header_bytes));
   check_layout(tensors_, file_bytes - data_start_);
 }
 
-std::string Reader::read_bytes(std::uint64_t count) {
-  std::string bytes(count, '\0');
-  if (!stream_.read(bytes.data(), static_cast<std::streamsize>(count))) {
-    throw std::runtime_error("reading it failed");
-  }
-  return bytes;
-}
-
-void Reader::parse_header(const std::string& text) {
+void Reader::parse_header(std::string_view text) {
   if (!text.starts_with('{'))
     throw std::runtime_error("it is not a safetensors file: its header is no JSON object");
-  const json header = parse_strict_json(text);
-  for (const auto& [name, entry] : header.items()) {
+  const Json header = parse_strict_json(text);
+  for (const auto& [name, entry] : header.members()) {
     if (name == kMetadataKey) {
       metadata_ = parse_metadata(entry);
     } else {
@@ -177,15 +167,18 @@ void Reader::parse_header(const std::string& text) {
   }
 }
 
+void Reader::require_float32(const std::string& name) const {
+  const TensorInfo& info = tensors_.at(name);
+  if (find_float_type(info.dtype) != nullptr) return;
+  throw std::runtime_error("tensor " + quote(name) + " has type " + quote(info.dtype) +
+                           ", expected F32, F64, F16 or BF16");
+}
+
 std::vector<float> Reader::read_float32(const std::string& name) {
+  require_float32(name);
   const TensorInfo& info = tensors_.at(name);
   const FloatType* type = find_float_type(info.dtype);
-  if (type == nullptr) {
-    throw std::runtime_error("tensor " + quote(name) + " has type " + quote(info.dtype) +
-                             ", expected F32, F64, F16 or BF16");
-  }
-  stream_.seekg(static_cast<std::streamoff>(data_start_ + info.begin));
-  const std::string bytes = read_bytes(info.end - info.begin);
+  const std::string bytes = file_.read_at(data_start_ + info.begin, info.end - info.begin);
   std::vector<float> values(bytes.size() / type->bytes);
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = type->decode(read_little_endian(bytes.data() + i * type->bytes, type->bytes));
@@ -199,34 +192,42 @@ std::string Reader::read_text(const std::string& name) {
     throw std::runtime_error("tensor " + quote(name) + " has type " + quote(info.dtype) +
                              ", expected U8");
   }
-  stream_.seekg(static_cast<std::streamoff>(data_start_ + info.begin));
-  return read_bytes(info.end - info.begin);
+  return file_.read_at(data_start_ + info.begin, info.end - info.begin);
+}
+
+std::string encode_header(const std::map<std::string, TensorInfo>& tensors,
+                          const Metadata& metadata) {
+  JsonTexts members;
+  for (const auto& [key, text] : metadata) members[key] = json_text(text);
+  members = {{std::string(kMetadataKey), json_object(members)}};
+  for (const auto& [name, info] : tensors) {
+    members[name] = json_object({{"dtype", json_text(info.dtype)},
+                                 {"shape", json_text(info.shape)},
+                                 {"data_offsets", json_text(std::vector{info.begin, info.end})}});
+  }
+  std::string text = json_object(members);
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the tensors, for readers that map the file
+  if (text.size() <= kMaxHeaderBytes) return text;
+  throw std::runtime_error("its header of " + std::to_string(text.size()) +
+                           " bytes, with what is known of classes and channels, would exceed " +
+                           std::to_string(kMaxHeaderBytes) + " bytes");
 }
 
 std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata) {
-  json header;
-  header[kMetadataKey] = metadata;
-  std::size_t data_bytes = 0;
+  std::map<std::string, TensorInfo> infos;
+  std::uint64_t data_bytes = 0;
   for (const Tensor& tensor : tensors) {
     const bool is_text = !tensor.text.empty();
-    const std::size_t end =
+    const std::uint64_t end =
         data_bytes + (is_text ? tensor.text.size() : tensor.values.size() * sizeof(float));
-    header[tensor.name] = {{"dtype", is_text ? "U8" : "F32"},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {data_bytes, end}}};
+    infos[tensor.name] = {is_text ? "U8" : "F32", tensor.shape, data_bytes, end};
     data_bytes = end;
   }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // aligns the tensors, for readers that map the file
-  if (text.size() > kMaxHeaderBytes) {
-    throw std::runtime_error("its header, with the class names, would exceed " +
-                             std::to_string(kMaxHeaderBytes) + " bytes");
-  }
-
+  const std::string header = encode_header(infos, metadata);
   std::string bytes;
-  bytes.reserve(kLengthBytes + text.size() + data_bytes);
-  append_little_endian(bytes, text.size(), kLengthBytes);
-  bytes += text;
+  bytes.reserve(kLengthBytes + header.size() + data_bytes);
+  append_little_endian(bytes, header.size(), kLengthBytes);
+  bytes += header;
   for (const Tensor& tensor : tensors) {
     for (const float value : tensor.values) {
       append_little_endian(bytes, std::bit_cast<std::uint32_t>(value), sizeof value);

@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "files/input_file.h"
 
 /// The safetensors container (https://github.com/huggingface/safetensors): named tensors and text
 /// metadata. A file is the length of the header as a little-endian 64-bit integer, the header as a
@@ -37,6 +39,8 @@ class Reader {
   [[nodiscard]] const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   [[nodiscard]] const Metadata& metadata() const { return metadata_; }
 
+  /// Fails unless read_float32 can read the tensor, whose shape is then that of its bytes.
+  void require_float32(const std::string& name) const;
   /// The values of a tensor of type F32, or of F64, F16 or BF16 converted to float32. `name` is one
   /// of tensors().
   [[nodiscard]] std::vector<float> read_float32(const std::string& name);
@@ -44,10 +48,10 @@ class Reader {
   [[nodiscard]] std::string read_text(const std::string& name);
 
  private:
-  std::string read_bytes(std::uint64_t count);
-  void parse_header(const std::string& text);
+  Reader(const std::filesystem::path& path, std::uint64_t file_bytes);
+  void parse_header(std::string_view text);
 
-  std::ifstream stream_;
+  InputFile file_;
   std::uint64_t data_start_ = 0;
   std::map<std::string, TensorInfo> tensors_;
   Metadata metadata_;
@@ -61,8 +65,11 @@ struct Tensor {
   std::string text{};  ///< of a tensor without values: its bytes, of type U8
 };
 
-/// The bytes of a file with these tensors, in this order. Texts must be UTF-8; a header too long to
-/// be read again is refused.
+/// The header of a file, without its length. Texts must be UTF-8; a header too long to be read
+/// again is refused.
+[[nodiscard]] std::string encode_header(const std::map<std::string, TensorInfo>& tensors,
+                                        const Metadata& metadata);
+/// The bytes of a file with these tensors, in this order, and such a header.
 [[nodiscard]] std::string encode(const std::vector<Tensor>& tensors, const Metadata& metadata);
 
 }  // namespace lockstep::safetensors

@@ -12,6 +12,14 @@
 
 namespace lockstep {
 
+/// How many samples of one class were predicted to be of one.
+struct ConfusionCount {
+  std::size_t actual;                                      ///< the true class
+  std::size_t predicted;                                   ///< the class that was predicted
+  std::size_t count;                                       ///< of samples, at least 1
+  bool operator==(const ConfusionCount&) const = default;  ///< of all three
+};
+
 /// How well predictions match targets. What a head has not is NaN or empty.
 struct Evaluation {
   /// Share of samples whose class was predicted; of head multilabel, share of its labels.
@@ -25,8 +33,9 @@ struct Evaluation {
   /// Of values, 1 - sum of squared errors / sum of squares around the mean, the mean over the
   /// outputs that are not constant.
   double r2 = std::numeric_limits<double>::quiet_NaN();
-  /// [C][C] row-major: row true class, column predicted class; empty of head multilabel.
-  std::vector<std::size_t> confusion;
+  /// The confusion matrix without its zeros, by actual and then by predicted class; empty of head
+  /// multilabel. There are at most as many as samples, however many classes there are.
+  std::vector<ConfusionCount> confusion;
   std::vector<double> precision;     ///< [C], or of each label; NaN where it was never predicted
   std::vector<double> recall;        ///< [C]; NaN where it does not occur
   std::vector<double> f1;            ///< [C]; NaN where precision and recall both are

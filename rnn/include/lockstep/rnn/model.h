@@ -122,10 +122,13 @@ class LOCKSTEP_API Model {
   [[nodiscard]] static Model resume(const std::filesystem::path& path);
   /// Writes a file that `load` reads, with zeros for the second bias where it is part of the first.
   /// It is written under a temporary name beside `path`, flushed to disk and renamed: `path` holds
-  /// the old model or the whole new one. Throws ModelFileError, also for what could not be read
-  /// again, as a class name that is not UTF-8.
+  /// the old model or the whole new one. Where the system can write files without a name, a kill
+  /// leaves no other, unless it comes in the instant before the renaming: then the whole new one is
+  /// in .lockstep-*.tmp. Throws ModelFileError, also for what could not be read again, as a class
+  /// name that is not UTF-8 or a header above 4 MiB.
   void save(const std::filesystem::path& path) const;
-  /// Throws ModelFileError if `save` would, as far as that can be known before a training.
+  /// Throws ModelFileError if `save` would, as far as that can be known before a training: `path`,
+  /// and the length of the header, which training does not change.
   void require_savable(const std::filesystem::path& path) const;
 
   /// FNV-1a 64 over its weights: equal weights give an equal hash on every machine.

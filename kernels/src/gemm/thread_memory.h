@@ -1,0 +1,14 @@
+// Memory that products copy operands into.
+#pragma once
+
+#include <cstddef>
+
+namespace lockstep {
+
+enum class CopyOf { a, b };
+
+// At least `size` floats for this thread, aligned as AlignedVector. They are kept for later
+// products and freed when the thread ends. Throws std::bad_alloc.
+[[nodiscard]] float* thread_memory(CopyOf operand, std::size_t size);
+
+}  // namespace lockstep

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace lockstep {
+
+/// A file that is read. Signals do not end its calls; where they fail for want of memory they throw
+/// std::bad_alloc.
+class InputFile {
+ public:
+  /// Of standard input.
+  InputFile() = default;
+  /// Throws std::system_error if it cannot be opened.
+  explicit InputFile(const std::filesystem::path& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  /// The next bytes, at most `count`; how many, 0 at the end. Throws std::system_error.
+  [[nodiscard]] std::size_t read(char* to, std::size_t count) const;
+  /// `count` bytes from `at` on. Throws std::runtime_error, too if there are fewer.
+  [[nodiscard]] std::string read_at(std::uint64_t at, std::uint64_t count) const;
+
+ private:
+  int descriptor_ = 0;
+};
+
+}  // namespace lockstep
