@@ -386,6 +386,7 @@ void require_tensors(const safetensors::Reader& file, const std::vector<FileTens
   for (const FileTensor& f : needed) {
     if (is_without_bias(file, f)) continue;
     const Shape& found = shape_of(file, f.name);
+    file.require_float(f.name);
     if (found == f.shape) continue;
     throw std::runtime_error("tensor " + quote(f.name) + " has shape " + shape_text(found) +
                              ", expected " + shape_text(f.shape) + " as with cell " +

@@ -177,13 +177,17 @@ void Reader::parse_header(const std::string& text) {
   }
 }
 
+void Reader::require_float(const std::string& name) const {
+  const std::string& dtype = tensors_.at(name).dtype;
+  if (find_float_type(dtype) != nullptr) return;
+  throw std::runtime_error("tensor " + quote(name) + " has type " + quote(dtype) +
+                           ", expected F32, F64, F16 or BF16");
+}
+
 std::vector<float> Reader::read_float32(const std::string& name) {
+  require_float(name);
   const TensorInfo& info = tensors_.at(name);
   const FloatType* type = find_float_type(info.dtype);
-  if (type == nullptr) {
-    throw std::runtime_error("tensor " + quote(name) + " has type " + quote(info.dtype) +
-                             ", expected F32, F64, F16 or BF16");
-  }
   stream_.seekg(static_cast<std::streamoff>(data_start_ + info.begin));
   const std::string bytes = read_bytes(info.end - info.begin);
   std::vector<float> values(bytes.size() / type->bytes);

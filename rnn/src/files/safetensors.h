@@ -37,6 +37,8 @@ class Reader {
   [[nodiscard]] const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   [[nodiscard]] const Metadata& metadata() const { return metadata_; }
 
+  /// Throws unless read_float32 knows the tensor's type; only of these the size is known to fit.
+  void require_float(const std::string& name) const;
   /// The values of a tensor of type F32, or of F64, F16 or BF16 converted to float32. `name` is one
   /// of tensors().
   [[nodiscard]] std::vector<float> read_float32(const std::string& name);
