@@ -63,7 +63,8 @@ def write_text_corpora():
     write("corpus/ts", "gap", ts.encode() + b"@classLabel true a b\n@data\n1,?,2:3,4,5:a\n6:7:b\n"
           + options(missing=True))
     write("corpus/ts", "targets", "# c\n@targetLabel true\n@data\n1,-2.5e3:0.5\n1,2:?\n")
-    write("corpus/ts", "unlabelled", "@classLabel false\n@seriesLength 2\n@equalLength true\n@data\n1,2\n3,4")
+    write("corpus/ts", "unlabelled",
+          "@classLabel false\n@seriesLength 2\n@equalLength true\n@data\n1,2\n3,4")
     write("corpus/ts", "packed", packed("@classLabel true 1 2.0\n@data\n1:1\n2:2\n"))
     write("corpus/rows", "tabs", "1\t0.5\t-1e-3\t+3\n10\t1\t2\tNaN\n")
     write("corpus/rows", "commas", "\ufeffb, 1, 2\r\n\r\na,3,4")
@@ -73,17 +74,22 @@ def write_text_corpora():
     csv = "sample,step,x,y\n"
     write("corpus/csv", "labels", "sample,step,x,y,label\na,0,1,2,u\na,1,3,4,u\nb,0,5,6,v\n")
     write("corpus/csv", "quotes", 'sample,step,"x;""\n"\n"a,1",1,2\n"a,1",2,3\r\nb,1,4\n')
-    write("corpus/csv", "dates", "Sample;Step;x;sample_weight\na;2024-02-29 12:30:00.5+01:00;0,5;2\na;2024/03/01;1;2\n")
+    write("corpus/csv", "dates",
+          "Sample;Step;x;sample_weight\na;2024-02-29 12:30:00.5+01:00;0,5;2\na;2024/03/01;1;2\n")
     write("corpus/csv", "targets", "sample,step,x,target,target2\na,0,1,2,\na,1,1,2,\n")
-    write("corpus/csv", "steps", (csv + "a,1,1,\na,2,2,3\n").encode() + options(kind=2, missing=True))
-    write("corpus/csv", "step_targets", b"\tsample\tstep\tx\ttarget\n0\ta\t0\t1\t1\n1\ta\t1\t1\t2\n" + options(kind=4))
+    write("corpus/csv", "steps",
+          (csv + "a,1,1,\na,2,2,3\n").encode() + options(kind=2, missing=True))
+    write("corpus/csv", "step_targets",
+          b"\tsample\tstep\tx\ttarget\n0\ta\t0\t1\t1\n1\ta\t1\t1\t2\n" + options(kind=4))
     write("corpus/csv", "packed", packed(csv + "a,1,1,2\n"))
     flat = "% c\n@relation r\n@attribute a numeric\n@attribute b real\n"
     write("corpus/arff", "labels", flat + "@attribute c {x,'y z'}\n@data\n1,2,x\n3,?,'y z' % c\n")
     write("corpus/arff", "target", flat + "@attribute target numeric\n@data\n1,2,0.5\n3,4,?\n")
-    write("corpus/arff", "relational", "@relation r\n@attribute bag relational\n@attribute a numeric\n@end bag\n"
+    write("corpus/arff", "relational",
+          "@relation r\n@attribute bag relational\n@attribute a numeric\n@end bag\n"
           "@attribute class {0,1}\n@data\n'1,2\\n3,4',0\n\"5\\n6\",1\n")
-    write("corpus/arff", "unlabelled", flat.encode() + b"@data\n1,2\n?,3\n" + options(kind=5, missing=True))
+    write("corpus/arff", "unlabelled",
+          flat.encode() + b"@data\n1,2\n?,3\n" + options(kind=5, missing=True))
 
 
 def write_array_corpora():
@@ -111,7 +117,8 @@ def write_hostile_text():
     n = 13000
     write("regressions/ts", "dimensions_of_one_value",
           f"@classLabel true a\n@dimensions {n}\n@data\n" + "1:" * n + "a\n")
-    write("regressions/ts", "dimensions_claimed", "@classLabel false\n@dimensions 1e9\n@data\n1:2\n")
+    write("regressions/ts", "dimensions_claimed",
+          "@classLabel false\n@dimensions 1e9\n@data\n1:2\n")
     write("regressions/ts", "classes_of_one_letter",
           "@classLabel true" + "".join(f" {i}" for i in range(6000)) + "\n@data\n" + "1:5\n" * 4000)
     # Of the 1 MiB that a small file may unpack to, and of more.
@@ -121,6 +128,15 @@ def write_hostile_text():
     write("regressions/rows", "bomb_of_short_rows", packed("1 2\n" * (mib // 4)))
     write("regressions/rows", "bomb_of_one_row", packed("1" + " 2" * (mib // 2 - 1)))
     write("regressions/rows", "bomb", packed("1 2\n" * (8 << 20)))
+    # What looks at the end of a line for each of its parts takes minutes.
+    write("regressions/rows", "blanks_at_the_end",
+          packed("1 2" + " 2" * (mib // 4) + " " * (mib // 2 - 9)))
+    relation = "@attribute b relational\n@end b\n@attribute c {0}\n@data\n'"
+    write("regressions/arff", "blanks_behind_a_relation",
+          packed(relation + "1\\n" * (mib // 6) + " " * (mib // 2 - 99) + "',0\n"))
+    classes = ",".join(f"{i:x}" for i in range(22000))
+    write("regressions/arff", "blanks_behind_classes",
+          packed("@attribute c {" + classes + " " * (mib // 2) + "}\n@data\n"))
     samples = "".join(f"{i:x},1,1,1\n" for i in range(20000))
     write("regressions/csv", "bomb_of_samples", packed("sample,step,x,target\n" + samples))
     columns = "".join(f",{i:x}" for i in range(24000))
@@ -147,12 +163,15 @@ def write_hostile_archives():
     # All bytes of the file but its end unpack to 500 MB: one stream, ten entries.
     write("regressions/npz", "overlapping", overlapping(bytes(1 << 25), 16))
     array = npy("<f4", "(2, 3)", "f", [1] * 6)
-    whole = archive([("../../X.npy", array), ("/X.npy", array), ("X.npy", array)], zipfile.ZIP_STORED)
+    names = ("../../X.npy", "/X.npy", "X.npy")
+    whole = archive([(name, array) for name in names], zipfile.ZIP_STORED)
     write("regressions/npz", "names_outside", whole)
     for size in (1, 21, 22, 40, 100, len(whole) - 23, len(whole) - 1):
         write("regressions/npz", f"cut_{size}", whole[:size])
-    for name, shape in (("huge", "(1000000000, 1000000000)"), ("overflow", "(4294967296, 4294967296)"),
-                        ("many_axes", "(" + "1, " * 2000 + ")"), ("zero", "(0, 4611686018427387904, 8)")):
+    for name, shape in (("huge", "(1000000000, 1000000000)"),
+                        ("overflow", "(4294967296, 4294967296)"),
+                        ("many_axes", "(" + "1, " * 2000 + ")"),
+                        ("zero", "(0, 4611686018427387904, 8)")):
         write("regressions/npz", f"shape_{name}", npy_header("<f4", shape) + b"\0\0\0\0")
     write("regressions/npz", "texts_of_no_length",
           npy("<f4", "(2, 1)", "f", [1, 1]) + npy_header("|S0", "(2, 4611686018427387904)"))
@@ -184,7 +203,8 @@ def write_hostile_models():
         {"a": tensor("F32", [2], 0, 8), "b": tensor("F32", [2], 4, 12)}, bytes(12)))
     write("regressions/model", "gap", safetensors(
         {"a": tensor("F32", [1], 0, 4), "b": tensor("F32", [1], 8, 12)}, bytes(12)))
-    write("regressions/model", "offsets_reversed", safetensors({"a": tensor("F32", [1], 4, 0)}, bytes(4)))
+    write("regressions/model", "offsets_reversed",
+          safetensors({"a": tensor("F32", [1], 4, 0)}, bytes(4)))
     write("regressions/model", "offsets_huge", safetensors(
         {"a": tensor("F32", [1 << 62], 0, (1 << 64) - 1)}, bytes(4)))
     write("regressions/model", "shape_overflows", safetensors(
