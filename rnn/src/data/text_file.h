@@ -23,7 +23,7 @@ struct Place {
 // Throws DataError with "file:line: message".
 [[noreturn]] void fail(const Place& place, const std::string& message);
 
-// The text in quotes for a message: shortened, and without control characters.
+// Any bytes in quotes for a message: shortened, UTF-8, and without control characters.
 std::string in_quotes(std::string_view text);
 
 std::string_view trim(std::string_view text);
