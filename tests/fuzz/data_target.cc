@@ -105,7 +105,7 @@ bool try_data_file(std::string_view input, const std::string& format) {
   try {
     const DataFile read = within_bounds([&] { return read_data_file(file.path(), in.options); });
     require_sound(read.data, in.options);
-    constexpr std::size_t kMostSteps = 2048, kMostChannels = 64, kMostClasses = 64;
+    constexpr std::size_t kMostSteps = 200, kMostChannels = 32, kMostClasses = 32;
     const bool is_small = read.data.total_timesteps() <= kMostSteps &&
                           read.data.channels() <= kMostChannels &&
                           read.data.classes() <= kMostClasses;
