@@ -1,4 +1,6 @@
 // Checkpoints: a training that is resumed goes on, or is refused.
+#include <optional>
+
 #include "fuzz/input.h"
 #include "fuzz/seeds.h"
 #include "lockstep/rnn/model.h"
@@ -24,13 +26,15 @@ void go_on(Model& model) {
 bool try_checkpoint(std::string_view input) {
   const MemoryFile file(input.starts_with('{') ? checkpoint_with_state(std::string(input))
                                                : std::string(input));
+  std::optional<Model> model;
   try {
-    Model model = within_bounds([&] { return Model::resume(file.path()); });
-    go_on(model);
-    return true;
-  } catch (const ModelFileError&) {
+    model = within_bounds([&] { return Model::resume(file.path()); });
+  } catch (const ModelFileError& error) {
+    require_message(error, "cannot resume training '" + file.path().string());
     return false;
   }
+  go_on(*model);
+  return true;
 }
 
 }  // namespace lockstep::fuzz

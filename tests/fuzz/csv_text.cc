@@ -90,7 +90,7 @@ ReadOptions options_for(const Dataset& data) {
 }
 
 bool has_csv_text(const Dataset& data) {
-  const auto has_nul = [](const std::string& name) { return name.find('\0') != name.npos; };
+  const auto has_nul = [](const std::string& name) { return name.find('\0') != std::string::npos; };
   return std::ranges::none_of(data.class_names(), has_nul);
 }
 

@@ -2,6 +2,7 @@
 // fit for a network.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "fuzz/archive.h"
 #include "fuzz/csv_text.h"
@@ -61,8 +62,12 @@ void require_sound(const Dataset& data, const ReadOptions& options) {
 void write_and_read(const Dataset& data) {
   if (!has_csv_text(data)) return;
   const MemoryFile file(csv_text(data));
-  require(is_same(data, read_dataset(file.path(), options_for(data))),
-          "the set is another when it is written as .csv and read again");
+  try {
+    require(is_same(data, read_dataset(file.path(), options_for(data))),
+            "the set is another when it is written as .csv and read again");
+  } catch (const DataError& error) {
+    throw Defect(std::string("the set is refused when it is written as .csv: ") + error.what());
+  }
 }
 
 void fill_and_standardise(const Dataset& data) {
@@ -95,6 +100,17 @@ void predict(const Dataset& data) {
   }
 }
 
+void use(const Dataset& data) {
+  constexpr std::size_t kMostSteps = 200, kMostChannels = 32, kMostClasses = 32;
+  if (data.total_timesteps() > kMostSteps || data.channels() > kMostChannels ||
+      data.classes() > kMostClasses) {
+    return;
+  }
+  write_and_read(data);
+  fill_and_standardise(data);
+  predict(data);
+}
+
 }  // namespace
 
 // An input of npz that begins as an array does is the arrays of an archive.
@@ -102,23 +118,16 @@ bool try_data_file(std::string_view input, const std::string& format) {
   const DataInput in = data_input(input, format);
   const bool is_packed = format != "npz" || !is_array(in.bytes);
   const MemoryFile file(is_packed ? std::string(in.bytes) : archive_of(in.bytes));
+  std::optional<DataFile> read;
   try {
-    const DataFile read = within_bounds([&] { return read_data_file(file.path(), in.options); });
-    require_sound(read.data, in.options);
-    constexpr std::size_t kMostSteps = 200, kMostChannels = 32, kMostClasses = 32;
-    const bool is_small = read.data.total_timesteps() <= kMostSteps &&
-                          read.data.channels() <= kMostChannels &&
-                          read.data.classes() <= kMostClasses;
-    if (!is_small) return true;
-    write_and_read(read.data);
-    fill_and_standardise(read.data);
-    predict(read.data);
-    return true;
+    read = within_bounds([&] { return read_data_file(file.path(), in.options); });
   } catch (const DataError& error) {
-    require(std::string_view(error.what()).starts_with(file.path().string()),
-            std::string("the error does not begin with the name of the file: ") + error.what());
+    require_message(error, file.path().string());
     return false;
   }
+  require_sound(read->data, in.options);
+  use(read->data);
+  return true;
 }
 
 }  // namespace lockstep::fuzz

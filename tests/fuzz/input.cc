@@ -3,7 +3,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
+
+#include "data/text_file.h"
 
 namespace lockstep::fuzz {
 
@@ -19,6 +22,14 @@ MemoryFile::MemoryFile(std::string_view bytes)
 }
 
 MemoryFile::~MemoryFile() { ::close(descriptor_); }
+
+void require_message(const std::exception& error, const std::string& start) {
+  const std::string_view text = error.what();
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  require(
+      text.starts_with(start) && data_file::is_utf8(text) && std::ranges::none_of(text, is_control),
+      "an error has a message that is no line: " + std::string(text));
+}
 
 std::size_t& most_memory() {
   static std::size_t most = 0;

@@ -1,6 +1,8 @@
 // How the bytes of a fuzzer reach a reader, and what it may take for them.
 #pragma once
 
+#include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -30,6 +32,9 @@ inline void require(bool holds, const std::string& what) {
   if (!holds) throw Defect(what);
 }
 
+// Throws Defect unless the message begins like this and is a line of UTF-8.
+void require_message(const std::exception& error, const std::string& start);
+
 // The largest memory that a reader took in this process.
 std::size_t& most_memory();
 
@@ -39,7 +44,7 @@ auto within_bounds(const Read& read) {
   const HeapWatch watch;
   const auto check = [&watch] {
     const std::size_t peak = watch.peak();
-    if (peak > most_memory()) most_memory() = peak;
+    most_memory() = std::max(most_memory(), peak);
     require(peak <= kMemoryBound, "the reader took " + std::to_string(peak) + " bytes of memory");
   };
   try {

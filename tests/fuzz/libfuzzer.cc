@@ -1,6 +1,7 @@
 // The program of one target, for libFuzzer.
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 
 #include "fuzz/input.h"
 

@@ -1,6 +1,7 @@
 // Model files: what is read must be the same when it is written and read again.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "binary.h"
 #include "files/model_file.h"
@@ -52,9 +53,14 @@ std::string bytes_of(const std::filesystem::path& path) {
 void write_and_read(const Model& model, const std::filesystem::path& path) {
   const std::string bytes = bytes_of(path);
   const MemoryFile file(bytes);
-  require(Model::load(file.path()).weights_hash() == model.weights_hash(),
-          "the weights are others when the model is written and read again");
-  require(bytes_of(file.path()) == bytes, "the model is another when it is written and read again");
+  try {
+    require(Model::load(file.path()).weights_hash() == model.weights_hash(),
+            "the weights are others when the model is written and read again");
+    require(bytes_of(file.path()) == bytes,
+            "the model is another when it is written and read again");
+  } catch (const std::runtime_error& error) {
+    throw Defect(std::string("the model is refused when it is written: ") + error.what());
+  }
 }
 
 void predict(const Model& model) {
@@ -74,14 +80,16 @@ bool try_model(std::string_view input) {
     read_tensors(file.path());
     return true;
   });
+  std::optional<Model> model;
   try {
-    const Model model = within_bounds([&] { return Model::load(file.path()); });
-    write_and_read(model, file.path());
-    predict(model);
-    return true;
-  } catch (const ModelFileError&) {
+    model = within_bounds([&] { return Model::load(file.path()); });
+  } catch (const ModelFileError& error) {
+    require_message(error, "cannot load model '" + file.path().string());
     return false;
   }
+  write_and_read(*model, file.path());
+  predict(*model);
+  return true;
 }
 
 }  // namespace lockstep::fuzz

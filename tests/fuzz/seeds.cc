@@ -56,7 +56,7 @@ std::string model_bytes(TargetKind kind, Options options) {
 }
 
 // The tensors of a file under the names of another module, and nothing about them.
-std::string renamed(const std::string& bytes, std::string rnn, std::string head) {
+std::string renamed(const std::string& bytes, const std::string& rnn, const std::string& head) {
   const MemoryFile file(bytes);
   safetensors::Reader reader(file.path());
   std::vector<safetensors::Tensor> tensors;
