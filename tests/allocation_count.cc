@@ -17,7 +17,13 @@
 #endif
 
 #if LOCKSTEP_SANITIZED
-#include <sanitizer/allocator_interface.h>
+// As <sanitizer/allocator_interface.h> has them, which g++ does not install.
+// NOLINTBEGIN(bugprone-reserved-identifier, readability-identifier-naming)
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*,
+                                                                  std::size_t),
+                                                         void (*)(const volatile void*));
+extern "C" std::size_t __sanitizer_get_allocated_size(const volatile void*);
+// NOLINTEND(bugprone-reserved-identifier, readability-identifier-naming)
 #else
 #include <malloc.h>
 #endif
