@@ -129,14 +129,21 @@ def write_hostile_text():
     write("regressions/rows", "bomb_of_one_row", packed("1" + " 2" * (mib // 2 - 1)))
     write("regressions/rows", "bomb", packed("1 2\n" * (8 << 20)))
     # What looks at the end of a line for each of its parts takes minutes.
-    write("regressions/rows", "blanks_at_the_end",
+    write("regressions/rows", "slow_blanks_at_the_end",
           packed("1 2" + " 2" * (mib // 4) + " " * (mib // 2 - 9)))
     relation = "@attribute b relational\n@end b\n@attribute c {0}\n@data\n'"
-    write("regressions/arff", "blanks_behind_a_relation",
+    write("regressions/arff", "slow_blanks_behind_a_relation",
           packed(relation + "1\\n" * (mib // 6) + " " * (mib // 2 - 99) + "',0\n"))
     classes = ",".join(f"{i:x}" for i in range(22000))
-    write("regressions/arff", "blanks_behind_classes",
+    write("regressions/arff", "slow_blanks_behind_classes",
           packed("@attribute c {" + classes + " " * (mib // 2) + "}\n@data\n"))
+    # A label of half a million characters that is the same number as others, and one that is sorted.
+    write("regressions/csv", "slow_long_label",
+          packed("sample,step,x,label\n,0,1," + "0" * (mib // 2) + "1\n"
+                 + "".join(f",{i},1,1\n" for i in range(1, 26000))))
+    write("regressions/rows", "slow_long_label",
+          packed("".join(f"{i - 11000} 1\n" for i in range(11000)) + "0.5" + "0" * (mib // 2) + " 1\n"
+                 + "".join(f"{i + 1} 1\n" for i in range(11000))))
     samples = "".join(f"{i:x},1,1,1\n" for i in range(20000))
     write("regressions/csv", "bomb_of_samples", packed("sample,step,x,target\n" + samples))
     columns = "".join(f",{i:x}" for i in range(24000))
