@@ -1,4 +1,4 @@
-// Checkpoints: a training that is resumed goes on, or is refused.
+// Checkpoints: a training is resumed and continues, or is refused.
 #include <optional>
 
 #include "fuzz/input.h"
@@ -9,7 +9,7 @@ namespace lockstep::fuzz {
 namespace {
 
 // A few minibatches more, of the data that the seeds were trained on.
-void go_on(Model& model) {
+void continue_training(Model& model) {
   FitObserver observer;
   std::size_t left = 5;
   observer.on_batch = [&left](const BatchProgress&) { return --left > 0; };
@@ -33,7 +33,7 @@ bool try_checkpoint(std::string_view input) {
     require_message(error, "cannot resume training '" + file.path().string());
     return false;
   }
-  go_on(*model);
+  continue_training(*model);
   return true;
 }
 

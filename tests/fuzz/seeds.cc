@@ -75,7 +75,7 @@ std::string header_of(const std::string& bytes) {
   return bytes.substr(kLengthBytes, read_little_endian(bytes.data(), kLengthBytes));
 }
 
-// A training that has done so many minibatches.
+// A training that has done this number of minibatches.
 std::string checkpoint_bytes(const Options& options, std::size_t minibatches) {
   const TemporaryDirectory directory;
   Model model(training_data(), options);

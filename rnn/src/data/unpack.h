@@ -7,8 +7,8 @@
 
 namespace lockstep::data_file {
 
-// What files may unpack to without being asked for it: so many bytes, and so many times what they
-// are longer than a small file. A byte of text can take 50 in memory, as a label of its own does.
+// What files may unpack to without being asked for it: a number of bytes, and a multiple of what
+// they are longer than a small file. A byte of a .npz can be a sequence, which takes 30 in memory.
 inline constexpr std::uint64_t kFreelyUnpacked = 1 << 20;
 inline constexpr std::uint64_t kFreeRatio = 64;
 inline constexpr std::uint64_t kSmallFile = 64 << 10;
