@@ -1,0 +1,14 @@
+// Zip archives with the right checksums, which no fuzzer would guess.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lockstep::fuzz {
+
+// Whether the bytes begin as a .npy array does.
+[[nodiscard]] bool is_array(std::string_view bytes);
+// A .npz archive of arrays that follow one another: X, y, lengths and sample_weight.
+[[nodiscard]] std::string archive_of(std::string_view arrays);
+
+}  // namespace lockstep::fuzz
