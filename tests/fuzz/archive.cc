@@ -35,15 +35,21 @@ void append_entry(std::string& bytes, std::string_view name, std::string_view co
 
 bool is_array(std::string_view bytes) { return bytes.starts_with(kArrayMark); }
 
+std::vector<std::pair<std::string, std::string_view>> files_of(std::string_view arrays) {
+  std::vector<std::pair<std::string, std::string_view>> files;
+  for (const char* const name : {"X.npy", "y.npy", "lengths.npy", "sample_weight.npy"}) {
+    if (arrays.empty()) break;
+    files.emplace_back(name, arrays.substr(0, arrays.find(kArrayMark, 1)));
+    arrays.remove_prefix(files.back().second.size());
+  }
+  return files;
+}
+
 std::string archive_of(std::string_view arrays) {
   std::string file;
   std::string directory;
   std::uint64_t count = 0;
-  for (const char* const array : {"X", "y", "lengths", "sample_weight"}) {
-    if (arrays.empty()) break;
-    const std::string name = std::string(array) + ".npy";
-    const std::string_view content = arrays.substr(0, arrays.find(kArrayMark, 1));
-    arrays.remove_prefix(content.size());
+  for (const auto& [name, content] : files_of(arrays)) {
     directory += "PK\1\2";
     append(directory, {20}, 2);
     append_entry(directory, name, content);

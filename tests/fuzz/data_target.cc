@@ -8,9 +8,12 @@
 #include "fuzz/csv_text.h"
 #include "fuzz/input.h"
 #include "lockstep/rnn/model.h"
+#include "temporary_directory.h"
 
 namespace lockstep::fuzz {
 namespace {
+
+namespace fs = std::filesystem;
 
 // An input may end with this byte and one of options; without, those are the usual.
 constexpr char kOptionsFollow = 1;
@@ -30,22 +33,24 @@ DataInput data_input(std::string_view input, const std::string& format) {
   if (kind >= 1 && kind <= 4) result.options.targets = static_cast<TargetKind>(kind - 1);
   result.options.ignores_targets = kind > 4;
   result.options.allow_missing = (bits & 8U) != 0;
-  if (format != "npz") return result;
+  if (!format.starts_with("np")) return result;
   if ((bits & 16U) != 0) result.options.axes = Axes::NCT;
-  if ((bits & 32U) != 0) result.options.x = "a";
+  if ((bits & 32U) != 0 && format == "npz") result.options.x = "a";
   if ((bits & 64U) != 0) result.options.y = "b";
   return result;
 }
 
+// Values that stay in their file are not looked at before a model reads them.
 void require_sound(const Dataset& data, const ReadOptions& options) {
   require(data.channels() > 0 && !data.empty(), "the set has no sequences");
+  const bool is_read = !data.is_over_other_memory();
   const auto is_infinite = [](float value) { return std::isinf(value); };
   const auto is_nan = [](float value) { return std::isnan(value); };
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::span<const float> values = data.sequence(i);
-    require(data.length(i) > 0 && std::ranges::none_of(values, is_infinite),
-            "a sequence has no timesteps, or infinite ones");
-    require(options.allow_missing || std::ranges::none_of(values, is_nan),
+    require(data.length(i) > 0, "a sequence has no timesteps");
+    require(!is_read || std::ranges::none_of(values, is_infinite), "a value is infinite");
+    require(!is_read || options.allow_missing || std::ranges::none_of(values, is_nan),
             "a value is missing, which was not allowed");
     require(!std::ranges::all_of(values.last(data.channels()), is_nan),
             "a sequence ends with a timestep without values");
@@ -106,9 +111,37 @@ void use(const Dataset& data) {
       data.classes() > kMostClasses) {
     return;
   }
+  predict(data);
+  const auto is_infinite = [](float value) { return std::isinf(value); };
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    if (std::ranges::any_of(data.sequence(i), is_infinite)) return;
+  }
   write_and_read(data);
   fill_and_standardise(data);
-  predict(data);
+}
+
+}  // namespace
+
+namespace {
+
+bool try_path(const fs::path& path, const std::string& folder, const ReadOptions& options) {
+  std::optional<DataFile> read;
+  try {
+    read = within_bounds([&] { return read_data_file(path, options); });
+  } catch (const DataError& error) {
+    require_message(error, folder);
+    return false;
+  }
+  require_sound(read->data, options);
+  use(read->data);
+  return true;
+}
+
+// Arrays that follow one another, as files of a folder.
+bool try_folder(std::string_view arrays, const ReadOptions& options) {
+  const TemporaryDirectory folder;
+  for (const auto& [name, content] : files_of(arrays)) folder.write(name, std::string(content));
+  return try_path(folder / "X.npy", (folder / "").string(), options);
 }
 
 }  // namespace
@@ -116,18 +149,10 @@ void use(const Dataset& data) {
 // An input of npz that begins as an array does is the arrays of an archive.
 bool try_data_file(std::string_view input, const std::string& format) {
   const DataInput in = data_input(input, format);
+  if (format == "npy") return try_folder(in.bytes, in.options);
   const bool is_packed = format != "npz" || !is_array(in.bytes);
   const MemoryFile file(is_packed ? std::string(in.bytes) : archive_of(in.bytes));
-  std::optional<DataFile> read;
-  try {
-    read = within_bounds([&] { return read_data_file(file.path(), in.options); });
-  } catch (const DataError& error) {
-    require_message(error, file.path().string());
-    return false;
-  }
-  require_sound(read->data, in.options);
-  use(read->data);
-  return true;
+  return try_path(file.path(), file.path().string(), in.options);
 }
 
 }  // namespace lockstep::fuzz

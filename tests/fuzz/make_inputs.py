@@ -100,6 +100,10 @@ def write_array_corpora():
     labels = npy("<i8", "(2,)", "q", [3, 5])
     ones = npy("<f8", "(2, 2)", "d", [1, 0.5, 2, 1])
     steps = npy("<f4", "(2, 3, 1)", "f", range(6), fortran=True)
+    write("corpus/npy", "mapped", floats + labels + npy("<i4", "(2,)", "i", [2, 3]))
+    write("corpus/npy", "gap", npy("<f4", "(1, 3)", "f", [1, float("nan"), float("nan")])
+          + options(missing=True))
+    write("corpus/npy", "converted", x("<f8", "d") + ones + options(kind=3))
     write("corpus/npz", "arrays", floats + labels + npy("<i4", "(2,)", "i", [2, 3])
           + npy("<f8", "(2,)", "d", [1, 0.5]))
     write("corpus/npz", "texts", x("<f8", "d", "(2, 6)") + npy_header("<U1", "(2,)")
@@ -180,6 +184,7 @@ def write_hostile_archives():
                         ("many_axes", "(" + "1, " * 2000 + ")"),
                         ("zero", "(0, 4611686018427387904, 8)")):
         write("regressions/npz", f"shape_{name}", npy_header("<f4", shape) + b"\0\0\0\0")
+        write("regressions/npy", f"shape_{name}", npy_header("<f4", shape) + b"\0\0\0\0")
     write("regressions/npz", "texts_of_no_length",
           npy("<f4", "(2, 1)", "f", [1, 1]) + npy_header("|S0", "(2, 4611686018427387904)"))
     write("regressions/npz", "directory_far_away", whole[:-6] + b"\xff\xff\xff\x7f\0\0")

@@ -11,6 +11,7 @@ constexpr Target kTargets[] = {
     {"csv", [](std::string_view input) { return try_data_file(input, "csv"); }},
     {"arff", [](std::string_view input) { return try_data_file(input, "arff"); }},
     {"npz", [](std::string_view input) { return try_data_file(input, "npz"); }},
+    {"npy", [](std::string_view input) { return try_data_file(input, "npy"); }},
     {"model", try_model},
     {"checkpoint", try_checkpoint},
 };
