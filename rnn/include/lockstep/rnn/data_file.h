@@ -51,12 +51,11 @@ struct DataFile {
 ///   .npz  NumPy: X [N][T][D] or [N][T], y [N], [N][1] or one-hot [N][K]; X of floats or integers,
 ///         C or Fortran order; y of integers, floats or text; optional `lengths` [N] for ragged
 ///         sets (values beyond a length are ignored)
-///   .npy  one such array: X.npy with y.npy, lengths.npy and sample_weight.npy beside it,
-///   X_train.npy
-///         with y_train.npy, runs.npy with runs_y.npy. Float32 [N][T][D] in C order stay in the
-///         file and are read as they are needed, so that a set may be larger than memory; infinite
-///         values are then found by the model that reads them. The file must not be shortened
-///         meanwhile
+///   .npy  one such array, X.npy with y.npy, lengths.npy and sample_weight.npy beside it, or
+///         X_train.npy with y_train.npy, or runs.npy with runs_y.npy. Float32 [N][T][D] in C order
+///         stay in the file and are read as they are needed, so that a set may be larger than
+///         memory; infinite and missing values are then found by the model. Nobody may shorten the
+///         file meanwhile
 ///   .csv  a header, then one timestep per row; columns `sample`, `step` (a number or a date) and
 ///         `label` by name, in capitals or not; every other column with a name is a channel; the
 ///         rows of a sample follow one another, its steps increase. Fields are separated by commas,
