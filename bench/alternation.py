@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Mapping, Optional, Sequence
 
-from gb_results import read_json, representative_runs
-from measurements import Measurements, add_process
+from entries import read_entries
+from measurements import Measurements, add_entries
 from programs import Unusable, ending, last_lines, run_program, say
 
 # In each process, in random order among those of all benchmarks, so that a short disturbance hits
@@ -46,10 +46,10 @@ class Runner:
         if status != 0:
             raise Unusable(f"the program of {self.label} {ending(status)}; the last lines of "
                            f"{log}:\n{last_lines(log)}")
-        content = read_json(str(path))
+        entries = replace(read_entries(path), label=self.label)
         self.files.append(path)
-        self.measurements.contexts.append(content.get("context") or {})
-        add_process(self.measurements, representative_runs(content)[0])
+        add_entries(self.measurements, replace(entries, aggregates=[]))
+        self.measurements.warnings += entries.warnings
 
 
 @dataclass(frozen=True)

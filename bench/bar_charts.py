@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 from typing import Callable, Iterator, Optional, Sequence
 
-from charts import Chart, family_of, number, put_legend, ratio_axis, rows_figure
+from charts import (
+    MOST_FAMILIES, MOST_ROWS, Chart, family_of, most_of, number, put_legend, ratio_axis,
+    rows_figure)
 from comparison import Index, Row
 from gb_results import Samples
 from sections import Report, Section, label_of
@@ -146,11 +148,16 @@ def overview(report: Report) -> Optional[Chart]:
 
 # Other projects' benchmarks.
 
-def foreign(report: Report) -> Iterator[Chart]:
+def families_of(report: Report) -> dict[str, list[tuple[str, Samples]]]:
     families: dict[str, list[tuple[str, Samples]]] = {}
     for name, samples in report.foreign.items():
         families.setdefault(family_of(name), []).append((name, samples))
-    for family, runs in families.items():
+    return families
+
+
+def foreign(report: Report) -> Iterator[Chart]:
+    for family, runs in itertools.islice(families_of(report).items(), MOST_FAMILIES):
+        runs, more = most_of(runs, MOST_ROWS)
         figure, axes = rows_figure([name for name, _ in runs])
         for row, (name, samples) in enumerate(runs):
             bar, = axes.barh([row], [samples.median], height=0.62, color=SERIES[0])
@@ -164,4 +171,5 @@ def foreign(report: Report) -> Iterator[Chart]:
         axes.set_xlabel("time of one iteration, less is better" + "; logarithmic" * is_wide)
         columns = [Column("name", [name for name, _ in runs], right=False),
                    Column("median", [" ".join(time_figure(value)) for value in medians])]
-        yield Chart(family, "", to_svg(figure, f"{family}: times, numbers in the table"), columns)
+        yield Chart(family, more.strip(), to_svg(figure, f"{family}: times, numbers in the table"),
+                    columns)

@@ -13,6 +13,8 @@ from tables import Column, significant
 WIDTH = 6.4        # inches
 ROW_HEIGHT = 0.24
 LONGEST_LABEL = 44
+# What a reader can still take in, and a browser can show.
+MOST_ROWS, MOST_LINES, MOST_FAMILIES = 200, 40, 60
 
 
 @dataclass
@@ -25,6 +27,12 @@ class Chart:
 
 def number(value: Optional[float]) -> str:
     return "-" if value is None else significant(value)
+
+
+def most_of(things: Sequence, most: int) -> tuple[Sequence, str]:
+    """Those that are drawn, and a sentence if there are more."""
+    more = f" Drawn are the first {most} of {len(things)}." if len(things) > most else ""
+    return things[:most], more
 
 
 def shortened(text: str) -> str:
@@ -68,4 +76,4 @@ def ratio_axis(axes: object, axis: object, values: Sequence[float]) -> None:
 # Benchmarks of other projects, whose names say nothing to us.
 
 def family_of(name: str) -> str:
-    return re.split(r"[/<]", name, maxsplit=1)[0]
+    return re.split(r"[/<]", name, maxsplit=1)[0] or name

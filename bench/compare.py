@@ -13,34 +13,49 @@ judge, or an argument is wrong; 130 after Ctrl-C. The first line of the output s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
 sys.dont_write_bytecode = True  # No caches among the sources.
 
+from outputs import (  # noqa: E402
+    STANDARD_OUTPUT, make_folder, print_text, require_writable, run_tool, write)
 from programs import Unusable, need_module, say  # noqa: E402
 
-# 1 means a regression, so it is not for Python to end with it.
+
+def could_not_judge(problem: object) -> str:
+    """A sentence, and behind it what a program has said."""
+    first, *said = str(problem).splitlines()
+    return "\n".join([f"Could not judge: {first}" + ("" if said else "."), *said])
+
+
+def not_judged(problem: object) -> int:
+    """Says so in the place of the verdict; the exit status."""
+    print_text(could_not_judge(problem))
+    return 2
+
+
 try:
     need_module("scipy", "python3-scipy")
     from gate import (
-        Comparison, Limits, Status, Verdict, common_names, compare, is_narrow, needed_processes,
-        verdict)
+        Comparison, Limits, Verdict, compare, is_narrow, needed_processes, pairs_of, verdict)
 except (Unusable, ImportError) as missing:
-    print(f"Could not judge: {missing}.")
-    sys.exit(2)
+    reason = missing
+    run_tool(lambda: not_judged(reason))
 
 from alternation import Effort, Runner, alternate  # noqa: E402
 from measurements import Measurements, merge  # noqa: E402
 from sides import Builder, Saved, Side, resolve  # noqa: E402
-from tables import (  # noqa: E402
-    Column, interval_text, listing, markdown_table, plural, text_table, time_figure)
+from tables import Column, interval_text, markdown_table, text_table, time_figure  # noqa: E402
+from texts import (  # noqa: E402
+    listing, markdown_block, markdown_items, markdown_prose, plural)
 
 ROOT = Path(__file__).resolve().parent.parent
+ROLES = ["BASE", "HEAD"]
 OWN_PROGRAM = Path("bench/lockstep_bench")
 OWN_ARGUMENTS = ["--no-peers", "--benchmark_min_time=0.01"]
 OWN_THREADS = ["--threads", "1"]
@@ -73,7 +88,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
                     "saved JSON file.",
         epilog="All other arguments go to the benchmark program: --benchmark_filter=REGEX, --full, "
                "... Lockstep's own gets --threads 1 unless you give others.")
-    parser.add_argument("base", metavar="BASE")
+    parser.add_argument("base", metavar="BASE", help="-: JSON on the standard input")
     parser.add_argument("head", metavar="HEAD")
     parser.add_argument("--tolerance", type=share, default=Limits.tolerance, metavar="PERCENT",
                         help="smaller slow-downs are no regression (3)")
@@ -83,7 +98,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
                         help="of each side, at least (9, and more for many benchmarks)")
     parser.add_argument("--budget", type=positive, default=900, metavar="SECONDS",
                         help="after which no round begins beyond the least (900)")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="the report as Markdown too")
+    parser.add_argument("--markdown", metavar="FILE",
+                        help="the report as GitHub's Markdown too; -: alone, on standard output")
     parser.add_argument("--results", type=Path, metavar="FOLDER",
                         help="for base.json and head.json (build/compare/results)")
     parser.add_argument("--scratch", type=Path, default=ROOT / "build/compare", metavar="FOLDER",
@@ -96,7 +112,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
                         help="for configuring revisions, as --cmake=-DOPTION=ON; repeatable")
     options, rest = parser.parse_known_args(arguments)
     options.results = options.results or options.scratch / "results"
-    return options, rest
+    return options, own_arguments(rest) if options.program == OWN_PROGRAM else rest
 
 
 def own_arguments(given: Sequence[str]) -> list[str]:
@@ -113,13 +129,10 @@ def builder_of(options: argparse.Namespace) -> Builder:
 # Measuring.
 
 def new_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if re.fullmatch(r"(base|head)(-\d+)?\.json", path.name):
-                path.unlink()
-    except OSError as error:
-        raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
+    make_folder(folder)
+    for path in folder.iterdir():
+        if re.fullmatch(r"(base|head)(-\d+)?\.json", path.name):
+            path.unlink()
 
 
 def runner_of(side: Side, stem: Path, arguments: Sequence[str]) -> Optional[Runner]:
@@ -148,7 +161,7 @@ def measure(sides: Sequence[Side], options: argparse.Namespace, limits: Limits,
         try:
             alternate([runner for runner in runners if runner],
                       Effort(limits.least, options.budget),
-                      lambda: needed_processes(len(common_names(*found)), limits),
+                      lambda: needed_processes(len(pairs_of(*found)), limits),
                       lambda: all(is_narrow(c, limits) for c in compare(*found, limits)))
         finally:
             for runner, stem in zip(runners, stems):
@@ -161,19 +174,24 @@ def warnings(sides: Sequence[Side], found: Sequence[Measurements],
     if any(isinstance(side, Saved) for side in sides):
         yield ("nothing tells that BASE and HEAD were measured alternately: whatever changed in "
                "the machine in between, beyond its clock, shows as a difference")
+    base, head = found
+    if base.digest and base.digest == head.digest:
+        yield "BASE and HEAD hold the same measurements"
+    for role, measurements in zip(ROLES, found):
+        yield from (f"{role}: {text}" for text in dict.fromkeys(measurements.warnings))
     if comparisons and not all(c.calibrated for c in comparisons):
         yield "the times are not calibrated, so a slowed machine shows as a slower program"
-    for names, words in [(set(found[0].values) - set(found[1].values), "BASE"),
-                         (set(found[1].values) - set(found[0].values), "HEAD")]:
+    for role, names in zip(ROLES, [set(base.values) - set(head.values),
+                                   set(head.values) - set(base.values)]):
         if names:
-            yield (f"{plural(len(names), 'benchmark')} only in {words}, not compared: "
+            yield (f"{plural(len(names), 'benchmark')} only in {role}, not compared: "
                    + listing(sorted(names)))
 
 
 # The report.
 
 def columns_of(comparisons: Sequence[Comparison]) -> list[Column]:
-    return [Column("benchmark", [c.name for c in comparisons], right=False),
+    return [Column("benchmark", [c.name for c in comparisons], right=False, names=True),
             Column("base", [" ".join(time_figure(c.base_seconds)) for c in comparisons]),
             Column("head", [" ".join(time_figure(c.head_seconds)) for c in comparisons]),
             Column("ratio", [f"{c.ratio:.3f}" for c in comparisons]),
@@ -188,65 +206,68 @@ LEGEND = ("base, head: medians over processes of the time as it was taken. ratio
           "p: Mann and Whitney, two-sided, after Holm.")
 
 
-def report(sentence: str, notes: Sequence[str], comparisons: Sequence[Comparison],
-           markdown: bool) -> str:
-    by_size = sorted(comparisons, key=lambda c: -c.ratio)
-    notable = [c for c in by_size if c.verdict is not Verdict.SAME]
-    if not markdown:
-        table = list(text_table(columns_of(by_size))) + ["", LEGEND] if by_size else []
-        return "\n".join([sentence, *notes, "", *table])
-    lines = [f"**{sentence}**", ""]
-    lines += [f"- {note}" for note in notes] + [""] * bool(notes)
+def as_text(sentence: str, notes: Sequence[str], comparisons: Sequence[Comparison]) -> str:
+    table = [*text_table(columns_of(comparisons)), "", LEGEND] if comparisons else []
+    return "\n".join([sentence, *notes, "", *table])
+
+
+def as_markdown(sentence: str, notes: Sequence[str] = (),
+                comparisons: Sequence[Comparison] = ()) -> str:
+    """Whatever follows the sentence's first line is what a program has said."""
+    first, *said = sentence.splitlines()
+    lines = [f"**{markdown_prose(first)}**", "", *markdown_block(said), *markdown_items(notes), ""]
+    notable = [c for c in comparisons if c.verdict is not Verdict.SAME]
     if notable:
         lines += [*markdown_table(columns_of(notable)), ""]
-    if by_size:
-        lines += [f"<details><summary>All {len(by_size)} benchmarks</summary>", "",
-                  *markdown_table(columns_of(by_size)), "", LEGEND, "", "</details>"]
-    return "\n".join(lines)
+    if comparisons:
+        lines += [f"<details><summary>All {len(comparisons)} benchmarks</summary>", "",
+                  *markdown_table(columns_of(comparisons)), "", LEGEND, "", "</details>"]
+    return "\n".join(lines).rstrip()
 
 
-def write_report(path: Path, text: str) -> None:
+def publish(markdown: Optional[str], sentence: str, notes: Sequence[str],
+            comparisons: Sequence[Comparison]) -> None:
+    """Wherever it can be written, also if one of two places is full."""
     try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Unusable(f"cannot write {path}: {error.strerror}") from error
+        if markdown not in STANDARD_OUTPUT:
+            print_text(as_text(sentence, notes, comparisons))
+    finally:
+        if markdown:
+            write(markdown, as_markdown(sentence, notes, comparisons))
 
 
-def run(arguments: Sequence[str]) -> int:
-    options, rest = parse_arguments(arguments)
+def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    if options.markdown:
+        require_writable(options.markdown)
     limits = Limits(options.tolerance, options.resolution, least=options.processes)
-    if options.program == OWN_PROGRAM:
-        rest = own_arguments(rest)
     builder = builder_of(options)
     sides = [resolve(text, builder) for text in (options.base, options.head)]
     found = measure(sides, options, limits, rest)
-    comparisons = compare(*found, limits)
+    comparisons = sorted(compare(*found, limits), key=lambda c: -c.ratio)
     status, sentence = verdict(*found, comparisons, limits)
     notes = [f"{role}: {side.label}, measured {plural(measurements.processes, 'time')}"
-             for role, side, measurements in zip(["BASE", "HEAD"], sides, found)]
+             for role, side, measurements in zip(ROLES, sides, found)]
     notes += [f"warning: {text}" for text in warnings(sides, found, comparisons)]
-    print(report(sentence, notes, comparisons, markdown=False), flush=True)
-    if options.markdown:
-        write_report(options.markdown, report(sentence, notes, comparisons, markdown=True))
+    try:
+        publish(options.markdown, sentence, notes, comparisons)
+    except Unusable as problem:
+        say(str(problem))  # Not where the verdict may be already.
+        return 2
     return status.value
 
 
 def main(arguments: Sequence[str]) -> int:
     # The worktree must go and the program end, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options, rest = parse_arguments(arguments)
     try:
-        return run(arguments)
+        return run(options, rest)
     except Unusable as problem:
-        print(f"Could not judge: {problem}.")
-        return Status.NOT_JUDGED.value
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
-    except Exception as fault:
-        traceback.print_exc()
-        print(f"Could not judge: {type(fault).__name__}: {fault}.")
-        return Status.NOT_JUDGED.value
+        if options.markdown:
+            with contextlib.suppress(Unusable):  # It may be what is wrong.
+                write(options.markdown, as_markdown(could_not_judge(problem)))
+        raise
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_tool(lambda: main(sys.argv[1:]), not_judged)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional
 
-from gb_results import Name, Pool, Samples
+from gb_results import Pool, Samples
+from names import Name, work_of
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
                 "log_softmax", "loss", "pack", "pack_tn", "update_sgd", "update_adamw",
@@ -162,11 +162,6 @@ class Index:
 def kernels_index(pool: Pool) -> Index:
     """Of all runs but those that measure the machine."""
     return Index((name, samples) for name, samples in pool.named() if name.kernel != "machine")
-
-
-def work_of(shape: str) -> int:
-    """The product of the sizes in a shape's name, and 1 for a name without any."""
-    return math.prod(int(size) for size in re.findall(r"\d+", shape))
 
 
 def kernel_rank(kernel: str) -> int:

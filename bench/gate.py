@@ -16,9 +16,10 @@ from typing import Iterator, Optional, Sequence
 from scipy.stats import mannwhitneyu
 
 from comparison import ratio_interval, relative_width
+from entries import says_something_else
 from gb_results import Samples, context_values
 from measurements import Measurement, Measurements
-from tables import listing
+from texts import listing
 
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
 SAME = {"cpu": "CPU", "isa": "ISA", "num_cpus": "number of CPUs",
@@ -120,23 +121,41 @@ def judged(ratio: float, interval: Optional[tuple[float, float]], p: float,
     return Verdict.UNDECIDED if interval[1] > 1 + limits.resolution else Verdict.SAME
 
 
-def common_names(base: Measurements, head: Measurements) -> list[str]:
-    return [name for name in base.values if name in head.values]
+def has_other_cpu_time(*sides: Sequence[Measurement]) -> bool:
+    """As when it waits, or has threads of its own."""
+    if any(m.cpu_seconds is None for side in sides for m in side):
+        return False
+    return any(says_something_else(statistics.median(m.cpu_seconds for m in side),
+                                   statistics.median(m.seconds for m in side)) for side in sides)
+
+
+Pairs = dict[str, tuple[Sequence[Measurement], Sequence[Measurement]]]
+
+
+def pairs_of(base: Measurements, head: Measurements) -> Pairs:
+    """What is compared: each benchmark's time, and its CPU time where that says something else."""
+    found: Pairs = {}
+    for name, b in base.values.items():
+        h = head.values.get(name)
+        if h:
+            found[name] = b, h
+            if has_other_cpu_time(b, h):
+                found[f"{name}, CPU time"] = [m.of_cpu for m in b], [m.of_cpu for m in h]
+    return found
 
 
 def compare(base: Measurements, head: Measurements, limits: Limits) -> list[Comparison]:
-    names = common_names(base, head)
-    values = {name: comparable_values(base.values[name], head.values[name]) for name in names}
+    pairs = pairs_of(base, head)
+    values = {name: comparable_values(*pair) for name, pair in pairs.items()}
     p_values = holm([p_of_difference(b, h) for b, h, _ in values.values()])
     found = []
-    for name, p in zip(names, p_values):
+    for name, p in zip(pairs, p_values):
         b, h, calibrated = values[name]
         ratio = statistics.median(h) / statistics.median(b)
         interval = ratio_interval(Samples(h), Samples(b))
         found.append(Comparison(
-            name, statistics.median(m.seconds for m in base.values[name]),
-            statistics.median(m.seconds for m in head.values[name]), ratio, interval, p,
-            calibrated, judged(ratio, interval, p, limits)))
+            name, *(statistics.median(m.seconds for m in side) for side in pairs[name]), ratio,
+            interval, p, calibrated, judged(ratio, interval, p, limits)))
     return found
 
 
@@ -187,6 +206,10 @@ def obstacles(base: Measurements, head: Measurements,
     if refused:
         reasons = [f"{name} ({head.refused[name]})" for name in refused]
         yield f"HEAD refused to time what BASE did not refuse: {listing(reasons)}"
+    lost = [f"{name} ({why})" for name, why in head.left_out.items()
+            if name in base.values and name not in head.values]
+    if lost:
+        yield f"HEAD has no usable time of what BASE has timed: {listing(lost)}"
     undecided = [c for c in comparisons if c.verdict is Verdict.UNDECIDED]
     if undecided:
         yield (f"of {len(undecided)} of {len(comparisons)} benchmarks the scatter, or a number of "

@@ -37,6 +37,7 @@ except Unusable as missing:
 from alternation import Runner  # noqa: E402
 from gate import Limits, Status, Verdict, compare, needed_processes, verdict  # noqa: E402
 from measurements import Measurement, Measurements  # noqa: E402
+from outputs import make_folder, print_text, run_tool  # noqa: E402
 
 # One case or two of each kernel, a process in half a second.
 SUITE = ("^(gemm|gemm_packed)/.*/(20x50x50|64x256x256)/1/real|^(tanh|exp)/.*/4096/|"
@@ -191,24 +192,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_arguments()
-    options.results.mkdir(parents=True, exist_ok=True)
+    make_folder(options.results)
     paths = {title: options.results / f"{title}.jsonl" for title in ["quiet", "load"]}
-    try:
-        with background_load(options.load):
-            measure(options.program.resolve(), options.results,
-                    paths["load" if options.load else "quiet"], options.seconds)
-    except Unusable as problem:
-        say(str(problem))
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    with background_load(options.load):
+        measure(options.program.resolve(), options.results,
+                paths["load" if options.load else "quiet"], options.seconds)
     for title, path in paths.items():
         rounds = rounds_in(path)
         least = needed_processes(len(rounds[0][CLEAN[0]]), LIMITS) if rounds else 1
         for size in [least, 3 * least]:
-            print("\n".join(evaluate(title, rounds, size)), flush=True)
+            print_text("\n".join(evaluate(title, rounds, size)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

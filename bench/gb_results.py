@@ -1,74 +1,37 @@
-"""Google Benchmark's JSON: reads files and pools the repetitions of each run over all of them."""
+"""Pools the repetitions of each run over all files."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import statistics
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Iterable, Iterator, Optional
 
-from programs import Unusable
+from entries import cpu_seconds_of, message_of, read_entries, run_name, seconds_of, usable
+from names import Name
+from texts import cleaned, listing
 
-SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
             "of_peak"]
-# A file without single repetitions is represented by the first of these.
-AGGREGATES = ["median", "mean"]
-# What Google Benchmark itself appends to a name.
-LIBRARY_SUFFIX = re.compile(
-    r"/(?:real_time|process_time|manual_time|"
-    r"(?:min_time|min_warmup_time|iterations|repeats):[^/]+)$")
-NAME = re.compile(
-    r"(?P<kernel>[a-z]\w*)/(?P<contender>[A-Za-z]\w*(?:/[A-Za-z]\w*)?)/"
-    r"(?P<shape>[^/\s:]+)/(?P<threads>[1-9]\d*)(?P<cold>/cold)?")
-
-
-@dataclass(frozen=True)
-class Name:
-    kernel: str
-    contender: str
-    shape: str
-    threads: int
-    cold: bool
-
-    @staticmethod
-    def parse(text: str) -> Optional[Name]:
-        match = NAME.fullmatch(text)
-        if not match:
-            return None
-        parts = match.groupdict()
-        return Name(parts["kernel"], parts["contender"], parts["shape"], int(parts["threads"]),
-                    parts["cold"] is not None)
-
-    @property
-    def ours(self) -> bool:
-        return "/" in self.contender or self.contender == "reference"
-
-    @property
-    def case(self) -> tuple[str, bool]:
-        """What makes a row of a table."""
-        return self.shape, self.cold
-
-    @property
-    def elements(self) -> Optional[int]:
-        if not re.fullmatch(r"\d+(x\d+)*", self.shape):
-            return None
-        return math.prod(map(int, self.shape.split("x")))
+CPU = "cpu_seconds"
 
 
 def context_value(context: dict, key: str) -> str:
     """As text, in which white space does not count; empty if the file says nothing."""
     value = context.get(key, "")
-    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+    return cleaned(value if isinstance(value, str) else json.dumps(value))
 
 
 def context_values(contexts: Iterable[dict], key: str) -> list[str]:
     """What the files say about this, each answer once."""
     values = (context_value(context, key) for context in contexts)
     return list(dict.fromkeys(filter(None, values)))
+
+
+def program_of(context: dict) -> str:
+    """Without its folder; empty if the file says nothing."""
+    return re.split(r"[/\\]", context_value(context, "executable"))[-1]
 
 
 @dataclass
@@ -96,6 +59,8 @@ class Pool:
     skipped: dict[str, str] = field(default_factory=dict)
     contexts: list[tuple[str, dict]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    digests: dict[bytes, str] = field(default_factory=dict)  # of the files, with their names
+    programs: dict[str, dict[str, str]] = field(default_factory=dict)  # of each run, with a file
 
     def named(self) -> Iterator[tuple[Name, Samples]]:
         for text, samples in self.runs.items():
@@ -111,107 +76,36 @@ class Pool:
         return next(iter(self.in_contexts("default_backend")), None)
 
 
-def read_json(path: str) -> dict:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise Unusable(f"cannot read {path}: {reason}") from error
-    if not text.strip():
-        raise Unusable(f"{path} is empty; expected Google Benchmark's JSON (did the filter "
-                       "match no benchmark?)")
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("benchmarks"), list):
-        raise Unusable(f'{path} is not Google Benchmark\'s JSON: it has no list "benchmarks"')
-    return content
-
-
-def strip_library_suffixes(text: str) -> str:
-    while True:
-        shorter = LIBRARY_SUFFIX.sub("", text)
-        if shorter == text:
-            return text
-        text = shorter
-
-
-def run_name(run: dict) -> str:
-    full = str(run.get("run_name") or run["name"])
-    if "run_name" not in run and run.get("aggregate_name"):
-        full = full.removesuffix(f"_{run['aggregate_name']}")
-    short = strip_library_suffixes(full)
-    return short if Name.parse(short) else full
-
-
-def usable(value: object) -> bool:
-    return (isinstance(value, (int, float)) and not isinstance(value, bool)
-            and math.isfinite(value) and value > 0)
-
-
-def add_run(pool: Pool, run: dict) -> bool:
-    """False if the run has no usable time."""
-    name = run_name(run)
-    if run.get("error_occurred"):
-        pool.refused.setdefault(name, str(run.get("error_message") or "no reason given"))
-        return True
-    if run.get("skipped"):
-        pool.skipped.setdefault(name, str(run.get("skip_message") or "no reason given"))
-        return True
-    unit = SECONDS.get(str(run.get("time_unit", "ns")))
-    if unit is None or not usable(run.get("real_time")):
-        return False
-    samples = pool.runs.setdefault(name, Samples())
-    samples.seconds.append(run["real_time"] * unit)
+def add_run(pool: Pool, run: dict) -> None:
+    """Whose time is usable."""
+    samples = pool.runs.setdefault(run_name(run), Samples())
+    samples.seconds.append(seconds_of(run))
+    cpu = cpu_seconds_of(run)
+    if cpu is not None:
+        samples.counters.setdefault(CPU, []).append(cpu)
     for counter in COUNTERS:
         if usable(run.get(counter)):
             samples.counters.setdefault(counter, []).append(run[counter])
-    return True
-
-
-def has_name(run: object) -> bool:
-    return isinstance(run, dict) and bool(run.get("run_name") or run.get("name"))
-
-
-def is_repetition(run: dict) -> bool:
-    return run.get("run_type", "iteration") == "iteration" and "aggregate_name" not in run
-
-
-def best_aggregates(aggregates: list[dict]) -> list[dict]:
-    """One for each name."""
-    found: dict[str, dict] = {}
-    for kind in AGGREGATES:
-        for run in aggregates:
-            if run.get("aggregate_name") == kind:
-                found.setdefault(run_name(run), run)
-    return list(found.values())
-
-
-def representative_runs(content: dict) -> tuple[list[dict], list[dict]]:
-    """The single repetitions, and of names that have none an aggregate."""
-    everything = [run for run in content["benchmarks"] if has_name(run)]
-    single = [run for run in everything if is_repetition(run)]
-    known = {run_name(run) for run in single}
-    return single, best_aggregates([run for run in everything if not is_repetition(run)
-                                    and run_name(run) not in known])
 
 
 def add_file(pool: Pool, path: str) -> None:
-    content = read_json(path)
-    context = content.get("context")
-    pool.contexts.append((path, context if isinstance(context, dict) else {}))
-    single, aggregates = representative_runs(content)
-    if aggregates:
-        pool.warnings.append(
-            f"{path}: {len(aggregates)} benchmarks are known by an aggregate only, so nothing is "
-            "known of their noise; run without --benchmark_report_aggregates_only")
-    elif not single:
-        pool.warnings.append(f"{path} holds no runs")
-    unusable = sum(not add_run(pool, run) for run in single + aggregates)
-    unusable += sum(not has_name(run) for run in content["benchmarks"])
-    if unusable:
-        pool.warnings.append(f"{path}: {unusable} entries without a name or a time were left out")
+    """Raises Unusable."""
+    entries = read_entries(path)
+    if entries.digest in pool.digests:
+        pool.warnings.append(f"{entries.label} holds the same as {pool.digests[entries.digest]} "
+                             "and is not counted")
+        return
+    pool.digests[entries.digest] = entries.label
+    pool.contexts.append((entries.label, entries.context))
+    pool.warnings += entries.warnings
+    program = program_of(entries.context)
+    for run in entries.timed:
+        add_run(pool, run)
+        pool.programs.setdefault(run_name(run), {}).setdefault(program, entries.label)
+    for run in entries.refused:
+        pool.refused.setdefault(run_name(run), message_of(run, "error_message"))
+    for run in entries.skipped:
+        pool.skipped.setdefault(run_name(run), message_of(run, "skip_message"))
 
 
 def context_warnings(pool: Pool) -> Iterator[str]:
@@ -223,3 +117,8 @@ def context_warnings(pool: Pool) -> Iterator[str]:
         if len(values) > 1:
             listed = ", ".join(f"{value} ({path})" for value, path in values.items())
             yield f"the files differ in {key}, so their figures do not compare: {listed}"
+    shared = {name: programs for name, programs in pool.programs.items() if len(programs) > 1}
+    if shared:
+        parts = [f"{name} ({' and '.join(f'{what} in {path}' for what, path in found.items())})"
+                 for name, found in shared.items()]
+        yield f"benchmarks of several programs have one name and are pooled: {listing(parts)}"

@@ -8,17 +8,19 @@ what interrupts a program can only make it slower.
 from __future__ import annotations
 
 import json
+import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Iterable, Optional, Union
 
-from gb_results import SECONDS, Name, read_json, representative_runs, run_name, usable
+from entries import (
+    PROCESS, Entries, cpu_seconds_of, message_of, read_entries, run_name, seconds_of, usable)
+from names import Name
+from outputs import write_file
 
 # The machine's speed around a repetition, counted by our harness.
 CALIBRATION = "calibration_flops_per_second"
-# In a file of many processes: which one a repetition is from.
-PROCESS = "process"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Measurement:
     # own. The two do not compare.
     source: str = ""
     repetitions: int = 1  # of which the fastest counts
+    cpu_seconds: Optional[float] = None
+
+    @property
+    def of_cpu(self) -> Measurement:
+        share = self.cpu_seconds / self.seconds
+        return replace(self, seconds=self.cpu_seconds, work=self.work and self.work * share)
 
 
 @dataclass
@@ -41,6 +49,9 @@ class Measurements:
     contexts: list[dict] = field(default_factory=list)
     values: dict[str, list[Measurement]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # without a usable time, and why
+    warnings: list[str] = field(default_factory=list)
+    digest: bytes = b""     # of a saved file
     built_here: bool = False  # from a revision, by what builds the other side too
 
     @property
@@ -73,30 +84,17 @@ def machine_speed(run: dict, speeds: dict[int, float]) -> tuple[Optional[float],
 
 def fastest_measurement(runs: list[dict], speeds: dict[int, float]) -> Measurement:
     """With the calibration that was made around it."""
-    def seconds(run: dict) -> float:
-        return run["real_time"] * SECONDS[run.get("time_unit", "ns")]
-
-    best = min(runs, key=seconds)
+    best = min(runs, key=seconds_of)
     speed, source = machine_speed(best, speeds)
-    work = seconds(best) * speed if speed else None
-    return Measurement(seconds(best), work, source, len(runs))
-
-
-def has_time(run: dict) -> bool:
-    return usable(run.get("real_time")) and str(run.get("time_unit", "ns")) in SECONDS
+    work = seconds_of(best) * speed if speed else None
+    return Measurement(seconds_of(best), work, source, len(runs), cpu_seconds_of(best))
 
 
 def add_process(measurements: Measurements, runs: list[dict]) -> None:
-    """The repetitions of all benchmarks of one process."""
-    for run in runs:
-        if run.get("error_occurred"):
-            message = str(run.get("error_message") or "no reason given")
-            measurements.refused.setdefault(run_name(run), message)
-    good = [run for run in runs if not run.get("error_occurred") and not run.get("skipped")
-            and has_time(run)]
-    speeds = machine_speeds(good)
+    """The timed repetitions of all benchmarks of one process."""
+    speeds = machine_speeds(runs)
     by_name: dict[str, list[dict]] = {}
-    for run in good:
+    for run in runs:
         by_name.setdefault(run_name(run), []).append(run)
     for name, repetitions in by_name.items():
         if not name.startswith("machine/"):
@@ -112,29 +110,41 @@ def processes_of(runs: list[dict]) -> list[list[dict]]:
     return list(found.values())
 
 
-def read_measurements(path: Path) -> Measurements:
-    """Raises Unusable."""
-    content = read_json(str(path))
-    context = content.get("context")
-    measurements = Measurements([context if isinstance(context, dict) else {}])
-    single, aggregates = representative_runs(content)
-    for runs in processes_of(single + aggregates):
+def add_entries(measurements: Measurements, entries: Entries) -> None:
+    measurements.contexts.append(entries.context)
+    for run in entries.refused:
+        measurements.refused.setdefault(run_name(run), message_of(run, "error_message"))
+    for name, why in entries.left_out:
+        measurements.left_out.setdefault(name, why)
+    for runs in processes_of(entries.timed):
         add_process(measurements, runs)
+
+
+def read_measurements(path: Union[str, Path]) -> Measurements:
+    """Raises Unusable."""
+    entries = read_entries(path)
+    measurements = Measurements(warnings=entries.warnings, digest=entries.digest)
+    add_entries(measurements, entries)
     return measurements
+
+
+def finite(run: dict) -> dict:
+    """JSON knows no other numbers."""
+    return {key: value for key, value in run.items()
+            if not isinstance(value, float) or math.isfinite(value)}
 
 
 def merge(paths: list[Path], into: Path) -> None:
     """One file of many processes' files, as Google Benchmark would write the repetitions of one."""
-    contents = [read_json(str(path)) for path in paths]
+    files = [read_entries(path) for path in paths]
     seen: dict[str, int] = {}
     runs = []
-    for process, content in enumerate(contents):
-        for run in representative_runs(content)[0]:
+    for process, entries in enumerate(files):
+        for run in [*entries.repetitions, *entries.refused, *entries.skipped]:
             index = seen.get(run_name(run), 0)
             seen[run_name(run)] = index + 1
-            runs.append({**run, "repetition_index": index, PROCESS: process})
+            runs.append({**finite(run), "repetition_index": index, PROCESS: process})
     for run in runs:
         run["repetitions"] = seen[run_name(run)]
-    context = contents[0].get("context", {}) if contents else {}
-    into.write_text(json.dumps({"context": context, "benchmarks": runs}, indent=1),
-                    encoding="utf-8")
+    context = files[0].context if files else {}
+    write_file(into, json.dumps({"context": context, "benchmarks": runs}, indent=1) + "\n")

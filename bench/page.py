@@ -10,8 +10,8 @@ import re
 from html import escape
 from typing import Iterable, Iterator, Optional, Sequence
 
-from bar_charts import bars, foreign, overview
-from charts import Chart
+from bar_charts import bars, families_of, foreign, overview
+from charts import MOST_FAMILIES, Chart, most_of
 from comparison import kernels_index
 from gb_results import Pool
 from programs import Unusable
@@ -112,7 +112,9 @@ def add_kernels(sections: Sections, pool: Pool, report: Report) -> None:
 
 def add_others(sections: Sections, report: Report) -> None:
     if report.others:
-        sections.add(report.others.title, table(report.others.columns, report.others.title))
+        _, more = most_of(list(families_of(report)), MOST_FAMILIES)
+        sections.add(report.others.title, table(report.others.columns, report.others.title)
+                     + (f"<p>{more.strip()}</p>\n" if more else ""))
         for chart in foreign(report):
             sections.add(chart.title, with_table(chart))
 

@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True  # No caches among the sources.
 from networks import Problem, Shape, np, verify  # noqa: E402
 from numpy_rnn import NumpyModel  # noqa: E402
 from onnx_rnn import OnnxModel  # noqa: E402
+from outputs import run_tool, write_file  # noqa: E402
 from torch_rnn import TorchModel  # noqa: E402
 
 # NumPy does 9 to 50 GFLOP/s on one thread of a server.
@@ -215,7 +216,7 @@ def work(result_path: str) -> int:
         if any(case["peer"] == "pytorch" for case in job["cases"]):
             limit_torch_threads(job["cases"][0]["threads"])
         result = {"benchmarks": measure(job), "context": library_context()}
-        Path(result_path).write_text(json.dumps(result))
+        write_file(result_path, json.dumps(result))
     except KeyboardInterrupt:
         return 130
     return 0
@@ -230,4 +231,4 @@ def limit_torch_threads(threads: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(work(sys.argv[1]))
+    run_tool(lambda: work(sys.argv[1]))

@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Sequence, TextIO
+
+from texts import harmless
 
 # Seconds that a program has to end when asked, before it is killed.
 PATIENCE = 10
@@ -19,8 +21,21 @@ class Unusable(Exception):
     """One sentence for the user; exit status 2."""
 
 
-def say(message: str) -> None:
-    print(f"bench: {message}", file=sys.stderr, flush=True)
+def silence(stream: TextIO) -> None:
+    """What it still holds goes nowhere, so that the interpreter's last flush cannot fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def say(message: str, who: str = "bench") -> None:
+    """That nobody listens changes no status."""
+    if sys.stderr is None:
+        return
+    try:
+        print(f"{who}: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
 def run_program(command: Sequence[object], **options: Any) -> int:
@@ -56,7 +71,8 @@ def ending(status: int) -> str:
 
 
 def last_lines(path: Path, count: int = 15) -> str:
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(map(harmless, lines[-count:]))
 
 
 def python_with(module: str) -> Optional[str]:

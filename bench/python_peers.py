@@ -45,6 +45,8 @@ from typing import Callable, Iterator, Optional, Sequence
 sys.dont_write_bytecode = True  # No caches among the sources.
 
 import networks  # noqa: E402
+from outputs import require_writable, run_tool, write_file  # noqa: E402
+from programs import Unusable, say  # noqa: E402
 from peer_worker import NUMPY_LONGEST_STEP, Case, refusal  # noqa: E402
 
 WORKER = Path(__file__).resolve().parent / "peer_worker.py"
@@ -60,12 +62,8 @@ AVX2_SETTINGS = {
     "OPENBLAS_CORETYPE": "Haswell", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 
-class BadUsage(Exception):
-    """One sentence for the user; exit status 2."""
-
-
 def tell(message: str) -> None:
-    print(f"python_peers.py: {message}", file=sys.stderr, flush=True)
+    say(message, "python_peers.py")
 
 
 # Which cases, under which settings.
@@ -75,10 +73,10 @@ def listed_names(program: str, extra: Sequence[str]) -> list[str]:
     try:
         listing = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:
-        raise BadUsage(f"cannot run {program}: {error.strerror}") from error
+        raise Unusable(f"cannot run {program}: {error.strerror}") from error
     if listing.returncode != 0:
         said = (listing.stderr.strip() or listing.stdout.strip() or "it says nothing").splitlines()
-        raise BadUsage(f"'{' '.join(command)}' ended with status {listing.returncode}: {said[-1]}")
+        raise Unusable(f"'{' '.join(command)}' ended with status {listing.returncode}: {said[-1]}")
     return listing.stdout.split()
 
 
@@ -206,15 +204,6 @@ def measure_all(cases: Sequence[Case], options: argparse.Namespace) -> tuple[dic
     return {"context": context, "benchmarks": benchmarks}, all_well
 
 
-def write_atomically(path: Path, content: dict) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 # The command.
 
 def number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
@@ -257,24 +246,14 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     return parser.parse_known_args(arguments)
 
 
-def check_usage(options: argparse.Namespace) -> None:
-    """What argparse does not see, before minutes are spent."""
-    folder = options.out.absolute().parent
-    if options.out.is_dir() or not os.access(folder, os.W_OK):
-        raise BadUsage(f"cannot write {options.out}: expected a file in a writable folder")
-
-
 def run(arguments: Sequence[str]) -> int:
     options, extra = parse_arguments(arguments)
-    check_usage(options)
+    require_writable(options.out)  # before minutes are spent
     cases = find_cases(listed_names(options.program, extra), options.filter)
     if not cases:
         tell("the program lists no forward pass and no training that the filter lets through")
     content, all_well = measure_all(list(measurable(cases, options.isa)), options)
-    try:
-        write_atomically(options.out, content)
-    except OSError as error:
-        raise BadUsage(f"cannot write {options.out}: {error.strerror}") from error
+    write_file(options.out, json.dumps(content, indent=1) + "\n")
     for entry_ in content["benchmarks"]:
         if entry_.get("error_occurred"):
             tell(f"refused: {entry_['name']}: {entry_['error_message']}")
@@ -284,15 +263,8 @@ def run(arguments: Sequence[str]) -> int:
 def main(arguments: Sequence[str]) -> int:
     # Ends like Ctrl-C, with the measuring process and without a half-written file.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return run(arguments)
-    except BadUsage as problem:
-        tell(str(problem))
-        return 2
-    except KeyboardInterrupt:
-        tell("interrupted; nothing is written")
-        return 130
+    return run(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_tool(lambda: main(sys.argv[1:]), tell)

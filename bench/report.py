@@ -20,7 +20,6 @@ cannot be used.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from pathlib import Path
@@ -29,13 +28,14 @@ from typing import Callable, Iterable, Iterator, Optional, Sequence
 sys.dont_write_bytecode = True  # No caches among the sources.
 
 from gb_results import Pool, add_file  # noqa: E402
-from programs import Unusable, need_module  # noqa: E402
+from outputs import run_tool, write  # noqa: E402
+from programs import Unusable, need_module, say  # noqa: E402
 from results import FOLDER, read_days  # noqa: E402
 from results_page import results_page  # noqa: E402
 from sections import Report, Section, build_report, is_ours, wanted  # noqa: E402
 from speed_chart import chart, training_speeds, with_claim  # noqa: E402
 from tables import markdown_table, text_table  # noqa: E402
-
+from texts import markdown_items, markdown_prose  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,14 +43,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Text and Markdown.
 
 def section_lines(section: Section, markdown: bool) -> Iterator[str]:
-    yield from ([f"### {section.title}", ""] if markdown else [section.title])
+    yield from ([f"### {markdown_prose(section.title)}", ""] if markdown else [section.title])
     yield from (markdown_table if markdown else text_table)(section.columns)
     yield ""
 
 
 def listed(lines: Iterable[Optional[str]], markdown: bool) -> Iterator[str]:
     found = [line for line in lines if line]
-    yield from (f"- {line}" if markdown else line for line in found)
+    yield from markdown_items(found) if markdown else found
     if found:
         yield ""
 
@@ -112,33 +112,14 @@ def pool_of(files: Iterable[str]) -> Pool:
     return pool
 
 
-def print_to_pipe(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # The reader has seen enough; the interpreter's last flush must not fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def write(path: str, text: str) -> None:
-    if path == "-":
-        return print_to_pipe(text)
-    try:
-        Path(path).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Unusable(f"cannot write {path}: {error.strerror}") from error
-
-
-def outputs(options: argparse.Namespace, pool: Pool, report: Report,
+def outputs(options: argparse.Namespace, pool: Pool, report: Report, history: Sequence[Pool],
             ) -> Iterator[tuple[str, Callable[[], str]]]:
     """Where to, and what; charts are imported for those alone that want them."""
     if options.markdown:
         yield options.markdown, lambda: as_text(report, markdown=True)
     if options.html or options.svg:
-        need_module("matplotlib", "python3-matplotlib")
         from page import overview_svg, page
         if options.html:
-            history = [pool_of([path]) for path in options.history]
             yield options.html, lambda: page(options.title, pool, report, history)
         if options.svg:
             yield options.svg, lambda: overview_svg(pool, report)
@@ -164,22 +145,30 @@ def write_kept(options: argparse.Namespace) -> None:
         write(options.readme, with_claim(text, days).rstrip("\n"))
 
 
-def main(arguments: Sequence[str]) -> int:
-    options = parse_arguments(arguments)
-    try:
-        if not options.files:
-            write_kept(options)
-            return 0
-        pool = pool_of(options.files)
-        report = build_report(pool, options.kernel, options.all_backends)
-        for path, text in outputs(options, pool, report):
-            write(path, text())
-    except Unusable as problem:
-        print(f"report.py: {problem}", file=sys.stderr)
-        return 2
+def write_report(options: argparse.Namespace) -> int:
+    """Of files; the exit status."""
+    # First, since the standard input can be read but once.
+    if options.html or options.svg:
+        need_module("matplotlib", "python3-matplotlib")
+    pool = pool_of(options.files)
+    history = [pool_of([path]) for path in options.history]
+    if not (pool.runs or pool.refused or pool.skipped):
+        raise Unusable(f"there is nothing to report: {'; '.join(pool.warnings)}")
+    pool.warnings += [warning for older in history for warning in older.warnings]
+    report = build_report(pool, options.kernel, options.all_backends)
+    for path, text in outputs(options, pool, report, history):
+        write(path, text())
     refused = [name for name in pool.refused if wanted(name, options.kernel)]
     return 1 if any(map(is_ours, refused)) else 0
 
 
+def main(arguments: Sequence[str]) -> int:
+    options = parse_arguments(arguments)
+    if options.files:
+        return write_report(options)
+    write_kept(options)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_tool(lambda: main(sys.argv[1:]), lambda problem: say(problem, "report.py"))

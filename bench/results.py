@@ -15,6 +15,7 @@ from typing import Iterable, Iterator, Optional
 
 from comparison import NOISY_WIDTH, Row, build_rows, kernels_index, relative_width
 from gb_results import Pool, Samples
+from outputs import make_folder, write_file
 from programs import Unusable
 from sections import figure_value, header_lines, label_of
 
@@ -161,6 +162,8 @@ def read_day(path: Path) -> Day:
 def read_days(folder: Path) -> list[Day]:
     """The newest first."""
     days = [read_day(path) for path in sorted(folder.glob("*.json"))]
+    if not days:
+        raise Unusable(f"no results are kept in {folder}: expected files that --save has written")
     return sorted(days, key=lambda day: day.date, reverse=True)
 
 
@@ -174,11 +177,8 @@ def save(run: Run, machine: str, folder: Path) -> Path:
     for older in day.runs:
         older.rows = [row for row in older.rows if row.case not in measured]
     day.runs = [older for older in day.runs if older.rows] + [run]
-    try:
-        folder.mkdir(exist_ok=True)
-        path.write_text(as_text(day), encoding="utf-8")
-    except OSError as error:
-        raise Unusable(f"cannot write {path}: {error.strerror}") from error
+    make_folder(folder)
+    write_file(path, as_text(day))
     return path
 
 

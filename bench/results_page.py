@@ -7,9 +7,10 @@ import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from comparison import work_of
+from names import work_of
 from results import Day, Result, Setting, newest_rows
-from tables import Column, markdown_table, percent, plural, significant
+from tables import Column, markdown_table, percent, significant
+from texts import markdown_prose, plural
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def source_of(day: Day) -> str:
     parts = [listing((run.commit or "not recorded" for run in day.runs), ", "),
              listing(machines, " or "), f"peak in GFLOP/s by threads: {limits}" if limits else "",
              listing((run.source for run in day.runs), "; ")]
-    return f"- **{day.machine}**, {day.date}: commit " + "; ".join(filter(None, parts))
+    about = f"{day.date}: commit {'; '.join(filter(None, parts))}"
+    return f"- **{markdown_prose(day.machine)}**, {markdown_prose(about)}"
 
 
 def results_page(days: Sequence[Day]) -> str:

@@ -12,7 +12,8 @@ from comparison import kernel_rank
 from gb_results import Pool, Samples
 from sections import Report, label_of, working_set
 from svg import INK, MARKERS, SERIES, SOFT, plt, tip, to_svg
-from tables import Column, plural
+from tables import Column
+from texts import plural
 
 
 @dataclass

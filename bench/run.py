@@ -27,6 +27,7 @@ sys.dont_write_bytecode = True  # No caches among the sources.
 
 from footprint import footprint  # noqa: E402
 from gb_results import Pool, add_file  # noqa: E402
+from outputs import make_folder, print_text, require_writable, run_tool  # noqa: E402
 from programs import Unusable, ending, python_with, run_program, say  # noqa: E402
 from results import FOLDER, run_of, save  # noqa: E402
 
@@ -78,25 +79,12 @@ def require_no_own_output(rest: list[str]) -> None:
                            "BUILD_FOLDER/results, as JSON")
 
 
-def require_writable(path: Path) -> None:
-    existed = path.exists()
-    try:
-        path.open("a", encoding="utf-8").close()
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        raise Unusable(f"cannot write {path}: {error.strerror}") from error
-
-
 def empty_results(folder: Path, isa: str) -> None:
     """Older files, of more rounds perhaps, must not be taken for those of this run."""
-    try:
-        folder.mkdir(exist_ok=True)
-        for program in ["lockstep", "python"]:
-            for path in folder.glob(f"{program}-{isa}-*.json"):
-                path.unlink()
-    except OSError as error:
-        raise Unusable(f"cannot write to {folder}: {error.strerror}") from error
+    make_folder(folder)
+    for program in ["lockstep", "python"]:
+        for path in folder.glob(f"{program}-{isa}-*.json"):
+            path.unlink()
 
 
 def holds_runs(path: Path) -> bool:
@@ -236,9 +224,9 @@ def report_on(files: list[Path], markdown: Path | None) -> int:
     written = 0
     if markdown:
         written = subprocess.run([*report, f"--markdown={markdown}"], check=False).returncode
-    print(flush=True)
+    print_text("")
     status = subprocess.run(report, check=False).returncode
-    print("\nresults:", *files, flush=True)
+    print_text(" ".join(["\nresults:", *map(str, files)]))
     return max(status, written)
 
 
@@ -279,21 +267,15 @@ def main() -> int:
     # Takes the program along that is being run, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options, rest = parse_arguments()
-    try:
-        if any(argument.startswith("--benchmark_list_tests") for argument in rest):
-            return run_program(command_of_ours(options, rest))
-        bench = prepare(options, rest)
-        status = bench.measure(options.rounds)
-        status = max(status, report_on(bench.files, options.markdown))
-        if options.save and status < 2:
-            keep(bench.files, options)
-        return status
-    except Unusable as problem:
-        say(str(problem))
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    if any(argument.startswith("--benchmark_list_tests") for argument in rest):
+        return run_program(command_of_ours(options, rest))
+    bench = prepare(options, rest)
+    status = bench.measure(options.rounds)
+    status = max(status, report_on(bench.files, options.markdown))
+    if options.save and status < 2:
+        keep(bench.files, options)
+    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

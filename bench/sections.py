@@ -9,11 +9,13 @@ from typing import Iterable, Iterator, Optional, Sequence
 
 from comparison import (
     CONFIDENCE, NOISY_SPREAD, NOISY_WIDTH, SAMPLES_FOR_QUARTILES, Row, build_rows, kernels_index,
-    spread, work_of)
-from gb_results import Name, Pool, Samples, context_warnings
+    spread)
+from entries import says_something_else
+from gb_results import CPU, Pool, Samples, context_warnings
+from names import Name, work_of
 from stacks import stack_lines
-from tables import (
-    Column, figure_column, interval_text, percent, plural, significant, time_figure)
+from tables import Column, figure_column, interval_text, percent, significant, time_figure
+from texts import plural
 
 PER_ELEMENT = {"tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss",
                "update_sgd", "update_adamw", "update_rmsprop"}
@@ -117,9 +119,14 @@ def columns_of(rows: list[Row], threads: int) -> list[Column]:
 
 def plain_columns(runs: dict[str, Samples]) -> list[Column]:
     """Of programs whose names say nothing to us: times, and the rates that they counted."""
-    columns = [Column("name", list(runs), right=False),
+    columns = [Column("name", list(runs), right=False, names=True),
                figure_column("median", [time_figure(samples.median) for samples in runs.values()]),
                Column("spread", [spread_cell(samples) for samples in runs.values()])]
+    cpu_times = [samples.counter(CPU) for samples in runs.values()]
+    if any(says_something_else(cpu, samples.median)
+           for cpu, samples in zip(cpu_times, runs.values())):
+        columns.append(figure_column("CPU", [time_figure(cpu) if cpu else ("-", "")
+                                             for cpu in cpu_times]))
     for counter, unit in PLAIN_RATES.items():
         rates = [samples.counter(counter) for samples in runs.values()]
         if any(rates):

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional, Union
 
+from json_files import STANDARD_INPUT, label_of
 from measurements import Measurements, read_measurements
+from outputs import make_folder
 from programs import Unusable, ending, last_lines, run_program, say
 
 
@@ -93,7 +95,7 @@ class Builder:
         stamp = folder / "built"
         with self.worktree_to_ourselves():
             if not (stamp.exists() and program.exists()):
-                folder.mkdir(exist_ok=True)
+                make_folder(folder)
                 self.build_afresh(revision, commit, folder)
                 stamp.touch()
         if not program.exists():
@@ -102,7 +104,7 @@ class Builder:
 
     @contextmanager
     def worktree_to_ourselves(self) -> Iterator[None]:
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        make_folder(self.scratch)
         with (self.scratch / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -149,8 +151,8 @@ def resolve(text: str, builder: Builder) -> Side:
     """A file is a saved one, a folder with the program a build, anything else a revision; raises
     Unusable where it is none of these."""
     path = Path(text)
-    if path.is_file():
-        return Saved(text, read_measurements(path))
+    if text == STANDARD_INPUT or path.exists() and not path.is_dir():
+        return Saved(label_of(text), read_measurements(text))
     program = path / builder.program
     if program.is_file():
         return Program(text, program.resolve(), built_here=False)

@@ -8,11 +8,12 @@ from html import escape
 from statistics import geometric_mean
 from typing import Iterator, Optional, Sequence
 
-from comparison import work_of
+from names import work_of
 from programs import Unusable
 from results import Day, Result, Setting, newest_rows
 from results_page import LAYERS
-from tables import percent, plural, significant
+from tables import percent, significant
+from texts import markdown_prose, plural
 from theme import COLOURS
 
 # Names, and how those of contenders begin.
@@ -157,7 +158,8 @@ def rival(speeds: Speeds) -> str:
 def claim(days: Sequence[Day]) -> str:
     training = training_speeds(days)
     times, mean = times_as_fast(training)
-    lines = [f"On one thread ({training.setting}, {training.date}) Lockstep trains",
+    setting = markdown_prose(str(training.setting))
+    lines = [f"On one thread ({setting}, {training.date}) Lockstep trains",
              f"**{times} {rival(training)}** ({mean} of {len(training.rows)} shapes)"]
     for speeds in (speeds for day in days for speeds in speeds_of(day, "rnn_forward")):
         if (speeds.setting, speeds.date) == (training.setting, training.date):

@@ -7,10 +7,11 @@ from typing import Iterator, Optional, Sequence
 
 from comparison import Row
 from gb_results import Samples
-from tables import plural
+from names import SIZE
+from texts import plural
 
-STACK = re.compile(r"(?P<minibatch>\d+x\d+)x(?P<features>\d+)x(?P<layers>\d+)x(?P<hidden>\d+)"
-                   r"(?P<kind>(?P<both>-bidirectional)?(?:-ragged)?)")
+STACK = re.compile(rf"(?P<minibatch>{SIZE}x{SIZE})x(?P<features>{SIZE})x(?P<layers>\d{{1,3}})x"
+                   rf"(?P<hidden>{SIZE})(?P<kind>(?P<both>-bidirectional)?(?:-ragged)?)")
 
 
 def layers_alone(shape: str) -> list[str]:

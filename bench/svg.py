@@ -49,9 +49,8 @@ def tip(artist: object, text: str) -> None:
 
 
 def with_tips(svg: str) -> str:
-    for key, text in _tips.items():
-        opening = f'<g id="{key}">'
-        svg = svg.replace(opening, f"{opening}<title>{html.escape(text)}</title>")
+    svg = re.sub(r'<g id="(tip\d+)">',
+                 lambda match: f"{match[0]}<title>{html.escape(_tips[match[1]])}</title>", svg)
     _tips.clear()
     return svg
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Optional, Sequence
+from typing import Iterator, Optional, Sequence
 
-from gb_results import SECONDS
+from entries import SECONDS
+from texts import markdown_cell, markdown_code, markdown_figure, markdown_prose, width_of
+
+
+# Longer cells, such as names of templates, do not widen the rows of all others.
+WIDEST = 100
 
 
 def significant(value: float) -> str:
@@ -27,6 +32,7 @@ class Column:
     heading: str
     cells: list[str]
     right: bool = True
+    names: bool = False  # of benchmarks, which others chose
 
 
 def figure_column(who: str, figures: list[tuple[str, str]]) -> Column:
@@ -46,28 +52,24 @@ def interval_text(interval: Optional[tuple[float, float]], digits: int) -> str:
 
 
 def text_table(columns: list[Column]) -> Iterator[str]:
-    widths = [max(map(len, [c.heading, *c.cells])) for c in columns]
+    widths = [min(WIDEST, max(map(width_of, [c.heading, *c.cells]))) for c in columns]
     for line in zip(*([c.heading, *c.cells] for c in columns)):
-        cells = (cell.rjust(width) if column.right else cell.ljust(width)
-                 for cell, width, column in zip(line, widths, columns))
+        blanks = (" " * (width - width_of(cell)) for cell, width in zip(line, widths))
+        cells = (blank + cell if column.right else cell + blank
+                 for cell, blank, column in zip(line, blanks, columns))
         yield "  ".join(cells).rstrip()
 
 
+def markdown_cells(column: Column) -> list[str]:
+    as_markdown = (markdown_code if column.names else
+                   markdown_figure if column.right else markdown_prose)
+    return [markdown_cell(as_markdown(cell)) for cell in column.cells]
+
+
 def markdown_table(columns: list[Column]) -> Iterator[str]:
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cells) + " |"
 
-    yield line(c.heading for c in columns)
-    yield line("---:" if c.right else "---" for c in columns)
-    # A tilde before each of two cells would strike out what is between in some renderers.
-    yield from (line(cell.replace("~", "\\~") for cell in row)
-                for row in zip(*(c.cells for c in columns)))
-
-
-def plural(count: int, word: str) -> str:
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
-def listing(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    yield line([markdown_cell(markdown_prose(c.heading)) for c in columns])
+    yield line(["---:" if c.right else "---" for c in columns])
+    yield from map(line, zip(*map(markdown_cells, columns)))

@@ -7,19 +7,22 @@ import re
 from statistics import geometric_mean
 from typing import Optional, Sequence
 
-from charts import WIDTH, Chart, family_of, put_legend, ratio_axis, shortened
+from charts import (
+    MOST_LINES, WIDTH, Chart, family_of, most_of, put_legend, ratio_axis, shortened)
 from comparison import kernel_rank
-from gb_results import Name, Pool, context_warnings
+from gb_results import Pool, context_warnings
+from names import Name
 from sections import Report, label_of
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
-from tables import Column, plural, time_figure
+from tables import Column, time_figure
+from texts import plural
 
 
 # Thread scaling.
 
 # Kernel, shape, backend (of foreign ones none): threads to seconds.
 Times = dict[tuple[str, str, str], dict[int, float]]
-FOREIGN_THREADS = re.compile(r"/threads:(\d+)")
+FOREIGN_THREADS = re.compile(r"/threads:([1-9]\d{0,8})(?=/|$)")
 
 
 def times_by_threads(report: Report) -> Times:
@@ -43,7 +46,7 @@ def scaling(report: Report) -> Optional[Chart]:
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
-    kernels = list(dict.fromkeys(kernel for kernel, _, _ in times))
+    kernels, left_out = most_of(list(dict.fromkeys(kernel for kernel, _, _ in times)), MOST_LINES)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     axes.plot(counts, counts, "--", color=SOFT, linewidth=1, label="as many times as threads")
     means: list[float] = []
@@ -75,7 +78,7 @@ def scaling(report: Report) -> Optional[Chart]:
             f"{times[key][1] / times[key][threads]:.2f}" if threads in times[key] else "-"
             for key in keys]))
     return Chart("Thread scaling", "Speed on several threads over that on one, ours; lines are "
-                 "geometric means over the shapes.",
+                 f"geometric means over the shapes.{left_out}",
                  to_svg(figure, "Thread scaling: speed over that of one thread"), columns)
 
 
@@ -105,26 +108,36 @@ def shown_names(report: Report, pool: Pool) -> list[str]:
     return found
 
 
+History = dict[str, list[Optional[float]]]  # of each name a time at each point
+
+
+def mean_ratios(times: History, kernel: str) -> list[tuple[int, float]]:
+    """To the present, at each point of time at which something of the kernel was measured."""
+    ours = [values for name, values in times.items() if kernel_of(name) == kernel]
+    line = []
+    for i in range(len(ours[0])):
+        ratios = [values[i] / values[-1] for values in ours if values[i]]
+        if ratios:
+            line.append((i, geometric_mean(ratios)))
+    return line
+
+
 def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     """The last pool is the present, to which all others are compared."""
     if len(pools) < 2:
         return None
     present = pools[-1]
-    times: dict[str, list[Optional[float]]] = {
+    times: History = {
         name: [pool.runs[name].median if name in pool.runs else None for pool in pools]
         for name in shown_names(report, present)}
     dates = [point_of_time(pool) for pool in pools]
-    kernels = sorted(dict.fromkeys(map(kernel_of, times)),
-                     key=lambda kernel: (kernel == "machine", kernel_rank(kernel)))
+    kernels, left_out = most_of(
+        sorted(dict.fromkeys(map(kernel_of, times)),
+               key=lambda kernel: (kernel == "machine", kernel_rank(kernel))), MOST_LINES)
     figure, axes = plt.subplots(figsize=(WIDTH, 3.8))
     everything = []
     for kernel, colour, marker in zip(kernels, itertools.cycle(SERIES), itertools.cycle(MARKERS)):
-        line = []
-        for i in range(len(pools)):
-            ratios = [values[i] / values[-1] for name, values in times.items()
-                      if kernel_of(name) == kernel and values[i]]
-            if ratios:
-                line.append((i, geometric_mean(ratios)))
+        line = mean_ratios(times, kernel)
         is_machine = kernel == "machine"
         label = "the machine's own speed" if is_machine else shortened(kernel)
         axes.plot(*zip(*line), marker + ("--" if is_machine else "-"), label=label,
@@ -146,5 +159,5 @@ def history(pools: Sequence[Pool], report: Report) -> Optional[Chart]:
     differences = "".join(f" Warning: {text}." for text in context_warnings(everywhere))
     return Chart("History", "Time over that of the present, geometric means; less is faster. "
                  "Points of time on shared machines differ by factors for the machine alone."
-                 + differences,
+                 + left_out + differences,
                  to_svg(figure, "History: time over that of the present"), columns)

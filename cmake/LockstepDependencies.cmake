@@ -23,8 +23,12 @@ macro(lockstep_add_fetched_project name)
   add_subdirectory("${${name}_SOURCE_DIR}" "${${name}_BINARY_DIR}" EXCLUDE_FROM_ALL SYSTEM)
 endmacro()
 
-if(LOCKSTEP_OPENMP)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+if(LOCKSTEP_THREADING STREQUAL openmp)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
+elseif(NOT LOCKSTEP_THREADING STREQUAL std)
+  message(FATAL_ERROR "LOCKSTEP_THREADING is \"${LOCKSTEP_THREADING}\", not openmp or std")
 endif()
 
 # The kernels use the headers of both SIMD libraries only, never their own CPU detection.

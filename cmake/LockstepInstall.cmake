@@ -29,16 +29,17 @@ if(LOCKSTEP_COMMAND)
 endif()
 
 # What the static libraries leave to the program, as linkers name it: the C++ library, for programs
-# in C, and the OpenMP of the compiler that built them.
+# in C, the OpenMP of the compiler that built them, and threads.
 set(LOCKSTEP_CXX_LIBRARIES ${CMAKE_CXX_IMPLICIT_LINK_LIBRARIES})
 list(FILTER LOCKSTEP_CXX_LIBRARIES INCLUDE REGEX "^(stdc\\+\\+|c\\+\\+|m)$")
 list(REMOVE_DUPLICATES LOCKSTEP_CXX_LIBRARIES)
 if(static IN_LIST LOCKSTEP_LIBRARY_KINDS)
   set(LOCKSTEP_PRIVATE_LIBRARIES ${LOCKSTEP_CXX_LIBRARIES})
-  if(LOCKSTEP_OPENMP)
+  if(LOCKSTEP_THREADING STREQUAL openmp)
     list(PREPEND LOCKSTEP_PRIVATE_LIBRARIES ${OpenMP_CXX_LIB_NAMES})
   endif()
   list(TRANSFORM LOCKSTEP_PRIVATE_LIBRARIES PREPEND "-l")
+  list(APPEND LOCKSTEP_PRIVATE_LIBRARIES -pthread)
   list(JOIN LOCKSTEP_PRIVATE_LIBRARIES " " LOCKSTEP_PRIVATE_LIBRARIES)
   if(ZLIB_FOUND)
     # By name: with zlib.pc in Requires.private, programs that link the shared library would need it.

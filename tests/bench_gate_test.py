@@ -374,9 +374,11 @@ class Files(unittest.TestCase):
         self.compare(base, head, "--markdown", path, expected=1)
         text = path.read_text()
         self.assertTrue(text.startswith("**Regression: "))
-        self.assertIn("| a\\|b |", text)
+        self.assertIn("| `a\\|b` |", text)
+        self.assertIn("`a|b` (1.20)", text)
         self.assertIn("<details>", text)
-        self.compare(base, head, "--markdown", self.folder, expected=2)
+        out = self.compare(base, head, "--markdown", self.folder, expected=2)
+        self.assertTrue(out.startswith("Could not judge: cannot write"), out)
 
     def test_renamed_benchmarks_are_told(self) -> None:
         def write(names: Sequence[str], file: str) -> Path:

@@ -199,7 +199,8 @@ class OfOurs(PageTest):
         self.assertIn("20x50x50 reference", page.cells)
 
     def test_no_runs(self) -> None:
-        self.assertIn("Nothing to show", self.page(self.write([])).headings)
+        page = self.page(self.write(whole_suite()), "--kernel", "none")
+        self.assertIn("Nothing to show", page.headings)
 
     def test_reports_are_the_same_each_time(self) -> None:
         path = self.write(whole_suite())
@@ -215,6 +216,15 @@ class OfOthers(PageTest):
             self.assertIn(name, page.cells)
         for number in ["410 ns", "12.0 ns", "3.00 s", "195", "3.20"]:
             self.assertIn(number, page.cells)
+
+    def test_of_many_some_are_drawn(self) -> None:
+        html = self.html(self.write([*(run for i in range(70) for run in runs(f"F{i}", 1)[:1]),
+                                     *(run for i in range(210) for run in runs(f"A/{i}", 1)[:1])]))
+        self.assertIn("Drawn are the first 60 of 71.", html)
+        cells = Page(html).cells
+        self.assertTrue({"F69", "A/209"} <= set(cells))
+        html = self.html(self.write([run for i in range(210) for run in runs(f"A/{i}", 1)[:1]]))
+        self.assertIn("Drawn are the first 200 of 210.", html)
 
     def test_text_and_markdown(self) -> None:
         for arguments in [[], ["--markdown=-"]]:
@@ -243,7 +253,8 @@ class Pictures(PageTest):
             self.assertIn("prefers-color-scheme: dark", path.read_text())
 
     def test_nothing_to_draw(self) -> None:
-        err = self.report(self.write([]), "--svg", self.folder / "chart.svg", status=2)
+        err = self.report(self.write(whole_suite()), "--kernel", "none", "--svg",
+                          self.folder / "chart.svg", status=2)
         self.assertIn("nothing to draw", err)
 
     def test_unwritable(self) -> None:

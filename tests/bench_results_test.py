@@ -141,13 +141,16 @@ class Pages(Folder):
         for said in ["prefers-color-scheme: dark", "1.50×", "50% of peak",
                      "PyTorch: 2.00 GFLOP/s"]:
             self.assertIn(said, svg.read_text())
-        self.assertRegex(readme.read_text(), r"^a\n<!--.*\nOn one thread \(A <machine>, AVX2, [0-9-]+\) "
+        self.assertRegex(readme.read_text(), r"^a\n<!--.*\nOn one thread \(A `<machine>`, AVX2, [0-9-]+\) "
                          r"Lockstep trains\n\*\*1.5 to 1.5 times as fast as the fastest of oneDNN "
                          r"and PyTorch\*\* [^<]*\n<!-- end -->\nz\n$")
 
     def test_nothing_to_draw(self) -> None:
         self.assertIn("no results are kept", self.report(
             "--results", self.folder, "--chart", self.folder / "a.svg", status=2))
+        page = self.folder / "a.md"
+        self.report("--results", self.folder, "--markdown", page, status=2)
+        self.assertFalse(page.exists())
 
 
 class UpToDate(Folder):

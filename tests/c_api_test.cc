@@ -77,6 +77,9 @@ TEST_CASE("C: version, statuses and backends") {
   REQUIRE(lockstep_default_threads(&threads) == LOCKSTEP_OK);
   CHECK(threads == default_threads().count);
   check_invalid(lockstep_default_threads(nullptr), "null");
+  REQUIRE(lockstep_threading(&name) == LOCKSTEP_OK);
+  CHECK(std::string(name) == threading());
+  check_invalid(lockstep_threading(nullptr), "null");
 }
 
 TEST_CASE("C: a LOCKSTEP_BACKEND that cannot run is an error of the call") {

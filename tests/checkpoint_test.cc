@@ -282,7 +282,7 @@ TEST_CASE("a training does not go on with other data or options") {
                                            ContainsSubstring("'5'") && ContainsSubstring("'6'"));
   resumed.set_options(base());
   Dataset other = data;
-  other.sequence(3)[0] += 1;
+  other.writable_sequence(3)[0] += 1;
   CHECK_THROWS_WITH(resumed.fit(other), ContainsSubstring("the data are not those"));
   CHECK_THROWS_WITH(resumed.fit(data, data), ContainsSubstring("the data are not those"));
   if (active_backend().fused) {

@@ -493,6 +493,27 @@ TEST_CASE("command: --truncate cuts the way back, and nothing where it reaches t
   CHECK(run({"gradcheck", "--truncate", "3"}).code == 0);
 }
 
+// OpenMP binds the first thread to one CPU as soon as it is loaded.
+TEST_CASE("command: threads that OpenMP binds are as many as without", "[command]") {
+  const int unbound = run_json({"info"})["threads"]["count"];
+  for (const std::string binding :
+       {"OMP_PROC_BIND=true", "OMP_PROC_BIND=close", "OMP_PLACES=cores", "OMP_PLACES=threads"}) {
+    CAPTURE(binding);
+    CHECK(run_json({"info"}, {binding})["threads"]["count"] == unbound);
+  }
+}
+
+TEST_CASE("command: std::thread in place of OpenMP trains the same weights", "[command]") {
+  const std::vector<std::string> train = {"train", "--dataset", "parity", "--epochs",
+                                          "1",     "--threads", "3"};
+  const std::vector<std::string> with_std = {"LOCKSTEP_THREADING=std"};
+  CHECK(run_json(train, with_std)["weights_hash"] == run_json(train)["weights_hash"]);
+  CHECK(run_json({"info"}, with_std)["threads"]["runtime"] == "std::thread");
+  const Outcome unknown = run(train, {"LOCKSTEP_THREADING=tbb"});
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.err, ContainsSubstring("LOCKSTEP_THREADING") && ContainsSubstring("std"));
+}
+
 TEST_CASE("command: info tells of machine and model", "[command]") {
   const json info = run_json({"info"}, {"LOCKSTEP_BACKEND=reference"});
   CHECK(info["threads"]["count"] >= 1);

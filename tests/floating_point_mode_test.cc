@@ -280,8 +280,8 @@ std::vector<Call> public_calls() {
          Normalization::fit(NormalizationKind::series, own).apply(own);
          const auto fitted = Normalization::fit(NormalizationKind::channel, own);
          fitted.apply(own);
-         fitted.apply(own.sequence(0));
-         expect_invalid([&] { fitted.apply(own.sequence(0).first(1)); });
+         fitted.apply(own.writable_sequence(0));
+         expect_invalid([&] { fitted.apply(own.writable_sequence(0).first(1)); });
        }},
       {"evaluate",
        [=] {

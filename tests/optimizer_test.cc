@@ -182,7 +182,7 @@ TEST_CASE("a model has the average of its weights, and is validated with it") {
 // The states of a relu network overflow where its inputs are this large.
 Dataset with_overflow(const Sizes& shape, std::size_t size, std::size_t overflowing) {
   Dataset data = equal_data(shape, size, 4);
-  std::ranges::fill(data.sequence(overflowing), 3e38f);
+  std::ranges::fill(data.writable_sequence(overflowing), 3e38f);
   return data;
 }
 Parameters large_network(const Sizes& shape) {

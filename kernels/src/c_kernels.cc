@@ -142,6 +142,10 @@ lockstep_status lockstep_default_threads(int* count) {
   return call(__func__, {count}, [&] { *count = lockstep::default_threads().count; });
 }
 
+lockstep_status lockstep_threading(const char** name) {
+  return call(__func__, {name}, [&] { *name = lockstep::threading(); });
+}
+
 lockstep_status lockstep_gemm(int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
                               float alpha, const float* a, size_t lda, const float* b, size_t ldb,
                               float beta, float* c, size_t ldc, int threads) {

@@ -73,9 +73,10 @@ inline constexpr std::size_t kGateVectors = tuned(4, 3);
 inline constexpr std::size_t kGateVectorsBack = tuned(2, 1);
 
 // Threads: multiply-adds that pay for one more, by how much shares of panels may exceed shares of
-// rows, and polls of a barrier before it sleeps.
+// rows, and polls before a barrier and before an idle worker sleeps.
 inline constexpr double kProductWorkPerThread = tuned(500e3, 5e3);
 inline constexpr double kUnevenShares = tuned(1.1, 3.0);
 inline constexpr int kBarrierPolls = tuned(1000, 3);
+inline constexpr int kWorkerPolls = tuned(4000, 2);
 
 }  // namespace lockstep

@@ -97,16 +97,18 @@ void add_data_source(CLI::App& app, DataSource& source) {
   };
   auto* file =
       app.add_option("DATA", source.file,
-                     "Data file: .ts, .tsv, .txt, .csv, .arff or .npz, texts also with .gz "
+                     "Data file: .ts, .tsv, .txt, .csv, .arff, .npz or .npy, texts also with .gz "
                      "behind it; - is standard input");
   app.add_option(
       "--format", source.reading.format,
       "Format of DATA, where its name does not end with it (ts, tsv, txt, csv, arff, npz)");
   app.add_option("--x", source.reading.x, "Array of values in a .npz")->type_name("NAME");
-  app.add_option("--y", source.reading.y, "Array of targets in a .npz")->type_name("NAME");
+  app.add_option("--y", source.reading.y,
+                 "Array of targets in a .npz, or of a .npy the name of that beside it")
+      ->type_name("NAME");
   const std::map<std::string, Axes> axes{{"NTC", Axes::NTC}, {"NCT", Axes::NCT}};
   app.add_option("--axes", source.reading.axes,
-                 "Order of sequences, timesteps and channels in a .npz")
+                 "Order of sequences, timesteps and channels in a .npz or .npy")
       ->transform(CLI::CheckedTransformer(axes))
       ->type_name("WORD")
       ->default_str("NTC");

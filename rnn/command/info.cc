@@ -48,7 +48,8 @@ std::string system_text(const Processor& processor) {
     text += format("cache     L%d %-11s  %6zu KiB  CPUs %s\n", cache.level, cache.type.c_str(),
                    cache.kibibytes, cache.shared_with.c_str());
   }
-  text += format("threads   %d: ", default_threads().count) + default_threads().reason + "\n";
+  text += format("threads   %d: ", default_threads().count) + default_threads().reason + ", by " +
+          threading() + "\n";
   text += "backends  best first; fused ones give the same bits as each other\n";
   for (const BackendInfo& backend : backends()) text += backend_line(backend);
   return text;

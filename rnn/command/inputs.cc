@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "lockstep/backend.h"
+#include "lockstep/threads.h"
 #include "lookup.h"
 #include "text.h"
 
@@ -65,6 +66,7 @@ void select_backend(const std::string& name) {
   try {
     if (!name.empty()) set_backend(name);
     static_cast<void>(active_backend());
+    static_cast<void>(threading());
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }
@@ -74,17 +76,8 @@ std::optional<TargetKind> targets_for(const std::string& head) {
   return head == "auto" ? std::nullopt : std::optional(targets_of_head(head));
 }
 
-std::size_t missing_values(const Dataset& data) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    count += static_cast<std::size_t>(
-        std::ranges::count_if(data.sequence(i), [](float value) { return std::isnan(value); }));
-  }
-  return count;
-}
-
 std::string data_text(const Dataset& data, bool with_targets) {
-  const std::size_t missing = missing_values(data);
+  const std::size_t missing = data.missing_values();
   return counted(data.size(), "sequence") + " of " + lengths_text(data) + ", " +
          counted(data.channels(), "channel") + names_text(data.channel_names()) +
          (with_targets ? ", " + targets_text(data) : "") +

@@ -10,7 +10,7 @@
 namespace lockstep::command {
 
 /// Forces the named backend; an empty name leaves the choice to LOCKSTEP_BACKEND and the CPU.
-/// Throws UsageError if the name, or the variable, will not do.
+/// Throws UsageError if the name, LOCKSTEP_BACKEND or LOCKSTEP_THREADING will not do.
 void select_backend(const std::string& name);
 
 /// Of all built-in data sets: they stay what they are while --seed varies.
@@ -33,8 +33,6 @@ struct LoadedData {
 /// The kind of targets of a head; none of "auto".
 [[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
 
-/// How many values are missing.
-[[nodiscard]] std::size_t missing_values(const Dataset& data);
 /// Sizes, channels, targets: "40 sequences of 7 to 29 timesteps, 2 channels (x, y), 3 classes ...".
 [[nodiscard]] std::string data_text(const Dataset& data, bool with_targets);
 

@@ -55,7 +55,7 @@ ordered_json data_object(const Dataset& data, const std::vector<std::string>& no
           {"channels", data.channels()},
           {"channel_names", data.channel_names()},
           {is_label(data.target_kind()) ? "class_names" : "output_names", data.class_names()},
-          {"missing_values", missing_values(data)},
+          {"missing_values", data.missing_values()},
           {"notes", notes}};
 }
 
@@ -157,7 +157,8 @@ std::string system_json(const Processor& processor) {
   return line({{"version", LOCKSTEP_VERSION},
                {"cpu", processor.name},
                {"caches", caches_json(processor)},
-               {"threads", {{"count", threads.count}, {"reason", threads.reason}}},
+               {"threads",
+                {{"count", threads.count}, {"reason", threads.reason}, {"runtime", threading()}}},
                {"backends", backends_json()}});
 }
 

@@ -11,12 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "data/inputs.h"
 #include "files/checkpoint_file.h"
 #include "files/model_file.h"
 #include "heads/head.h"
 #include "heads/loss_settings.h"
+#include "infer/predict.h"
 #include "lockstep/backend.h"
-#include "lockstep/rnn/predict.h"
 #include "network/tensors.h"
 #include "train/fit.h"
 
@@ -107,16 +108,22 @@ struct Model::State {
   Options options;
   std::optional<TrainingParts> paused{};  // that the next fit resumes
 
-  // The data as the network takes them.
-  [[nodiscard]] Dataset normalized(Dataset data) const {
-    data = parts.missing.apply(data.with_channels(parts.channel_names));
-    require_channels(parts.parameters.network(), data);
-    parts.normalization.apply(data);
-    return data;
+  // Data as the network takes them.
+  struct Read {
+    Dataset data;
+    InputScale scale;
+    [[nodiscard]] Inputs inputs() const { return {data, scale}; }
+  };
+  [[nodiscard]] Read read(const Dataset& data) const {
+    Dataset whole = parts.missing.apply(data.with_channels(parts.channel_names));
+    require_channels(parts.parameters.network(), whole);
+    InputScale scale(parts.normalization, whole);
+    return {std::move(whole), std::move(scale)};
   }
   // What the head makes of them, numbers as it has learnt them.
   [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads) const {
-    return lockstep::predict_proba(parts.parameters, normalized(data), threads);
+    const Read own = read(data);
+    return lockstep::predict_proba(parts.parameters, own.inputs(), threads);
   }
   [[nodiscard]] bool scales_targets() const { return !parts.targets.mean.empty(); }
   void set_options(const Options& next) {
@@ -125,22 +132,23 @@ struct Model::State {
     parts.delta = next.delta;
   }
   // The same of labelled data, with labels numbered as the model's classes.
-  [[nodiscard]] Dataset labelled(const Dataset& data) const {
+  [[nodiscard]] Read labelled(const Dataset& data) const {
     require_all_labels(data);
     require_targets(parts.parameters.network(), data);
-    Dataset result = normalized(data.with_classes(parts.class_names));
-    if (scales_targets()) parts.targets.apply(result);
+    Read result = read(data.with_classes(parts.class_names));
+    if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
-    const Dataset own_train = labelled(train);
-    const Dataset own_validation = labelled(validation);
+    const Read own_train = labelled(train);
+    const Read own_validation = labelled(validation);
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
     if (saves) {
       or_cannot("write", "checkpoint", observer.checkpoints->path,
                 [&] { require_writable_checkpoint(parts); });
     }
-    const std::uint64_t hash = saves || paused ? data_hash(own_train, own_validation) : 0;
+    const std::uint64_t hash =
+        saves || paused ? data_hash(own_train.inputs(), own_validation.inputs()) : 0;
     if (paused) require_same_training(*paused, options, hash);
     // A call that failed before may have left other weights.
     if (paused) parts.parameters = paused->model.parameters;
@@ -159,8 +167,9 @@ struct Model::State {
       or_cannot("write", "checkpoint", path, [&] { save_checkpoint(training, path); });
     };
     try {
-      FitResult result = lockstep::fit(parts.parameters, own_train, own_validation, options,
-                                       watched, paused ? &paused->state : nullptr, save);
+      FitResult result =
+          lockstep::fit(parts.parameters, own_train.inputs(), own_validation.inputs(), options,
+                        watched, paused ? &paused->state : nullptr, save);
       paused.reset();
       return result;
     } catch (...) {
@@ -254,7 +263,7 @@ std::vector<int> Model::predict(const Dataset& data, int threads) const {
   if (!is_label(head_of(parameters().network()).targets)) {
     throw InvalidArgument("predict: the model gives values, not classes");
   }
-  return lockstep::predict(parameters(), state_->normalized(data), threads);
+  return most_probable(parameters().network(), state_->outputs(data, threads));
 }
 
 Evaluation Model::evaluate(const Dataset& data, int threads) const {

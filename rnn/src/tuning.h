@@ -38,6 +38,11 @@ inline constexpr std::size_t kRowsTogether = tuned<std::size_t>(128, 90);
 // where not all timesteps are kept.
 inline constexpr std::size_t kRowsOfBlock = tuned<std::size_t>(128, 3);
 
+// Size from which on a data set in a file is asked for a minibatch ahead.
+inline constexpr std::size_t kPrefetchedBytesOfData = tuned<std::size_t>(32768, 0) * 1024;
+// How far ahead where it is read in turn.
+inline constexpr std::size_t kBytesReadAhead = tuned<std::size_t>(4096, 1) * 1024;
+
 // Weights that are updated and then averaged while they are in cache.
 inline constexpr std::size_t kUpdatedTogether = tuned<std::size_t>(4096, 13);
 

@@ -166,7 +166,12 @@ own_threads() {
     try "$CXX" -std=c++20 -fopenmp "$SOURCE/tests/install/$program.cc" -o $program $(pc kernels)
     try ./$program
     try env OMP_NUM_THREADS=3 ./$program
+    try env LOCKSTEP_THREADING=std ./$program
   done
+  # shellcheck disable=SC2046
+  try "$CXX" -std=c++20 "$SOURCE/tests/install/no_threads.cc" -o no_threads $(pc kernels)
+  try ./no_threads
+  try env LOCKSTEP_THREADING=std ./no_threads
   # Without: -fopenmp gone, its pragmas are comments.
   # shellcheck disable=SC2046
   try "$CXX" -std=c++20 "$SOURCE/tests/install/fork.cc" -o serial_fork $(pc kernels)
@@ -322,7 +327,7 @@ END
 # The sources take time to compile, so with everything switched off here, OpenMP too, and with all in
 # a longer test.
 case_add_subdirectory() {
-  embedded_in "$SOURCE/examples/kernels.cc" kernels -D LOCKSTEP_OPENMP=OFF \
+  embedded_in "$SOURCE/examples/kernels.cc" kernels -D LOCKSTEP_THREADING=std \
     -D LOCKSTEP_HIGHWAY=OFF -D LOCKSTEP_XSIMD=OFF -D LOCKSTEP_RNN=OFF
   ldd build/app >output
   if grep -q gomp output; then say "links OpenMP though that is off"; exit 1; fi

@@ -85,10 +85,17 @@ LOCKSTEP_API lockstep_status lockstep_active_backend(const char** name);
 LOCKSTEP_API lockstep_status lockstep_set_backend(const char* name);
 
 /**
- * How many threads a call uses where its argument `threads` is 0: the smallest of the CPUs this
- * process may run on, the container's CPU quota and OMP_NUM_THREADS; 1 in a build without OpenMP.
+ * How many threads a call uses where its argument `threads` is 0: the physical cores this process
+ * may run on, fewer by the container's CPU quota, or OMP_NUM_THREADS; lockstep/threads.h.
  */
 LOCKSTEP_API lockstep_status lockstep_default_threads(int* count);
+
+/**
+ * What starts the threads: "OpenMP", or "std::thread" where the environment variable
+ * LOCKSTEP_THREADING is "std" or the build is without OpenMP; lockstep/threads.h. Fails where the
+ * variable names anything that the build has not.
+ */
+LOCKSTEP_API lockstep_status lockstep_threading(const char** name);
 
 /** Argument values that say whether a matrix is transposed in memory. */
 enum { LOCKSTEP_PLAIN = 0, LOCKSTEP_TRANSPOSED = 1 };

@@ -15,18 +15,32 @@ struct ThreadChoice {
   std::string reason;  ///< one phrase, such as "CPU quota of the container (2.5 cores)"
 };
 
-/// The smallest of: the CPUs this process may run on (affinity), the container's CPU quota (control
-/// groups 1 and 2), and OMP_NUM_THREADS where it is set. 1 in a build without OpenMP. Read once.
+/// The smallest of: the physical cores this process may run on, the container's CPU quota (control
+/// groups 1 and 2), and kMaxThreads. Two hardware threads of a core share its multiply-add units,
+/// which one of them keeps busy. Where OMP_NUM_THREADS is set, up to that number of the hardware
+/// threads this process may run on. What it may run on are the places to which OpenMP binds its
+/// threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY) or the affinity of the calling thread.
+/// Read once.
+///
+/// Errors: as threading().
 [[nodiscard]] LOCKSTEP_API const ThreadChoice& default_threads();
+
+/// What starts the threads: "OpenMP", or "std::thread" where the environment variable
+/// LOCKSTEP_THREADING is "std" when the first call asks, or where the build is without OpenMP. The
+/// results are the same. With std::thread a call never ends the program for lack of threads or
+/// memory, children after a fork have all threads, and several callers at a time share workers.
+///
+/// Errors: InvalidArgument where LOCKSTEP_THREADING names what this build has not.
+[[nodiscard]] LOCKSTEP_API const char* threading();
 
 /// Most threads that a call may ask for.
 inline constexpr int kMaxThreads = 1024;
 
 /// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
-/// caller. Always 1 in a build without OpenMP, and after a fork from a process that had run a team
-/// (see `parallel`).
+/// caller (with std::thread: inside a body of `parallel`). Always 1 with OpenMP after a fork from a
+/// process that had run a team (see `parallel`).
 ///
-/// Errors: InvalidArgument for a number below 0 or above kMaxThreads.
+/// Errors: InvalidArgument for a number below 0 or above kMaxThreads; as threading().
 [[nodiscard]] LOCKSTEP_API int resolve_threads(int requested);
 
 namespace detail {
@@ -65,16 +79,19 @@ LOCKSTEP_API void parallel(int threads, void (*call)(void* body, const Team&), v
 
 /// Runs `body(const Team&)` once on each of `threads` threads, the caller's among them, and waits
 /// for all; on the caller's alone for `threads` below 2. The team can turn out smaller if the
-/// system grants fewer threads. The workers run in the caller's floating-point mode (rounding,
-/// flush-to-zero). Allocates nothing itself, but OpenMP does when it starts threads, as it must for
-/// the first team of a thread of the program and for a larger one.
+/// system grants fewer threads (a limit of processes, stacks of a size that memory does not have).
+/// The workers run in the caller's floating-point mode (rounding, flush-to-zero). Memory is
+/// allocated only where threads are started: with OpenMP for the first team of a thread of the
+/// program and for a larger one.
 ///
 /// Threads: after a fork OpenMP's threads exist in the parent only, and GNU's runtime would wait
 /// for them in the child. So a child whose parent had run a team runs everything on one thread; one
 /// that was forked before has all threads. Lockstep cannot know of OpenMP regions that a program
-/// ran itself: if it forks after those alone, calls in the child must ask for one thread.
+/// ran itself: if it forks after those alone, calls in the child must ask for one thread. OpenMP's
+/// runtimes end the program where they find no memory. None of this holds for std::thread.
 ///
-/// Errors: the first exception of a body without barriers is rethrown here.
+/// Errors: the first exception of a body without barriers is rethrown here; std::bad_alloc; as
+/// threading().
 template <class Body>
 void parallel(int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;

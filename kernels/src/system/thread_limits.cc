@@ -5,8 +5,12 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 #include <thread>
+#include <vector>
+
+#include "system/teams.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -17,12 +21,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int affinity_count() {
+// The CPUs that the calling thread may run on; empty where the system does not say.
+std::vector<int> affinity() {
+  std::vector<int> cpus;
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  // The kernel refuses a mask that is shorter than its own.
+  constexpr std::size_t kMostCpus = 1 << 20;
+  for (std::size_t most = CPU_SETSIZE; most <= kMostCpus; most *= 2) {
+    std::vector<cpu_set_t> mask(most / CPU_SETSIZE);
+    const std::size_t size = mask.size() * sizeof(cpu_set_t);
+    if (sched_getaffinity(0, size, mask.data()) != 0) continue;
+    for (std::size_t cpu = 0; cpu < most; ++cpu) {
+      if (CPU_ISSET_S(cpu, size, mask.data())) cpus.push_back(static_cast<int>(cpu));
+    }
+    break;
+  }
 #endif
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  return cpus;
 }
 
 // A quota of -1 or "max" is none.
@@ -84,9 +99,28 @@ std::optional<double> read_cpu_quota(const std::string& proc_cgroup, const fs::p
   return smallest;
 }
 
+int count_cores(const std::vector<int>& cpus, const fs::path& root) {
+  std::set<std::string> cores;
+  for (const int cpu : cpus) {
+    std::string siblings;
+    std::ifstream file(root / ("cpu" + std::to_string(cpu)) / "topology/thread_siblings_list");
+    if (!std::getline(file, siblings)) siblings = std::to_string(cpu);
+    cores.insert(siblings);
+  }
+  return static_cast<int>(cores.size());
+}
+
 ThreadLimits read_thread_limits() {
   ThreadLimits limits;
-  limits.affinity = affinity_count();
+  std::vector<int> cpus = team_runtime().bound_cpus();
+  if (cpus.empty()) cpus = affinity();
+  if (cpus.empty()) {
+    limits.cpus = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    limits.cores = limits.cpus;
+  } else {
+    limits.cpus = static_cast<int>(cpus.size());
+    limits.cores = count_cores(cpus, "/sys/devices/system/cpu");
+  }
   std::ifstream file("/proc/self/cgroup");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   limits.quota = read_cpu_quota(text, "/sys/fs/cgroup");
@@ -98,7 +132,12 @@ ThreadLimits read_thread_limits() {
 }
 
 ThreadChoice choose_threads(const ThreadLimits& limits) {
-  ThreadChoice choice{limits.affinity, "CPUs this process may run on"};
+  ThreadChoice choice{limits.cpus, "CPUs this process may run on"};
+  if (!limits.requested && limits.cores < limits.cpus) {
+    choice = {limits.cores, "physical cores of the " + std::to_string(limits.cpus) +
+                                " CPUs this process may run on"};
+  }
+  if (choice.count > kMaxThreads) choice = {kMaxThreads, "most threads of a call"};
   if (limits.quota) {
     const int whole = std::max(1, static_cast<int>(std::ceil(*limits.quota)));
     if (whole < choice.count) {

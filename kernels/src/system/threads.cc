@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
+#include <mutex>
 #include <string>
+#include <string_view>
 
+#include "lockstep/detail/floating_point_mode.h"
 #include "lockstep/error.h"
+#include "system/polling.h"
+#include "system/teams.h"
 #include "system/thread_limits.h"
 #include "tuning.h"
 
-#if LOCKSTEP_HAVE_OPENMP
-#include <omp.h>
-#include <pthread.h>
-#endif
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -20,52 +22,58 @@
 namespace lockstep {
 namespace {
 
-using ControlWord = unsigned long long;
-
 #if defined(__x86_64__)
-constexpr ControlWord kFlushBits = 0x8040;  // MXCSR: flush to zero, denormals are zero
-ControlWord control_word() { return _mm_getcsr(); }
-void set_control_word(ControlWord word) { _mm_setcsr(static_cast<unsigned>(word)); }
+constexpr unsigned long long kFlushBits = 0x8040;  // MXCSR: flush to zero, denormals are zero
 #elif defined(__aarch64__)
-constexpr ControlWord kFlushBits = 1ull << 24;  // FPCR.FZ
-ControlWord control_word() {
-  ControlWord word = 0;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(word));
-  return word;
-}
-void set_control_word(ControlWord word) { __asm__ volatile("msr fpcr, %0" : : "r"(word)); }
+constexpr unsigned long long kFlushBits = 1ull << 24;  // FPCR.FZ
 #else
-constexpr ControlWord kFlushBits = 0;
-ControlWord control_word() { return 0; }
-void set_control_word(ControlWord) {}
+constexpr unsigned long long kFlushBits = 0;
 #endif
 
-// A busy-wait hint to the core.
-void pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
+const TeamRuntime* const kTeamRuntimes[] = {
 #if LOCKSTEP_HAVE_OPENMP
-// Whether this process was forked from one that had run a team. OpenMP's threads are not forked
-// with it, and that of GNU would wait for them forever.
-std::atomic<bool> g_has_lost_threads{false};
-
-// To be called before a team runs. Nothing is done when the library is loaded: a process that forks
-// before its first team leaves the child all of its threads.
-void watch_forks() {
-  static const int registered = pthread_atfork(
-      nullptr, nullptr, [] { g_has_lost_threads.store(true, std::memory_order_relaxed); });
-  static_cast<void>(registered);  // it fails for lack of memory only
-}
-
-bool can_run_teams() { return !g_has_lost_threads.load(std::memory_order_relaxed); }
+    &kOpenMpTeams,
 #endif
+    &kStdTeams,
+};
+
+const TeamRuntime& chosen_runtime() {
+  const char* forced = std::getenv("LOCKSTEP_THREADING");
+  if (forced == nullptr || *forced == '\0') return *kTeamRuntimes[0];
+  std::string known;
+  for (const TeamRuntime* runtime : kTeamRuntimes) {
+    if (std::string_view(runtime->name) == forced) return *runtime;
+    known += std::string(known.empty() ? " " : " and ") + runtime->name;
+  }
+  throw InvalidArgument("LOCKSTEP_THREADING: \"" + std::string(forced) +
+                        "\" is not in this build, which has" + known);
+}
 
 }  // namespace
+
+#if defined(__x86_64__)
+unsigned long long detail::floating_point_mode() { return _mm_getcsr(); }
+void detail::set_floating_point_mode(unsigned long long mode) {
+  _mm_setcsr(static_cast<unsigned>(mode));
+}
+#elif defined(__aarch64__)
+unsigned long long detail::floating_point_mode() {
+  unsigned long long mode = 0;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+}
+void detail::set_floating_point_mode(unsigned long long mode) {
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode));
+}
+#else
+unsigned long long detail::floating_point_mode() { return 0; }
+void detail::set_floating_point_mode(unsigned long long) {}
+#endif
+
+const TeamRuntime& team_runtime() {
+  static const TeamRuntime& runtime = chosen_runtime();
+  return runtime;
+}
 
 // OpenMP's own barrier may spin for milliseconds, which on a machine with other work to do keeps
 // the very threads that it waits for off the cores.
@@ -79,11 +87,7 @@ class alignas(64) detail::Barrier {
       phase_.notify_all();
       return;
     }
-    for (int i = 0; i < kBarrierPolls; ++i) {
-      if (phase_.load(std::memory_order_acquire) != phase) return;
-      pause();
-    }
-    phase_.wait(phase, std::memory_order_acquire);
+    wait_for_change(phase_, phase, kBarrierPolls);
   }
 
  private:
@@ -92,26 +96,21 @@ class alignas(64) detail::Barrier {
 };
 
 const ThreadChoice& default_threads() {
-#if LOCKSTEP_HAVE_OPENMP
   static const ThreadChoice choice = choose_threads(read_thread_limits());
-#else
-  static const ThreadChoice choice{1, "built without OpenMP"};
-#endif
   return choice;
 }
+
+const char* threading() { return team_runtime().title; }
 
 int resolve_threads(int requested) {
   if (requested < 0 || requested > kMaxThreads) {
     throw InvalidArgument("threads: " + std::to_string(requested) + " is not a count up to " +
                           std::to_string(kMaxThreads) + ", or 0 for the default");
   }
-#if LOCKSTEP_HAVE_OPENMP
-  if (!can_run_teams()) return 1;
+  const TeamRuntime& runtime = team_runtime();
+  if (!runtime.can_run()) return 1;
   if (requested > 0) return requested;
-  return omp_in_parallel() != 0 ? 1 : default_threads().count;
-#else
-  return 1;
-#endif
+  return runtime.in_team() ? 1 : default_threads().count;
 }
 
 void Team::barrier() const {
@@ -124,38 +123,59 @@ Team Team::half() const {
   return {index_ - which * count, count, barrier_ == nullptr ? nullptr : barrier_ + 1 + which};
 }
 
-void detail::parallel(int threads, void (*call)(void* body, const Team&), void* body) {
-#if LOCKSTEP_HAVE_OPENMP
-  if (threads > 1 && can_run_teams()) {
-    watch_forks();
-    const ControlWord mode = control_word();
-    std::exception_ptr failure;
-    Barrier barriers[3];
-#pragma omp parallel num_threads(threads)
-    {
-      const ControlWord own = control_word();
-      set_control_word(mode);
-      const Team team(omp_get_thread_num(), omp_get_num_threads(), barriers);
-      try {
-        call(body, team);
-      } catch (...) {
-#pragma omp critical(lockstep_failure)
-        if (failure == nullptr) failure = std::current_exception();
-      }
-      team.barrier();  // so that OpenMP's, at the end of the region, has nothing to wait for
-      set_control_word(own);
+namespace {
+
+// A call of `parallel`, as its threads share it.
+class SharedCall {
+ public:
+  SharedCall(void (*call)(void* body, const Team&), void* body) : call_(call), body_(body) {}
+
+  void take_part(int index, int size) {
+    const detail::FloatingPointScope mode(mode_);
+    const Team team(index, size, barriers_);
+    try {
+      call_(body_, team);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (failure_ == nullptr) failure_ = std::current_exception();
     }
-    if (failure != nullptr) std::rethrow_exception(failure);
+    team.barrier();  // so that the runtime's own, at the end of the team, has nothing to wait for
+  }
+
+  void rethrow() const {
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void (*call_)(void* body, const Team&);
+  void* body_;
+  unsigned long long mode_ = detail::floating_point_mode();
+  detail::Barrier barriers_[3];
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+void detail::parallel(int threads, void (*call)(void* body, const Team&), void* body) {
+  if (threads <= 1 || !team_runtime().can_run()) {
+    call(body, Team());
     return;
   }
-#else
-  static_cast<void>(threads);
-#endif
-  call(body, Team());
+  SharedCall shared(call, body);
+  team_runtime().run(
+      threads,
+      [](void* context, int index, int size) {
+        static_cast<SharedCall*>(context)->take_part(index, size);
+      },
+      &shared);
+  shared.rethrow();
 }
 
-FlushDenormals::FlushDenormals() : saved_(control_word()) { set_control_word(saved_ | kFlushBits); }
+FlushDenormals::FlushDenormals() : saved_(detail::floating_point_mode()) {
+  detail::set_floating_point_mode(saved_ | kFlushBits);
+}
 
-FlushDenormals::~FlushDenormals() { set_control_word(saved_); }
+FlushDenormals::~FlushDenormals() { detail::set_floating_point_mode(saved_); }
 
 }  // namespace lockstep

@@ -18,9 +18,10 @@ struct Format {
 };
 
 constexpr std::array kFormats = {
-    Format{".ts", data_file::read_ts},    Format{".tsv", data_file::read_rows},
-    Format{".txt", data_file::read_rows}, Format{".npz", data_file::read_npz},
-    Format{".csv", data_file::read_csv},  Format{".arff", data_file::read_arff},
+    Format{".ts", data_file::read_ts},     Format{".tsv", data_file::read_rows},
+    Format{".txt", data_file::read_rows},  Format{".npz", data_file::read_npz},
+    Format{".npy", data_file::read_npy},   Format{".csv", data_file::read_csv},
+    Format{".arff", data_file::read_arff},
 };
 
 void check_file(const std::filesystem::path& path) {
@@ -43,6 +44,9 @@ std::string extension_of(const std::filesystem::path& path) {
   return extension == ".gz" ? data_file::lower(path.stem().extension().string()) : extension;
 }
 
+// Of NumPy's, which are no text.
+bool has_arrays(const Format& format) { return format.extension.starts_with(".np"); }
+
 const Format& format_of(const Reading& reading) {
   const bool is_input = reading.path == "-";
   const std::string& asked = reading.options.format;
@@ -55,8 +59,8 @@ const Format& format_of(const Reading& reading) {
     throw DataError(reading.path.string() + ": unknown extension '" + extension +
                     "', expected one of " + listed(kFormats, &Format::extension));
   }
-  if (is_input && format->extension == ".npz") {
-    throw DataError("standard input: a .npz archive is read from a file");
+  if (is_input && has_arrays(*format)) {
+    throw DataError("standard input: arrays of NumPy are read from a file");
   }
   return *format;
 }
@@ -67,9 +71,10 @@ DataFile read_data_file(const std::filesystem::path& path, const ReadOptions& op
   Reading reading{.path = path, .options = options, .notes = {}};
   if (path != "-") check_file(path);
   const Format& format = format_of(reading);
-  const bool has_arrays = format.extension == ".npz";
-  if (!has_arrays && (!options.x.empty() || !options.y.empty() || options.axes != Axes::NTC)) {
-    throw DataError(path.string() + ": x, y and axes are of the arrays of a .npz");
+  const bool is_archive = format.extension == ".npz";
+  if ((!is_archive && !options.x.empty()) ||
+      (!has_arrays(format) && (!options.y.empty() || options.axes != Axes::NTC))) {
+    throw DataError(path.string() + ": x is of the arrays of a .npz, y and axes of .npz and .npy");
   }
   Dataset data = format.read(reading);
   return {std::move(data), std::move(reading.notes)};

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "data/class_key.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lookup.h"
 
@@ -25,6 +25,52 @@ Dataset::Dataset(std::size_t channels, TargetKind kind, std::vector<std::string>
   }
 }
 
+Dataset Dataset::over(std::size_t channels, std::span<const float> values, std::size_t stride,
+                      std::vector<std::size_t> lengths, std::shared_ptr<const void> owner) {
+  Dataset result(channels);
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    const std::size_t timesteps = values.size() / channels;
+    const bool fits = lengths[i] > 0 && lengths[i] <= stride && lengths[i] <= timesteps &&
+                      i <= (timesteps - lengths[i]) / stride;
+    if (!fits) {
+      throw InvalidArgument("Dataset::over: sequence " + std::to_string(i) + " of length " +
+                            std::to_string(lengths[i]) + " is not within the values");
+    }
+    result.append_place(i * stride * channels, lengths[i]);
+  }
+  result.labels_.assign(lengths.size(), kNoLabel);
+  result.values_ = values.data();
+  result.owner_ = owner != nullptr ? std::move(owner) : std::make_shared<char>();
+  result.is_whole_ = false;
+  return result;
+}
+
+std::vector<float>& Dataset::own_values(std::size_t more) {
+  if (own_ == nullptr || own_.use_count() > 1 || !is_whole_) {
+    auto own = std::make_shared<std::vector<float>>();
+    own->reserve(total_timesteps() * channels_ + more);
+    std::vector<std::size_t> offsets;
+    offsets.reserve(size());
+    for (std::size_t i = 0; i < size(); ++i) {
+      offsets.push_back(own->size());
+      own->insert(own->end(), sequence(i).begin(), sequence(i).end());
+    }
+    own_ = std::move(own);
+    offsets_ = std::move(offsets);
+    owner_.reset();
+    is_whole_ = true;
+    values_ = own_->data();
+  }
+  return *own_;
+}
+
+void Dataset::append_place(std::size_t offset, std::size_t length) {
+  const std::size_t first = total_timesteps();
+  offsets_.push_back(offset);
+  lengths_.push_back(length);
+  first_timesteps_.push_back(first);
+}
+
 template <class AddTargets>
 void Dataset::append(std::span<const float> values, const AddTargets& add_targets) {
   if (values.empty() || values.size() % channels_ != 0) {
@@ -32,21 +78,24 @@ void Dataset::append(std::span<const float> values, const AddTargets& add_target
                           " values, expected a positive multiple of the " +
                           std::to_string(channels_) + " channels");
   }
+  std::vector<float>& own = own_values(values.size());
   const std::size_t sequences = size();
-  const std::size_t begin = values_.size();
+  const std::size_t begin = own.size();
   const std::size_t labels = labels_.size();
   const std::size_t targets = targets_.size();
   try {
-    values_.insert(values_.end(), values.begin(), values.end());
-    offsets_.push_back(begin);
-    lengths_.push_back(values.size() / channels_);
+    own.insert(own.end(), values.begin(), values.end());
+    append_place(begin, values.size() / channels_);
     add_targets(values.size() / channels_);
     if (!weights_.empty()) weights_.push_back(1.0f);
     if (!ids_.empty()) ids_.emplace_back();
+    values_ = own.data();
   } catch (...) {  // there is no memory, or the targets do not fit
-    values_.resize(begin);
+    own.resize(begin);
+    values_ = own.data();
     offsets_.resize(sequences);
     lengths_.resize(sequences);
+    first_timesteps_.resize(sequences);
     labels_.resize(labels);
     targets_.resize(targets);
     weights_.resize(std::min(weights_.size(), sequences));
@@ -77,9 +126,12 @@ void Dataset::set_targets(TargetKind kind, std::vector<std::string> names, std::
 
 void Dataset::reserve(std::size_t sequences, std::size_t timesteps) {
   if (timesteps > SIZE_MAX / sizeof(float) / channels_) throw std::bad_alloc();
-  values_.reserve(timesteps * channels_);
+  std::vector<float>& own = own_values(0);
+  own.reserve(timesteps * channels_);
+  values_ = own.data();
   offsets_.reserve(sequences);
   lengths_.reserve(sequences);
+  first_timesteps_.reserve(sequences);
 }
 
 void Dataset::set_channel_names(std::vector<std::string> names) {
@@ -178,27 +230,39 @@ Range Dataset::target_range(std::size_t i) const {
   return {first * classes(), (first + rows) * classes()};
 }
 
-std::size_t Dataset::max_length() const {
-  return empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end());
+std::size_t Dataset::missing_values() const {
+  std::size_t missing = 0;
+  data_file::Readahead ahead(*this);
+  for (std::size_t i = 0; i < size(); ++i) {
+    ahead.before(i);
+    missing += static_cast<std::size_t>(
+        std::ranges::count_if(sequence(i), [](float value) { return std::isnan(value); }));
+  }
+  return missing;
 }
 
-std::size_t Dataset::total_timesteps() const {
-  return std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0});
+std::size_t Dataset::max_length() const {
+  return empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end());
 }
 
 Dataset Dataset::subset(std::span<const std::size_t> indices) const {
   Dataset result(channels_, kind_, class_names_);
   result.channel_names_ = channel_names_;
+  result.values_ = values_;
+  result.own_ = own_;
+  result.owner_ = owner_;
+  result.is_whole_ = false;
   for (const std::size_t i : indices) {
+    result.append_place(offsets_[i], lengths_[i]);
     if (kind_ == TargetKind::label) {
-      result.add(sequence(i), label(i));
+      result.labels_.push_back(label(i));
     } else if (kind_ == TargetKind::step_labels) {
-      result.add_steps(sequence(i), step_labels(i));
+      result.labels_.insert(result.labels_.end(), step_labels(i).begin(), step_labels(i).end());
     } else {
-      result.add_values(sequence(i), targets(i));
+      result.targets_.insert(result.targets_.end(), targets(i).begin(), targets(i).end());
     }
-    result.set_weight(result.size() - 1, weight(i));
-    result.set_id(result.size() - 1, id(i));
+    if (!weights_.empty()) result.weights_.push_back(weights_[i]);
+    if (!ids_.empty()) result.ids_.push_back(ids_[i]);
   }
   return result;
 }
@@ -249,8 +313,12 @@ Dataset Dataset::with_channels(const std::vector<std::string>& names) const {
   }
   Dataset result = *this;
   result.channel_names_ = names;
-  for (std::size_t at = 0; at < values_.size(); at += channels_) {
-    for (std::size_t c = 0; c < channels_; ++c) result.values_[at + c] = values_[at + places[c]];
+  for (std::size_t i = 0; i < size(); ++i) {
+    const std::span<const float> from = sequence(i);
+    const std::span<float> to = result.writable_sequence(i);
+    for (std::size_t at = 0; at < from.size(); at += channels_) {
+      for (std::size_t c = 0; c < channels_; ++c) to[at + c] = from[at + places[c]];
+    }
   }
   return result;
 }

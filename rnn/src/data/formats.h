@@ -34,6 +34,7 @@ Dataset read_rows(Reading& reading);  // .tsv and .txt
 Dataset read_csv(Reading& reading);
 Dataset read_arff(Reading& reading);
 Dataset read_npz(Reading& reading);
+Dataset read_npy(Reading& reading);
 
 // What the readers of text share.
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/dataset.h"
 
@@ -22,7 +23,9 @@ std::string place_of(const Dataset& data, std::size_t i, std::size_t at) {
 }
 
 void require_numbers(const Dataset& data, bool allow_missing) {
+  data_file::Readahead ahead(data);
   for (std::size_t i = 0; i < data.size(); ++i) {
+    ahead.before(i);
     const std::span<const float> values = data.sequence(i);
     const auto bad = std::ranges::find_if(values, [&](float value) {
       return std::isinf(value) || (std::isnan(value) && !allow_missing);
@@ -47,7 +50,7 @@ void carry(std::span<float> values, std::size_t channel, std::size_t channels, f
 
 void fill(Dataset& data, const MissingRule& rule) {
   for (std::size_t i = 0; i < data.size(); ++i) {
-    const std::span<float> values = data.sequence(i);
+    const std::span<float> values = data.writable_sequence(i);
     if (rule.kind == MissingKind::mean) {
       for (std::size_t at = 0; at < values.size(); ++at) {
         if (std::isnan(values[at])) values[at] = rule.mean[at % data.channels()];
@@ -100,7 +103,9 @@ MissingRule MissingRule::fit(MissingKind kind, const Dataset& data) {
   std::vector<double> sums(data.channels());
   std::vector<double> counts(data.channels());
   std::vector<bool> has_gaps(data.channels());
+  data_file::Readahead ahead(data);
   for (std::size_t i = 0; i < data.size(); ++i) {
+    ahead.before(i);
     const std::span<const float> values = data.sequence(i);
     for (std::size_t at = 0; at < values.size(); ++at) {
       const std::size_t c = at % data.channels();

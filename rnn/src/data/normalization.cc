@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "data/inputs.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lockstep/range.h"
 #include "lockstep/rnn/dataset.h"
@@ -13,40 +15,56 @@ namespace lockstep {
 namespace {
 
 template <class Function>
-void for_each_value(const Dataset& data, Range sequences, std::size_t channel, Function function) {
+void for_each_value(const Dataset& data, Range sequences, const Function& function) {
+  data_file::Readahead ahead(data);
   for (std::size_t i = sequences.begin; i < sequences.end; ++i) {
-    const auto values = data.sequence(i);
-    for (std::size_t at = channel; at < values.size(); at += data.channels()) function(values[at]);
+    ahead.before(i);
+    const std::span<const float> values = data.sequence(i);
+    for (std::size_t at = 0; at < values.size(); at += data.channels()) {
+      for (std::size_t c = 0; c < data.channels(); ++c) function(c, values[at + c]);
+    }
   }
 }
 
-// Appends mean and scale of a channel over some sequences.
-void fit_channel(const Dataset& data, Range sequences, std::size_t channel, Normalization& result) {
-  // Differences from the first value, so that a constant channel has a deviation of exactly 0.
-  const double origin = data.sequence(sequences.begin)[channel];
-  double sum = 0;
-  double count = 0;
-  for_each_value(data, sequences, channel, [&](float value) {
-    sum += value - origin;
-    count += 1;
-  });
-  const double mean = origin + sum / count;
-  double squares = 0;
-  for_each_value(data, sequences, channel,
-                 [&](float value) { squares += (value - mean) * (value - mean); });
-  const double deviation = std::sqrt(squares / count);
-  const bool constant = deviation < std::numeric_limits<float>::min();
-  result.mean.push_back(static_cast<float>(mean));
-  result.scale.push_back(constant ? 1.0F : static_cast<float>(1.0 / deviation));
-}
+}  // namespace
 
+// In two passes for all channels together.
 Normalization fit_channels(const Dataset& data, Range sequences) {
+  // Differences from the first value, so that a constant channel has a deviation of exactly 0.
+  const std::span<const float> origin = data.sequence(sequences.begin);
+  double count = 0;
+  for (std::size_t i = sequences.begin; i < sequences.end; ++i) {
+    count += static_cast<double>(data.length(i));
+  }
+  std::vector<double> sums(data.channels());
+  for_each_value(data, sequences, [&](std::size_t c, float value) {
+    sums[c] += static_cast<double>(value) - static_cast<double>(origin[c]);
+  });
+  std::vector<double> means(data.channels());
+  for (std::size_t c = 0; c < means.size(); ++c) {
+    means[c] = static_cast<double>(origin[c]) + sums[c] / count;
+  }
+  std::vector<double> squares(data.channels());
+  for_each_value(data, sequences, [&](std::size_t c, float value) {
+    const double difference = static_cast<double>(value) - means[c];
+    squares[c] += difference * difference;
+  });
   Normalization result{.kind = NormalizationKind::channel, .mean = {}, .scale = {}};
-  for (std::size_t c = 0; c < data.channels(); ++c) fit_channel(data, sequences, c, result);
+  for (std::size_t c = 0; c < means.size(); ++c) {
+    const double deviation = std::sqrt(squares[c] / count);
+    const bool constant = deviation < static_cast<double>(std::numeric_limits<float>::min());
+    result.mean.push_back(static_cast<float>(means[c]));
+    result.scale.push_back(constant ? 1.0F : static_cast<float>(1.0 / deviation));
+  }
   return result;
 }
 
-}  // namespace
+void require_channels(const Normalization& normalization, const Dataset& data) {
+  const std::size_t fitted = normalization.mean.size();
+  if (normalization.kind != NormalizationKind::channel || fitted == data.channels()) return;
+  throw InvalidArgument("Normalization::apply: the data has " + std::to_string(data.channels()) +
+                        " channels, expected " + std::to_string(fitted) + " as in the fit");
+}
 
 Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
   if (kind != NormalizationKind::channel) return {.kind = kind, .mean = {}, .scale = {}};
@@ -56,15 +74,12 @@ Normalization Normalization::fit(NormalizationKind kind, const Dataset& data) {
 
 void Normalization::apply(Dataset& data) const {
   if (kind == NormalizationKind::none) return;
-  if (kind == NormalizationKind::channel && mean.size() != data.channels()) {
-    throw InvalidArgument("Normalization::apply: the data has " + std::to_string(data.channels()) +
-                          " channels, expected " + std::to_string(mean.size()) + " as in the fit");
-  }
+  require_channels(*this, data);
   for (std::size_t i = 0; i < data.size(); ++i) {
     if (kind == NormalizationKind::channel) {
-      apply(data.sequence(i));
+      apply(data.writable_sequence(i));
     } else {
-      fit_channels(data, {i, i + 1}).apply(data.sequence(i));
+      fit_channels(data, {i, i + 1}).apply(data.writable_sequence(i));
     }
   }
 }

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "binary.h"
-#include "data/npz.h"
+#include "data/arrays.h"
 #include "data/text_file.h"
 #include "lockstep/rnn/data_file.h"
 
@@ -40,7 +40,7 @@ std::string read_header(NpyArray& array) {
   constexpr std::string_view kMagic = "\x93NUMPY";
   constexpr std::size_t kLengthAt = kMagic.size() + 2;
   if (!array.bytes.starts_with(kMagic) || array.bytes.size() < kLengthAt + 4) {
-    fail(array, "the entry is not a .npy array");
+    fail(array, "this is not a .npy array");
   }
   const auto version = static_cast<unsigned char>(array.bytes[kMagic.size()]);
   if (version < 1 || version > 3) {
@@ -49,9 +49,9 @@ std::string read_header(NpyArray& array) {
   const std::size_t length_bytes = version == 1 ? 2 : 4;
   const std::size_t start = kLengthAt + length_bytes;
   const std::uint64_t length = read_little_endian(array.bytes.data() + kLengthAt, length_bytes);
-  if (length > array.bytes.size() - start) fail(array, "the entry ends within its .npy header");
+  if (length > array.bytes.size() - start) fail(array, "it ends within its .npy header");
   array.data = start + length;
-  return array.bytes.substr(start, length);
+  return std::string(array.bytes.substr(start, length));
 }
 
 void parse_dtype(const std::string& header, NpyArray& array) {
@@ -97,7 +97,7 @@ void check_size(const NpyArray& array) {
   if (!expected) fail(array, "the shape in the header is larger than any memory");
   const std::size_t found = array.bytes.size() - array.data;
   if (found != *expected) {
-    fail(array, "the entry holds " + std::to_string(found) + " bytes of data, expected " +
+    fail(array, "it holds " + std::to_string(found) + " bytes of data, expected " +
                     std::to_string(*expected) + " from its header");
   }
 }
@@ -135,8 +135,9 @@ std::string utf8_at(const NpyArray& array, std::size_t place) {
 
 }  // namespace
 
-NpyArray::NpyArray(std::string file_bytes, std::string file_name)
-    : bytes(std::move(file_bytes)), name(std::move(file_name)) {
+NpyArray::NpyArray(std::string_view file_bytes, std::shared_ptr<const void> memory,
+                   std::string file_name)
+    : bytes(file_bytes), owner(std::move(memory)), name(std::move(file_name)) {
   const std::string header = read_header(*this);
   parse_dtype(header, *this);
   parse_shape(header, *this);

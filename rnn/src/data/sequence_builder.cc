@@ -16,7 +16,11 @@ std::optional<std::string_view> present_label(std::string_view field) {
 }
 
 SequenceBuilder::SequenceBuilder(std::size_t channels, const std::vector<std::string>& declared)
-    : data_(channels), are_declared_(!declared.empty()) {
+    : SequenceBuilder(Dataset(channels), 0, declared) {}
+
+SequenceBuilder::SequenceBuilder(Dataset data, std::size_t left_out,
+                                 const std::vector<std::string>& declared)
+    : data_(std::move(data)), are_declared_(!declared.empty()), left_out_(left_out) {
   for (const std::string& name : declared) static_cast<void>(class_of(name));
 }
 
@@ -33,12 +37,15 @@ bool SequenceBuilder::accepts(std::string_view label) const {
   return !are_declared_ || classes_.contains(class_key(label));
 }
 
-std::size_t SequenceBuilder::add(std::span<const float> values) {
+std::size_t known_timesteps(std::span<const float> values, std::size_t channels) {
   const auto last =
       std::find_if(values.rbegin(), values.rend(), [](float value) { return !std::isnan(value); });
-  const auto known = static_cast<std::size_t>(values.rend() - last);
-  if (known == 0) throw InvalidArgument("every value of the sequence is missing");
-  const std::size_t length = (known + data_.channels() - 1) / data_.channels();
+  return (static_cast<std::size_t>(values.rend() - last) + channels - 1) / channels;
+}
+
+std::size_t SequenceBuilder::add(std::span<const float> values) {
+  const std::size_t length = known_timesteps(values, data_.channels());
+  if (length == 0) throw InvalidArgument("every value of the sequence is missing");
   data_.add(values.first(length * data_.channels()), kNoLabel);
   left_out_ += values.size() / data_.channels() - length;
   return length;

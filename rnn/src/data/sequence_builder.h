@@ -16,11 +16,17 @@ namespace lockstep::data_file {
 // The label that a field holds, or none if it is missing.
 std::optional<std::string_view> present_label(std::string_view field);
 
+// Timesteps of [length][channels] up to the last that has a value, not NaN.
+std::size_t known_timesteps(std::span<const float> values, std::size_t channels);
+
 class SequenceBuilder {
  public:
   // With `declared` names the classes are these, in this order. Without, they are those that occur:
   // by value if all are numbers, otherwise by their text.
   explicit SequenceBuilder(std::size_t channels, const std::vector<std::string>& declared = {});
+
+  // The same with sequences that are there already, whose ends were `left_out`.
+  SequenceBuilder(Dataset data, std::size_t left_out, const std::vector<std::string>& declared);
 
   // Appends values [length][channels], NaN where one is missing. Timesteps at the end of which all
   // values are missing are left out. Returns the timesteps that are left. Throws InvalidArgument if

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "binary.h"
+#include "data/mapped_file.h"
 #include "definition.h"
 #include "files/atomic_file.h"
 #include "files/safetensors.h"
@@ -159,12 +160,18 @@ std::uint64_t add_words(std::uint64_t hash, std::span<const float> values) {
   return hash;
 }
 
-std::uint64_t add_data(std::uint64_t hash, const Dataset& data) {
+std::uint64_t add_data(std::uint64_t hash, const Inputs& inputs) {
+  const Dataset& data = inputs.data;
+  data_file::Readahead ahead(data);
+  std::vector<float> values;
   hash = fnv1a(hash, data.size(), sizeof(std::uint64_t));
   hash = fnv1a(hash, data.channels(), sizeof(std::uint64_t));
   for (std::size_t i = 0; i < data.size(); ++i) {
     hash = fnv1a(hash, data.length(i), sizeof(std::uint64_t));
-    hash = add_words(hash, data.sequence(i));
+    ahead.before(i);
+    values.resize(data.length(i) * data.channels());
+    inputs.copy(i, 0, data.length(i), values.data());
+    hash = add_words(hash, values);
     if (!is_label(data.target_kind())) hash = add_words(hash, data.targets(i));
   }
   for (const int label : data.labels()) {
@@ -184,7 +191,7 @@ std::string rounding_here() {
   return backend.fused ? "with fused multiply-add" : std::string(backend.name);
 }
 
-std::uint64_t data_hash(const Dataset& train, const Dataset& validation) {
+std::uint64_t data_hash(const Inputs& train, const Inputs& validation) {
   return add_data(add_data(kFnvBasis, train), validation);
 }
 

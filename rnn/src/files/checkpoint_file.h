@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "data/inputs.h"
 #include "files/model_file.h"
 #include "lockstep/rnn/options.h"
 #include "train/fit.h"
@@ -32,7 +33,7 @@ void save_checkpoint(const TrainingParts& training, const std::filesystem::path&
 [[nodiscard]] std::string rounding_here();
 
 // Of shapes, values and targets of both sets.
-[[nodiscard]] std::uint64_t data_hash(const Dataset& train, const Dataset& validation);
+[[nodiscard]] std::uint64_t data_hash(const Inputs& train, const Inputs& validation);
 
 // Throws std::invalid_argument with the first option, but for `epochs` and `threads`, that is not
 // as it was, and where the data or the rounding of the backend have changed.

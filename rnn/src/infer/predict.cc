@@ -1,4 +1,4 @@
-#include "lockstep/rnn/predict.h"
+#include "infer/predict.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/mapped_file.h"
 #include "layers/network_pass.h"
 #include "network/tensors.h"
 #include "tuning.h"
@@ -57,23 +58,25 @@ Plan make_plan(const PackedNetwork& weights, const Dataset& data, std::size_t mo
 
 class Prediction {
  public:
-  Prediction(const Network& network, const Dataset& data, int threads)
+  Prediction(const Network& network, const Inputs& inputs, int threads)
       : network_(network),
-        data_(data),
+        inputs_(inputs),
+        data_(inputs.data),
         weights_(network, Purpose::inference),
-        plan_(make_plan(*weights_, data,
-                        window() > 0 ? rows_in_windows(*weights_, data.max_length()) : data.size(),
-                        threads)),
-        ordered_(data.size()),
-        outputs_((is_of_steps(head_of(network).targets) ? data.total_timesteps() : data.size()) *
+        plan_(make_plan(
+            *weights_, data_,
+            window() > 0 ? rows_in_windows(*weights_, data_.max_length()) : data_.size(), threads)),
+        ordered_(data_.size()),
+        outputs_((is_of_steps(head_of(network).targets) ? data_.total_timesteps() : data_.size()) *
                  network.outputs) {
     std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
-    order_by_length(data, ordered_);
+    order_by_length(data_, ordered_);
   }
 
   std::vector<float> run(const Parameters& parameters) {
     std::optional<WithMemory<PassWithWindows>> shared;
     if (plan_.shares_columns) shared.emplace(network_, limits(), kept_timesteps());
+    for (std::size_t c = 0; c < chunks_at_once(); ++c) data_file::prefetch(data_, sequences_of(c));
     parallel(plan_.team_size, [&](const Team& team) {
       const FlushDenormals flush;
       weights_->pack(parameters, team);
@@ -115,17 +118,27 @@ class Prediction {
     return sum;
   }
 
+  [[nodiscard]] std::span<const std::size_t> sequences_of(std::size_t chunk) const {
+    const std::size_t first = chunk * plan_.rows;
+    return std::span(ordered_).subspan(first, std::min(plan_.rows, ordered_.size() - first));
+  }
+
+  [[nodiscard]] std::size_t chunks_at_once() const {
+    return plan_.shares_columns ? 1 : static_cast<std::size_t>(plan_.team_size);
+  }
+
   // Chunk `c` by all threads of the team.
   void classify(std::size_t c, PassWithWindows& chunk, const Team& team) {
     NetworkPass& pass = chunk.pass;
-    const std::size_t first = c * plan_.rows;
-    const std::size_t count = std::min(plan_.rows, ordered_.size() - first);
     if (team.index() == 0) {
-      pass.schedule.assign(data_, std::span(ordered_).subspan(first, count), 0, 1, window());
+      pass.schedule.assign(data_, sequences_of(c), 0, 1, window());
       pass.keep_windows_in(chunk.windows, 0);
+      // That of this thread or team which is next.
+      const std::size_t next = c + chunks_at_once();
+      if (next < plan_.chunks) data_file::prefetch(data_, sequences_of(next));
     }
     team.barrier();
-    pass.forward(data_, *weights_, team);
+    pass.forward(inputs_, *weights_, team);
     team.barrier();
     if (team.index() == 0) write_outputs(pass);
   }
@@ -149,6 +162,7 @@ class Prediction {
   }
 
   const Network& network_;
+  const Inputs& inputs_;
   const Dataset& data_;
   WithMemory<PackedNetwork> weights_;
   Plan plan_;
@@ -158,30 +172,35 @@ class Prediction {
 
 }  // namespace
 
-std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {
+std::vector<float> predict_proba(const Parameters& parameters, const Inputs& inputs, int threads) {
   require_parameters(parameters, "predict");
   const Network& network = parameters.network();
-  require_channels(network, data, "predict: ");
-  if (data.empty()) return {};
-  return Prediction(network, data, resolve_threads(threads)).run(parameters);
+  require_channels(network, inputs.data, "predict: ");
+  if (inputs.data.empty()) return {};
+  return Prediction(network, inputs, resolve_threads(threads)).run(parameters);
+}
+
+std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {
+  return predict_proba(parameters, Inputs(data), threads);
+}
+
+std::vector<int> most_probable(const Network& network, std::span<const float> probabilities) {
+  if (!is_label(head_of(network).targets)) {
+    throw InvalidArgument("predict: the network gives values, not classes");
+  }
+  std::vector<int> predicted(probabilities.size() / network.outputs);
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    const auto row = probabilities.subspan(i * network.outputs, network.outputs);
+    const auto is_nan = [](float p) { return std::isnan(p); };
+    predicted[i] = std::ranges::any_of(row, is_nan)
+                       ? kNoLabel
+                       : static_cast<int>(std::ranges::max_element(row) - row.begin());
+  }
+  return predicted;
 }
 
 std::vector<int> predict(const Parameters& parameters, const Dataset& data, int threads) {
-  require_parameters(parameters, "predict");
-  if (!is_label(head_of(parameters.network()).targets)) {
-    throw InvalidArgument("predict: the network gives values, not classes");
-  }
-  const std::vector<float> probabilities = predict_proba(parameters, data, threads);
-  const auto classes = static_cast<std::ptrdiff_t>(parameters.network().outputs);
-  std::vector<int> predicted(probabilities.size() / parameters.network().outputs);
-  for (std::size_t i = 0; i < predicted.size(); ++i) {
-    const auto row = probabilities.begin() + static_cast<std::ptrdiff_t>(i) * classes;
-    const auto is_nan = [](float p) { return std::isnan(p); };
-    predicted[i] = std::any_of(row, row + classes, is_nan)
-                       ? kNoLabel
-                       : static_cast<int>(std::max_element(row, row + classes) - row);
-  }
-  return predicted;
+  return most_probable(parameters.network(), predict_proba(parameters, data, threads));
 }
 
 }  // namespace lockstep

@@ -1,15 +1,15 @@
 // What layers hand to each other: outputs upwards, gradients downwards.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <span>
 
+#include "data/inputs.h"
 #include "layers/dropout.h"
 #include "layers/recurrent_layer.h"
 #include "layers/row_schedule.h"
 #include "lockstep/range.h"
-#include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
 
@@ -18,22 +18,26 @@ class OutputLayer;
 // Where a layer reads its inputs: the data, or the directions of the layer below.
 class LayerInputs {
  public:
-  explicit LayerInputs(const Dataset& data) : data_(&data) {}
+  explicit LayerInputs(const Inputs& data) : data_(&data) {}
   // `dropout` may be null.
   LayerInputs(std::span<const RecurrentLayer> below, const Dropout* dropout)
       : below_(below), dropout_(dropout) {}
 
-  // x [count] of row n at its own timestep `own`.
-  void copy(const RowSchedule& schedule, std::size_t n, std::size_t own, std::size_t count,
-            float* x) const {
+  // x of row n at its own timestep `own`.
+  void copy(const RowSchedule& schedule, std::size_t n, std::size_t own, float* x) const {
     if (data_ == nullptr) return copy_outputs(schedule, n, own, x);
-    std::copy_n(data_->sequence(schedule.member(n)).data() + own * count, count, x);
+    data_->copy(schedule.member(n), own, 1, x);
+  }
+
+  // As InputScale::mode.
+  [[nodiscard]] std::optional<unsigned long long> mode() const {
+    return data_ == nullptr || data_->scale == nullptr ? std::nullopt : data_->scale->mode();
   }
 
  private:
   void copy_outputs(const RowSchedule& schedule, std::size_t n, std::size_t own, float* x) const;
 
-  const Dataset* data_ = nullptr;
+  const Inputs* data_ = nullptr;
   std::span<const RecurrentLayer> below_;
   const Dropout* dropout_ = nullptr;
 };

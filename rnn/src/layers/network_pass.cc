@@ -110,7 +110,7 @@ std::span<const RecurrentLayer> NetworkPass::of_layer(std::size_t level) const {
   return {first, end};
 }
 
-LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Dataset& data) const {
+LayerInputs NetworkPass::inputs_of(const RecurrentLayer& layer, const Inputs& data) const {
   const std::size_t level = layer.size().layer;
   return level == 0 ? LayerInputs(data) : LayerInputs(of_layer(level - 1), dropout_);
 }
@@ -125,7 +125,7 @@ LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
 
 // A layer needs only what the one below has made of the same timesteps, unless one is read
 // backwards: then all are in the window.
-void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, const Team& team) {
+void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, const Team& team) {
   const std::size_t steps = schedule.steps();
   std::size_t t = 0;
   while (levels_ > 1 && t < schedule.window_begin()) {
@@ -148,7 +148,7 @@ void NetworkPass::for_directions(std::size_t level, const Team& team, const Work
   for (std::size_t i = 0; i < directions.size(); ++i) work(first + i, team);
 }
 
-void NetworkPass::forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
+void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, Range timesteps,
                           const Team& team) {
   for (std::size_t level = 0; level < levels_; ++level) {
     for_directions(level, team, [&](std::size_t i, const Team& t) {

@@ -54,7 +54,7 @@ class NetworkPass {
 
   // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
   // columns.
-  void forward(const Dataset& data, const PackedNetwork& weights, const Team& team);
+  void forward(const Inputs& data, const PackedNetwork& weights, const Team& team);
   // From the gradients of the outputs those of the weights. May be repeated.
   void backward(const PackedNetwork& weights, const Team& team);
 
@@ -77,10 +77,9 @@ class NetworkPass {
   // halves; a barrier behind.
   template <class Work>
   void for_directions(std::size_t level, const Team& team, const Work& work);
-  [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer, const Dataset& data) const;
+  [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer, const Inputs& data) const;
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
-  void forward(const Dataset& data, const PackedNetwork& weights, Range timesteps,
-               const Team& team);
+  void forward(const Inputs& data, const PackedNetwork& weights, Range timesteps, const Team& team);
 
   std::size_t levels_;  // layers, each with all its directions
   std::size_t block_;   // timesteps that a layer takes before the next has its turn

@@ -242,6 +242,8 @@ float* RecurrentLayer::input_gradient(const RowSchedule& schedule, std::size_t n
 // Threads share the rows of each timestep, or the timesteps if there are fewer rows than threads.
 void RecurrentLayer::gather_inputs(const LayerInputs& inputs, const RowSchedule& schedule,
                                    Range timesteps, const Team& team) const {
+  std::optional<detail::FloatingPointScope> scope;
+  if (const auto mode = inputs.mode()) scope.emplace(*mode);
   const bool by_rows = schedule.rows() >= static_cast<std::size_t>(team.size());
   const Team rows_team = by_rows ? team : Team();
   const Team steps_team = by_rows ? Team() : team;
@@ -250,7 +252,7 @@ void RecurrentLayer::gather_inputs(const LayerInputs& inputs, const RowSchedule&
     const Range rows = share(schedule.active(t), rows_team.index(), rows_team.size());
     float* row = rows_at(schedule, t) + rows.begin * layout_.stride;
     for (std::size_t n = rows.begin; n < rows.end; ++n, row += layout_.stride) {
-      inputs.copy(schedule, n, own_time_of(schedule, n, t), size_.inputs, row + layout_.input);
+      inputs.copy(schedule, n, own_time_of(schedule, n, t), row + layout_.input);
       if (t == schedule.start(n)) std::fill_n(row + layout_.state, size_.state(), 0.0f);
     }
   }

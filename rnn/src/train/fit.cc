@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
+#include "infer/predict.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/metrics.h"
-#include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
 
 namespace lockstep {
@@ -91,11 +91,12 @@ class CheckpointTimes {
   Clock::time_point last_ = Clock::now();
 };
 
-void add_validation(EpochResult& result, const Parameters& parameters, const Dataset& validation,
+void add_validation(EpochResult& result, const Parameters& parameters, const Inputs& validation,
                     const Options& options, int threads) {
-  if (validation.empty()) return;
-  const Evaluation evaluation = evaluate(
-      parameters.network(), predict_proba(parameters, validation, threads), validation, options);
+  if (validation.data.empty()) return;
+  const Evaluation evaluation =
+      evaluate(parameters.network(), predict_proba(parameters, validation, threads),
+               validation.data, options);
   result.validation_loss = evaluation.loss;
   result.validation_accuracy = evaluation.accuracy;
 }
@@ -103,8 +104,8 @@ void add_validation(EpochResult& result, const Parameters& parameters, const Dat
 // A training from its first or a later epoch on.
 class Fit {
  public:
-  Fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
-      const Options& options, const FitObserver& observer, const FitState* from,
+  Fit(Parameters& parameters, const Inputs& train, const Inputs& validation, const Options& options,
+      const FitObserver& observer, const FitState* from,
       const std::function<void(const Parameters&, const FitState&)>& save)
       : parameters_(parameters),
         train_(train),
@@ -166,7 +167,7 @@ class Fit {
       return false;
     }
     add_validation(epoch, weights, validation_, options_, result_.threads);
-    trainer_.note_loss(validation_.empty() ? epoch.loss : epoch.validation_loss);
+    trainer_.note_loss(validation_.data.empty() ? epoch.loss : epoch.validation_loss);
     keeper_.note(epoch, weights);
     return true;
   }
@@ -182,8 +183,8 @@ class Fit {
   }
 
   Parameters& parameters_;
-  const Dataset& train_;
-  const Dataset& validation_;
+  const Inputs& train_;
+  const Inputs& validation_;
   const Options& options_;
   const FitObserver& observer_;
   const std::function<void(const Parameters&, const FitState&)>& save_;
@@ -195,7 +196,7 @@ class Fit {
 
 }  // namespace
 
-FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
+FitResult fit(Parameters& parameters, const Inputs& train, const Inputs& validation,
               const Options& options, const FitObserver& observer, const FitState* from,
               const std::function<void(const Parameters&, const FitState&)>& save) {
   return Fit(parameters, train, validation, options, observer, from, save).run();

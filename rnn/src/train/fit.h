@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "data/inputs.h"
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
@@ -23,10 +24,10 @@ struct FitState {
   std::vector<EpochResult> history;
 };
 
-// Trains `parameters` as Model::fit on data that are normalized and labelled. `validation` may be
-// empty. Resumes `from`, unless it is null. `save` is called at the times of
+// Trains `parameters` as Model::fit on data that are labelled, and normalized on the way.
+// `validation` may be empty. Resumes `from`, unless it is null. `save` is called at the times of
 // FitObserver::checkpoints, with the parameters of that moment, and may throw.
-FitResult fit(Parameters& parameters, const Dataset& train, const Dataset& validation,
+FitResult fit(Parameters& parameters, const Inputs& train, const Inputs& validation,
               const Options& options, const FitObserver& observer, const FitState* from = nullptr,
               const std::function<void(const Parameters&, const FitState&)>& save = {});
 

@@ -11,6 +11,8 @@
 #include <span>
 #include <utility>
 
+#include "data/inputs.h"
+#include "data/mapped_file.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/random.h"
 #include "lockstep/threads.h"
@@ -22,11 +24,13 @@
 namespace lockstep {
 // One pass over the data, as all threads see it. Thread 0 writes, between barriers.
 struct Epoch {
-  const Dataset& data;
+  const Inputs& inputs;
   const std::function<bool(const BatchProgress&)>& on_batch;
   std::size_t updates;  // of the whole pass
   bool continues;
   std::exception_ptr failure{};  // of on_batch
+
+  [[nodiscard]] std::size_t size() const { return inputs.data.size(); }
 };
 
 struct Trainer::State {
@@ -100,7 +104,7 @@ void Trainer::State::count(Epoch& epoch, const TrainingStep::Totals& totals, std
   ++now.minibatches;
   ++now.pass_minibatches;
   now.pass_sequences += samples;
-  epoch.continues = now.pass_sequences < epoch.data.size();
+  epoch.continues = now.pass_sequences < epoch.size();
   if (is_learnt) {
     now.pass.loss += totals.loss.loss;
     now.pass.timesteps += totals.timesteps;
@@ -116,7 +120,7 @@ void Trainer::State::count(Epoch& epoch, const TrainingStep::Totals& totals, std
   if (!epoch.on_batch) return;
   try {
     epoch.continues =
-        epoch.on_batch({now.pass.epoch, now.pass_sequences, epoch.data.size()}) && epoch.continues;
+        epoch.on_batch({now.pass.epoch, now.pass_sequences, epoch.size()}) && epoch.continues;
   } catch (...) {
     epoch.failure = std::current_exception();
     epoch.continues = false;
@@ -128,13 +132,17 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
   TrainingStep& step = **memory;
   while (epoch.continues) {
     const auto minibatch = minibatch_at(now.pass_sequences);
-    if (team.index() == 0) step.begin(epoch.data, minibatch, now.minibatches);
+    if (team.index() == 0) {
+      step.begin(epoch.inputs.data, minibatch, now.minibatches);
+      const std::size_t next = now.pass_sequences + minibatch.size();
+      if (next < epoch.size()) data_file::prefetch(epoch.inputs.data, minibatch_at(next));
+    }
     team.barrier();
     bool is_finite = false;
     bool has_targets = false;
     {
       const FlushDenormals flush;
-      step.run(parameters, epoch.data, team);
+      step.run(parameters, epoch.inputs, team);
       const double norm = step.gradient_norm();
       const LossTotals found = step.totals().loss;
       is_finite = std::isfinite(norm) && std::isfinite(found.loss);
@@ -167,7 +175,13 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 
 EpochResult Trainer::run_epoch(const Dataset& data,
                                const std::function<bool(const BatchProgress&)>& on_batch) {
+  return run_epoch(Inputs(data), on_batch);
+}
+
+EpochResult Trainer::run_epoch(const Inputs& inputs,
+                               const std::function<bool(const BatchProgress&)>& on_batch) {
   State& s = *state_;
+  const Dataset& data = inputs.data;
   if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
   require_training_data(s.parameters, data, "training data");
   s.last = std::chrono::steady_clock::now();
@@ -180,13 +194,14 @@ EpochResult Trainer::run_epoch(const Dataset& data,
   (*s.memory)->set_class_weights(std::move(settings.class_weights));
   s.start_epoch();
   const std::size_t batch = s.minibatch_size();
-  Epoch epoch{.data = data,
+  Epoch epoch{.inputs = inputs,
               .on_batch = on_batch,
               .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
               .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0};
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
   if (epoch.continues) {
     TrainingStep& step = **s.memory;
+    data_file::prefetch(data, s.minibatch_at(s.now.pass_sequences));
     step.begin(data, s.minibatch_at(s.now.pass_sequences));
     // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
     parallel(step.team_size(s.threads),

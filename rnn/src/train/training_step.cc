@@ -160,7 +160,7 @@ int TrainingStep::team_size(int threads) const {
                         shares, threads);
 }
 
-void TrainingStep::run(const Parameters& parameters, const Dataset& data,
+void TrainingStep::run(const Parameters& parameters, const Inputs& data,
                        const Team& team) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
@@ -169,7 +169,7 @@ void TrainingStep::run(const Parameters& parameters, const Dataset& data,
     if (part > 0) {
       if (team.index() == 0) {
         done_ = totals();
-        assign_leaves(data, part);
+        assign_leaves(data.data, part);
       }
       team.barrier();
     }
@@ -207,7 +207,7 @@ void TrainingStep::add_parts(std::size_t part, const Team& team) {
   team.barrier();
 }
 
-void TrainingStep::forward(const Parameters& parameters, const Dataset& data,
+void TrainingStep::forward(const Parameters& parameters, const Inputs& data,
                            const Team& team) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
@@ -240,11 +240,11 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
   for (std::size_t i = mine.begin; i < mine.end; ++i) work(leaves_[i], own ? Team() : team);
 }
 
-void TrainingStep::forward(NetworkPass& leaf, const Dataset& data, const Team& team) {
+void TrainingStep::forward(NetworkPass& leaf, const Inputs& data, const Team& team) {
   leaf.forward(data, weights_, team);
   team.barrier();
   if (team.index() == 0) {
-    leaf.output.find_loss(data, leaf.schedule, weights_.output.head, settings_);
+    leaf.output.find_loss(data.data, leaf.schedule, weights_.output.head, settings_);
   }
 }
 

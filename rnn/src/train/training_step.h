@@ -68,11 +68,11 @@ class TrainingStep {
   // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team, once
   // after each `begin` with a team of one size: leaves of a thread share memory afterwards.
   // Throws nothing: a thread that left would keep the others waiting.
-  void run(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
+  void run(const Parameters& parameters, const Inputs& data, const Team& team) noexcept;
 
   // The two halves of `run`, of a minibatch of one part. The same team calls both; `backward` may
   // be repeated.
-  void forward(const Parameters& parameters, const Dataset& data, const Team& team) noexcept;
+  void forward(const Parameters& parameters, const Inputs& data, const Team& team) noexcept;
   void backward(const Team& team) noexcept;
 
   // As Parameters::values.
@@ -86,7 +86,7 @@ class TrainingStep {
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
-  void forward(NetworkPass& leaf, const Dataset& data, const Team& team);
+  void forward(NetworkPass& leaf, const Inputs& data, const Team& team);
   void assign_leaves(const Dataset& data, std::size_t part);
   void add_leaves(const Team& team);
   void add_parts(std::size_t part, const Team& team);

@@ -18,7 +18,7 @@ class LOCKSTEP_API DataError : public FileError {
   using FileError::FileError;
 };
 
-/// The order of the axes of X in a .npz: sequences, timesteps, channels.
+/// The order of the axes of X in a .npz or .npy: sequences, timesteps, channels.
 enum class Axes {
   NTC,  ///< [N][T][D]
   NCT,  ///< [N][D][T], as aeon and sktime keep it
@@ -28,11 +28,11 @@ enum class Axes {
 struct LOCKSTEP_API ReadOptions {
   std::optional<TargetKind> targets{};  ///< what to learn of it; without a value, as the file says
   bool ignores_targets = false;         ///< nobody needs them: whatever they are
-  std::string format{};        ///< "ts", "tsv", "txt", "csv", "arff", "npz"; "": by the extension
+  std::string format{};  ///< "ts", "tsv", "txt", "csv", "arff", "npz", "npy"; "": by the extension
   bool allow_missing = false;  ///< NaN for values that are missing, instead of a DataError
   std::string x{};             ///< of a .npz the array of values; "": X or the only one like it
-  std::string y{};             ///< of a .npz the array of targets; "": y or the only one like it
-  Axes axes = Axes::NTC;       ///< of a .npz
+  std::string y{};             ///< the same of targets: y or the only one; of a .npy that beside it
+  Axes axes = Axes::NTC;       ///< of a .npz or .npy
 };
 
 /// What was read.
@@ -51,6 +51,12 @@ struct DataFile {
 ///   .npz  NumPy: X [N][T][D] or [N][T], y [N], [N][1] or one-hot [N][K]; X of floats or integers,
 ///         C or Fortran order; y of integers, floats or text; optional `lengths` [N] for ragged
 ///         sets (values beyond a length are ignored)
+///   .npy  one such array: X.npy with y.npy, lengths.npy and sample_weight.npy beside it,
+///   X_train.npy
+///         with y_train.npy, runs.npy with runs_y.npy. Float32 [N][T][D] in C order stay in the
+///         file and are read as they are needed, so that a set may be larger than memory; infinite
+///         values are then found by the model that reads them. The file must not be shortened
+///         meanwhile
 ///   .csv  a header, then one timestep per row; columns `sample`, `step` (a number or a date) and
 ///         `label` by name, in capitals or not; every other column with a name is a channel; the
 ///         rows of a sample follow one another, its steps increase. Fields are separated by commas,

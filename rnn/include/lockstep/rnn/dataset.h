@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,7 +34,8 @@ enum class TargetKind {
 ///
 /// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences follow one
 /// another in one array, so a data set of a million short sequences is one allocation, not a
-/// million. Reading from several threads is safe; `add` is not.
+/// million. Copies, subsets and sets with other targets share that array until one of them is
+/// written to. Reading from several threads is safe, from sets that share it too; writing is not.
 class LOCKSTEP_API Dataset {
  public:
   /// An empty set of sequences with `channels` >= 1 values per timestep. `class_names[c]` is the
@@ -42,6 +44,15 @@ class LOCKSTEP_API Dataset {
   /// The same with targets of any kind; `names` are of classes or of outputs, at least one of them
   /// for values.
   Dataset(std::size_t channels, TargetKind kind, std::vector<std::string> names);
+
+  /// Sequences of unknown labels whose values are and stay where they are, in memory that `owner`
+  /// keeps, such as a file that is mapped: sequence i has the `lengths[i]` timesteps from timestep
+  /// i * `stride` of `values` on, [timesteps][channels]. What is written to the set or added to it
+  /// makes a copy first. Throws std::invalid_argument if a length is 0 or more than `stride`, or
+  /// `values` do not hold all sequences.
+  [[nodiscard]] static Dataset over(std::size_t channels, std::span<const float> values,
+                                    std::size_t stride, std::vector<std::size_t> lengths,
+                                    std::shared_ptr<const void> owner);
 
   /// Appends one sequence: `values` is [length][channels()] row-major with length >= 1, and `label`
   /// is kNoLabel or in [0, classes()). They are copied, and must not be those of a sequence of this
@@ -100,15 +111,18 @@ class LOCKSTEP_API Dataset {
 
   /// Number of timesteps of sequence i (< size()).
   [[nodiscard]] std::size_t length(std::size_t i) const { return lengths_[i]; }
-  /// Values of sequence i (< size()), [length(i)][channels()] row-major; valid until `add`.
-  ///@{
+  /// Values of sequence i (< size()), [length(i)][channels()] row-major; valid until `add` or
+  /// `writable_sequence`.
   [[nodiscard]] std::span<const float> sequence(std::size_t i) const {
-    return {values_.data() + offsets_[i], lengths_[i] * channels_};
+    return {values_ + offsets_[i], lengths_[i] * channels_};
   }
-  [[nodiscard]] std::span<float> sequence(std::size_t i) {
-    return {values_.data() + offsets_[i], lengths_[i] * channels_};
+  /// The same to be written to; valid until `add`.
+  [[nodiscard]] std::span<float> writable_sequence(std::size_t i) {
+    float* values = own_values(0).data();
+    return {values + offsets_[i], lengths_[i] * channels_};
   }
-  ///@}
+  /// Whether they are in memory of the set's own, or in that of `over`.
+  [[nodiscard]] bool is_over_other_memory() const { return owner_ != nullptr; }
   /// Class of sequence i (< size()), or kNoLabel; of TargetKind::label.
   [[nodiscard]] int label(std::size_t i) const { return labels_[i]; }
   /// Classes of its timesteps, [length(i)]; of TargetKind::step_labels.
@@ -127,14 +141,18 @@ class LOCKSTEP_API Dataset {
   }
   ///@}
   /// Timesteps of the sequences before i.
-  [[nodiscard]] std::size_t first_timestep(std::size_t i) const { return offsets_[i] / channels_; }
+  [[nodiscard]] std::size_t first_timestep(std::size_t i) const { return first_timesteps_[i]; }
   /// Labels of all sequences, [size()], or of all their timesteps.
   [[nodiscard]] const std::vector<int>& labels() const { return labels_; }
 
+  /// Values that are NaN.
+  [[nodiscard]] std::size_t missing_values() const;
   /// Timesteps of the longest sequence; 0 for an empty set.
   [[nodiscard]] std::size_t max_length() const;
   /// Timesteps of all sequences; 0 for an empty set.
-  [[nodiscard]] std::size_t total_timesteps() const;
+  [[nodiscard]] std::size_t total_timesteps() const {
+    return empty() ? 0 : first_timesteps_.back() + lengths_.back();
+  }
 
   /// The sequences with the given indices (< size(), any number of times), in that order; channels
   /// and classes as here.
@@ -151,6 +169,9 @@ class LOCKSTEP_API Dataset {
 
  private:
   [[nodiscard]] Range target_range(std::size_t i) const;
+  // The values, in an array that no other set has and that has room for `more`.
+  std::vector<float>& own_values(std::size_t more);
+  void append_place(std::size_t offset, std::size_t length);
   // Appends the values of a sequence, then calls add_targets.
   template <class AddTargets>
   void append(std::span<const float> values, const AddTargets& add_targets);
@@ -160,9 +181,13 @@ class LOCKSTEP_API Dataset {
   std::size_t channels_;
   TargetKind kind_ = TargetKind::label;
   std::vector<std::string> class_names_;
-  std::vector<float> values_;
-  std::vector<std::size_t> offsets_;
+  const float* values_ = nullptr;            // of own_, or in memory of owner_
+  std::shared_ptr<std::vector<float>> own_;  // shared with copies
+  std::shared_ptr<const void> owner_;
+  bool is_whole_ = true;              // own_ holds the sequences one after another, nothing else
+  std::vector<std::size_t> offsets_;  // of sequences in values_
   std::vector<std::size_t> lengths_;
+  std::vector<std::size_t> first_timesteps_;
   std::vector<int> labels_;     // of sequences or timesteps
   std::vector<float> targets_;  // [sequences or timesteps][class_names_]
   std::vector<float> weights_;  // [sequences], or empty if all are 1

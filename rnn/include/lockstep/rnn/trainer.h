@@ -17,6 +17,8 @@
 
 namespace lockstep {
 
+struct Inputs;
+
 /// What one pass over the training set gave.
 struct EpochResult {
   std::size_t epoch = 0;  ///< counted from 1, over all passes of a trainer
@@ -149,6 +151,9 @@ class LOCKSTEP_API Trainer {
   /// work memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
+  /// The same of data that are normalized on the way; of Lockstep's own.
+  LOCKSTEP_HIDDEN EpochResult run_epoch(const Inputs& inputs,
+                                        const std::function<bool(const BatchProgress&)>& on_batch);
 
   /// The average of the parameters by Options::ema; without it, and before the first update, the
   /// parameters themselves.
