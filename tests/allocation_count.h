@@ -11,4 +11,14 @@ std::optional<std::size_t> allocation_count();
 // The bytes that they asked for together, whether given back or not.
 std::optional<std::size_t> allocated_bytes();
 
+// The memory that is taken from now on, at most at a time; with sanitizers too. One at a time.
+class HeapWatch {
+ public:
+  HeapWatch();
+  [[nodiscard]] std::size_t peak() const;
+
+ private:
+  std::ptrdiff_t before_;
+};
+
 }  // namespace lockstep

@@ -2,12 +2,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -226,30 +228,74 @@ TEST_CASE("command: an output that would replace data or the other output is ref
                   {"train", fixture.data, "--model", "no-such-file", "--report", "./no-such-file"});
 }
 
+// A terminal for standard error.
+class Terminal {
+ public:
+  Terminal() : main_(::posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (main_ < 0) LOCKSTEP_SKIP("no pseudo-terminal is to be had here");
+    REQUIRE(::grantpt(main_) == 0);
+    REQUIRE(::unlockpt(main_) == 0);
+    kept_open_ = ::open(path().c_str(), O_RDWR | O_NOCTTY);  // otherwise no output is left
+  }
+  ~Terminal() {
+    ::close(kept_open_);
+    ::close(main_);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  [[nodiscard]] std::string path() const { return ::ptsname(main_); }
+  // What was shown until `text` has come so many times.
+  [[nodiscard]] std::string shown_until(const std::string& text, std::size_t times = 1) const {
+    std::string shown;
+    const auto found = [&] {
+      std::size_t count = 0;
+      for (std::size_t at = 0; (at = shown.find(text, at)) != std::string::npos; ++at) ++count;
+      return count;
+    };
+    while (found() < times) {
+      char bytes[4096];
+      const ssize_t count = ::read(main_, bytes, sizeof bytes);
+      REQUIRE(count > 0);
+      shown.append(bytes, static_cast<std::size_t>(count));
+    }
+    return shown;
+  }
+
+ private:
+  int main_;
+  int kept_open_ = -1;
+};
+
 TEST_CASE("command: progress fits a terminal of 80 columns, with the time left",
           "[command][optional]") {
-  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-  if (terminal < 0) LOCKSTEP_SKIP("no pseudo-terminal is to be had here");
-  REQUIRE(::grantpt(terminal) == 0);
-  REQUIRE(::unlockpt(terminal) == 0);
-  const int kept_open = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // else no output is left
-  Process process(command_line({"train", "--dataset", "parity", "--epochs", "1000000000"}), {}, "",
-                  ::ptsname(terminal));
-  std::string shown;
-  while (std::count(shown.begin(), shown.end(), '[') < 8) {
-    char bytes[4096];
-    const ssize_t count = ::read(terminal, bytes, sizeof bytes);
-    REQUIRE(count > 0);
-    shown.append(bytes, static_cast<std::size_t>(count));
-  }
-  ::close(kept_open);
-  ::close(terminal);
+  const Terminal terminal;
+  const Process process(command_line({"train", "--dataset", "parity", "--epochs", "1000000000"}),
+                        {"TERM=xterm"}, "", terminal.path());
+  const std::string shown = terminal.shown_until("[", 8);
   std::istringstream lines(shown.substr(0, shown.rfind('\r')));
   for (std::string line; std::getline(lines, line, '\r');) {
     constexpr std::size_t kEraseSequence = 3;
     INFO(line);
     CHECK(line.size() < 80 + kEraseSequence);
     if (line.size() > kEraseSequence) CHECK_THAT(line, ContainsSubstring(" left "));
+  }
+}
+
+TEST_CASE("command: a terminal shows that a file takes long to read", "[command][optional]") {
+  const Fixture fixture;
+  const std::string pipe = fixture.directory / "pipe.csv";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string kind : {"TERM=xterm", "TERM=dumb"}) {
+    CAPTURE(kind);
+    const Terminal terminal;
+    const Process process(command_line({"train", pipe, "--epochs", "1", "--hidden", "2"}), {kind},
+                          "", terminal.path());
+    std::string shown;
+    if (kind == "TERM=xterm") shown = terminal.shown_until("reading '" + pipe + "'");
+    std::ofstream(pipe) << std::ifstream(fixture.data).rdbuf();
+    shown += terminal.shown_until("lockstep: read '");
+    CHECK((shown.find('\033') == std::string::npos) == (kind == "TERM=dumb"));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "allocation_count.h"
 #include "catch.h"
+#include "data/text_file.h"
 #include "temporary_directory.h"
 
 namespace lockstep {
@@ -83,6 +84,16 @@ TEST_CASE("Binary data under the name of a text format is refused") {
     CHECK_FALSE(refusal(name, "\n \n").empty());
   }
   CHECK_THAT(refusal("a.csv", std::string("a\0b", 3)), ContainsSubstring("NUL bytes"));
+}
+
+TEST_CASE("Any bytes can be shown in a message") {
+  using data_file::in_quotes;
+  CHECK(in_quotes("a\tb") == "'a?b'");
+  CHECK(in_quotes("\xff-\xc3\xa4") ==
+        "'?-?"
+        "?'");
+  CHECK(in_quotes(std::string(39, 'a') + "\xc3\xa4") == "'" + std::string(39, 'a') + "...'");
+  CHECK(in_quotes(std::string(60, '\x83')) == "'...'");
 }
 
 // Each row must find its class at once: 10^9 comparisons of names would take seconds.
@@ -798,7 +809,7 @@ TEST_CASE("A .npz that would expand beyond all measure is refused with the limit
                 static_cast<char>(moved >> 16U), static_cast<char>(moved >> 24U)});
   bomb.insert(directory, std::string(3U << 20U, '\0'));
   CHECK_THAT(refusal("bomb.npz", bomb),
-             ContainsSubstring("unpacks to more than 201345280 bytes; LOCKSTEP_MAX_UNPACKED"));
+             ContainsSubstring("unpacks to more than 198199552 bytes; LOCKSTEP_MAX_UNPACKED"));
 }
 
 // ---- real sets, where they are at hand

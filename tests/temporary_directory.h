@@ -26,8 +26,7 @@ class TemporaryDirectory {
     return path_ / name;
   }
   /// Writes a file into the folder and returns its path.
-  std::filesystem::path write(const std::string& name,
-                                            const std::string& bytes) const {
+  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
     std::ofstream(path_ / name, std::ios::binary) << bytes;
     return path_ / name;
   }

@@ -30,7 +30,7 @@ constexpr const char* kHelp =
     "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"
     "default number of threads; LOCKSTEP_MAX_UNPACKED is how many bytes a compressed file may\n"
-    "have (16 MiB, or 64 times its size).";
+    "unpack to (1 MiB, and 64 for each of its bytes above 64 KiB).";
 
 constexpr const char* kTrainHelp =
     "On a terminal, standard error shows progress. The result is the same to the last bit for\n"

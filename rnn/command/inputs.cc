@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lookup.h"
+#include "progress.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -84,12 +86,24 @@ std::string data_text(const Dataset& data, bool with_targets) {
          (missing > 0 ? ", " + counted(missing, "missing value") : "");
 }
 
-LoadedData load_file(const std::string& path, const ReadOptions& options, bool quiet) {
+namespace {
+
+// With what is to be said of it.
+std::pair<LoadedData, std::string> read(const std::string& path, const std::string& name,
+                                        const ReadOptions& options, bool quiet) {
+  const ReadingProgress progress(name, quiet);
   DataFile file = read_data_file(path, options);
-  LoadedData loaded{std::move(file.data), std::move(file.notes)};
-  add_warnings(loaded);
+  std::string text = data_text(file.data, !options.ignores_targets);
+  return {{std::move(file.data), std::move(file.notes)}, std::move(text)};
+}
+
+}  // namespace
+
+LoadedData load_file(const std::string& path, const ReadOptions& options, bool quiet) {
   const std::string name = path == "-" ? "standard input" : "'" + printable(path) + "'";
-  if (!quiet) say("read " + name + ": " + data_text(loaded.data, !options.ignores_targets));
+  auto [loaded, text] = read(path, name, options, quiet);
+  add_warnings(loaded);
+  if (!quiet) say("read " + name + ": " + text);
   for (const std::string& note : loaded.notes) say("note: " + name + ": " + printable(note));
   return loaded;
 }

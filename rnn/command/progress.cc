@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include "text.h"
 
@@ -21,6 +24,18 @@ std::size_t terminal_columns() {
   winsize size{};
   const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
   return known ? size.ws_col : 80;
+}
+
+bool can_draw(bool quiet) {
+  const char* kind = std::getenv("TERM");
+  const bool is_dumb = kind != nullptr && std::string_view(kind) == "dumb";
+  return !quiet && !is_dumb && ::isatty(STDERR_FILENO) == 1;
+}
+
+// A line that wraps could not be erased.
+void draw_line(std::string line) {
+  line.resize(std::min(line.size(), terminal_columns() - 1));
+  std::fputs((kEraseLine + line).c_str(), stderr);
 }
 
 std::string bar(double fraction) {
@@ -61,8 +76,39 @@ std::string progress_text(const BatchProgress& progress, const EpochResult& last
 
 }  // namespace
 
+ReadingProgress::ReadingProgress(const std::string& name, bool quiet) {
+  if (!can_draw(quiet)) return;
+  try {
+    thread_ = std::thread([this, name] { draw(name); });
+  } catch (const std::system_error&) {
+    return;  // no thread for it
+  }
+}
+
+ReadingProgress::~ReadingProgress() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+  }
+  ended_.notify_all();
+  thread_.join();
+}
+
+void ReadingProgress::draw(const std::string& name) {
+  const auto begin = std::chrono::steady_clock::now();
+  bool is_drawn = false;
+  std::unique_lock lock(mutex_);
+  while (!ended_.wait_for(lock, std::chrono::seconds(1), [this] { return has_ended_; })) {
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+    draw_line("reading " + name + ", " + time_text(time.count()));
+    is_drawn = true;
+  }
+  if (is_drawn) std::fputs(kEraseLine, stderr);
+}
+
 Progress::Progress(std::size_t epochs, std::size_t timesteps, bool quiet)
-    : visible_(!quiet && ::isatty(STDERR_FILENO) == 1), epochs_(epochs), timesteps_(timesteps) {}
+    : visible_(can_draw(quiet)), epochs_(epochs), timesteps_(timesteps) {}
 
 Progress::~Progress() {
   if (visible_) std::fputs(kEraseLine, stderr);
@@ -76,10 +122,7 @@ void Progress::on_batch(const BatchProgress& progress) {
   if (!visible_ || now < next_draw_) return;
   next_draw_ = now + kRedrawEvery;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  std::string line = progress_text(progress, last_epoch_, epochs_, timesteps_, before_, seconds);
-  // A line that wraps could not be erased.
-  line.resize(std::min(line.size(), terminal_columns() - 1));
-  std::fputs((kEraseLine + line).c_str(), stderr);
+  draw_line(progress_text(progress, last_epoch_, epochs_, timesteps_, before_, seconds));
 }
 
 }  // namespace lockstep::command

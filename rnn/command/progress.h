@@ -1,14 +1,37 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
+#include <mutex>
+#include <string>
+#include <thread>
 
 #include "lockstep/rnn/trainer.h"
 
 namespace lockstep::command {
 
-/// One line on standard error that shows how far a training is; nothing if that is no terminal or
-/// `quiet` is set. The line is gone when this object is.
+/// One line on standard error that says that a file is being read, once that takes a second;
+/// nothing if that is no terminal that can erase it or `quiet` is set. The line is gone when this
+/// object is.
+class ReadingProgress {
+ public:
+  /// `name`: of the file, as messages have it.
+  ReadingProgress(const std::string& name, bool quiet);
+  ~ReadingProgress();
+  ReadingProgress(const ReadingProgress&) = delete;
+  ReadingProgress& operator=(const ReadingProgress&) = delete;
+
+ private:
+  void draw(const std::string& name);
+
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  bool has_ended_ = false;
+  std::thread thread_;
+};
+
+/// The same of how far a training is.
 class Progress {
  public:
   /// `timesteps`: of the training set.

@@ -130,6 +130,7 @@ struct Row {
 void parse_relation(std::string_view text, const Place& place, Row& row) {
   constexpr std::string_view kLineEnd = "\\n";
   std::size_t length = 0;
+  text = trim(text);  // once, as each line looks at the end
   while (!trim(text).empty()) {
     const std::size_t end = std::min(text.find(kLineEnd), text.size());
     const std::size_t before = row.lists.size();

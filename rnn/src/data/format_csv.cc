@@ -324,6 +324,7 @@ struct Sample {
   std::string name;
   double step = 0;
   std::optional<std::string> label{};  // of the first row
+  std::string label_key{};             // class_key of it
   float weight = 1;
   std::vector<float> values{};                       // [rows][channels]
   std::vector<float> targets{};                      // [rows][targets]
@@ -378,6 +379,7 @@ class Reader {
     }
     Sample sample{.name = std::string(row.sample)};
     if (row.label) sample.label = std::string(*row.label);
+    sample.label_key = class_key(row.label.value_or(""));
     sample.weight = row.weight;
     return sample;
   }
@@ -396,7 +398,7 @@ class Reader {
     }
     const std::string_view label = before.label ? std::string_view(*before.label) : "";
     if (!labels_change_ && row.label.value_or("") != label &&
-        class_key(row.label.value_or("")) != class_key(label)) {
+        class_key(row.label.value_or("")) != before.label_key) {
       fail(place, "the label of sample " + in_quotes(row.sample) + " changes from " +
                       in_quotes(label) + " to " + in_quotes(row.label.value_or("")) +
                       ", expected one label per sample");

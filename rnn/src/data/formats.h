@@ -24,8 +24,9 @@ struct Reading {
 
   void note_ends(const SequenceBuilder& builder) {
     if (builder.left_out() == 0) return;
-    notes.push_back(std::to_string(builder.left_out()) +
-                    " timesteps without a value at the ends of sequences are left out");
+    notes.push_back("at the ends of sequences are left out what has no value: " +
+                    std::to_string(builder.left_out()) +
+                    (builder.left_out() == 1 ? " timestep" : " timesteps"));
   }
 };
 

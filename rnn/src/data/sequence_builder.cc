@@ -64,10 +64,13 @@ Dataset SequenceBuilder::build(TargetKind kind) {
   std::iota(order.begin(), order.end(), 0);
   const auto name = [&](int c) -> std::string& { return names_[static_cast<std::size_t>(c)]; };
   if (!are_declared_) {
+    std::vector<std::optional<double>> numbers(names_.size());  // once for each, however long
+    std::ranges::transform(names_, numbers.begin(), parse_number);
     const bool are_numbers =
-        std::ranges::all_of(names_, [](auto& text) { return parse_number(text).has_value(); });
+        std::ranges::all_of(numbers, [](const auto& number) { return number.has_value(); });
+    const auto number = [&](int c) { return numbers[static_cast<std::size_t>(c)]; };
     std::ranges::sort(order, [&](int a, int b) {
-      return are_numbers ? *parse_number(name(a)) < *parse_number(name(b)) : name(a) < name(b);
+      return are_numbers ? number(a) < number(b) : name(a) < name(b);
     });
   }
   std::vector<std::string> names;

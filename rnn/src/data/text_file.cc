@@ -143,18 +143,17 @@ void fail_value(const Place& place, const std::string& what, std::string_view te
 
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t kMaxShown = 40;
-  std::string shown(text.substr(0, kMaxShown));
+  const bool is_cut = text.size() > kMaxShown;
+  std::size_t end = std::min(text.size(), kMaxShown);
   // No character is cut in two.
-  const auto is_continuation = [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+  while (is_cut && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  std::string shown(text.substr(0, end));
+  const bool is_text = is_utf8(shown);
+  const auto is_hidden = [is_text](unsigned char c) {
+    return c < 0x20 || c == 0x7f || (!is_text && c >= 0x80);
   };
-  for (std::size_t i = shown.size(); i < text.size() && is_continuation(text[i]);) {
-    shown.pop_back();
-    i = shown.size();
-  }
-  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  std::replace_if(shown.begin(), shown.end(), is_control, '?');
-  return "'" + shown + (text.size() > shown.size() ? "...'" : "'");
+  std::replace_if(shown.begin(), shown.end(), is_hidden, '?');
+  return "'" + shown + (is_cut ? "...'" : "'");
 }
 
 std::string_view trim(std::string_view text) {

@@ -36,7 +36,7 @@ auto about_file(const std::string& file, const Work& work) {
   }
 }
 
-// The text in quotes for a message: shortened, and without control characters.
+// Any bytes in quotes for a message: shortened, UTF-8, and without control characters.
 std::string in_quotes(std::string_view text);
 
 std::string_view trim(std::string_view text);

@@ -20,9 +20,9 @@ std::uint64_t bound_for(std::uint64_t packed) {
   if (text != nullptr) {
     if (const auto bytes = from_text<std::uint64_t>(text)) return *bytes;
   }
-  const std::uint64_t by_ratio =
-      packed > UINT64_MAX / kFreeRatio ? UINT64_MAX : packed * kFreeRatio;
-  return std::max(kFreelyUnpacked, by_ratio);
+  const std::uint64_t more = packed > kSmallFile ? packed - kSmallFile : 0;
+  return more > (UINT64_MAX - kFreelyUnpacked) / kFreeRatio ? UINT64_MAX
+                                                            : kFreelyUnpacked + more * kFreeRatio;
 }
 
 }  // namespace

@@ -7,9 +7,11 @@
 
 namespace lockstep::data_file {
 
-// What files may unpack to without being asked for it: so many bytes, or so many times their size.
-inline constexpr std::uint64_t kFreelyUnpacked = 16 << 20;
+// What files may unpack to without being asked for it: a number of bytes, and a multiple of what
+// they are longer than a small file. A byte of a .npz can be a sequence, which takes 30 in memory.
+inline constexpr std::uint64_t kFreelyUnpacked = 1 << 20;
 inline constexpr std::uint64_t kFreeRatio = 64;
+inline constexpr std::uint64_t kSmallFile = 64 << 10;
 // Throws DataError, with `what` in front, for an archive of `packed` bytes that unpacks to more.
 // LOCKSTEP_MAX_UNPACKED in the environment, in bytes, is another bound.
 void require_unpackable(std::uint64_t unpacked, std::uint64_t packed, const std::string& what);

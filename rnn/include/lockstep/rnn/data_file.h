@@ -61,9 +61,9 @@ struct DataFile {
 ///         `label` by name, in capitals or not; every other column with a name is a channel; the
 ///         rows of a sample follow one another, its steps increase. Fields are separated by commas,
 ///         or by semicolons or tabs, with which numbers may have a decimal comma
-/// Text is UTF-8, or UTF-16 with a byte order mark. What is compressed may unpack to 16 MiB or to
-/// 64 times its size, or to as many bytes as the variable LOCKSTEP_MAX_UNPACKED of the environment
-/// says.
+/// Text is UTF-8, or UTF-16 with a byte order mark. What is compressed may unpack to 1 MiB and 64
+/// bytes more for each of its bytes above 64 KiB, or to as many as the variable
+/// LOCKSTEP_MAX_UNPACKED of the environment says.
 ///
 /// Without labels (.ts whose classLabel is false, .npz without y, .csv without label) the set is
 /// unlabelled; a label that is missing leaves its sequence without one. Class names are the label
