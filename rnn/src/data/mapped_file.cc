@@ -7,8 +7,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <new>
 #include <system_error>
 
+#include "files/system_call.h"
 #include "lockstep/rnn/data_file.h"
 #include "tuning.h"
 
@@ -16,12 +18,13 @@ namespace lockstep::data_file {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, int error) {
+  if (error == ENOMEM) throw std::bad_alloc();
   throw DataError(path.string() + ": cannot be read: " + std::generic_category().message(error));
 }
 
 struct OpenFile {
   explicit OpenFile(const std::filesystem::path& path)
-      : descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+      : descriptor(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
     if (descriptor < 0) fail(path, errno);
   }
   ~OpenFile() { ::close(descriptor); }
