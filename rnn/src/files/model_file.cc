@@ -122,6 +122,19 @@ void read_option(const json& metadata, const char* name, Options& options) {
   }
 }
 
+// Of channels. The library converts other numbers too, without regard to their range.
+std::vector<std::size_t> parse_indices(const json& text) {
+  std::vector<std::size_t> indices;
+  for (const json& index : text.get<std::vector<json>>()) {
+    if (!index.is_number_unsigned()) {
+      throw std::runtime_error("its masked channel " + quote(index.dump()) +
+                               " is not a whole number");
+    }
+    indices.push_back(index.get<std::size_t>());
+  }
+  return indices;
+}
+
 MissingRule parse_missing(const json& text) {
   Options options;
   try {
@@ -131,7 +144,7 @@ MissingRule parse_missing(const json& text) {
   }
   return {.kind = options.missing,
           .mean = text.at("mean").get<std::vector<float>>(),
-          .masked = text.at("masked").get<std::vector<std::size_t>>()};
+          .masked = parse_indices(text.at("masked"))};
 }
 
 // Reads the layers' cells and the head, which are ones that this knows, class names and
