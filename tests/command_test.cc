@@ -540,6 +540,25 @@ TEST_CASE("command: --truncate cuts the way back, and nothing where it reaches t
 }
 
 // OpenMP binds the first thread to one CPU as soon as it is loaded.
+TEST_CASE("command: what is beside a .npy is not written over", "[command]") {
+  const Fixture fixture;
+  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }";
+  const auto npy = [&](const std::string& text, const std::string& values) {
+    std::string padded = text;
+    padded.resize(117, ' ');
+    return std::string("\x93NUMPY\1\0\x76\0", 10) + padded + "\n" + values;
+  };
+  const std::string x = fixture.directory.write("X.npy", npy(header, std::string(16, '\1')));
+  const std::string y = fixture.directory.write(
+      "y.npy", npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }", "\1\2"));
+  for (const char* output : {"--model", "--report", "--checkpoint"}) {
+    const Outcome refused = run({"train", x, output, y});
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, ContainsSubstring("part of the data"));
+  }
+  CHECK(run({"train", x, "--epochs", "1", "--hidden", "2"}).code == 0);
+}
+
 TEST_CASE("command: threads that OpenMP binds are as many as without", "[command]") {
   const int unbound = run_json({"info"})["threads"]["count"];
   for (const std::string binding :

@@ -86,6 +86,11 @@ TEST_CASE("Binary data under the name of a text format is refused") {
   CHECK_THAT(refusal("a.csv", std::string("a\0b", 3)), ContainsSubstring("NUL bytes"));
 }
 
+TEST_CASE("Separators in quoted names of columns do not count") {
+  const Dataset data = read("a.csv", "sample,step,\"a;b;c;d\"\n0,0,1\n");
+  CHECK(data.channel_names() == Names{"a;b;c;d"});
+}
+
 TEST_CASE("Any bytes can be shown in a message") {
   using data_file::in_quotes;
   CHECK(in_quotes("a\tb") == "'a?b'");

@@ -558,6 +558,12 @@ TEST_CASE("metadata that does not fit the model is refused") {
   CHECK(contains(reason(channel + R"(,\"mean\":[0],\"scale\":[1e39]}})"),
                  "scale of its normalization holds NaN or infinity"));
   CHECK(reason(channel + R"(,\"mean\":[0],\"scale\":[1]}})") == "");
+  for (const std::string number : {"0.5", "-1", "1e300", "[0]"}) {
+    CHECK(contains(
+        reason(start + names + "," + none +
+               R"(,\"missing\":{\"kind\":\"mask\",\"mean\":[0],\"masked\":[)" + number + "]}}"),
+        "is not a whole number"));
+  }
   // As version 0.1 wrote it.
   CHECK(reason(start + names + R"(,\"normalization\":{\"kind\":\"per_series\"}})") == "");
 }

@@ -61,7 +61,7 @@ TEST_CASE("series standardizes every sequence on its own") {
 // Of the magnitudes of the smallest numbers, differences and products are denormal, which a
 // training flushes.
 TEST_CASE("A training standardizes on the way to the numbers that apply leaves") {
-  for (const float magnitude : {1.0F, 1e-38F, 1e-42F, 1e30F}) {
+  for (const float magnitude : {1.0F, 1e-38F, 1e-42F, 1e30F, 5e37F}) {
     for (const NormalizationKind kind : {NormalizationKind::channel, NormalizationKind::series}) {
       CAPTURE(magnitude, kind == NormalizationKind::series);
       Dataset data(2, {"a", "b"});

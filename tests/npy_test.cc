@@ -59,7 +59,7 @@ TEST_CASE("A .npy stays in its file, with what is beside it") {
   directory.write("y_train.npy", kY);
   directory.write("lengths_train.npy", npy<std::int32_t>("<i4", "4,", {2, 3, 1, 3}));
   directory.write("sample_weight_train.npy", npy<float>("<f4", "4,", {1, 2, 0.5F, 1}));
-  const auto [data, notes] = read_data_file(x);
+  const auto [data, notes, files] = read_data_file(x);
   CHECK(data.is_over_other_memory());
   CHECK(data.class_names() == std::vector<std::string>{"-2", "7", "10"});
   CHECK(data.labels() == std::vector<int>{1, 2, 1, 0});
@@ -69,6 +69,7 @@ TEST_CASE("A .npy stays in its file, with what is beside it") {
   CHECK(data.weight(1) == 2);
   REQUIRE(notes.size() == 3);
   CHECK_THAT(notes[0], ContainsSubstring("'y_train.npy'"));
+  CHECK(files.size() == 4);
 }
 
 TEST_CASE("What is beside a .npy of another name bears its name") {
@@ -81,7 +82,12 @@ TEST_CASE("What is beside a .npy of another name bears its name") {
   CHECK(read_dataset(x, {.ignores_targets = true}).label(0) == kNoLabel);
   directory.write("runs_outcome.npy", npy<std::int64_t>("<i8", "4,", {1, 1, 0, 0}));
   CHECK(read_dataset(x, {.y = "outcome"}).labels() == std::vector<int>{1, 1, 0, 0});
+  CHECK(read_dataset(x, {.y = "outcome.npy"}).label(2) == 0);
   CHECK_THAT(refusal_of(x, {.y = "other"}), ContainsSubstring("'runs_other.npy'"));
+  directory.write("train_y.npy", kY);
+  CHECK(read_dataset(directory.write("train_X.npy", kX)).label(0) == 1);
+  const std::string longest(240, 'a');
+  CHECK(read_dataset(directory.write(longest + ".npy", kX)).label(0) == kNoLabel);
 }
 
 TEST_CASE("A .npy of another type or order is copied, which is said") {
@@ -94,11 +100,18 @@ TEST_CASE("A .npy of another type or order is copied, which is said") {
   for (const std::string& content :
        {npy("<f8", kShape, counted_values<double>()),
         npy("<i2", kShape, counted_values<std::int16_t>()), npy("<f4", kShape, turned, "True")}) {
-    const auto [data, notes] = read_data_file(directory.write("X.npy", content));
+    const auto [data, notes, files] = read_data_file(directory.write("X.npy", content));
     CHECK_FALSE(data.is_over_other_memory());
     CHECK(values_of(data, 3) == std::vector<float>{300, 301, 310, 311, 320, 321});
     CHECK_THAT(notes.at(1), ContainsSubstring("float32 [N][T][D]"));
   }
+  std::string unaligned = kX;
+  unaligned[8] = '\x77';
+  unaligned.insert(100, " ");
+  const DataFile moved = read_data_file(directory.write("X.npy", unaligned));
+  CHECK_FALSE(moved.data.is_over_other_memory());
+  CHECK(values_of(moved.data, 0) == std::vector<float>{0, 1, 10, 11, 20, 21});
+  CHECK_THAT(moved.notes.at(1), ContainsSubstring("X is not aligned"));
   const Dataset exchanged = read_dataset(directory.write("X.npy", kX), {.axes = Axes::NCT});
   CHECK(exchanged.channels() == 3);
   CHECK_FALSE(exchanged.is_over_other_memory());
@@ -107,7 +120,7 @@ TEST_CASE("A .npy of another type or order is copied, which is said") {
 TEST_CASE("Timesteps at the end of a sequence in a .npy that have no value are no part of it") {
   constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
   const TemporaryDirectory directory;
-  const auto [data, notes] = read_data_file(
+  const auto [data, notes, files] = read_data_file(
       directory.write("X.npy", npy<float>("<f4", "2, 3", {1, kNaN, 3, 4, kNaN, kNaN})),
       {.allow_missing = true});
   CHECK(data.length(0) == 3);
@@ -138,6 +151,41 @@ TEST_CASE("A .npy that does not fit is refused in one sentence") {
   fs::remove(directory / "y.npy");
   fs::create_directory(directory / "y.npy");
   CHECK_THAT(refusal_of(x), ContainsSubstring("y.npy: not a regular file"));
+  fs::remove(directory / "y.npy");
+  fs::create_symlink("none.npy", directory / "y.npy");
+  CHECK_THAT(refusal_of(x), ContainsSubstring("y.npy: not a regular file"));
+  fs::remove(directory / "y.npy");
+  directory.write("y.npy", "");
+  CHECK_THAT(refusal_of(x), ContainsSubstring("y.npy: the file is empty"));
+  CHECK_THAT(refusal_of(directory.write("X.npy.gz", kX)), ContainsSubstring("not compressed"));
+}
+
+// Of many sequences, so that asking for them ahead by the square of their number would not end.
+TEST_CASE("A large .npy is read in turn and in the order of a training") {
+  constexpr std::size_t kSequences = 20000;
+  constexpr std::size_t kSteps = 420;  // 33.6 MB
+  std::vector<float> values(kSequences * kSteps);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 97);
+  std::vector<std::int64_t> labels(kSequences);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int64_t>(i % 2);
+  const TemporaryDirectory directory;
+  directory.write("y.npy", npy("<i8", "20000,", labels));
+  const Dataset mapped = read_dataset(directory.write("X.npy", npy("<f4", "20000, 420", values)));
+  Dataset copy = mapped.subset(std::vector<std::size_t>{0, 19999, 7});
+  static_cast<void>(copy.writable_sequence(0));
+  for (const NormalizationKind kind : {NormalizationKind::channel, NormalizationKind::series}) {
+    const Options options{.cell = "tanh",
+                          .hidden = 1,
+                          .normalize = kind,
+                          .epochs = 1,
+                          .batch_size = 2000,
+                          .truncate = 1};
+    Model model(mapped, options);
+    model.fit(mapped);
+    CHECK(model.evaluate(mapped).samples == kSequences);
+    CHECK(model.predict(mapped.subset(std::vector<std::size_t>{0, 19999, 7})) ==
+          model.predict(copy));
+  }
 }
 
 TEST_CASE("A model learns the same from values in a file as from a copy of them") {

@@ -28,8 +28,10 @@ constexpr const char* kHelp =
     "`lockstep VERB --help` explains a verb.\n\n"
     "Exit codes: 0 done; 1 failed; 2 bad usage; 130, 143 or 129 a training that SIGINT,\n"
     "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
-    "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS bounds the\n"
-    "default number of threads; LOCKSTEP_MAX_UNPACKED is how many bytes a compressed file may\n"
+    "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS is the\n"
+    "default number of threads, if there are as many CPUs, in place of the physical cores;\n"
+    "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_MAX_UNPACKED is how "
+    "many bytes a compressed file may\n"
     "unpack to (1 MiB, and 64 for each of its bytes above 64 KiB).";
 
 constexpr const char* kTrainHelp =
@@ -101,7 +103,7 @@ void add_data_source(CLI::App& app, DataSource& source) {
                      "behind it; - is standard input");
   app.add_option(
       "--format", source.reading.format,
-      "Format of DATA, where its name does not end with it (ts, tsv, txt, csv, arff, npz)");
+      "Format of DATA, where its name does not end with it (ts, tsv, txt, csv, arff, npz, npy)");
   app.add_option("--x", source.reading.x, "Array of values in a .npz")->type_name("NAME");
   app.add_option("--y", source.reading.y,
                  "Array of targets in a .npz, or of a .npy the name of that beside it")

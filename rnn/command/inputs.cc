@@ -1,5 +1,7 @@
 #include "inputs.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -50,7 +52,7 @@ void add_warnings(LoadedData& loaded) {
   if (data.size() > 1 && data.max_length() == 1 && data.channels() > 1) {
     loaded.notes.emplace_back(
         "every sequence has a single timestep; if the axes are sequences, channels, timesteps, "
-        "--axes NCT reads a .npz so");
+        "--axes NCT reads a .npz or .npy so");
   }
   const bool has_labels = data.target_kind() == TargetKind::label;
   if (has_labels && data.size() >= 8 && data.classes() > data.size() / 2) {
@@ -91,10 +93,11 @@ namespace {
 // With what is to be said of it.
 std::pair<LoadedData, std::string> read(const std::string& path, const std::string& name,
                                         const ReadOptions& options, bool quiet) {
-  const ReadingProgress progress(name, quiet);
+  const bool is_typed = path == "-" && ::isatty(STDIN_FILENO) == 1;
+  const ReadingProgress progress(name, quiet || is_typed);
   DataFile file = read_data_file(path, options);
   std::string text = data_text(file.data, !options.ignores_targets);
-  return {{std::move(file.data), std::move(file.notes)}, std::move(text)};
+  return {{std::move(file.data), std::move(file.notes), std::move(file.files)}, std::move(text)};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 
@@ -20,6 +21,7 @@ inline constexpr std::uint64_t kBuiltinSeed = 1;
 struct LoadedData {
   Dataset data;
   std::vector<std::string> notes{};
+  std::vector<std::filesystem::path> files{};  ///< that were read
 };
 
 /// Reads a file; says on standard error what was read, unless `quiet`, and what was not as usual.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -34,7 +35,12 @@ bool can_draw(bool quiet) {
 
 // A line that wraps could not be erased.
 void draw_line(std::string line) {
-  line.resize(std::min(line.size(), terminal_columns() - 1));
+  std::size_t size = std::min(line.size(), terminal_columns() - 1);
+  const auto is_continuation = [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+  };
+  while (size > 0 && size < line.size() && is_continuation(line[size])) --size;
+  line.resize(size);
   std::fputs((kEraseLine + line).c_str(), stderr);
 }
 
@@ -79,7 +85,13 @@ std::string progress_text(const BatchProgress& progress, const EpochResult& last
 ReadingProgress::ReadingProgress(const std::string& name, bool quiet) {
   if (!can_draw(quiet)) return;
   try {
-    thread_ = std::thread([this, name] { draw(name); });
+    thread_ = std::thread([this, name] {
+      try {
+        draw(name);
+      } catch (const std::bad_alloc&) {
+        return;  // there is no line
+      }
+    });
   } catch (const std::system_error&) {
     return;  // no thread for it
   }

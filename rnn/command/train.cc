@@ -25,6 +25,7 @@ struct TrainingData {
   std::optional<Dataset> validation{};
   std::optional<Dataset> test{};
   std::vector<std::string> notes{};
+  std::vector<std::filesystem::path> files{};
 };
 
 TrainingData load_train_and_test(const TrainCommand& command) {
@@ -35,11 +36,15 @@ TrainingData load_train_and_test(const TrainCommand& command) {
   ReadOptions reading = reading_for(command.source, command.options.head);
   reading.allow_missing = command.options.missing != MissingKind::fail;
   LoadedData train = load_file(command.source.file, reading, command.quiet);
-  TrainingData data{.train = std::move(train.data), .notes = std::move(train.notes)};
+  TrainingData data{.train = std::move(train.data),
+                    .notes = std::move(train.notes),
+                    .files = std::move(train.files)};
   if (command.test_file.empty()) return data;
   reading.targets = data.train.target_kind();
   if (command.source.file == "-") reading.format.clear();
-  data.test = load_file(command.test_file, reading, command.quiet).data;
+  LoadedData test = load_file(command.test_file, reading, command.quiet);
+  data.test = std::move(test.data);
+  data.files.insert(data.files.end(), test.files.begin(), test.files.end());
   return data;
 }
 
@@ -70,7 +75,8 @@ TrainingData load_training_data(const TrainCommand& command) {
     auto [rest, held_out] =
         split_validation(data.train, command.options.validation, command.options.seed);
     say_unlearnt(rest, held_out);
-    return {std::move(rest), std::move(held_out), std::move(data.test), std::move(data.notes)};
+    return {std::move(rest), std::move(held_out), std::move(data.test), std::move(data.notes),
+            std::move(data.files)};
   } catch (const std::invalid_argument& error) {
     throw UsageError(std::string("--") + error.what());
   }
@@ -179,7 +185,8 @@ struct NotedInterrupts {
 };
 
 // Returns what went wrong with the output, which ends the training.
-std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
+std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
+                                std::optional<NotedInterrupts>& noted) {
   const TrainCommand& command = run.command;
   Progress progress(command.options.epochs, data.train.total_timesteps(), command.quiet);
   std::exception_ptr failure;
@@ -188,6 +195,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data) {
                           .every_epochs = command.checkpoint_epochs,
                           .every_seconds = command.checkpoint_seconds};
   observer.on_batch = [&](const BatchProgress& batch) {
+    if (!noted) noted.emplace();
     progress.on_batch(batch);
     return noted_signal == 0;
   };
@@ -325,6 +333,23 @@ void require_distinct_files(const TrainCommand& command) {
   }
 }
 
+// Nor what was read beside a file of data.
+void require_distinct_files(const TrainCommand& command,
+                            const std::vector<std::filesystem::path>& read) {
+  const std::pair<const char*, std::string> outputs[] = {
+      {"--model", command.model_file},
+      {"--report", command.report_file},
+      {"--checkpoint", command.checkpoint_file},
+      {"the checkpoint before it", previous_checkpoint(command)}};
+  for (const auto& [output, file] : outputs) {
+    for (const std::filesystem::path& other : read) {
+      if (!is_same_file(file, other)) continue;
+      throw UsageError(std::string(output) + " '" + file + "' is a part of the data, which " +
+                       "writing it would replace");
+    }
+  }
+}
+
 // Does work on the report, if one was asked for.
 template <class Work>
 void on_report(const TrainCommand& command, const Work& work) {
@@ -332,10 +357,10 @@ void on_report(const TrainCommand& command, const Work& work) {
   about<std::runtime_error>("cannot write the report '" + command.report_file + "'", work);
 }
 
-// Everything that a first Ctrl-C must not kill.
+// From the first minibatch on a first Ctrl-C kills nothing.
 void train(TrainingRun& run, const TrainingData& data) {
-  const NotedInterrupts noted;
-  const std::exception_ptr failure = fit_and_show(run, data);
+  std::optional<NotedInterrupts> noted;
+  const std::exception_ptr failure = fit_and_show(run, data, noted);
   if (failure != nullptr && run.fit.history.empty() && !run.command.model_file.empty()) {
     run.model.save(run.command.model_file);
   } else {
@@ -364,6 +389,7 @@ int run_train(const TrainCommand& asked) {
   if (given) command.options = options_for(command, *given);
   on_report(command, [&] { require_replaceable(command.report_file); });
   const TrainingData data = load_training_data(command);
+  require_distinct_files(command, data.files);
   TrainingRun run{.command = command,
                   .backend = std::string(active_backend().name),
                   .model = make_model(command, std::move(given), data),

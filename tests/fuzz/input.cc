@@ -26,9 +26,11 @@ MemoryFile::~MemoryFile() { ::close(descriptor_); }
 void require_message(const std::exception& error, const std::string& start) {
   const std::string_view text = error.what();
   const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  require(
-      text.starts_with(start) && data_file::is_utf8(text) && std::ranges::none_of(text, is_control),
-      "an error has a message that is no line: " + std::string(text));
+  constexpr std::size_t kLongest = 2048;
+  const bool is_line =
+      text.size() <= kLongest && data_file::is_utf8(text) && std::ranges::none_of(text, is_control);
+  require(text.starts_with(start) && is_line,
+          "an error has a message that is no line: " + std::string(text));
 }
 
 std::size_t& most_memory() {

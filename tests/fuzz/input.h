@@ -32,7 +32,7 @@ inline void require(bool holds, const std::string& what) {
   if (!holds) throw Defect(what);
 }
 
-// Throws Defect unless the message begins like this and is a line of UTF-8.
+// Throws Defect unless the message begins like this and is a line of UTF-8, not too long.
 void require_message(const std::exception& error, const std::string& start);
 
 // The largest memory that a reader took in this process.

@@ -177,6 +177,8 @@ def write_hostile_archives():
     names = ("../../X.npy", "/X.npy", "X.npy")
     whole = archive([(name, array) for name in names], zipfile.ZIP_STORED)
     write("regressions/npz", "names_outside", whole)
+    names = [f"{i}\n{'x' * 70}.npy" for i in range(60)]
+    write("regressions/npz", "names_many", archive([(name, b"") for name in names]))
     for size in (1, 21, 22, 40, 100, len(whole) - 23, len(whole) - 1):
         write("regressions/npz", f"cut_{size}", whole[:size])
     for name, shape in (("huge", "(1000000000, 1000000000)"),

@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "binary.h"
+#include "data/text_file.h"
 #include "files/model_file.h"
 #include "fuzz/input.h"
+#include "fuzz/seeds.h"
 #include "lockstep/rnn/model.h"
 
 namespace lockstep::fuzz {
@@ -73,9 +75,13 @@ void predict(const Model& model) {
 
 }  // namespace
 
-// An input that begins with a brace is the header of a file, which the rest follows from.
+// An input that begins with a brace is the header of a file, which the rest follows from; one that
+// begins with '@' is UTF-8 text, the metadata of a model that is whole beside.
 bool try_model(std::string_view input) {
-  const MemoryFile file(input.starts_with('{') ? file_of_header(input) : std::string(input));
+  const bool is_metadata = input.starts_with('@') && data_file::is_utf8(input);
+  const MemoryFile file(is_metadata              ? model_with_metadata(input.substr(1))
+                        : input.starts_with('{') ? file_of_header(input)
+                                                 : std::string(input));
   within_bounds([&] {
     read_tensors(file.path());
     return true;

@@ -14,6 +14,7 @@
 namespace lockstep::fuzz {
 namespace {
 
+constexpr const char* kMetadata = "lockstep";
 constexpr const char* kState = "checkpoint.state";
 
 std::string content_of(const std::filesystem::path& path) {
@@ -69,6 +70,11 @@ std::string renamed(const std::string& bytes, const std::string& rnn, const std:
   return safetensors::encode(tensors, {});
 }
 
+std::string metadata_of(const std::string& bytes) {
+  const MemoryFile file(bytes);
+  return safetensors::Reader(file.path()).metadata().at(kMetadata);
+}
+
 // The JSON text in front.
 std::string header_of(const std::string& bytes) {
   constexpr std::size_t kLengthBytes = sizeof(std::uint64_t);
@@ -102,6 +108,7 @@ void add_models(std::vector<Seed>& seeds) {
       {"relu_steps", model_bytes(TargetKind::step_labels, small("relu"))},
       {"lstm_numbers", model_bytes(TargetKind::values, small("lstm"))},
   };
+  seeds.push_back({"model", "metadata", '@' + metadata_of(models.at("tanh"))});
   for (const auto& [name, bytes] : models) {
     seeds.push_back({"model", name, bytes});
     seeds.push_back({"model", name + ".json", header_of(bytes)});
@@ -140,6 +147,17 @@ const Dataset& training_data() {
     return data;
   }();
   return kData;
+}
+
+std::string model_with_metadata(std::string_view metadata) {
+  static const std::string kWhole = model_bytes(TargetKind::label, small("tanh"));
+  const MemoryFile file(kWhole);
+  safetensors::Reader reader(file.path());
+  std::vector<safetensors::Tensor> tensors;
+  for (const auto& [name, info] : reader.tensors()) {
+    tensors.push_back({name, info.shape, reader.read_float32(name)});
+  }
+  return safetensors::encode(tensors, {{kMetadata, std::string(metadata)}});
 }
 
 std::string checkpoint_with_state(std::string state) {

@@ -20,6 +20,8 @@ struct Seed {
 
 // What the checkpoints are trainings on.
 [[nodiscard]] const Dataset& training_data();
+// A model of two channels and outputs with other metadata.
+[[nodiscard]] std::string model_with_metadata(std::string_view metadata);
 // A checkpoint with its weights and the like as they should be, but another state.
 [[nodiscard]] std::string checkpoint_with_state(std::string state);
 

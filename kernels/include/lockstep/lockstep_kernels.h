@@ -86,7 +86,8 @@ LOCKSTEP_API lockstep_status lockstep_set_backend(const char* name);
 
 /**
  * How many threads a call uses where its argument `threads` is 0: the physical cores this process
- * may run on, fewer by the container's CPU quota, or OMP_NUM_THREADS; lockstep/threads.h.
+ * may run on, or what the container's CPU quota or OMP_NUM_THREADS allows; lockstep/threads.h has
+ * the rule.
  */
 LOCKSTEP_API lockstep_status lockstep_default_threads(int* count);
 

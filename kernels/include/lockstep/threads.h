@@ -19,8 +19,8 @@ struct ThreadChoice {
 /// groups 1 and 2), and kMaxThreads. Two hardware threads of a core share its multiply-add units,
 /// which one of them keeps busy. Where OMP_NUM_THREADS is set, up to that number of the hardware
 /// threads this process may run on. What it may run on are the places to which OpenMP binds its
-/// threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY) or the affinity of the calling thread.
-/// Read once.
+/// threads (OMP_PROC_BIND, OMP_PLACES, GOMP_CPU_AFFINITY) or the affinity of its first thread. Read
+/// once.
 ///
 /// Errors: as threading().
 [[nodiscard]] LOCKSTEP_API const ThreadChoice& default_threads();
@@ -28,7 +28,8 @@ struct ThreadChoice {
 /// What starts the threads: "OpenMP", or "std::thread" where the environment variable
 /// LOCKSTEP_THREADING is "std" when the first call asks, or where the build is without OpenMP. The
 /// results are the same. With std::thread a call never ends the program for lack of threads or
-/// memory, children after a fork have all threads, and several callers at a time share workers.
+/// memory, children after a fork have all threads, and all callers share workers, which may run on
+/// all CPUs that the process may run on and stay until it ends (not by pthread_exit in `main`).
 ///
 /// Errors: InvalidArgument where LOCKSTEP_THREADING names what this build has not.
 [[nodiscard]] LOCKSTEP_API const char* threading();
@@ -82,7 +83,7 @@ LOCKSTEP_API void parallel(int threads, void (*call)(void* body, const Team&), v
 /// system grants fewer threads (a limit of processes, stacks of a size that memory does not have).
 /// The workers run in the caller's floating-point mode (rounding, flush-to-zero). Memory is
 /// allocated only where threads are started: with OpenMP for the first team of a thread of the
-/// program and for a larger one.
+/// program and for a larger one than the last (keep to one size where that counts).
 ///
 /// Threads: after a fork OpenMP's threads exist in the parent only, and GNU's runtime would wait
 /// for them in the child. So a child whose parent had run a team runs everything on one thread; one

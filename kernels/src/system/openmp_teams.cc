@@ -95,9 +95,9 @@ void run(int threads, TeamMember member, void* context) {
   member(context, omp_get_thread_num(), omp_get_num_threads());
 }
 
-// OpenMP binds a program's first thread to one place when it is loaded, after which the affinity of
-// that thread says nothing of the program's.
-std::vector<int> bound_cpus() {
+}  // namespace
+
+std::vector<int> cpus_bound_by_openmp() {
   std::vector<int> cpus;
   for (int place = 0; place < omp_get_num_places(); ++place) {
     std::vector<int> of_place(static_cast<std::size_t>(omp_get_place_num_procs(place)));
@@ -109,8 +109,6 @@ std::vector<int> bound_cpus() {
   return cpus;
 }
 
-}  // namespace
-
-const TeamRuntime kOpenMpTeams{"openmp", "OpenMP", can_run, in_team, run, bound_cpus};
+const TeamRuntime kOpenMpTeams{"openmp", "OpenMP", can_run, in_team, run};
 
 }  // namespace lockstep

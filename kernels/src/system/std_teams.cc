@@ -11,6 +11,7 @@
 
 #include "system/polling.h"
 #include "system/teams.h"
+#include "system/thread_limits.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -31,6 +32,23 @@ void take_part(const Job& job, int index) {
   t_in_team = before;
 }
 
+// A thread begins with the name and the CPUs of the one that starts it, but serves others too.
+void serve_whole_program() {
+#if defined(__linux__)
+  pthread_setname_np(pthread_self(), "lockstep");
+  try {
+    const std::vector<int> cpus = program_cpus();
+    if (cpus.empty()) return;
+    std::vector<cpu_set_t> mask(static_cast<std::size_t>(cpus.back()) / CPU_SETSIZE + 1);
+    const std::size_t size = mask.size() * sizeof(cpu_set_t);
+    for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size, mask.data());
+    pthread_setaffinity_np(pthread_self(), size, mask.data());
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+#endif
+}
+
 class alignas(64) Worker {
  public:
   // Errors: std::system_error where no thread can be started.
@@ -39,7 +57,7 @@ class alignas(64) Worker {
   void start(const Job& job, int index) {
     job_ = job;
     index_ = index;
-    started_.fetch_add(1, std::memory_order_release);
+    started_.fetch_add(1);
     started_.notify_one();
   }
 
@@ -53,10 +71,11 @@ class alignas(64) Worker {
 
  private:
   [[noreturn]] void serve() {
+    serve_whole_program();
     for (unsigned jobs = 0;; ++jobs) {
       wait_for_change(started_, jobs, kWorkerPolls);
       take_part(job_, index_);
-      ended_.fetch_add(1, std::memory_order_release);
+      ended_.fetch_add(1);
       ended_.notify_one();
     }
   }
@@ -128,6 +147,7 @@ class Pool {
     while (team.first != nullptr) idle_.push(team.pop());
   }
 
+  bool survives_forks = false;
   void before_fork() { mutex_.lock(); }
   void after_fork_in_parent() { mutex_.unlock(); }
   void after_fork_in_child() {
@@ -144,14 +164,15 @@ Pool& pool() {
   alignas(Pool) static unsigned char memory[sizeof(Pool)];
   static Pool* const the_pool = [] {
     Pool* made = new (memory) Pool;
-    pthread_atfork([] { pool().before_fork(); }, [] { pool().after_fork_in_parent(); },
-                   [] { pool().after_fork_in_child(); });
+    made->survives_forks =
+        pthread_atfork([] { pool().before_fork(); }, [] { pool().after_fork_in_parent(); },
+                       [] { pool().after_fork_in_child(); }) == 0;
     return made;
   }();
   return *the_pool;
 }
 
-bool can_run() { return true; }
+bool can_run() { return pool().survives_forks; }
 
 bool in_team() { return t_in_team; }
 
@@ -169,10 +190,8 @@ void run(int threads, TeamMember member, void* context) {
   pool().give_back(team);
 }
 
-std::vector<int> bound_cpus() { return {}; }
-
 }  // namespace
 
-const TeamRuntime kStdTeams{"std", "std::thread", can_run, in_team, run, bound_cpus};
+const TeamRuntime kStdTeams{"std", "std::thread", can_run, in_team, run};
 
 }  // namespace lockstep

@@ -18,12 +18,14 @@ struct TeamRuntime {
   // Runs `member` once on each of at most `threads` threads, of which the system may grant fewer,
   // and waits for all. `member` throws nothing.
   void (*run)(int threads, TeamMember member, void* context);
-  // The CPUs to which the runtime binds its threads; empty where it binds none.
-  std::vector<int> (*bound_cpus)();
 };
 
 extern const TeamRuntime kOpenMpTeams;  // in builds with LOCKSTEP_HAVE_OPENMP
 extern const TeamRuntime kStdTeams;
+
+// In builds with OpenMP, the CPUs to which it binds its threads; empty where it binds none. It
+// binds a program's first thread to one place when it is loaded, used or not.
+std::vector<int> cpus_bound_by_openmp();
 
 // The one that this process uses. Errors: InvalidArgument where LOCKSTEP_THREADING names none.
 const TeamRuntime& team_runtime();

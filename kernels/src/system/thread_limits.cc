@@ -14,6 +14,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <unistd.h>
 #endif
 
 namespace lockstep {
@@ -21,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The CPUs that the calling thread may run on; empty where the system does not say.
+// The CPUs that the program's first thread may run on; empty where the system does not say.
 std::vector<int> affinity() {
   std::vector<int> cpus;
 #if defined(__linux__)
@@ -30,7 +31,7 @@ std::vector<int> affinity() {
   for (std::size_t most = CPU_SETSIZE; most <= kMostCpus; most *= 2) {
     std::vector<cpu_set_t> mask(most / CPU_SETSIZE);
     const std::size_t size = mask.size() * sizeof(cpu_set_t);
-    if (sched_getaffinity(0, size, mask.data()) != 0) continue;
+    if (sched_getaffinity(::getpid(), size, mask.data()) != 0) continue;
     for (std::size_t cpu = 0; cpu < most; ++cpu) {
       if (CPU_ISSET_S(cpu, size, mask.data())) cpus.push_back(static_cast<int>(cpu));
     }
@@ -110,10 +111,17 @@ int count_cores(const std::vector<int>& cpus, const fs::path& root) {
   return static_cast<int>(cores.size());
 }
 
+std::vector<int> program_cpus() {
+#if LOCKSTEP_HAVE_OPENMP
+  std::vector<int> bound = cpus_bound_by_openmp();
+  if (!bound.empty()) return bound;
+#endif
+  return affinity();
+}
+
 ThreadLimits read_thread_limits() {
   ThreadLimits limits;
-  std::vector<int> cpus = team_runtime().bound_cpus();
-  if (cpus.empty()) cpus = affinity();
+  const std::vector<int> cpus = program_cpus();
   if (cpus.empty()) {
     limits.cpus = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     limits.cores = limits.cpus;

@@ -19,6 +19,9 @@ struct ThreadLimits {
 
 ThreadLimits read_thread_limits();
 
+// The CPUs that the program may run on; empty where the system does not say.
+std::vector<int> program_cpus();
+
 // The physical cores that `cpus` are hardware threads of, by the files in `root`; where these do
 // not say it, each CPU is a core.
 int count_cores(const std::vector<int>& cpus, const std::filesystem::path& root);

@@ -83,7 +83,7 @@ class alignas(64) detail::Barrier {
     const unsigned phase = phase_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
       arrived_.store(0, std::memory_order_relaxed);
-      phase_.store(phase + 1, std::memory_order_release);
+      phase_.fetch_add(1);  // before the waiters are looked at, which a store need not be
       phase_.notify_all();
       return;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -97,6 +98,14 @@ class Arrays {
   // Whether the values are float32 numbers in the order of a data set.
   [[nodiscard]] bool is_float32() const {
     return values_.dtype == "<f4" && !values_.fortran_order && step_axis() == 1;
+  }
+  // Why they cannot stay where they are; "" if they can.
+  [[nodiscard]] std::string reason_to_copy() const {
+    if (values_.dtype != "<f4") return "X has type " + in_quotes(values_.dtype);
+    if (values_.fortran_order) return "X is in Fortran order";
+    if (step_axis() != 1) return "the axes of X are exchanged";
+    const auto address = reinterpret_cast<std::uintptr_t>(values_.element(0));
+    return address % alignof(float) == 0 ? "" : "X is not aligned";
   }
   [[nodiscard]] const NpyArray& values() const { return values_; }
   // [length][channels] of sequence i, NaN where one is missing.
@@ -287,7 +296,6 @@ SequenceBuilder builder_over(const Arrays& arrays) {
   const NpyArray& x = arrays.values();
   const auto* first = reinterpret_cast<const float*>(x.element(0));
   const std::span<const float> values(first, arrays.size() * arrays.steps() * arrays.channels());
-  read_in_own_order(values);
   std::vector<std::size_t> lengths;
   std::size_t left_out = 0;
   for (std::size_t i = 0; i < arrays.size(); ++i) {
@@ -297,8 +305,10 @@ SequenceBuilder builder_over(const Arrays& arrays) {
     if (lengths[i] == 0) arrays.refuse_empty(i);
     left_out += arrays.length(i) - lengths[i];
   }
-  return {Dataset::over(arrays.channels(), values, arrays.steps(), std::move(lengths), x.owner),
-          left_out, arrays.declared_classes()};
+  Dataset data =
+      Dataset::over(arrays.channels(), values, arrays.steps(), std::move(lengths), x.owner);
+  read_as_asked(data);
+  return {std::move(data), left_out, arrays.declared_classes()};
 }
 
 SequenceBuilder builder_of_copies(const Arrays& arrays) {
@@ -317,13 +327,14 @@ SequenceBuilder builder_of_copies(const Arrays& arrays) {
 
 Dataset read_arrays(Reading& reading, const ArraySource& source, bool is_mapped) {
   const Arrays arrays(reading, source);
-  if (is_mapped && !arrays.is_float32()) {
-    reading.notes.push_back("X has type " + in_quotes(arrays.values().dtype) +
-                            " or another order of its axes, so that all of it is in memory; "
-                            "float32 [N][T][D] would be read from the file as it is needed");
+  const std::string reason = arrays.reason_to_copy();
+  if (is_mapped && !reason.empty()) {
+    reading.notes.push_back(reason +
+                            ", so that all of it is in memory; float32 [N][T][D] in C order is "
+                            "read from the file as it is needed");
   }
   SequenceBuilder builder =
-      is_mapped && arrays.is_float32() ? builder_over(arrays) : builder_of_copies(arrays);
+      is_mapped && reason.empty() ? builder_over(arrays) : builder_of_copies(arrays);
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const std::size_t steps = builder.data().length(i);
     builder.data().set_weight(i, arrays.weight(i));

@@ -48,6 +48,11 @@ std::string extension_of(const std::filesystem::path& path) {
 bool has_arrays(const Format& format) { return format.extension.starts_with(".np"); }
 
 const Format& format_of(const Reading& reading) {
+  const std::string name = data_file::lower(reading.path.string());
+  if (name.ends_with(".npy.gz") || name.ends_with(".npz.gz")) {
+    throw DataError(reading.path.string() +
+                    ": arrays of NumPy are read from a file that is not compressed by gzip");
+  }
   const bool is_input = reading.path == "-";
   const std::string& asked = reading.options.format;
   if (asked.empty() && is_input) {
@@ -77,7 +82,8 @@ DataFile read_data_file(const std::filesystem::path& path, const ReadOptions& op
     throw DataError(path.string() + ": x is of the arrays of a .npz, y and axes of .npz and .npy");
   }
   Dataset data = format.read(reading);
-  return {std::move(data), std::move(reading.notes)};
+  if (reading.files.empty()) reading.files.push_back(path);
+  return {std::move(data), std::move(reading.notes), std::move(reading.files)};
 }
 
 Dataset read_dataset(const std::filesystem::path& path, const ReadOptions& options) {

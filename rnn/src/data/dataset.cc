@@ -1,6 +1,7 @@
 #include "lockstep/rnn/dataset.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <string_view>
@@ -46,7 +47,10 @@ Dataset Dataset::over(std::size_t channels, std::span<const float> values, std::
 }
 
 std::vector<float>& Dataset::own_values(std::size_t more) {
-  if (own_ == nullptr || own_.use_count() > 1 || !is_whole_) {
+  const bool is_sole = own_.use_count() == 1;
+  // What another thread has read of the values, it has read before it let them go.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (!is_sole || !is_whole_) {
     auto own = std::make_shared<std::vector<float>>();
     own->reserve(total_timesteps() * channels_ + more);
     std::vector<std::size_t> offsets;

@@ -40,10 +40,16 @@ class Records {
   [[nodiscard]] char separator() const { return separator_; }
 
  private:
-  // That which the header has most of.
+  // That which the header has most of outside of quotes.
   static char find_separator(std::string_view text) {
     const std::string_view header = text.substr(0, text.find('\n'));
-    const auto count = [&](char separator) { return std::ranges::count(header, separator); };
+    const auto count = [&](char separator) {
+      bool is_quoted = false;
+      return std::ranges::count_if(header, [&](char c) {
+        if (c == '"') is_quoted = !is_quoted;
+        return c == separator && !is_quoted;
+      });
+    };
     char best = ',';
     for (const char separator : {';', '\t'}) {
       if (count(separator) > count(best)) best = separator;

@@ -6,12 +6,22 @@
 #include "data/arrays.h"
 #include "data/formats.h"
 #include "data/npz.h"
-#include "lookup.h"
 
 namespace lockstep::data_file {
 namespace {
 
 constexpr std::string_view kExtension = ".npy";
+
+// For a message: names come from the file and may be any bytes.
+std::string shown(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 12;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMost, names.size()); ++i) {
+    const std::string quoted = in_quotes(names[i]);
+    text += (i > 0 ? ", " : "") + quoted.substr(1, quoted.size() - 2);
+  }
+  return names.size() > kMost ? text + ", ..." : text;
+}
 
 // Chooses the arrays of an archive.
 class Archive : public ArraySource {
@@ -28,7 +38,7 @@ class Archive : public ArraySource {
   [[nodiscard]] NpyArray values() const override {
     const auto array = take(choose("x", "X", options_.x, {"X", "x"}, "x"));
     if (array) return *array;
-    throw DataError(path_.string() + ": the archive has no array X; it has " + listed(names_) +
+    throw DataError(path_.string() + ": the archive has no array X; it has " + shown(names_) +
                     (names_.empty() ? "nothing" : ", of which --x NAME and --y NAME choose"));
   }
   [[nodiscard]] std::optional<NpyArray> targets() const override {
@@ -54,7 +64,7 @@ class Archive : public ArraySource {
     if (!asked.empty()) {
       if (std::ranges::find(names_, asked) != names_.end()) return asked;
       throw DataError(path_.string() + ": the archive has no array " + in_quotes(asked) + ", but " +
-                      listed(names_));
+                      shown(names_));
     }
     for (const char* name : usual) {
       if (std::ranges::find(names_, name) != names_.end()) return name;
@@ -64,8 +74,8 @@ class Archive : public ArraySource {
       return lower(name).starts_with(letter) && (name.size() == 1 || name[1] == '_');
     });
     if (similar.size() > 1) {
-      throw DataError(path_.string() + ": which array is " + what + ": " + listed(similar) +
-                      "? --" + flag + " NAME chooses one");
+      throw DataError(path_.string() + ": which array is " + what + ": " + shown(similar) + "? --" +
+                      flag + " NAME chooses one");
     }
     return similar.empty() ? std::nullopt : std::optional(similar[0]);
   }

@@ -20,7 +20,8 @@ namespace lockstep::data_file {
 struct Reading {
   std::filesystem::path path;  // "-": standard input
   ReadOptions options;
-  std::vector<std::string> notes;  // what was done that nobody asked for
+  std::vector<std::string> notes;              // what was done that nobody asked for
+  std::vector<std::filesystem::path> files{};  // that were read, where these are several
 
   void note_ends(const SequenceBuilder& builder) {
     if (builder.left_out() == 0) return;

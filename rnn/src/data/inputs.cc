@@ -1,6 +1,9 @@
 #include "data/inputs.h"
 
 #include <cmath>
+#include <limits>
+
+#include "data/mapped_file.h"
 
 namespace lockstep {
 namespace {
@@ -11,7 +14,8 @@ bool is_far_from_denormals(float mean, float scale) {
   constexpr double kFar = 0x1p-100;
   if (mean == 0 && scale == 1) return true;  // x as it is
   const double size = std::abs(static_cast<double>(mean));
-  return size >= kFar && size * static_cast<double>(scale) >= kFar;
+  return size >= kFar && size * static_cast<double>(scale) >= kFar &&
+         scale >= std::numeric_limits<float>::min();
 }
 
 }  // namespace
@@ -25,7 +29,9 @@ InputScale::InputScale(const Normalization& normalization, const Dataset& data)
     add(normalization);
     return;
   }
+  data_file::Readahead ahead(data);
   for (std::size_t i = 0; i < data.size(); ++i) {
+    ahead.before(i);
     add(fit_channels(data, {i, i + 1}));
   }
 }

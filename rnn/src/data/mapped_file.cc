@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <new>
@@ -34,17 +35,40 @@ struct OpenFile {
   int descriptor;
 };
 
-void advise(std::span<const float> values, int advice) {
-  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(values.data()) / page * page;
-  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(values.data() + values.size());
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+std::uintptr_t page_size() {
+  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return size;
 }
 
-bool is_prefetched(const Dataset& data) {
-  return data.is_over_other_memory() &&
-         data.total_timesteps() * data.channels() * sizeof(float) >= kPrefetchedBytesOfData;
-}
+// Pages of the memory, to be given the same advice; neighbouring ones with one call.
+class Advice {
+ public:
+  explicit Advice(int advice) : advice_(advice) {}
+  ~Advice() { flush(); }
+  Advice(const Advice&) = delete;
+  Advice& operator=(const Advice&) = delete;
+
+  void add(std::span<const float> values) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(values.data()) / page_size() * page_size();
+    const auto end = reinterpret_cast<std::uintptr_t>(values.data() + values.size());
+    if (begin >= begin_ && begin <= end_ + page_size()) {
+      end_ = std::max(end_, end);
+      return;
+    }
+    flush();
+    begin_ = begin;
+    end_ = end;
+  }
+
+ private:
+  void flush() const {
+    if (end_ > begin_) ::madvise(reinterpret_cast<void*>(begin_), end_ - begin_, advice_);
+  }
+
+  int advice_;
+  std::uintptr_t begin_ = UINTPTR_MAX;
+  std::uintptr_t end_ = 0;
+};
 
 }  // namespace
 
@@ -53,6 +77,7 @@ MappedFile map_file(const std::filesystem::path& path) {
   struct stat status{};
   if (::fstat(file.descriptor, &status) != 0) fail(path, errno);
   const auto size = static_cast<std::size_t>(status.st_size);
+  if (size == 0) throw DataError(path.string() + ": the file is empty");
   void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.descriptor, 0);
   if (memory == MAP_FAILED) fail(path, errno);
   const std::shared_ptr<const void> owner(
@@ -60,19 +85,42 @@ MappedFile map_file(const std::filesystem::path& path) {
   return {{static_cast<const char*>(memory), size}, owner};
 }
 
-void read_in_own_order(std::span<const float> values) { advise(values, MADV_RANDOM); }
-
-void prefetch(const Dataset& data, std::span<const std::size_t> sequences) {
-  if (!is_prefetched(data)) return;
-  for (const std::size_t i : sequences) advise(data.sequence(i), MADV_WILLNEED);
+bool is_prefetched(const Dataset& data) {
+  return data.is_over_other_memory() &&
+         data.total_timesteps() * data.channels() * sizeof(float) >= kPrefetchedBytesOfData;
 }
 
+void read_as_asked(const Dataset& data) {
+  if (!is_prefetched(data)) return;
+  Advice advice(MADV_RANDOM);
+  for (std::size_t i = 0; i < data.size(); ++i) advice.add(data.sequence(i));
+}
+
+// Asking for less than a page costs more than it brings where the page is there.
+void prefetch(const Dataset& data, std::span<const std::size_t> sequences) {
+  if (!is_prefetched(data)) return;
+  Advice advice(MADV_WILLNEED);
+  for (const std::size_t i : sequences) {
+    if (data.sequence(i).size_bytes() >= page_size()) advice.add(data.sequence(i));
+  }
+}
+
+Readahead::Readahead(const Dataset& data) : Readahead(data, {0, data.size()}) {}
+
+Readahead::Readahead(const Dataset& data, Range sequences)
+    : data_(data),
+      asked_(sequences.begin),
+      end_(sequences.size() > 1 && is_prefetched(data) ? sequences.end : 0) {}
+
 void Readahead::before(std::size_t i) {
-  if (!is_prefetched(data_)) return;
-  const std::size_t timesteps = kBytesReadAhead / sizeof(float) / data_.channels();
-  while (asked_ < data_.size() &&
-         data_.first_timestep(asked_) <= data_.first_timestep(i) + timesteps) {
-    advise(data_.sequence(asked_++), MADV_WILLNEED);
+  if (asked_ >= end_) return;
+  // In pieces of half the distance, so that few calls ask for many short sequences.
+  const std::size_t ahead = kBytesReadAhead / sizeof(float) / data_.channels();
+  const std::size_t first = data_.first_timestep(i);
+  if (asked_ > i && data_.first_timestep(asked_) > first + ahead / 2) return;
+  Advice advice(MADV_WILLNEED);
+  while (asked_ < end_ && data_.first_timestep(asked_) <= first + ahead) {
+    advice.add(data_.sequence(asked_++));
   }
 }
 

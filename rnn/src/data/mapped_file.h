@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "lockstep/range.h"
+
 namespace lockstep {
 class Dataset;
 }
@@ -22,22 +24,26 @@ struct MappedFile {
 // Throws DataError if the file cannot be mapped.
 [[nodiscard]] MappedFile map_file(const std::filesystem::path& path);
 
-// Values that are read in an order of our own: the system is to read no more than is asked for.
-void read_in_own_order(std::span<const float> values);
+// Sets from this size on are asked for ahead of their use, and the system reads no more of them
+// than that.
+[[nodiscard]] bool is_prefetched(const Dataset& data);
+void read_as_asked(const Dataset& data);
 
 // Asks the system to read, meanwhile, what of these sequences is in a file.
 void prefetch(const Dataset& data, std::span<const std::size_t> sequences);
 
-// The same of sequences that are read in turn.
+// The same of sequences that are read in turn. Of a single one nothing is asked.
 class Readahead {
  public:
-  explicit Readahead(const Dataset& data) : data_(data) {}
+  explicit Readahead(const Dataset& data);
+  Readahead(const Dataset& data, Range sequences);
   // Before sequence i is read: asks for some of those behind it.
   void before(std::size_t i);
 
  private:
   const Dataset& data_;
-  std::size_t asked_ = 0;
+  std::size_t asked_;
+  std::size_t end_;
 };
 
 }  // namespace lockstep::data_file

@@ -49,7 +49,11 @@ void carry(std::span<float> values, std::size_t channel, std::size_t channels, f
 }
 
 void fill(Dataset& data, const MissingRule& rule) {
+  data_file::Readahead ahead(data);
   for (std::size_t i = 0; i < data.size(); ++i) {
+    ahead.before(i);
+    const auto is_missing = [](float value) { return std::isnan(value); };
+    if (std::ranges::none_of(data.sequence(i), is_missing)) continue;
     const std::span<float> values = data.writable_sequence(i);
     if (rule.kind == MissingKind::mean) {
       for (std::size_t at = 0; at < values.size(); ++at) {

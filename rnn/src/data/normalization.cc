@@ -16,7 +16,7 @@ namespace {
 
 template <class Function>
 void for_each_value(const Dataset& data, Range sequences, const Function& function) {
-  data_file::Readahead ahead(data);
+  data_file::Readahead ahead(data, sequences);
   for (std::size_t i = sequences.begin; i < sequences.end; ++i) {
     ahead.before(i);
     const std::span<const float> values = data.sequence(i);

@@ -271,8 +271,8 @@ void require_same_training(const TrainingParts& training, const Options& options
     throw InvalidArgument("the data are not those of the training to resume");
   }
   if (rounding_here() == training.rounding) return;
-  throw InvalidArgument("the training to resume ran on a backend '" + training.rounding +
-                        "', and '" + rounding_here() + "' rounds otherwise");
+  throw InvalidArgument("the training to resume ran on a backend " + quote(training.rounding) +
+                        ", and '" + rounding_here() + "' rounds otherwise");
 }
 
 }  // namespace lockstep

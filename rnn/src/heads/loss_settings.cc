@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/class_key.h"
+#include "data/text_file.h"
 #include "lookup.h"
 
 namespace lockstep {
@@ -69,8 +70,8 @@ std::vector<float> given_weights(const std::string& text, std::span<const std::s
     auto found = std::ranges::find(names, name);
     if (found == names.end()) found = std::ranges::find(names, class_key(name), class_key);
     if (found == names.end()) {
-      throw InvalidArgument("class_weights: there is no class '" + name + "', expected one of " +
-                            listed(names));
+      throw InvalidArgument("class_weights: there is no class " + data_file::in_quotes(name) +
+                            ", expected one of " + listed(names));
     }
     weights[static_cast<std::size_t>(found - names.begin())] = weight;
   }

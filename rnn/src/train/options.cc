@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/text_file.h"
 #include "heads/loss_settings.h"
 #include "lockstep/error.h"
 #include "lookup.h"
@@ -268,7 +269,7 @@ const Row& row_of(std::string_view name) {
   const auto found = std::ranges::find_if(
       rows(), [name](std::string_view word) { return same_word(word, name); }, name_of);
   if (found != rows().end()) return *found;
-  throw InvalidArgument("there is no option '" + std::string(name) + "', expected one of " +
+  throw InvalidArgument("there is no option " + data_file::in_quotes(name) + ", expected one of " +
                         listed(rows(), name_of));
 }
 
@@ -295,8 +296,8 @@ std::vector<std::string> words_of(const std::string& needs) {
 }
 
 [[noreturn]] void refuse(const Row& row, std::string_view found) {
-  throw InvalidArgument(row.info.name + ": expected " + row.info.expected + ", found '" +
-                        std::string(found) + "'");
+  throw InvalidArgument(row.info.name + ": expected " + row.info.expected + ", found " +
+                        data_file::in_quotes(found));
 }
 
 }  // namespace

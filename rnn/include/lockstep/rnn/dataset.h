@@ -35,7 +35,8 @@ enum class TargetKind {
 /// Sequence i is a row-major float32 matrix [length(i)][channels()]. All sequences follow one
 /// another in one array, so a data set of a million short sequences is one allocation, not a
 /// million. Copies, subsets and sets with other targets share that array until one of them is
-/// written to. Reading from several threads is safe, from sets that share it too; writing is not.
+/// written to. Sets that share values are as independent as others: several threads may read one
+/// set, or each do anything with a set of its own.
 class LOCKSTEP_API Dataset {
  public:
   /// An empty set of sequences with `channels` >= 1 values per timestep. `class_names[c]` is the
@@ -47,9 +48,9 @@ class LOCKSTEP_API Dataset {
 
   /// Sequences of unknown labels whose values are and stay where they are, in memory that `owner`
   /// keeps, such as a file that is mapped: sequence i has the `lengths[i]` timesteps from timestep
-  /// i * `stride` of `values` on, [timesteps][channels]. What is written to the set or added to it
-  /// makes a copy first. Throws std::invalid_argument if a length is 0 or more than `stride`, or
-  /// `values` do not hold all sequences.
+  /// i * `stride` of `values` on, [timesteps][channels], aligned as floats are. What is written to
+  /// the set or added to it makes a copy first. Throws std::invalid_argument if a length is 0 or
+  /// more than `stride`, or `values` do not hold all sequences.
   [[nodiscard]] static Dataset over(std::size_t channels, std::span<const float> values,
                                     std::size_t stride, std::vector<std::size_t> lengths,
                                     std::shared_ptr<const void> owner);
@@ -71,7 +72,8 @@ class LOCKSTEP_API Dataset {
   /// takes them. Throws std::invalid_argument if they do not fit; then nothing has changed.
   void set_targets(TargetKind kind, std::vector<std::string> names, std::vector<int> labels,
                    std::vector<float> targets);
-  /// Takes memory for this number of them in all, so that `add` need not.
+  /// Takes memory for this number of them in all, so that `add` need not; as `add` it makes the
+  /// values the set's own.
   void reserve(std::size_t sequences, std::size_t timesteps);
 
   /// What the channels are called: [channels()], or none, as at first. Throws std::invalid_argument
@@ -111,12 +113,13 @@ class LOCKSTEP_API Dataset {
 
   /// Number of timesteps of sequence i (< size()).
   [[nodiscard]] std::size_t length(std::size_t i) const { return lengths_[i]; }
-  /// Values of sequence i (< size()), [length(i)][channels()] row-major; valid until `add` or
-  /// `writable_sequence`.
+  /// Values of sequence i (< size()), [length(i)][channels()] row-major; valid until `add`,
+  /// `reserve` or `writable_sequence`.
   [[nodiscard]] std::span<const float> sequence(std::size_t i) const {
     return {values_ + offsets_[i], lengths_[i] * channels_};
   }
-  /// The same to be written to; valid until `add`.
+  /// The same to be written to; valid until `add` and until the set is copied or a part of it
+  /// taken.
   [[nodiscard]] std::span<float> writable_sequence(std::size_t i) {
     float* values = own_values(0).data();
     return {values + offsets_[i], lengths_[i] * channels_};

@@ -141,14 +141,13 @@ class LOCKSTEP_API Trainer {
   Trainer& operator=(Trainer&&) noexcept;
   ///@}
 
-  /// One more pass over `data` (already normalized, with targets of the head, every
-  /// sequence labelled if it has one class); calling it again
-  /// continues. `on_batch`, called on the calling thread, may return false to stop after the
-  /// current minibatch: the result then covers what was done. What it throws stops the pass too,
-  /// and is passed on. A minibatch whose loss or gradient is not finite changes no weight, and ends
-  /// the pass or not as Options::on_nan says. Throws std::invalid_argument if there are no
-  /// parameters, sizes or labels do not fit, or there is no sequence; std::bad_alloc if there is no
-  /// work memory. Then no weight has changed.
+  /// One more pass over `data` (already normalized, with targets of the head, every sequence
+  /// labelled if it has one class); calling it again continues. `on_batch`, called on the calling
+  /// thread, may return false to stop after the current minibatch: the result then covers what was
+  /// done. What it throws stops the pass too, and is passed on. A minibatch whose loss or gradient
+  /// is not finite changes no weight, and ends the pass or not as Options::on_nan says. Throws
+  /// std::invalid_argument if there are no parameters, sizes or labels do not fit, or there is no
+  /// sequence; std::bad_alloc if there is no work memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
   /// The same of data that are normalized on the way; of Lockstep's own.
