@@ -562,7 +562,7 @@ TEST_CASE("metadata that does not fit the model is refused") {
     CHECK(contains(
         reason(start + names + "," + none +
                R"(,\"missing\":{\"kind\":\"mask\",\"mean\":[0],\"masked\":[)" + number + "]}}"),
-        "is not a whole number"));
+        "of a wrong type"));
   }
   // As version 0.1 wrote it.
   CHECK(reason(start + names + R"(,\"normalization\":{\"kind\":\"per_series\"}})") == "");
