@@ -35,8 +35,8 @@ struct OpenFile {
   int descriptor;
 };
 
-std::uintptr_t page_size() {
-  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+std::size_t page_size() {
+  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return size;
 }
 
@@ -49,9 +49,10 @@ class Advice {
   Advice& operator=(const Advice&) = delete;
 
   void add(std::span<const float> values) {
-    const auto begin = reinterpret_cast<std::uintptr_t>(values.data()) / page_size() * page_size();
-    const auto end = reinterpret_cast<std::uintptr_t>(values.data() + values.size());
-    if (begin >= begin_ && begin <= end_ + page_size()) {
+    const auto* first = reinterpret_cast<const char*>(values.data());
+    const char* begin = first - reinterpret_cast<std::uintptr_t>(first) % page_size();
+    const char* end = first + values.size_bytes();
+    if (begin_ != nullptr && begin >= begin_ && begin <= end_ + page_size()) {
       end_ = std::max(end_, end);
       return;
     }
@@ -62,12 +63,13 @@ class Advice {
 
  private:
   void flush() const {
-    if (end_ > begin_) ::madvise(reinterpret_cast<void*>(begin_), end_ - begin_, advice_);
+    if (begin_ == nullptr) return;
+    ::madvise(const_cast<char*>(begin_), static_cast<std::size_t>(end_ - begin_), advice_);
   }
 
   int advice_;
-  std::uintptr_t begin_ = UINTPTR_MAX;
-  std::uintptr_t end_ = 0;
+  const char* begin_ = nullptr;
+  const char* end_ = nullptr;
 };
 
 }  // namespace
