@@ -1,111 +1,18 @@
 // Long-form .csv: a header, then one timestep per row.
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <deque>
 #include <optional>
 #include <unordered_set>
 
 #include "data/class_key.h"
+#include "data/csv_records.h"
+#include "data/date.h"
 #include "data/formats.h"
 #include "data/sequence_builder.h"
 #include "lookup.h"
 
 namespace lockstep::data_file {
 namespace {
-
-// Steps through the records of a CSV text (RFC 4180) that outlives this: a quoted field may hold
-// separators, doubled quotes and line ends.
-class Records {
- public:
-  Records(std::string_view text, std::string file)
-      : text_(text), separator_(find_separator(text)), place_{std::move(file)} {}
-
-  // Goes to the next record that is not a blank line; false at the end of the file.
-  bool next() {
-    do {
-      if (position_ >= text_.size()) return false;
-      place_.line = next_line_;
-      fields_.clear();
-      unquoted_.clear();
-      while (read_field()) {
-      }
-      ++next_line_;
-    } while (fields_.size() == 1 && trim(fields_[0]).empty());
-    return true;
-  }
-
-  [[nodiscard]] const std::vector<std::string_view>& fields() const { return fields_; }
-  [[nodiscard]] const Place& place() const { return place_; }  // of the record's first line
-  [[nodiscard]] char separator() const { return separator_; }
-
- private:
-  // That which the header has most of outside of quotes.
-  static char find_separator(std::string_view text) {
-    const std::string_view header = text.substr(0, text.find('\n'));
-    const auto count = [&](char separator) {
-      bool is_quoted = false;
-      return std::ranges::count_if(header, [&](char c) {
-        if (c == '"') is_quoted = !is_quoted;
-        return c == separator && !is_quoted;
-      });
-    };
-    char best = ',';
-    for (const char separator : {';', '\t'}) {
-      if (count(separator) > count(best)) best = separator;
-    }
-    return best;
-  }
-
-  // Reads a field and the separator after it; false if that ends the record.
-  bool read_field() {
-    std::string_view field;
-    if (position_ < text_.size() && text_[position_] == '"') field = read_quoted();
-    std::size_t end = position_;
-    while (end < text_.size() && text_[end] != separator_ && text_[end] != '\n') ++end;
-    const bool last = end == text_.size() || text_[end] == '\n';
-    std::string_view rest = text_.substr(position_, end - position_);
-    if (last && rest.ends_with('\r')) rest.remove_suffix(1);
-    if (field.empty()) {
-      field = rest;
-    } else if (!rest.empty()) {
-      field = unquoted_.emplace_back(std::string(field) + std::string(rest));
-    }
-    fields_.push_back(field);
-    position_ = end + 1;
-    return !last;
-  }
-
-  // The text between the quote at the current position and its partner.
-  std::string_view read_quoted() {
-    const std::size_t begin = ++position_;
-    std::string* text = nullptr;  // once it differs from that of the file
-    for (; position_ < text_.size(); ++position_) {
-      if (text_[position_] == '"') {
-        ++position_;
-        const bool doubled = position_ < text_.size() && text_[position_] == '"';
-        if (!doubled) {
-          return text != nullptr ? std::string_view(*text)
-                                 : text_.substr(begin, position_ - 1 - begin);
-        }
-        if (text == nullptr) {
-          text = &unquoted_.emplace_back(text_.substr(begin, position_ - 1 - begin));
-        }
-      }
-      if (text_[position_] == '\n') ++next_line_;
-      if (text != nullptr) text->push_back(text_[position_]);
-    }
-    fail(place_, "a quoted field has no closing quote");
-  }
-
-  std::string_view text_;
-  char separator_;
-  std::size_t position_ = 0;
-  std::size_t next_line_ = 1;
-  std::vector<std::string_view> fields_;
-  std::deque<std::string> unquoted_;  // of fields that are not as in the file
-  Place place_;
-};
 
 // Where in a record the parts of a timestep are.
 struct Columns {
@@ -165,7 +72,7 @@ bool is_index(const std::string& name) { return name.empty() || name.starts_with
                                : ""));
 }
 
-Columns parse_header(const Records& records, std::vector<std::string>& notes) {
+Columns parse_header(const CsvRecords& records, std::vector<std::string>& notes) {
   const Place& place = records.place();
   Columns columns;
   for (const std::string_view field : records.fields()) columns.names.emplace_back(trim(field));
@@ -216,73 +123,6 @@ float parse_decimal(std::string_view field, const Columns& columns, std::size_t 
   if (parse_plain(field, number)) return number;
   return parse_field(with_point(field, columns), place,
                      [&] { return "column " + in_quotes(columns.names[column]); });
-}
-
-// Days since 1970-01-01 (H. Hinnant, chrono-compatible low-level date algorithms).
-double days_from_civil(int year, int month, int day) {
-  year -= month <= 2 ? 1 : 0;
-  const int era = (year >= 0 ? year : year - 399) / 400;
-  const int year_of_era = year - era * 400;
-  const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146097.0 + day_of_era - 719468.0;
-}
-
-// Takes a whole number of so many digits off a text.
-bool take_digits(std::string_view& text, std::size_t digits, int& number) {
-  if (text.size() < digits) return false;
-  const auto value = from_text<int>(text.substr(0, digits));
-  if (!value || *value < 0) return false;
-  number = *value;
-  text.remove_prefix(digits);
-  return true;
-}
-
-bool take_sign(std::string_view& text, std::string_view signs) {
-  if (text.empty() || signs.find(text[0]) == std::string_view::npos) return false;
-  text.remove_prefix(1);
-  return true;
-}
-
-// "2024-03-01", "2024-03-01 12:30:00", "2024-03-01T12:30:00.5Z" (ISO 8601) in seconds.
-std::optional<double> parse_date(std::string_view text) {
-  text = trim(text);
-  int year = 0;
-  int month = 0;
-  int day = 0;
-  if (!take_digits(text, 4, year) || !take_sign(text, "-/") || !take_digits(text, 2, month) ||
-      !take_sign(text, "-/") || !take_digits(text, 2, day)) {
-    return std::nullopt;
-  }
-  constexpr std::array kDays = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  const bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  if (month < 1 || month > 12 || day < 1) return std::nullopt;
-  if (day > kDays[static_cast<std::size_t>(month - 1)] || (day == 29 && month == 2 && !is_leap)) {
-    return std::nullopt;
-  }
-  double seconds = days_from_civil(year, month, day) * 86400;
-  if (text.empty()) return seconds;
-  int hour = 0;
-  int minute = 0;
-  if (!take_sign(text, " T") || !take_digits(text, 2, hour) || !take_sign(text, ":") ||
-      !take_digits(text, 2, minute)) {
-    return std::nullopt;
-  }
-  if (hour > 24 || minute > 59) return std::nullopt;
-  seconds += hour * 3600.0 + minute * 60.0;
-  if (take_sign(text, ":")) {
-    const std::size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
-    const std::optional<double> second = parse_number(text.substr(0, end));
-    if (!second || *second >= 61) return std::nullopt;
-    seconds += *second;
-    text.remove_prefix(end);
-  }
-  if (text.empty() || text == "Z") return seconds;
-  const double sign = text[0] == '-' ? -1 : 1;
-  if (!take_sign(text, "+-") || !take_digits(text, 2, hour)) return std::nullopt;
-  take_sign(text, ":");
-  if (!take_digits(text, 2, minute) || !text.empty()) return std::nullopt;
-  return seconds - sign * (hour * 3600.0 + minute * 60.0);
 }
 
 double parse_step(std::string_view field, const Columns& columns, const Place& place) {
@@ -341,7 +181,7 @@ struct Sample {
 // Reads rows into a builder, sample after sample.
 class Reader {
  public:
-  Reader(Reading& reading, Records& records)
+  Reader(Reading& reading, CsvRecords& records)
       : reading_(reading),
         records_(records),
         columns_(parse_header(records, reading.notes)),
@@ -486,7 +326,7 @@ class Reader {
   }
 
   Reading& reading_;
-  Records& records_;
+  CsvRecords& records_;
   Columns columns_;
   SequenceBuilder builder_;
   std::unordered_set<std::string> seen_;  // samples
@@ -499,7 +339,7 @@ class Reader {
 
 Dataset read_csv(Reading& reading) {
   const std::string text = read_text(reading.path);
-  Records records(text, reading.path.string());
+  CsvRecords records(text, reading.path.string());
   if (!records.next()) {
     throw DataError(reading.path.string() + ": the file is blank, expected a header");
   }
