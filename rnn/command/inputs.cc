@@ -97,7 +97,8 @@ std::pair<LoadedData, std::string> read(const std::string& path, const std::stri
   const ReadingProgress progress(name, quiet || is_typed);
   DataFile file = read_data_file(path, options);
   std::string text = data_text(file.data, !options.ignores_targets);
-  return {{std::move(file.data), std::move(file.notes), std::move(file.files)}, std::move(text)};
+  LoadedData loaded{std::move(file.data), std::move(file.notes), std::move(file.files)};
+  return {std::move(loaded), std::move(text)};
 }
 
 }  // namespace

@@ -47,8 +47,8 @@ LOCKSTEP_API lockstep_status lockstep_dataset_create(size_t channels, size_t cla
                                                      lockstep_dataset** dataset);
 
 /**
- * Reads a .ts, .tsv, .txt, .csv, .arff, .npz or .npy file; lockstep/rnn/data_file.h. Values that are
- * missing are NaN: a model refuses them or fills them, by its option `missing`.
+ * Reads a .ts, .tsv, .txt, .csv, .arff, .npz or .npy file; lockstep/rnn/data_file.h. Values that
+ * are missing are NaN: a model refuses them or fills them, by its option `missing`.
  */
 LOCKSTEP_API lockstep_status lockstep_dataset_read(const char* path, lockstep_dataset** dataset);
 

@@ -17,10 +17,10 @@ namespace lockstep::data_file {
 // A NumPy array as a .npy file holds it (format versions 1 to 3), little-endian.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 struct NpyArray {
-  // Of the whole file, in memory that `owner` keeps. Messages call it `name`. Throws DataError if
-  // `bytes` is not such a file, is of another length than its header says, or has a type other than
-  // those below.
-  NpyArray(std::string_view bytes, std::shared_ptr<const void> owner, std::string name);
+  // Of the whole file, in memory that `memory` keeps. Messages call it `file_name`. Throws
+  // DataError if `file_bytes` is not such a file, is of another length than its header says, or has
+  // a type other than those below.
+  NpyArray(std::string_view file_bytes, std::shared_ptr<const void> memory, std::string file_name);
 
   // f2, f4 or f8.
   [[nodiscard]] bool is_float() const { return kind == 'f'; }
