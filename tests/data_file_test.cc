@@ -502,7 +502,7 @@ TEST_CASE("An .arff holds a row for each sequence, of several channels a relatio
   CHECK(odd.labels() == Labels{0, 1});
 }
 
-TEST_CASE("No line of text takes much more memory than its size") {
+TEST_CASE("No line of text takes much more memory than its size", "[optional]") {
   const auto text_of = [](std::size_t count, const std::string& part) {
     std::string text;
     for (std::size_t i = 0; i < count; ++i) text += part;
