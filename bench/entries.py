@@ -121,6 +121,8 @@ def named_entries(benchmarks: list, left_out: list[tuple[str, str]]) -> list[dic
         if isinstance(run, dict):
             run = {key: cleaned(value) if isinstance(value, str) else value
                    for key, value in run.items()}
+            if "aggregate_name" in run:
+                run["aggregate_name"] = str(run["aggregate_name"])
             if run.get("run_name") or run.get("name"):
                 found.append(run)
                 continue

@@ -23,7 +23,7 @@ EXPECTED = "expected what a Google Benchmark program writes with --benchmark_out
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma",
               b"\x28\xb5\x2f\xfd": "", b"PK\x03\x04": ""}
 # Strings of JSON, and numbers as C's printf writes those that JSON does not know.
-TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|(?<![\w-])-?'
+TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*(?:"|\\?$|\\?(?=\n))|(?<![\w-])-?'
                    r"(?:(?:nan|inf(?:inity)?)(?:\([^)\s]*\))?(?!\w)|\d\.#\w+)", re.IGNORECASE)
 SOUND_STRING = re.compile(r'"(?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 # Objects that are looked at in vain in a text, before it is taken for none with JSON in it.

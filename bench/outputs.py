@@ -114,7 +114,9 @@ def status_of(main: Callable[[], int], complain: Complain) -> int:
     except Unusable as problem:
         complain(str(problem))
     except SystemExit as end:  # of argparse, and of signals
-        return end.code if isinstance(end.code, int) else 0
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        complain(str(end.code))
     except KeyboardInterrupt:
         say("interrupted")
         return 130

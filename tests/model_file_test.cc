@@ -14,6 +14,7 @@
 #include <stdexcept>
 
 #include "catch.h"
+#include "files/strict_json.h"
 #include "lockstep/rnn/model.h"
 #include "networks.h"
 #include "temporary_directory.h"
@@ -708,6 +709,24 @@ TEST_CASE("a path that is no file is an error that names it") {
   CHECK_THROWS_WITH(Model::load("/dev/zero"),
                     "cannot load model '/dev/zero': it is not a regular file");
   CHECK(contains(load_complaint(fs::temp_directory_path()), "it is not a regular file"));
+}
+
+TEST_CASE("numbers of a model keep the sign of zero, and whole ones may be written as fractions") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "zero.safetensors";
+  const Normalization normalization{
+      .kind = NormalizationKind::channel, .mean = {-0.0F, 3.0F}, .scale = {1.0F, 0.1F}};
+  Model(Parameters({.features = 2, .layers = {{.cell = "tanh", .hidden = 3}}, .outputs = 2}),
+        normalization, {"a", "b"})
+      .save(path);
+  const Normalization loaded = Model::load(path).normalization();
+  CHECK(loaded == normalization);
+  CHECK(std::signbit(loaded.mean[0]));
+  CHECK(parse_strict_json("[2.0, 2e0, 7]").get<std::vector<std::size_t>>() ==
+        std::vector<std::size_t>{2, 2, 7});
+  for (const char* bad : {"2.5", "-1", "1e300", "-2.0"}) {
+    CHECK_THROWS_AS(parse_strict_json(bad).get<std::uint64_t>(), JsonError);
+  }
 }
 
 }  // namespace

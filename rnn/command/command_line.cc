@@ -30,9 +30,9 @@ constexpr const char* kHelp =
     "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS is the\n"
     "default number of threads, if there are as many CPUs, in place of the physical cores;\n"
-    "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_MAX_UNPACKED is how "
-    "many bytes a compressed file may\n"
-    "unpack to (1 MiB, and 64 for each of its bytes above 64 KiB).";
+    "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_MAX_UNPACKED is\n"
+    "how many bytes a compressed file may unpack to (1 MiB, and 64 for each of its bytes\n"
+    "above 64 KiB).";
 
 constexpr const char* kTrainHelp =
     "On a terminal, standard error shows progress. The result is the same to the last bit for\n"
@@ -47,19 +47,17 @@ constexpr const char* kTrainHelp =
 constexpr const char* kEvaluateHelp =
     "Prints accuracy, loss, precision, recall and F1 of each class, and the confusion matrix.\n"
     "Of more than 40 classes the worst 40 are printed and, instead of the matrix, the 40 most\n"
-    "frequent confusions; --json has the scores of all classes, and `frequent_confusions` in "
-    "place\n"
-    "of `confusion`. Labels are matched to the model's classes by name. A built-in set means its\n"
-    "test part.\n\n"
+    "frequent confusions; --json has the scores of all classes, and `frequent_confusions` in\n"
+    "place of `confusion`. Labels are matched to the model's classes by name. A built-in set\n"
+    "means its test part.\n\n"
     "Examples:\n"
     "  lockstep evaluate model.safetensors test.ts\n"
     "  lockstep evaluate model.safetensors --dataset synthetic-control --json";
 
 constexpr const char* kPredictHelp =
     "Prints the class and the probability of every class for each sequence, as CSV with a header\n"
-    "or as JSON lines. Labels in the data are ignored and may be missing ('?' or empty); in .tsv "
-    "and\n"
-    ".txt files the first field is always the label. A built-in set means its test part.\n\n"
+    "or as JSON lines. Labels in the data are ignored and may be missing ('?' or empty); in .tsv\n"
+    "and .txt files the first field is always the label. A built-in set means its test part.\n\n"
     "Examples:\n"
     "  lockstep predict model.safetensors new.csv > predictions.csv\n"
     "  lockstep predict model.safetensors new.npz --json";

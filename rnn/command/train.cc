@@ -357,10 +357,11 @@ void on_report(const TrainCommand& command, const Work& work) {
   about<std::runtime_error>("cannot write the report '" + command.report_file + "'", work);
 }
 
-// From the first minibatch on a first Ctrl-C kills nothing.
+// A first Ctrl-C kills nothing from the first minibatch on.
 void train(TrainingRun& run, const TrainingData& data) {
   std::optional<NotedInterrupts> noted;
   const std::exception_ptr failure = fit_and_show(run, data, noted);
+  if (!noted) noted.emplace();
   if (failure != nullptr && run.fit.history.empty() && !run.command.model_file.empty()) {
     run.model.save(run.command.model_file);
   } else {

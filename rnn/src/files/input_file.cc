@@ -12,10 +12,11 @@ namespace lockstep {
 InputFile::InputFile(const std::filesystem::path& path)
     : descriptor_(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); })) {
   if (descriptor_ < 0) throw_error(errno, "it cannot be opened for reading");
+  is_own_ = true;
 }
 
 InputFile::~InputFile() {
-  if (descriptor_ > STDIN_FILENO) ::close(descriptor_);
+  if (is_own_) ::close(descriptor_);
 }
 
 std::size_t InputFile::read(char* to, std::size_t count) const {

@@ -11,7 +11,7 @@ namespace lockstep {
 /// std::bad_alloc.
 class InputFile {
  public:
-  /// Of standard input.
+  /// Of standard input, which stays open.
   InputFile() = default;
   /// Throws std::system_error if it cannot be opened.
   explicit InputFile(const std::filesystem::path& path);
@@ -26,6 +26,7 @@ class InputFile {
 
  private:
   int descriptor_ = 0;
+  bool is_own_ = false;
 };
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace lockstep {
@@ -96,6 +97,16 @@ const Json& Json::at(std::string_view key) const {
   return *found;
 }
 
+std::uint64_t Json::whole() const {
+  constexpr double kLargest = 0x1p53;
+  const auto* const number = std::get_if<double>(&value);
+  if (number == nullptr) return as<std::uint64_t>();
+  if (*number >= 0 && *number <= kLargest && *number == std::floor(*number)) {
+    return static_cast<std::uint64_t>(*number);
+  }
+  throw JsonError("a value of its JSON is of a wrong type");
+}
+
 double Json::number() const {
   const auto* const whole = std::get_if<std::uint64_t>(&value);
   return whole == nullptr ? as<double>() : static_cast<double>(*whole);
@@ -117,7 +128,12 @@ std::string json_text(std::string_view text) {
   }
 }
 
-std::string json_text(double number) { return number_text(number); }
+// Never a whole number to the parser, which would lose the sign of -0.
+std::string json_text(double number) {
+  std::string text = number_text(number);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
 std::string json_text(std::uint64_t number) { return number_text(number); }
 
 std::string json_object(const JsonTexts& members) {

@@ -44,11 +44,13 @@ class Json {
   [[nodiscard]] const Json* find(std::string_view key) const;
   [[nodiscard]] const Json& at(std::string_view key) const;
 
-  /// As std::string, bool, a number or a vector of these; a number that is not negative and has
-  /// neither point nor exponent for std::size_t and std::uint64_t.
+  /// As std::string, bool, a number or a vector of these; for std::size_t and std::uint64_t a whole
+  /// number that is not negative.
   template <class T>
   [[nodiscard]] T get() const {
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (std::is_same_v<T, std::uint64_t>) {
+      return whole();
+    } else if constexpr (std::is_floating_point_v<T>) {
       return static_cast<T>(number());
     } else if constexpr (requires { typename T::value_type; } && !std::is_same_v<T, std::string>) {
       T values;
@@ -76,6 +78,7 @@ class Json {
     return *held;
   }
   [[nodiscard]] double number() const;
+  [[nodiscard]] std::uint64_t whole() const;
 };
 
 struct Json::Member {
