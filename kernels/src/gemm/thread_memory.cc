@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <new>
@@ -32,17 +33,22 @@ class Key {
     if (::pthread_key_create(&key_, free_copies) != 0) throw std::bad_alloc();
   }
   // Threads that outlive the library must not call it.
-  ~Key() { ::pthread_key_delete(key_); }
+  ~Key() {
+    is_deleted_ = true;
+    ::pthread_key_delete(key_);
+  }
   Key(const Key&) = delete;
   Key& operator=(const Key&) = delete;
 
   // Fails without memory; while the program ends, when the key may be gone, nothing need be freed.
   void set(Copies* copies) const {
+    if (is_deleted_) return;
     if (::pthread_setspecific(key_, copies) == ENOMEM) throw std::bad_alloc();
   }
 
  private:
   pthread_key_t key_{};
+  std::atomic<bool> is_deleted_ = false;
 };
 
 Copies& copies_of_thread() {
