@@ -67,9 +67,6 @@ std::vector<int> thread_counts(const Options& options) {
   std::vector<int> counts = options.threads;
   std::sort(counts.begin(), counts.end());
   counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
-  if (!counts.empty() && resolve_threads(counts.back()) != counts.back()) {
-    throw std::invalid_argument("--threads: this build has no OpenMP and runs on one");
-  }
   if (!counts.empty()) return counts;
   for (int t = 1; t < most; t *= 2) {
     if (t == 1 || options.full) counts.push_back(t);
