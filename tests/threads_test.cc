@@ -1,11 +1,13 @@
 #include "lockstep/threads.h"
 
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cfenv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -326,6 +328,28 @@ TEST_CASE("kernels called from many threads at once give the bits of a serial ca
   for (std::thread& worker : workers) worker.join();
   for (const std::atomic<int>& count : wrong) CHECK(count == 0);
 }
+
+#if defined(__linux__)
+int cpus_of_this_thread() {
+  cpu_set_t cpus;
+  return ::sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : -1;
+}
+
+// More threads than any case before, so that some are started by the thread that is bound.
+TEST_CASE("threads serve later callers on all CPUs, whoever was bound when they were started") {
+  const int all = cpus_of_this_thread();
+  std::thread([] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    parallel(12, [](const Team&) {});
+  }).join();
+  std::atomic<int> bound{0};
+  parallel(12, [&](const Team&) { bound += cpus_of_this_thread() == all ? 0 : 1; });
+  CHECK((bound == 0 || std::getenv("OMP_PROC_BIND") != nullptr));
+}
+#endif
 
 // OpenMP's threads are the parent's, while those of std::thread are started anew.
 TEST_CASE("a child that is forked after a team works, on one thread with OpenMP") {
