@@ -120,7 +120,7 @@ def bars(index: Index, section: Section, all_backends: bool) -> Chart:
 # One chart of all kernels.
 
 def overview(report: Report) -> Optional[Chart]:
-    rows = [(section.title, [row.ratio for row in section.rows if row.ratio is not None])
+    rows = [(section.title, [row.ratio for row in section.rows if row.judged])
             for section in report.sections]
     rows = [(title, ratios) for title, ratios in rows if ratios]
     if not rows:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Optional
 
 from gb_results import Pool, Samples
+from marks import FALLBACK, SHARED, shared_gain
 from names import Name, work_of
 
 KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "tanh", "exp", "sigmoid", "relu", "softmax",
@@ -99,6 +100,8 @@ class Row:
     peer_name: str
     peer: Optional[Samples]
     speed_up: Optional[float]
+    gain: Optional[float] = None  # of two threads over one, where these share a core
+    fallbacks: dict[str, float] = field(default_factory=dict)  # lanes of peers' fallback kernels
 
     @property
     def ratio(self) -> Optional[float]:
@@ -111,6 +114,16 @@ class Row:
         if self.ours is None or self.peer is None:
             return None
         return ratio_interval(self.peer, self.ours)
+
+    @property
+    def marks(self) -> str:
+        """Why its ratio is not judged; empty if it is."""
+        return (SHARED if self.gain else "") + (
+            FALLBACK if self.peer_name in self.fallbacks else "")
+
+    @property
+    def judged(self) -> bool:
+        return self.ratio is not None and not self.marks
 
     @property
     def noisy(self) -> bool:
@@ -130,7 +143,9 @@ Contenders = dict[str, Samples]
 class Index:
     """Looks runs up by what a row needs."""
 
-    def __init__(self, runs: Iterable[tuple[Name, Samples]]) -> None:
+    def __init__(self, runs: Iterable[tuple[Name, Samples]],
+                 gain: Optional[float] = None) -> None:
+        self.gain = gain  # of two threads over one, where these share a core
         self._cases: dict[tuple, dict[str, tuple[Name, Samples]]] = {}
         for name, samples in runs:
             key = (name.kernel, name.threads, name.case)
@@ -161,7 +176,8 @@ class Index:
 
 def kernels_index(pool: Pool) -> Index:
     """Of all runs but those that measure the machine."""
-    return Index((name, samples) for name, samples in pool.named() if name.kernel != "machine")
+    runs = ((name, samples) for name, samples in pool.named() if name.kernel != "machine")
+    return Index(runs, shared_gain(pool.peaks))
 
 
 def kernel_rank(kernel: str) -> int:
@@ -170,6 +186,12 @@ def kernel_rank(kernel: str) -> int:
 
 def fastest(contenders: Contenders) -> Optional[str]:
     return min(contenders, key=lambda name: contenders[name].median, default=None)
+
+
+def best_peer(peers: Contenders) -> Optional[str]:
+    """The fastest; one that runs fallback kernels only if there is no other."""
+    return fastest({name: samples for name, samples in peers.items()
+                    if not samples.fallback_lanes} or peers)
 
 
 def shown_backends(ours: Contenders, default: Optional[str], everything: bool) -> list[str]:
@@ -185,11 +207,14 @@ def build_rows(index: Index, kernel: str, threads: int, default: Optional[str],
         ours = index.contenders(kernel, threads, case, ours=True)
         alone = index.contenders(kernel, 1, case, ours=True)
         peers = index.peers(kernel, threads, case)
-        best = fastest(peers)
+        best = best_peer(peers)
+        fallbacks = {name: samples.fallback_lanes for name, samples in peers.items()
+                     if samples.fallback_lanes}
         for backend in shown_backends(ours, default, everything):
             mine = ours.get(backend)
             speed_up = None
             if mine and threads > 1 and backend in alone:
                 speed_up = alone[backend].median / mine.median
             yield Row(Name(kernel, backend, case[0], threads, case[1]), backend, mine,
-                      best or "-", peers[best] if best else None, speed_up)
+                      best or "-", peers[best] if best else None, speed_up,
+                      index.gain if threads == 2 else None, fallbacks)

@@ -103,7 +103,8 @@ class Contender {
   [[nodiscard]] virtual std::string name() const = 0;
   // Version and setting, for the record.
   [[nodiscard]] virtual std::string about() const = 0;
-  // float32 per vector, which says against which peak it is measured; 0: the widest there is.
+  // float32 per vector of its kernels, which says against which peak it is measured; 0: the widest
+  // there is. A peer with fewer than the run allows runs a fallback, and its figures say so.
   [[nodiscard]] virtual std::size_t lanes() const { return 0; }
   // Whether its way back through time includes the gradient of the inputs, which is work more.
   [[nodiscard]] virtual bool computes_input_gradient() const { return false; }

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Iterable, Iterator, Optional
 
 from entries import cpu_seconds_of, message_of, read_entries, run_name, seconds_of, usable
+from marks import Peaks, higher, stated_peaks
 from names import Name
 from texts import cleaned, listing
 
 COUNTERS = ["flops_per_second", "bytes_per_second", "timesteps_per_second", "items_per_second",
-            "of_peak"]
+            "of_peak", "fallback_lanes"]
 CPU = "cpu_seconds"
 
 
@@ -49,6 +50,11 @@ class Samples:
         values = self.counters.get(name)
         return statistics.median(values) if values else None
 
+    @property
+    def fallback_lanes(self) -> Optional[float]:
+        """Of the kernels, where they have fewer than the run allows."""
+        return self.counter("fallback_lanes")
+
 
 @dataclass
 class Pool:
@@ -70,6 +76,14 @@ class Pool:
 
     def in_contexts(self, key: str) -> list[str]:
         return context_values((context for _, context in self.contexts), key)
+
+    @property
+    def peaks(self) -> Peaks:
+        """Of the widest vectors."""
+        measured = ({name.threads: max(samples.counters["flops_per_second"]) / 1e9}
+                    for name, samples in self.named()
+                    if name.kernel == "machine" and "flops_per_second" in samples.counters)
+        return higher(*measured, *(stated_peaks(context) for _, context in self.contexts))
 
     @property
     def default_backend(self) -> Optional[str]:

@@ -45,6 +45,11 @@ void count(benchmark::State& state, const Work& work) {
   if (work.limit > 0) rate("of_peak", done / work.limit);
 }
 
+// What the kernels of a contender have where the run allows more; else 0.
+std::size_t fallback_lanes(const Contender& contender) {
+  return contender.lanes() < widest_lanes() ? contender.lanes() : 0;
+}
+
 }  // namespace
 
 std::string case_name(const Case& c) {
@@ -97,6 +102,8 @@ void verify_and_time(benchmark::State& state, const Case& c, std::span<const Tas
     if (++next == tasks.size()) next = 0;
   }
   state.counters["calibration_flops_per_second"] = (before + calibration_flops(c.threads)) / 2;
+  const std::size_t fallback = fallback_lanes(*c.contender);
+  if (fallback > 0) state.counters["fallback_lanes"] = static_cast<double>(fallback);
   count(state, work);
   // What only several threads, or a warm cache, get wrong.
   const bool is_repeatable = c.kernel == Kernel::gemm || c.kernel == Kernel::gemm_packed;

@@ -271,4 +271,11 @@ void describe_machine(const std::string& default_backend) {
   benchmark::AddCustomContext("xsimd_version", LOCKSTEP_XSIMD_VERSION);
 }
 
+void describe_two_threads() {
+  for (const int threads : {1, 2}) {
+    benchmark::AddCustomContext("fma_gflops_" + std::to_string(threads),
+                                std::to_string(peak_flops(widest_lanes(), threads) / 1e9));
+  }
+}
+
 }  // namespace lockstep::bench

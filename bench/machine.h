@@ -59,4 +59,8 @@ std::size_t last_level_cache();
 // and from there into the JSON file.
 void describe_machine(const std::string& default_backend);
 
+// Likewise the multiply-add peaks in GFLOP/s of one and of two threads, as fma_gflops_1 and _2: two
+// threads with a core each reach nearly twice as much as one.
+void describe_two_threads();
+
 }  // namespace lockstep::bench

@@ -133,6 +133,8 @@ int run(const Options& options) {
   std::vector<Contender*> all;
   for (const auto& contender : contenders) all.push_back(contender.get());
   const Selection selection{options.full ? Run::full : Run::quick, thread_counts(options)};
+  const std::vector<int>& threads = selection.threads;
+  if (std::find(threads.begin(), threads.end(), 2) != threads.end()) describe_two_threads();
   register_machine_suite(selection);
   register_kernel_suites(all, selection);
   register_rnn_suites(all, selection);

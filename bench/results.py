@@ -15,6 +15,7 @@ from typing import Iterable, Iterator, Optional
 
 from comparison import NOISY_WIDTH, Row, build_rows, kernels_index, relative_width
 from gb_results import Pool, Samples
+from marks import FALLBACK, SHARED
 from outputs import make_folder, write_file
 from programs import Unusable
 from sections import figure_value, header_lines, label_of
@@ -40,6 +41,19 @@ class Result:
     ratio: Optional[float] = None
     interval: Optional[tuple[float, float]] = None
     of_peak: Optional[float] = None
+    # Of two threads' peak over one's, where they share a core.
+    gain: Optional[float] = None
+    # Lanes of the kernels of peers that have fewer than the run allowed.
+    fallbacks: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> str:
+        """Why its ratio is not judged; empty if it is."""
+        return (SHARED if self.gain else "") + (FALLBACK if self.best in self.fallbacks else "")
+
+    @property
+    def judged(self) -> bool:
+        return self.ratio is not None and not self.marks
 
     @property
     def case(self) -> tuple[str, str, int, str]:
@@ -98,7 +112,8 @@ def result_of(row: Row, peers: dict[str, Samples]) -> Result:
         {peer: rounded(figure_value(row.name, samples)[0]) for peer, samples in peers.items()},
         row.peer_name if row.peer else None, rounded(row.ratio),
         row.interval and (rounded(row.interval[0]), rounded(row.interval[1])),
-        rounded(row.ours.counter("of_peak"), 3) if row.ours else None)
+        rounded(row.ours.counter("of_peak"), 3) if row.ours else None, rounded(row.gain, 3),
+        {peer: int(lanes) for peer, lanes in row.fallbacks.items()})
 
 
 def results_of(pool: Pool) -> Iterator[Result]:
@@ -110,13 +125,7 @@ def results_of(pool: Pool) -> Iterator[Result]:
 
 
 def peaks_of(pool: Pool) -> dict[str, float]:
-    peaks: dict[str, float] = {}
-    for name, samples in pool.named():
-        rates = samples.counters.get("flops_per_second")
-        if name.kernel == "machine" and rates:
-            key = str(name.threads)
-            peaks[key] = max(peaks.get(key, 0), rounded(max(rates) / 1e9))
-    return peaks
+    return {str(threads): rounded(peak) for threads, peak in pool.peaks.items()}
 
 
 def run_of(pool: Pool, commit: Optional[str], command: str) -> Run:

@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
+from marks import FALLBACK, SHARED, fallback_sentence, not_judged, shared_sentence
 from names import work_of
 from results import Day, Result, Setting, newest_rows
 from tables import Column, markdown_table, percent, significant
@@ -76,7 +77,7 @@ def ours_cell(row: Optional[Result]) -> str:
 def ratio_cell(row: Optional[Result]) -> str:
     if row is None or row.ratio is None:
         return "-"
-    return f"{'~' if row.noisy else ''}{row.ratio:.2f} {row.best}"
+    return f"{'~' if row.noisy else ''}{row.ratio:.2f} {row.best}{row.marks}"
 
 
 def columns_of(found: dict[Setting, dict[tuple[str, str], Result]],
@@ -107,17 +108,19 @@ def table_of(question: Question, days: Sequence[Day]) -> Iterator[str]:
 # The summary.
 
 def mean_ratio(rows: Iterable[Result]) -> Optional[float]:
-    ratios = [row.ratio for row in rows if row.ratio is not None]
+    ratios = [row.ratio for row in rows if row.judged]
     return statistics.geometric_mean(ratios) if ratios else None
 
 
 def summary_cell(rows: Sequence[Result]) -> str:
-    judged = [row for row in rows if row.ratio is not None]
+    judged = [row for row in rows if row.judged]
+    unjudged = not_judged(sum(row.ratio is not None and not row.judged for row in rows))
     if not judged:
-        return "-"
+        return ", ".join(unjudged) or "-"
     wins = sum(row.interval is not None and row.interval[0] > 1 for row in judged)
     losses = sum(row.interval is not None and row.interval[1] < 1 for row in judged)
-    return f"{mean_ratio(judged):.2f} ({wins}, {losses}, {len(judged) - wins - losses})"
+    counts = ", ".join(map(str, [wins, losses, len(judged) - wins - losses, *unjudged]))
+    return f"{mean_ratio(judged):.2f} ({counts})"
 
 
 def summary(days: Sequence[Day]) -> Iterator[str]:
@@ -135,6 +138,20 @@ def summary(days: Sequence[Day]) -> Iterator[str]:
                right=False),
         *(Column(str(setting), [summary_cell(found.get(setting, [])) for found in answers.values()])
           for setting in settings)])
+
+
+def explained_marks(days: Sequence[Day]) -> Iterator[str]:
+    """Of those alone that a row bears."""
+    rows = [(day, row) for day in days for run in day.runs for row in run.rows]
+    gains: dict[str, list[float]] = {}
+    for day, row in rows:
+        if row.gain:
+            gains.setdefault(day.machine, []).append(row.gain)
+    yield from (f"- `{SHARED}`: on {markdown_prose(machine)} {shared_sentence(max(found))}."
+                for machine, found in gains.items())
+    fallbacks = {peer: lanes for _, row in rows for peer, lanes in row.fallbacks.items()}
+    if fallbacks:
+        yield f"- `{FALLBACK}`: {fallback_sentence(fallbacks)}."
 
 
 def listing(values: Iterable[Optional[str]], between: str) -> str:
@@ -155,7 +172,7 @@ def source_of(day: Day) -> str:
 
 
 def results_page(days: Sequence[Day]) -> str:
-    lines = [*INTRODUCTION.splitlines(), "", *summary(days)]
+    lines = [*INTRODUCTION.splitlines(), *explained_marks(days), "", *summary(days)]
     for question in QUESTIONS:
         lines += table_of(question, days)
     return "\n".join([*lines, "", "## Measured with", "", *map(source_of, days)])

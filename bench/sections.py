@@ -12,6 +12,8 @@ from comparison import (
     spread)
 from entries import says_something_else
 from gb_results import CPU, Pool, Samples, context_warnings
+from marks import (
+    FALLBACK, SHARED, fallback_sentence, not_judged, shared_sentence)
 from names import Name, work_of
 from stacks import stack_lines
 from tables import Column, figure_column, interval_text, percent, significant, time_figure
@@ -76,7 +78,8 @@ def our_figure(row: Row) -> tuple[str, str]:
 
 
 def ratio_cell(row: Row) -> str:
-    return "-" if row.ratio is None else ("~" if row.noisy else "") + f"{row.ratio:.2f}"
+    ratio = "-" if row.ratio is None else ("~" if row.noisy else "") + f"{row.ratio:.2f}"
+    return ratio + row.marks
 
 
 def spread_cell(samples: Optional[Samples]) -> str:
@@ -140,6 +143,11 @@ def plain_columns(runs: dict[str, Samples]) -> list[Column]:
 
 def legend(rows: Sequence[Row]) -> Iterator[str]:
     yield from LEGEND
+    for gain in {row.gain for row in rows if row.gain}:
+        yield f"{SHARED}: {shared_sentence(gain)}."
+    fallbacks = {peer: lanes for row in rows for peer, lanes in row.fallbacks.items()}
+    if fallbacks:
+        yield f"{FALLBACK}: {fallback_sentence(fallbacks)}."
     kernels = {row.name.kernel for row in rows} & BACK_THROUGH_TIME
     if kernels:
         yield ABOUT_ONEDNN.format(kernels=", ".join(sorted(kernels)))
@@ -181,16 +189,18 @@ def header_lines(pool: Pool) -> dict[str, str]:
 
 
 def summary(kernel: str, rows: Sequence[Row]) -> Optional[str]:
-    judged = [row for row in rows if row.ratio is not None]
+    judged = [row for row in rows if row.judged]
+    unjudged = not_judged(sum(row.ratio is not None and not row.judged for row in rows))
     if not judged:
-        return None
+        return f"{kernel}: {', '.join(unjudged)}" if unjudged else None
     mean = statistics.geometric_mean([row.ratio for row in judged])
     wins = sum(row.interval is not None and row.interval[0] > 1 for row in judged)
     losses = sum(row.interval is not None and row.interval[1] < 1 for row in judged)
     undecided = len(judged) - wins - losses
     loss_word = "loss" if losses == 1 else "losses"
+    counts = [plural(wins, "win"), f"{losses} {loss_word}", f"{undecided} undecided", *unjudged]
     return (f"{kernel}: geometric mean ratio {mean:.2f} over {plural(len(judged), 'row')}; "
-            f"{plural(wins, 'win')}, {losses} {loss_word}, {undecided} undecided")
+            + ", ".join(counts))
 
 
 def summaries(rows: Sequence[Row], by_backend: bool) -> Iterator[str]:

@@ -40,7 +40,8 @@ class Speeds:
     def peer(self, row: Result, name: str) -> Optional[float]:
         """The fastest of that name, such as of two versions."""
         return max((value for peer, value in row.peers.items()
-                    if peer.startswith(PEERS[name])), default=None)
+                    if peer.startswith(PEERS[name]) and peer not in row.fallbacks),
+                   default=None)
 
     @property
     def peers(self) -> list[str]:
@@ -50,7 +51,7 @@ class Speeds:
 def speeds_of(day: Day, suite: str) -> Iterator[Speeds]:
     """On one thread, of each setting."""
     for setting, rows in newest_rows([day], [suite], 1).items():
-        shown = [row for row in rows if re.search(LAYERS, row.shape) and row.ratio is not None]
+        shown = [row for row in rows if re.search(LAYERS, row.shape) and row.judged]
         if shown:
             yield Speeds(setting, day.date, sorted(shown, key=lambda row: work_of(row.shape)))
 

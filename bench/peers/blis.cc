@@ -1,9 +1,28 @@
 #include <blis.h>
 
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
 #include "peers/peer.h"
 
 namespace lockstep::bench {
 namespace {
+
+// float32 per vector of the kernels that BLIS has chosen, by the name of their architecture.
+std::size_t lanes_of_kernels() {
+#if defined(__x86_64__)
+  const std::string_view kernels = bli_arch_string(bli_arch_query_id());
+  const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+    return std::find(names.begin(), names.end(), kernels) != names.end();
+  };
+  if (is_one_of({"skx", "knl", "zen4", "zen5"})) return 16;
+  if (is_one_of({"haswell", "zen", "zen2", "zen3"})) return 8;
+  return 4;
+#else
+  return 0;
+#endif
+}
 
 // Through BLIS's typed interface, which takes row-major matrices as they are.
 class Blis : public Contender {
@@ -13,6 +32,7 @@ class Blis : public Contender {
     return std::string(bli_info_get_version_str()) + ", kernels " +
            bli_arch_string(bli_arch_query_id());
   }
+  [[nodiscard]] std::size_t lanes() const override { return lanes_of_kernels(); }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
   }
@@ -40,8 +60,6 @@ class Blis : public Contender {
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
   bli_init();
-  const std::string kernels = bli_arch_string(bli_arch_query_id());
-  const bool is_avx512 = kernels == "skx" || kernels == "knl" || kernels == "zen4";
-  if (options.lanes < 16 && is_avx512) return;
+  if (options.lanes < lockstep::bench::lanes_of_kernels()) return;
   contenders.push_back(std::make_unique<lockstep::bench::Blis>());
 }

@@ -15,6 +15,14 @@ class Libxsmm : public Contender {
   [[nodiscard]] std::string about() const override {
     return std::string(LIBXSMM_VERSION) + ", target " + libxsmm_get_target_arch();
   }
+  [[nodiscard]] std::size_t lanes() const override {
+#if defined(__x86_64__)
+    const int target = libxsmm_get_target_archid();
+    return target >= LIBXSMM_X86_AVX512_SKX ? 16 : target >= LIBXSMM_X86_AVX2 ? 8 : 4;
+#else
+    return 0;
+#endif
+  }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     return kernel == Kernel::gemm && threads == 1;
   }

@@ -450,6 +450,16 @@ class OneDnn : public Contender {
     return std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
            std::to_string(v->patch);
   }
+  // Of the ISA it may use at most; 0 where it names none, as on AArch64.
+  [[nodiscard]] std::size_t lanes() const override {
+    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto has = [&](dnnl::cpu_isa least) {
+      const auto bits = static_cast<unsigned>(least);
+      return (isa & bits) == bits;
+    };
+    if (isa == 0) return 0;
+    return has(dnnl::cpu_isa::avx512_core) ? 16 : has(dnnl::cpu_isa::avx2) ? 8 : 4;
+  }
   [[nodiscard]] bool computes_input_gradient() const override { return true; }
   [[nodiscard]] bool has_network(const RnnBenchShape& shape) const override {
     return !shape.bidirectional;

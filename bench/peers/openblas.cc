@@ -1,5 +1,8 @@
 #include <cblas.h>
 
+#include <cstdlib>
+
+#include "peers/openblas_core.h"
 #include "peers/peer.h"
 
 namespace lockstep::bench {
@@ -7,13 +10,20 @@ namespace {
 
 class OpenBlas : public Contender {
  public:
-  explicit OpenBlas(std::size_t lanes) : lanes_(lanes) {}
+  explicit OpenBlas(const std::string& own_core) : own_core_(own_core) {}
   [[nodiscard]] std::string name() const override { return "openblas"; }
   [[nodiscard]] std::string about() const override {
-    const std::string kernels = openblas_get_corename();
-    const bool is_avx2 = kernels == "Haswell" || kernels == "Zen";
-    return std::string(openblas_get_config()) + ", kernels " + kernels +
-           (is_avx2 && lanes_ > 8 ? " (AVX2: try OPENBLAS_CORETYPE=SkylakeX)" : "");
+    return std::string(openblas_get_config()) + ", kernels " + openblas_get_corename() +
+           (own_core_.empty() ? ""
+                              : " (took " + own_core_ + " by itself, was set to " +
+                                    setting("OPENBLAS_CORETYPE") + ")");
+  }
+  [[nodiscard]] std::size_t lanes() const override {
+#if defined(__x86_64__)
+    return openblas_lanes(openblas_get_corename());
+#else
+    return 0;
+#endif
   }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
@@ -31,7 +41,12 @@ class OpenBlas : public Contender {
   }
 
  private:
-  std::size_t lanes_;
+  static std::string setting(const char* variable) {
+    const char* value = std::getenv(variable);
+    return value == nullptr ? "" : value;
+  }
+
+  std::string own_core_;
 };
 
 }  // namespace
@@ -39,5 +54,5 @@ class OpenBlas : public Contender {
 
 void lockstep_add_peers(lockstep::bench::Contenders& contenders,
                         const lockstep::bench::PeerOptions& options) {
-  contenders.push_back(std::make_unique<lockstep::bench::OpenBlas>(options.lanes));
+  contenders.push_back(std::make_unique<lockstep::bench::OpenBlas>(options.openblas_own_core));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "contender.h"
 
@@ -9,6 +10,8 @@ namespace lockstep::bench {
 
 struct PeerOptions {
   std::size_t lanes;  // widest vectors allowed, in float32
+  // The core that OpenBLAS takes by itself where it was set to another; empty: it was not.
+  std::string openblas_own_core = {};
 };
 
 using AddPeers = void(Contenders&, const PeerOptions&);
