@@ -42,7 +42,8 @@ def not_judged(problem: object) -> int:
 try:
     need_module("scipy", "python3-scipy")
     from gate import (
-        Comparison, Limits, Verdict, compare, is_narrow, needed_processes, pairs_of, verdict)
+        Comparison, Limits, Verdict, compare, is_narrow, needed_processes, pairs_of, shared_core,
+        verdict)
 except (Unusable, ImportError) as missing:
     reason = missing
     run_tool(lambda: not_judged(reason))
@@ -181,6 +182,9 @@ def warnings(sides: Sequence[Side], found: Sequence[Measurements],
         yield from (f"{role}: {text}" for text in dict.fromkeys(measurements.warnings))
     if comparisons and not all(c.calibrated for c in comparisons):
         yield "the times are not calibrated, so a slowed machine shows as a slower program"
+    why, unjudged = shared_core(base, head)
+    if unjudged and comparisons:
+        yield f"{why}: {listing(sorted(unjudged))}"
     for role, names in zip(ROLES, [set(base.values) - set(head.values),
                                    set(head.values) - set(base.values)]):
         if names:

@@ -18,7 +18,9 @@ from scipy.stats import mannwhitneyu
 from comparison import ratio_interval, relative_width
 from entries import says_something_else
 from gb_results import Samples, context_values
+from marks import higher, shared_gain, shared_sentence, stated_peaks
 from measurements import Measurement, Measurements
+from names import Name
 from texts import listing
 
 # What must be equal for figures to compare. "caches" is all that a foreign file says of the CPU.
@@ -129,15 +131,25 @@ def has_other_cpu_time(*sides: Sequence[Measurement]) -> bool:
                                    statistics.median(m.seconds for m in side)) for side in sides)
 
 
+def shared_core(base: Measurements, head: Measurements) -> tuple[str, list[str]]:
+    """Which benchmarks on two threads are not judged since these share a core, and the sentence."""
+    gain = shared_gain(higher(*map(stated_peaks, [*base.contexts, *head.contexts])))
+    if gain is None:
+        return "", []
+    named = ((text, Name.parse(text)) for text in base.values if text in head.values)
+    return shared_sentence(gain), [text for text, name in named if name and name.threads == 2]
+
+
 Pairs = dict[str, tuple[Sequence[Measurement], Sequence[Measurement]]]
 
 
 def pairs_of(base: Measurements, head: Measurements) -> Pairs:
     """What is compared: each benchmark's time, and its CPU time where that says something else."""
     found: Pairs = {}
+    _, unjudged = shared_core(base, head)
     for name, b in base.values.items():
         h = head.values.get(name)
-        if h:
+        if h and name not in unjudged:
             found[name] = b, h
             if has_other_cpu_time(b, h):
                 found[f"{name}, CPU time"] = [m.of_cpu for m in b], [m.of_cpu for m in h]
@@ -201,7 +213,8 @@ def obstacles(base: Measurements, head: Measurements,
     yield from differences(base, head)
     yield from single_processes(base, head)
     if not comparisons:
-        yield "BASE and HEAD have no benchmark in common"
+        why, unjudged = shared_core(base, head)
+        yield why if unjudged else "BASE and HEAD have no benchmark in common"
     refused = [name for name in head.refused if name not in base.refused]
     if refused:
         reasons = [f"{name} ({head.refused[name]})" for name in refused]

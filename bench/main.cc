@@ -122,8 +122,10 @@ int run(const Options& options) {
   const auto is_active = [](const auto& c) { return c->name() == active_backend().name; };
   const auto active = std::find_if(contenders.begin(), contenders.end(), is_active);
   describe_machine(active == contenders.end() ? contenders.front()->name() : (*active)->name());
+  const Selection selection{options.full ? Run::full : Run::quick, thread_counts(options)};
+  const std::vector<int>& threads = selection.threads;
   const std::size_t ours = contenders.size();
-  if (!options.no_peers) load_peers(contenders, options.isa);
+  if (!options.no_peers) load_peers(contenders, options.isa, threads.back());
   std::string peers;
   for (std::size_t i = ours; i < contenders.size(); ++i) {
     peers += (i > ours ? "; " : "") + contenders[i]->name() + ": " + contenders[i]->about();
@@ -132,8 +134,6 @@ int run(const Options& options) {
   benchmark::AddCustomContext("peers", peers.empty() ? "none" : peers);
   std::vector<Contender*> all;
   for (const auto& contender : contenders) all.push_back(contender.get());
-  const Selection selection{options.full ? Run::full : Run::quick, thread_counts(options)};
-  const std::vector<int>& threads = selection.threads;
   if (std::find(threads.begin(), threads.end(), 2) != threads.end()) describe_two_threads();
   register_machine_suite(selection);
   register_kernel_suites(all, selection);

@@ -85,10 +85,10 @@ std::string set_openblas_core(const std::vector<std::filesystem::path>& found) {
 
 }  // namespace
 
-void load_peers(Contenders& contenders, const std::string& isa) {
+void load_peers(Contenders& contenders, const std::string& isa, int threads) {
   if (isa == "avx2") restrict_to_avx2();
   const std::vector<std::filesystem::path> found = modules();
-  const PeerOptions options{widest_lanes(), set_openblas_core(found)};
+  const PeerOptions options{widest_lanes(), threads, set_openblas_core(found)};
   // All are bound to libraries of their own before one is called: MKL then loads its parts with
   // global symbols, cblas_sgemm among them.
   std::vector<AddPeers*> loaded;

@@ -171,6 +171,21 @@ class Verdicts(unittest.TestCase):
         self.assertIs(found, Status.NOT_JUDGED)
         self.assertIn("no benchmark in common", sentence)
 
+    def test_two_threads_on_one_core_are_not_judged(self) -> None:
+        one, two = "rnn_train/highway/avx2/1x2x3x4/1", "rnn_train/highway/avx2/1x2x3x4/2"
+        peaks = {"fma_gflops_1": "100.0", "fma_gflops_2": "104"}
+        for context, status, names in [(peaks, Status.NO_REGRESSION, [one]),
+                                       ({}, Status.REGRESSION, [one, two])]:
+            sides = (side({}, **{one: noise(1), two: noise(2)}),
+                     side(context, **{one: noise(3), two: noise(4, 1.5)}))
+            comparisons = compare(*sides, LIMITS)
+            self.assertEqual([c.name for c in comparisons], names)
+            self.assertEqual(verdict(*sides, comparisons, LIMITS)[0], status)
+        sides = side(peaks, **{two: noise(1)}), side(peaks, **{two: noise(2)})
+        status, sentence = verdict(*sides, compare(*sides, LIMITS), LIMITS)
+        self.assertEqual(status, Status.NOT_JUDGED)
+        self.assertIn("two threads reach 1.04 times the multiply-add peak of one", sentence)
+
     def test_other_machine(self) -> None:
         for key, words in [("cpu", "CPU"), ("isa", "ISA"), ("num_cpus", "number of CPUs"),
                            ("default_threads", "number of threads"), ("caches", "caches"),

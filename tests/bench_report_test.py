@@ -151,6 +151,58 @@ class Comparison(ReportTest):
         self.assertNotIn("### exp", output)
 
 
+class Marks(ReportTest):
+    """What is shown, but not judged."""
+
+    PEAKS = {**CONTEXT, "fma_gflops_1": "100.0", "fma_gflops_2": "105.0"}
+
+    def two_threads(self, context: dict, *more: dict) -> str:
+        benchmarks = [run for threads in (1, 2) for who, time in [("highway/avx3", 1), ("blis", 2)]
+                      for run in runs(f"gemm/{who}/8x8x8/{threads}", scaled(time * threads))]
+        return self.run_report(self.write([*benchmarks, *more], context), "--markdown=-")
+
+    def test_two_threads_on_one_core(self) -> None:
+        output = self.two_threads(self.PEAKS)
+        self.assertEqual(self.row(output, "8x8x8", "1 thread")[5], "2.00")
+        self.assertEqual(self.row(output, "8x8x8", "2 threads")[5], "2.00†")
+        self.assertIn("two threads reach 1.05 times the multiply-add peak of one", output)
+        self.assertIn("gemm: geometric mean ratio 2.00 over 1 row; 1 win, 0 losses, 0 undecided, "
+                      "1 not judged", output)
+
+    def test_two_threads_with_a_core_each(self) -> None:
+        for context in [CONTEXT, {**self.PEAKS, "fma_gflops_2": "160"},
+                        {**self.PEAKS, "fma_gflops_1": "much"}]:
+            output = self.two_threads(context)
+            self.assertNotIn("†", output)
+            self.assertIn("over 2 rows; 2 wins", output)
+
+    def test_the_machines_own_cases_say_it_too(self) -> None:
+        def peak(threads: int, flops: float) -> list[dict]:
+            return runs(f"machine/fma_256/-/{threads}", [1], flops_per_second=flops)
+
+        self.assertIn("reach 1.59 times", self.two_threads(
+            CONTEXT, *peak(1, 1e11), *peak(2, 1.59e11)))
+        # What disturbs a peak makes it lower, so the highest counts.
+        self.assertNotIn("†", self.two_threads(self.PEAKS, *peak(2, 1.61e11)))
+
+    def test_a_fallback_is_not_the_best_peer(self) -> None:
+        output = self.table(runs("gemm/highway/avx3/8x8x8/1", scaled(2))
+                            + runs("gemm/openblas/8x8x8/1", scaled(1), fallback_lanes=4)
+                            + runs("gemm/blis/8x8x8/1", scaled(3)))
+        row = self.row(output, "8x8x8")
+        self.assertEqual((row[3], row[5]), ("blis", "1.50"))
+        self.assertIn("‡: a fallback", output)
+        self.assertIn("openblas (4 lanes)", output)
+        self.assertNotIn("not judged\n", output.partition("gemm: ")[2])
+
+    def test_where_there_is_no_other_peer_it_is_marked(self) -> None:
+        output = self.table(runs("gemm_packed/highway/avx3/8x8x8/1", scaled(2))
+                            + runs("gemm/openblas/8x8x8/1", scaled(6), fallback_lanes=4))
+        row = self.row(output, "8x8x8", "### gemm_packed")
+        self.assertEqual((row[3], row[5]), ("openblas (gemm)", "3.00‡"))
+        self.assertIn("gemm_packed: 1 not judged", output)
+
+
 class Header(ReportTest):
     OURS = {**CONTEXT, "date": "2026-01-02T03:04:05+00:00", "compiler": "GNU 12", "flags": "-O3",
             "lockstep_version": "0.1.0", "highway_version": "1.0.3", "xsimd_version": "8.1.0",

@@ -44,6 +44,16 @@ def training(milliseconds: float, shape: str = "20x60x1x50", threads: int = 1) -
                 (f"machine/fma_256/-/{threads}", 1, {"flops_per_second": 117.04e9}))
 
 
+def doubtful() -> Pool:
+    """Two threads on one core, and the fastest peer on a fallback."""
+    found = pool(*((f"{kernel}/{who}/8x8x8/{threads}", time, {"flops_per_second": 1e9 / time, **more})
+                   for kernel in ["gemm", "gemm_tn"] for threads in (1, 2)
+                   for who, time, more in [(OURS, 2, {}), ("openblas", 1, {"fallback_lanes": 4}),
+                                           ("blis", 3, {})] if (kernel, who) != ("gemm_tn", "blis")))
+    found.contexts[0] = ("a.json", {**CONTEXT, "fma_gflops_1": "100", "fma_gflops_2": "104.5"})
+    return found
+
+
 def kept(shape: str, ours: float, **more: object) -> Result:
     return Result("rnn_train", shape, 1, OURS, "GFLOP/s", ours, {"onednn3": ours / 2}, "onednn3",
                   2.0, (1.95, 2.05), **more)
@@ -85,6 +95,19 @@ class Saving(Folder):
         runs = read_day(path).runs
         self.assertEqual([[(row.threads, row.ratio) for row in run.rows] for run in runs],
                          [[(2, 1.5)], [(1, 3.0)]])
+
+    def test_marks(self) -> None:
+        run = run_of(doubtful(), None, "./dev bench")
+        self.assertEqual(
+            [(row.suite, row.threads, row.best, row.ratio, row.gain, row.fallbacks, row.judged)
+             for row in run.rows],
+            [("gemm", 1, "blis", 1.5, None, {"openblas": 4}, True),
+             ("gemm", 2, "blis", 1.5, 1.04, {"openblas": 4}, False),
+             ("gemm_tn", 1, "openblas", 0.5, None, {"openblas": 4}, False),
+             ("gemm_tn", 2, "openblas", 0.5, 1.04, {"openblas": 4}, False)])
+        self.assertEqual(run.peak_gflops, {"1": 100.0, "2": 104.5})
+        path = save(run, "A", self.folder)
+        self.assertEqual([row.marks for row in read_day(path).runs[0].rows], ["", "†", "‡", "†‡"])
 
     def test_a_date_is_needed(self) -> None:
         self.assertRaises(Unusable, run_of, Pool(contexts=[("a.json", {})]), None, "")
@@ -129,6 +152,26 @@ class Pages(Folder):
         self.assertIn("| 20x60x1x50 | 9.00 (50%) | 1.50 onednn3 |", page)
         self.assertIn("- **A machine**, 2026-01-02: commit abc; cpu A CPU", page)
         self.assertNotIn("## Softmax", page)
+
+    def test_marked_rows_are_in_no_mean(self) -> None:
+        save(run_of(doubtful(), None, ""), "A machine", self.folder)
+        page = self.report("--results", self.folder, "--markdown=-")
+        self.assertIn("| gemm, 1 thread | 1.50 (1, 0, 0) |", page)
+        self.assertIn("| gemm, 2 threads | 1 not judged |", page)
+        self.assertIn("| gemm_tn, 1 thread | 1 not judged |", page)
+        self.assertIn("on A machine two threads reach 1.04 times the multiply-add peak", page)
+        self.assertIn("Here: openblas (4 lanes).", page)
+        save(run_of(training(2), None, ""), "A machine", self.folder / "other")
+        self.assertNotIn("†", self.report("--results", self.folder / "other", "--markdown=-"))
+
+    def test_a_chart_has_no_fallback(self) -> None:
+        found = training(2)
+        found.runs["rnn_train/onednn3/20x60x1x50/1"].counters["fallback_lanes"] = [8.0] * 5
+        save(run_of(found, None, ""), "A", self.folder)
+        drawn = self.report("--results", self.folder, "--chart=-")
+        self.assertIn("PyTorch: 2.00 GFLOP/s", drawn)
+        self.assertNotIn("oneDNN: ", drawn)
+        self.assertIn("4.5×", drawn)
 
     def test_chart_and_sentence(self) -> None:
         save(run_of(training(2), None, ""), "A <machine>", self.folder)

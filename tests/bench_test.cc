@@ -19,6 +19,7 @@
 #include "lockstep_contender.h"
 #include "machine.h"
 #include "oracle.h"
+#include "peers/openblas_core.h"
 #include "problems.h"
 #include "suites.h"
 
@@ -165,6 +166,26 @@ class MistakenContender : public Contender {
   std::unique_ptr<Contender> real_ = lockstep_contender(active_backend());
 };
 
+// A right tanh by kernels of so many lanes.
+class NarrowContender : public Contender {
+ public:
+  explicit NarrowContender(std::size_t lanes) : lanes_(lanes) {}
+
+  [[nodiscard]] std::string name() const override { return "narrow"; }
+  [[nodiscard]] std::string about() const override { return ""; }
+  [[nodiscard]] std::size_t lanes() const override { return lanes_; }
+  [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
+    return threads == 1 && kernel == Kernel::tanh;
+  }
+  Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
+    return real_->elementwise(function, x, y, n);
+  }
+
+ private:
+  std::size_t lanes_;
+  std::unique_ptr<Contender> real_ = lockstep_contender(active_backend());
+};
+
 // Why a run was refused; empty if it was timed. The field changed its name in Google Benchmark 1.8.
 std::string refusal(const auto& run) {
   if constexpr (requires { run.error_occurred; }) {
@@ -178,10 +199,15 @@ class Collector : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) refusals[run.benchmark_name()] = refusal(run);
+    for (const Run& run : runs) {
+      refusals[run.benchmark_name()] = refusal(run);
+      const auto lanes = run.counters.find("fallback_lanes");
+      fallback_lanes.push_back(lanes == run.counters.end() ? 0 : lanes->second.value);
+    }
   }
 
   std::map<std::string, std::string> refusals;  // by name; empty: was timed
+  std::vector<double> fallback_lanes;           // 0: not counted
 };
 
 // One small shape of every suite.
@@ -199,8 +225,7 @@ constexpr const char* kSuites[] = {
     "rnn_fit",        "gru_forward", "gru_backward", "update_sgd",    "update_adamw",
     "update_rmsprop", "gru_train",   "lstm_forward", "lstm_backward", "lstm_train"};
 
-std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
-                                             const char* names = kSmall) {
+Collector collect(std::vector<Contender*> contenders, const char* names) {
   static const bool initialized = [] {
     static std::string program = "bench_test";
     static std::string min_time = "--benchmark_min_time=" LOCKSTEP_BENCH_MIN_TIME;
@@ -215,7 +240,12 @@ std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
   Collector collector;
   benchmark::RunSpecifiedBenchmarks(&collector, names);
   benchmark::ClearRegisteredBenchmarks();
-  return collector.refusals;
+  return collector;
+}
+
+std::map<std::string, std::string> run_cases(std::vector<Contender*> contenders,
+                                             const char* names = kSmall) {
+  return collect(std::move(contenders), names).refusals;
 }
 
 std::string suite_of(const std::string& name) { return name.substr(0, name.find('/')); }
@@ -246,6 +276,32 @@ TEST_CASE("a contender that takes one kernel for another is refused") {
     CHECK_THAT(why, ContainsSubstring("wrong result, not timed"));
   }
   set_backend("");
+}
+
+TEST_CASE("kernels of fewer lanes than the run allows are counted as a fallback") {
+  const std::size_t widest = widest_lanes();
+  for (const auto& [lanes, counted] : std::map<std::size_t, std::size_t>{
+           {0, 0}, {widest / 2, widest / 2}, {widest, 0}, {2 * widest, 0}}) {
+    CAPTURE(lanes);
+    NarrowContender narrow(lanes);
+    CHECK(collect({&narrow}, "tanh/.*/4096/").fallback_lanes ==
+          std::vector{static_cast<double>(counted)});
+  }
+  set_backend("");
+}
+
+TEST_CASE("OpenBLAS is set to a core where its own has other vectors than the run allows") {
+  CHECK(openblas_lanes("SkylakeX") == 16);
+  CHECK(openblas_lanes("SAPPHIRERAPIDS") == 16);
+  CHECK(openblas_lanes("Zen") == 8);
+  CHECK(openblas_lanes("Sandybridge") == 4);
+  CHECK(openblas_core_to_set("Prescott", 16, false) == "SkylakeX");
+  CHECK(openblas_core_to_set("Zen", 16, true) == "SkylakeX");
+  CHECK(openblas_core_to_set("Cooperlake", 16, false).empty());
+  CHECK(openblas_core_to_set("Prescott", 8, false) == "Haswell");
+  CHECK(openblas_core_to_set("SkylakeX", 8, true) == "Zen");
+  CHECK(openblas_core_to_set("Haswell", 8, true).empty());
+  CHECK(openblas_core_to_set("Nehalem", 4, false).empty());
 }
 
 TEST_CASE("a kernel that is not there is refused, never taken for another") {

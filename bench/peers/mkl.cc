@@ -194,10 +194,13 @@ std::string ask_for_vectors(std::size_t lanes) {
          (accepted ? "accepted" : "refused");
 }
 
-// Its layer of threads wants the symbols of OpenMP's library, and ends the program without.
-bool takes_threads() {
-  if (is_set("MKL_THREADING_LAYER")) return true;
-  const bool has_openmp = dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL) != nullptr;
+// The sequential layer has shorter ways. That of threads wants the symbols of OpenMP's library, and
+// ends the program without.
+bool takes_threads(int threads) {
+  if (const char* layer = std::getenv("MKL_THREADING_LAYER")) {
+    return std::string_view(layer) != "SEQUENTIAL";
+  }
+  const bool has_openmp = threads > 1 && dlopen("libgomp.so.1", RTLD_NOW | RTLD_GLOBAL) != nullptr;
   mkl_set_threading_layer(has_openmp ? MKL_THREADING_GNU : MKL_THREADING_SEQUENTIAL);
   return has_openmp;
 }
@@ -214,13 +217,16 @@ void call_once() {
 Setting choose_setting(const PeerOptions& options) {
   Setting s;
   s.about = ask_for_vectors(options.lanes);
-  s.has_threads = takes_threads();
+  s.has_threads = takes_threads(options.threads);
   call_once();
   MKLVersion version;
   mkl_get_version(&version);
   s.about = std::to_string(version.MajorVersion) + "." + std::to_string(version.MinorVersion) +
             "." + std::to_string(version.UpdateVersion) +
-            (s.has_threads ? ", GNU OpenMP" : ", sequential") + s.about;
+            (is_set("MKL_THREADING_LAYER") ? ", threads as MKL_THREADING_LAYER says"
+             : s.has_threads               ? ", threads of GNU OpenMP"
+                                           : ", sequential") +
+            s.about;
   s.products = loaded_kernels("");
   s.functions = loaded_kernels("vml_");
   s.product_lanes = lanes_of(s.products);

@@ -10,6 +10,7 @@ namespace lockstep::bench {
 
 struct PeerOptions {
   std::size_t lanes;  // widest vectors allowed, in float32
+  int threads;        // the most that are measured
   // The core that OpenBLAS takes by itself where it was set to another; empty: it was not.
   std::string openblas_own_core = {};
 };
