@@ -185,6 +185,11 @@ def openblas_core(library: str) -> Optional[str]:
     return None
 
 
+def openblas_cores() -> list[str]:
+    """Of the copies of OpenBLAS in this process."""
+    return sorted(set(filter(None, map(openblas_core, loaded_blas()))))
+
+
 def library_context() -> dict[str, str]:
     context = {"numpy_version": np.__version__}
     onnxruntime = sys.modules.get("onnxruntime")
@@ -202,7 +207,7 @@ def library_context() -> dict[str, str]:
     libraries = loaded_blas()
     # Debian's alternatives give every BLAS the same file name, so the folder counts too.
     context["blas"] = ", ".join("/".join(Path(path).parts[-2:]) for path in libraries) or "unknown"
-    cores = sorted(set(filter(None, map(openblas_core, libraries))))
+    cores = openblas_cores()
     if cores:
         context["openblas_core"] = ", ".join(cores)
     return context

@@ -17,7 +17,9 @@ order. ./dev bench runs all this after lockstep_bench in each round, not interle
 machine that changes in between moves these peers' figures against all others.
 
 Each case is verified before it is timed and refused if it is wrong. Settings of the libraries in
-the environment are kept, except the numbers of threads. BLIS behind NumPy is never restricted: its
+the environment are kept, except the numbers of threads. An OpenBLAS that takes kernels of fewer
+lanes than the CPU has is set to others by OPENBLAS_CORETYPE; what still runs such kernels bears
+"fallback_lanes" in the file. BLIS behind NumPy is never restricted: its
 names differ between releases, and a wrong one aborts. ONNX Runtime cannot be restricted, and is
 left out where it would have to be.
 Options that are not listed below go to the program that lists the shapes, as --full does.
@@ -40,14 +42,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Callable, Iterator, Mapping, Optional, Sequence
 
 sys.dont_write_bytecode = True  # No caches among the sources.
 
 import networks  # noqa: E402
 from outputs import require_writable, run_tool, write_file  # noqa: E402
 from programs import Unusable, say  # noqa: E402
-from peer_worker import NUMPY_LONGEST_STEP, Case, refusal  # noqa: E402
+from peer_worker import (  # noqa: E402
+    NUMPY_LONGEST_STEP, Case, openblas_cores, refusal)
+from vectors import core_to_set, cpu_lanes, fallback_lanes  # noqa: E402
 
 WORKER = Path(__file__).resolve().parent / "peer_worker.py"
 LISTED_NAME = re.compile(
@@ -153,9 +157,16 @@ def avx2_settings() -> dict[str, str]:
     return {**AVX2_SETTINGS, **({"NPY_DISABLE_CPU_FEATURES": features} if features else {})}
 
 
+def best_settings(own_cores: Sequence[str], cpu: Mapping[str, str]) -> dict[str, str]:
+    """For an OpenBLAS that is older than the CPU and takes one of these cores by itself."""
+    found = (core_to_set(core, cpu_lanes(cpu), cpu.get("vendor_id", "")) for core in own_cores)
+    return {"OPENBLAS_CORETYPE": core for core in found if core}
+
+
 def settings(isa: str, threads: int) -> dict[str, str]:
     """Environment for the measuring process; the user's settings win, except for the threads."""
-    found = avx2_settings() if isa == "avx2" else {}
+    found = (avx2_settings() if isa == "avx2" else
+             best_settings(openblas_cores(), cpu_information()))
     return {**found, **os.environ, **{variable: str(threads) for variable in THREAD_VARIABLES}}
 
 
@@ -173,6 +184,14 @@ def run_worker(job: dict, environment: dict[str, str], folder: str) -> tuple[dic
     tell(f"{message}; all its cases are refused")
     return {"benchmarks": [refusal(Case(**case), job, message) for case in job["cases"]],
             "context": {}}, False
+
+
+def with_fallbacks(entries: Sequence[dict], context: Mapping[str, str], isa: str,
+                   cpu: Mapping[str, str]) -> list[dict]:
+    lanes = cpu_lanes(cpu)
+    allowed = min(lanes, 8) if lanes and isa == "avx2" else lanes
+    return [{**entry, **fallback_lanes(entry["name"].split("/")[1], context, allowed)}
+            for entry in entries]
 
 
 def base_context(options: argparse.Namespace) -> dict[str, object]:
@@ -197,9 +216,13 @@ def measure_all(cases: Sequence[Case], options: argparse.Namespace) -> tuple[dic
         environment = settings(options.isa, threads)
         with tempfile.TemporaryDirectory() as folder:
             result, well = run_worker(job, environment, folder)
-        benchmarks += result["benchmarks"]
+        benchmarks += with_fallbacks(result["benchmarks"], result["context"], options.isa,
+                                     cpu_information())
         core_type = environment.get("OPENBLAS_CORETYPE") or "chosen by OpenBLAS"
         context.update(result["context"], openblas_coretype=core_type)
+        # This process has the environment of the user alone.
+        if openblas_cores():
+            context["openblas_own_core"] = ", ".join(openblas_cores())
         all_well = all_well and well
     return {"context": context, "benchmarks": benchmarks}, all_well
 

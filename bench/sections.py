@@ -184,7 +184,8 @@ def header_lines(pool: Pool) -> dict[str, str]:
             ("ONNX Runtime", "onnxruntime_version"),
             ("CPU capability", "torch_cpu_capability"), ("BLAS of torch", "torch_blas"),
             ("Python", "python_version"),
-            ("BLAS", "blas"), ("kernels", "openblas_core")])}
+            ("BLAS", "blas"), ("kernels", "openblas_core"),
+            ("by itself", "openblas_own_core")])}
     return {title: line for title, line in lines.items() if line}
 
 

@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 import networks  # noqa: E402
 from networks import GATES, Problem, Shape, verify  # noqa: E402
 from peer_worker import Case, limit_torch_threads, model_of  # noqa: E402
-from python_peers import PEERS, find_cases  # noqa: E402
+from python_peers import PEERS, best_settings, find_cases, with_fallbacks  # noqa: E402
 
 SHAPES = ["3x7x2x5", "4x8x2x5-ragged", "3x6x2x2x4", "3x6x2x4-bidirectional",
           "4x8x2x3x4-bidirectional-ragged"]
@@ -58,6 +58,34 @@ class Cases(unittest.TestCase):
         self.assertEqual(Shape.parse("gru", "6x5x2x3-ragged").lengths(), [1, 2, 3, 4, 4, 5])
         case = Case("gru_train", "pytorch", "1x2x3x4", 1)
         self.assertEqual(case.flops, 3 * 2 * 2 * 3 * 4 * (3 + 4))
+
+
+class Vectors(unittest.TestCase):
+    AVX512 = {"flags": "fpu sse2 fma avx2 avx512f", "vendor_id": "GenuineIntel"}
+    AVX2 = {"flags": "fpu sse2 fma avx2", "vendor_id": "AuthenticAMD"}
+
+    def test_openblas_is_set_to_a_wider_core(self) -> None:
+        for own, cpu, core in [(["Prescott"], self.AVX512, "SkylakeX"),
+                               (["Haswell", "SkylakeX"], self.AVX512, "SkylakeX"),
+                               (["SapphireRapids"], self.AVX512, None), ([], self.AVX512, None),
+                               (["Prescott"], self.AVX2, "Zen"), (["SkylakeX"], self.AVX2, None),
+                               (["Prescott"], {**self.AVX2, "vendor_id": "GenuineIntel"}, "Haswell"),
+                               (["ARMV8"], {"Features": "asimd"}, None)]:
+            self.assertEqual(best_settings(own, cpu).get("OPENBLAS_CORETYPE"), core, (own, cpu))
+
+    def test_fallbacks_are_marked(self) -> None:
+        def lanes(isa: str, cpu: dict, **context: str) -> list[object]:
+            entries = [{"name": f"rnn_train/{peer}/1x2x3x4/1"} for peer in PEERS]
+            return [entry.get("fallback_lanes")
+                    for entry in with_fallbacks(entries, context, isa, cpu)]
+
+        wide, narrow = {"torch_cpu_capability": "AVX512"}, {"torch_cpu_capability": "AVX2"}
+        self.assertEqual(lanes("best", self.AVX512, **narrow, openblas_core="Prescott"),
+                         [8, None, 4])
+        self.assertEqual(lanes("best", self.AVX512, **wide, openblas_core="SkylakeX"), [None] * 3)
+        self.assertEqual(lanes("avx2", self.AVX512, **narrow, openblas_core="Haswell, Prescott"),
+                         [None, None, 4])
+        self.assertEqual(lanes("best", self.AVX512), [None] * 3)
 
 
 @unittest.skipIf(networks.np is None, "there is no NumPy")
