@@ -92,7 +92,7 @@ def pictures(pool: Pool, report: Report, older: Sequence[Pool]) -> Iterator[Opti
     yield overview(report)
     for threads in thread_counts(report):
         yield roofline(pool, report, threads)
-    yield scaling(report)
+    yield scaling(pool, report)
     yield history([*older, pool], report)
 
 

@@ -37,6 +37,7 @@ std::vector<std::filesystem::path> modules() {
   return found;
 }
 
+#if defined(__x86_64__)
 // The name of the core whose kernels OpenBLAS takes by itself, empty if unknown. It decides when it
 // is loaded, so a process of its own asks it.
 std::string openblas_own_core(const std::filesystem::path& module) {
@@ -57,31 +58,22 @@ std::string openblas_own_core(const std::filesystem::path& module) {
   return {core, static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
 }
 
-bool is_amd() {
-#if defined(__x86_64__)
-  return __builtin_cpu_is("amd") != 0;
-#else
-  return false;
-#endif
-}
-
 // Sets the core for OpenBLAS if its own is narrower or wider than the run allows, and returns its
-// own then. On other architectures its names are not known here.
+// own then.
 std::string set_openblas_core(const std::vector<std::filesystem::path>& found) {
-#if defined(__x86_64__)
   const auto is_openblas = [](const auto& path) { return path.stem() == "openblas"; };
   const auto module = std::find_if(found.begin(), found.end(), is_openblas);
   if (module == found.end() || std::getenv("OPENBLAS_CORETYPE") != nullptr) return {};
   const std::string own = openblas_own_core(*module);
-  const std::string core = openblas_core_to_set(own, widest_lanes(), is_amd());
+  const std::string core = openblas_core_to_set(own, widest_lanes(), __builtin_cpu_is("amd") != 0);
   if (core.empty()) return {};
   preset("OPENBLAS_CORETYPE", core.c_str());
   return own;
-#else
-  (void)found;
-  return {};
-#endif
 }
+#else
+// The names of other architectures' cores are not known here.
+std::string set_openblas_core(const std::vector<std::filesystem::path>&) { return {}; }
+#endif
 
 }  // namespace
 

@@ -11,6 +11,7 @@ from charts import (
     MOST_LINES, WIDTH, Chart, family_of, most_of, put_legend, ratio_axis, shortened)
 from comparison import kernel_rank
 from gb_results import Pool, context_warnings
+from marks import shared_gain, shared_sentence
 from names import Name
 from sections import Report, label_of
 from svg import INK, MARKERS, RULE, SERIES, SOFT, plt, tip, to_svg
@@ -41,8 +42,9 @@ def times_by_threads(report: Report) -> Times:
     return {key: found for key, found in times.items() if 1 in found and len(found) > 1}
 
 
-def scaling(report: Report) -> Optional[Chart]:
+def scaling(pool: Pool, report: Report) -> Optional[Chart]:
     times = times_by_threads(report)
+    gain = shared_gain(pool.peaks)
     if not times:
         return None
     counts = sorted({threads for found in times.values() for threads in found})
@@ -78,7 +80,8 @@ def scaling(report: Report) -> Optional[Chart]:
             f"{times[key][1] / times[key][threads]:.2f}" if threads in times[key] else "-"
             for key in keys]))
     return Chart("Thread scaling", "Speed on several threads over that on one, ours; lines are "
-                 f"geometric means over the shapes.{left_out}",
+                 f"geometric means over the shapes.{left_out}"
+                 + (f" Here {shared_sentence(gain)}." if gain else ""),
                  to_svg(figure, "Thread scaling: speed over that of one thread"), columns)
 
 
