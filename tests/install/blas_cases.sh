@@ -34,7 +34,19 @@ blas_linked() {
     try "$CC" -std=c99 -D HANDLERS $strict -o handlers $(pc cblas)
     try "$CXX" -std=c++11 -x c++ $strict -x none -o program_cc $(pc cblas)
   }
-  for program in program program_cc handlers; do
+  # A project in C alone.
+  mkdir find
+  cat >find/CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.25)
+project(find LANGUAGES C)
+find_package(lockstep REQUIRED COMPONENTS cblas $1)
+add_executable(program "$SOURCE/tests/install/blas.c")
+target_link_libraries(program PRIVATE lockstep::cblas)
+END
+  "$CMAKE" -S find -B find/build -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_C_COMPILER="$CC" \
+    --log-level=NOTICE
+  "$CMAKE" --build find/build
+  for program in program program_cc handlers find/build/program; do
     try ./$program product >output
     says_only "$both_products"
   done

@@ -305,6 +305,12 @@ case_readme() {
   try sh -eux pkg_config.sh >output
   must_say 'class of the first test sequence'
   must_say 'tanh(1) = 0.76159'
+  if [ -f "$libdir/pkgconfig/lockstep-cblas.pc" ]; then
+    block docs/install.md c 2 >blas.c
+    block docs/install.md sh 4 >blas.sh
+    try sh -eux blas.sh >output
+    must_say '10 11'
+  fi
 }
 
 # embedded_in PROGRAM TARGET OPTIONS...: with FetchContent, as in that section, and so with
