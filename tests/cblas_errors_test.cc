@@ -18,15 +18,13 @@ std::vector<Report> reports;
 }  // namespace
 
 extern "C" {
-// NOLINTBEGIN(readability-identifier-naming)
-int RowMajorStrg = 0;
+int RowMajorStrg = 0;  // NOLINT(readability-identifier-naming)
 void xerbla_(const char* routine, const int* position, std::size_t length) {
   reports.push_back({std::string(routine, length), *position});
 }
 void cblas_xerbla(int position, const char* routine, const char*, ...) {
   reports.push_back({routine, position});
 }
-// NOLINTEND(readability-identifier-naming)
 }
 
 namespace lockstep {
@@ -141,13 +139,15 @@ TEST_CASE("strides of empty matrices must be 1 at least") {
       reports.clear();
       call.run();
       CHECK(reports.empty());
-      kSgemmFaults[fault].make(call);
-      CHECK(report_of(call) == expected(call, "SGEMM ", kSgemmFaults[fault].place));
+      const auto& [make, place] = kSgemmFaults[fault];
+      make(call);
+      CHECK(report_of(call) == expected(call, "SGEMM ", place));
     }
   }
 }
 
 TEST_CASE("an unknown layout is reported") {
+  // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange)
   const auto layout = static_cast<CBLAS_LAYOUT>(100);
   reports.clear();
   cblas_sgemm(layout, CblasNoTrans, CblasNoTrans, 1, 1, 1, 1, nullptr, 1, nullptr, 1, 0, nullptr,
@@ -166,22 +166,21 @@ TEST_CASE("of several wrong arguments one is reported") {
 
 // Such handlers make positions in row order of those in column order, as netlib's testers do.
 TEST_CASE("a handler that exchanges positions gets them exchanged") {
-  const auto position = [](auto call, const auto& fault) {
-    fault.make(call);
-    return report_of(call).position;
+  const auto positions = [](const auto& right, const auto& faults) {
+    std::vector<int> found(faults.size());
+    std::ranges::transform(faults, found.begin(), [&right](const auto& fault) {
+      auto call = right;
+      fault.make(call);
+      return report_of(call).position;
+    });
+    return found;
   };
+  const Operation& plain = kOperations[0];
+  const SgemmCall sgemm = right_sgemm(Interface::c_by_rows, plain, plain, kM, kN, kK);
+  const SgemvCall sgemv = right_sgemv(Interface::c_by_rows, plain);
   RowMajorStrg = 1;
-  std::vector<int> positions;
-  for (const auto& fault : kSgemmFaults) {
-    positions.push_back(position(
-        right_sgemm(Interface::c_by_rows, kOperations[0], kOperations[0], kM, kN, kK), fault));
-  }
-  CHECK(positions == std::vector<int>{2, 3, 5, 4, 6, 11, 9, 14});
-  positions.clear();
-  for (const auto& fault : kSgemvFaults) {
-    positions.push_back(position(right_sgemv(Interface::c_by_rows, kOperations[0]), fault));
-  }
-  CHECK(positions == std::vector<int>{2, 4, 3, 7, 9, 12});
+  CHECK(positions(sgemm, kSgemmFaults) == std::vector<int>{2, 3, 5, 4, 6, 11, 9, 14});
+  CHECK(positions(sgemv, kSgemvFaults) == std::vector<int>{2, 4, 3, 7, 9, 12});
   RowMajorStrg = 0;
 }
 

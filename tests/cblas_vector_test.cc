@@ -150,8 +150,9 @@ void check_size(std::size_t outputs, std::size_t inputs) {
 }
 
 TEST_CASE("sgemv is right in all orders, transpositions, sizes, strides and increments") {
-  for (const std::size_t outputs : {0, 1, 2, 3, 5, 9, 35}) {
-    for (const std::size_t inputs : {0, 1, 2, 3, 5, 9, 35}) check_size(outputs, inputs);
+  const std::vector<std::size_t> sizes{0, 1, 2, 3, 5, 9, 35};
+  for (const std::size_t outputs : sizes) {
+    for (const std::size_t inputs : sizes) check_size(outputs, inputs);
   }
   // Longer than what needs no memory.
   check_size(700, 3);

@@ -13,7 +13,7 @@
 // other BLAS and LAPACK in the program from the handlers that these have.
 extern "C" {
 [[gnu::weak]] void xerbla_(const char* routine, const int* position, std::size_t length);
-[[gnu::weak]] void cblas_xerbla(int position, const char* routine, const char* form, ...);
+#pragma weak cblas_xerbla
 // While it is set, netlib's cblas_xerbla, and what replaces it in netlib's testers, makes a
 // position in row order of one in column order.
 [[gnu::weak]] extern int RowMajorStrg;  // NOLINT(readability-identifier-naming)

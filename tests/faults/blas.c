@@ -1,5 +1,5 @@
-/* Products by their BLAS names, while the allocation whose number is the argument and all later ones
-   fail. Prints how many did. */
+/* Products by their BLAS names, while the allocation whose number is the argument and all later
+   ones fail. Prints how many did. */
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-// Eigen with its products done by BLAS: the polar factor of a matrix by Newton's iteration, which is
-// products of matrices, and the largest singular value by power iteration, products with vectors.
+// Eigen with its products done by BLAS: the polar factor of a matrix by Newton's iteration, which
+// is products of matrices, and the largest singular value by power iteration, products with
+// vectors.
 #define EIGEN_USE_BLAS
 #include <Eigen/Core>
 #include <cmath>

@@ -19,7 +19,7 @@
  * Threads: thread-safe. As many as lockstep/threads.h says of the default; one inside an OpenMP
  * region of the caller.
  *
- * Errors: the first wrong argument goes to `cblas_xerbla`, in Fortran's functions to `xerbla_`,
+ * Errors: a wrong argument goes to `cblas_xerbla`, in Fortran's functions to `xerbla_`,
  * after which nothing is written. Where no memory is left, or LOCKSTEP_BACKEND or
  * LOCKSTEP_THREADING names what is not there, the program ends with a line on stderr and status 1.
  */
