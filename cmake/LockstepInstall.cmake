@@ -2,28 +2,32 @@
 # pkg-config. Nothing in them names the prefix, so that an installed tree can be moved.
 include(CMakePackageConfigHelpers)
 
-set(LOCKSTEP_COMPONENTS kernels)
-if(LOCKSTEP_RNN)
-  list(APPEND LOCKSTEP_COMPONENTS rnn)
-endif()
 set(LOCKSTEP_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/lockstep")
 
-# One export set for each kind; in both, the targets are lockstep::kernels and lockstep::rnn.
-foreach(kind ${LOCKSTEP_LIBRARY_KINDS})
-  foreach(component ${LOCKSTEP_COMPONENTS})
-    # Shared libraries find each other by where they are.
-    set_target_properties(lockstep_${component}_${kind} PROPERTIES INSTALL_RPATH "$ORIGIN")
-    install(TARGETS lockstep_${component}_${kind} EXPORT lockstep_${kind}
-      ARCHIVE COMPONENT development
-      LIBRARY COMPONENT libraries NAMELINK_COMPONENT development)
+# lockstep_install_package(suffix libraries...): the libraries of one package, with an export set for
+# each kind; in both, the targets are lockstep::<library>.
+function(lockstep_install_package suffix)
+  foreach(kind ${LOCKSTEP_LIBRARY_KINDS})
+    set(export lockstep_${kind}${suffix})
+    foreach(library ${ARGN})
+      # Shared libraries find each other by where they are.
+      set_target_properties(lockstep_${library}_${kind} PROPERTIES INSTALL_RPATH "$ORIGIN")
+      install(TARGETS lockstep_${library}_${kind} EXPORT ${export}
+        ARCHIVE COMPONENT development${suffix}
+        LIBRARY COMPONENT libraries${suffix} NAMELINK_COMPONENT development${suffix})
+    endforeach()
+    install(EXPORT ${export} NAMESPACE lockstep:: FILE ${export}.cmake
+      DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development${suffix})
   endforeach()
-  install(EXPORT lockstep_${kind} NAMESPACE lockstep:: FILE lockstep_${kind}.cmake
-    DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development)
-endforeach()
-foreach(component ${LOCKSTEP_COMPONENTS})
-  install(DIRECTORY ${component}/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-    COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN detail EXCLUDE)
-endforeach()
+  foreach(library ${ARGN})
+    install(DIRECTORY ${library}/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+      COMPONENT development${suffix} FILES_MATCHING PATTERN "*.h" PATTERN detail EXCLUDE)
+    configure_file(cmake/lockstep-${library}.pc.in lockstep-${library}.pc @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/lockstep-${library}.pc"
+            DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development${suffix})
+  endforeach()
+endfunction()
+
 if(LOCKSTEP_COMMAND)
   install(TARGETS lockstep COMPONENT command)
 endif()
@@ -47,6 +51,18 @@ if(static IN_LIST LOCKSTEP_LIBRARY_KINDS)
   endif()
 endif()
 
+file(RELATIVE_PATH LOCKSTEP_LIB_TO_INCLUDE
+     "${CMAKE_INSTALL_FULL_LIBDIR}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+set(LOCKSTEP_COMPONENTS kernels)
+if(LOCKSTEP_RNN)
+  list(APPEND LOCKSTEP_COMPONENTS rnn)
+endif()
+lockstep_install_package("" ${LOCKSTEP_COMPONENTS})
+# Whoever has it has the package above too.
+if(LOCKSTEP_CBLAS)
+  lockstep_install_package(_cblas cblas)
+endif()
+
 configure_package_config_file(cmake/lockstepConfig.cmake.in lockstepConfig.cmake
   INSTALL_DESTINATION "${LOCKSTEP_CONFIG_DIR}" NO_SET_AND_CHECK_MACRO)
 # Before 1.0 a minor release may change the interface.
@@ -54,11 +70,3 @@ write_basic_package_version_file(lockstepConfigVersion.cmake COMPATIBILITY SameM
 install(FILES "${PROJECT_BINARY_DIR}/lockstepConfig.cmake"
               "${PROJECT_BINARY_DIR}/lockstepConfigVersion.cmake"
         DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development)
-
-file(RELATIVE_PATH LOCKSTEP_LIB_TO_INCLUDE
-     "${CMAKE_INSTALL_FULL_LIBDIR}" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
-foreach(component ${LOCKSTEP_COMPONENTS})
-  configure_file(cmake/lockstep-${component}.pc.in lockstep-${component}.pc @ONLY)
-  install(FILES "${PROJECT_BINARY_DIR}/lockstep-${component}.pc"
-          DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
-endforeach()

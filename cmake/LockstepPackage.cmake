@@ -5,7 +5,6 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME lockstep)
 set(CPACK_PACKAGE_VENDOR "Lockstep")
 set(CPACK_PACKAGE_CONTACT "The Lockstep authors")
-set(CPACK_COMPONENTS_ALL libraries development command)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -42,9 +41,30 @@ The command reads .ts, .tsv, .npz and .csv files, trains, evaluates and predicts
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME lockstep)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)
 
-foreach(component LIBRARIES DEVELOPMENT COMMAND)
+set(components LIBRARIES DEVELOPMENT COMMAND)
+if(LOCKSTEP_CBLAS)
+  list(APPEND components LIBRARIES_CBLAS DEVELOPMENT_CBLAS)
+  set(about "sgemm and sgemv as Fortran and C call them, in row and column order, for programs
+that are linked to it or run with it preloaded: the same bits for any number
+of threads and on every CPU with fused multiply-add.")
+  set(CPACK_COMPONENT_LIBRARIES_CBLAS_DESCRIPTION
+      "Lockstep's matrix products under their BLAS names - shared library\n${about}")
+  set(CPACK_DEBIAN_LIBRARIES_CBLAS_PACKAGE_NAME liblockstep-cblas${version})
+  set(CPACK_DEBIAN_LIBRARIES_CBLAS_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_LIBRARIES_CBLAS_PACKAGE_DEPENDS "liblockstep${version} (>= ${PROJECT_VERSION})")
+  set(CPACK_COMPONENT_DEVELOPMENT_CBLAS_DESCRIPTION
+      "Lockstep's matrix products under their BLAS names - development files\n${about}
+Header, static library, and what CMake and pkg-config need to find them.")
+  set(CPACK_DEBIAN_DEVELOPMENT_CBLAS_PACKAGE_NAME liblockstep-cblas-dev)
+  set(CPACK_DEBIAN_DEVELOPMENT_CBLAS_PACKAGE_SECTION libdevel)
+  set(CPACK_DEBIAN_DEVELOPMENT_CBLAS_PACKAGE_DEPENDS
+      "liblockstep-cblas${version} (= ${PROJECT_VERSION}), liblockstep-dev (= ${PROJECT_VERSION})")
+endif()
+
+foreach(component ${components})
   string(TOLOWER ${component} name)
   install(FILES LICENSE RENAME copyright COMPONENT ${name}
     DESTINATION "${CMAKE_INSTALL_DATAROOTDIR}/doc/${CPACK_DEBIAN_${component}_PACKAGE_NAME}")
 endforeach()
+string(TOLOWER "${components}" CPACK_COMPONENTS_ALL)
 include(CPack)

@@ -57,7 +57,10 @@ function(lockstep_add_library name)
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     if(kind STREQUAL shared)
       # Inline functions of the standard library are visible whatever we ask the compiler for.
-      set(map "${PROJECT_SOURCE_DIR}/cmake/exported.map")
+      set(map "${CMAKE_CURRENT_SOURCE_DIR}/exported.map")
+      if(NOT EXISTS "${map}")
+        set(map "${PROJECT_SOURCE_DIR}/cmake/exported.map")
+      endif()
       target_link_options(${library} PRIVATE "LINKER:--version-script=${map}" LINKER:-z,nodelete)
       set_target_properties(${library} PROPERTIES LINK_DEPENDS "${map}")
     endif()
@@ -79,10 +82,11 @@ function(lockstep_link_privately name)
   endforeach()
 endfunction()
 
-# lockstep_link_library(name other): the library <name> builds on <other>.
-function(lockstep_link_library name other)
+# lockstep_link_library(name scope other): the library <name> builds on <other>, PRIVATE where its
+# headers do not show it, or PUBLIC.
+function(lockstep_link_library name scope other)
   foreach(kind objects ${LOCKSTEP_LIBRARY_KINDS})
-    target_link_libraries(lockstep_${name}_${kind} PUBLIC lockstep_${other}_${kind})
+    target_link_libraries(lockstep_${name}_${kind} ${scope} lockstep_${other}_${kind})
   endforeach()
   target_link_libraries(lockstep_${name}_internal INTERFACE lockstep_${other}_internal)
 endfunction()

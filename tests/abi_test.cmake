@@ -1,8 +1,8 @@
 # What a shared library shows is what is listed: of the C functions exactly the lines of the file
-# LIST, and of C++ too, all in the namespace lockstep. A symbol that goes is an incompatible change;
+# LIST, and of C++ too, all of names that are OWN to it. A symbol that goes is an incompatible change;
 # one that comes was perhaps not meant to.
 #
-# Variables: LIBRARY, LIST, NM. Where a change is meant: cmake -D UPDATE=ON ... writes the list.
+# Variables: LIBRARY, LIST, NM; OWN, a regular expression. Where a change is meant: cmake -D UPDATE=ON ... writes the list.
 cmake_minimum_required(VERSION 3.25)
 if(NOT EXISTS "${NM}")
   message(STATUS "skipped: nm is not installed")
@@ -20,7 +20,7 @@ list(REMOVE_DUPLICATES LINES)  # constructors come in several kinds
 list(SORT LINES)
 
 set(FOREIGN ${LINES})
-list(FILTER FOREIGN EXCLUDE REGEX "^([a-z ]+ for )?(lockstep::|lockstep_)")
+list(FILTER FOREIGN EXCLUDE REGEX "${OWN}")
 if(FOREIGN)
   message(FATAL_ERROR "${LIBRARY} shows names that are not ours: ${FOREIGN}")
 endif()

@@ -4,7 +4,8 @@
 #     object must never serve a program on a CPU without it
 #   - code that runs when the program is loaded: nothing is computed, and no thread started, before
 #     the first call
-#   - names of their own outside the namespace lockstep and the prefix lockstep_
+#   - names of their own outside the namespace lockstep and the prefix lockstep_, but those of BLAS in
+#     the library that is there for them
 #
 # Variables: LIBRARIES; NM, OBJDUMP; PROCESSOR; BACKENDS_OF_HIGHWAY, whether they hold them.
 cmake_minimum_required(VERSION 3.25)
@@ -63,6 +64,8 @@ foreach(LIBRARY IN LISTS LIBRARIES)
     set(TYPE "${CMAKE_MATCH_2}")
     set(SYMBOL "${CMAKE_MATCH_3}")
     if(SYMBOL MATCHES "^DW\\.ref\\.")
+      continue()
+    elseif(LIBRARY MATCHES "_cblas[.]a$" AND SYMBOL MATCHES "^(cblas_)?sgem[mv]_?$")
       continue()
     elseif(TYPE MATCHES "[WVu]")
       if(OBJECT MATCHES "${BACKEND_OBJECTS}")

@@ -116,6 +116,15 @@ END
   project "REQUIRED COMPONENTS static shared" "C CXX"
   must_fail configure
   must_say 'both shared and static'
+  # BLAS is a package of its own, which may be missing.
+  cp -a "$prefix" without
+  rm -f without/lib*/cmake/lockstep/*_cblas*.cmake without/lib*/*/cmake/lockstep/*_cblas*.cmake
+  prefix=$PWD/without
+  project "REQUIRED COMPONENTS kernels" "C CXX"
+  configure
+  project "REQUIRED COMPONENTS cblas" "C CXX"
+  must_fail configure
+  must_say 'component cblas is not installed'
 
   for kind in static shared; do
     [ -d "$SCRATCH/$kind" ] || continue
@@ -230,12 +239,12 @@ case_plugin_static() {
 headers_alone() {
   against all
   warnings="-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Werror"
-  for header in $(cd "$prefix/include" && find lockstep -name '*.h'); do
+  for header in $(cd "$prefix/include" && find lockstep* -name '*.h'); do
     printf '#include <%s>\ntypedef int not_empty;\n' "$header" >alone.c
     # shellcheck disable=SC2086
     "$1" -std=c++20 $warnings -I "$prefix/include" -fsyntax-only -x c++ alone.c
     case $header in
-      */lockstep*.h | */export.h | */version.h)
+      */lockstep*.h | */cblas.h | */export.h | */version.h)
         # shellcheck disable=SC2086
         "$CC" -std=c99 -pedantic-errors $warnings -I "$prefix/include" -fsyntax-only alone.c
         ;;
@@ -296,6 +305,12 @@ case_readme() {
   try sh -eux pkg_config.sh >output
   must_say 'class of the first test sequence'
   must_say 'tanh(1) = 0.76159'
+  if [ -f "$libdir/pkgconfig/lockstep-cblas.pc" ]; then
+    block docs/install.md c 2 >blas.c
+    block docs/install.md sh 4 >blas.sh
+    try sh -eux blas.sh >output
+    must_say '10 11'
+  fi
 }
 
 # embedded_in PROGRAM TARGET OPTIONS...: with FetchContent, as in that section, and so with
@@ -309,7 +324,7 @@ embedded_in() {
     block docs/install.md cmake 2 | sed "s/lockstep::rnn/lockstep::$2/"
     cat <<END
 install(TARGETS app)
-foreach(option TESTS BENCH COMMAND INSTALL)
+foreach(option TESTS BENCH COMMAND INSTALL CBLAS)
   if(LOCKSTEP_\${option})
     message(FATAL_ERROR "LOCKSTEP_\${option} is on")
   endif()
@@ -360,6 +375,15 @@ case_packages() {
   dpkg-deb --ctrl-tarfile packages/liblockstep0.1_*.deb | tar -xO ./shlibs >output
   must_say 'liblockstep_rnn 0.1 liblockstep0.1 (>= '
   if dpkg-deb --contents packages/lockstep_*.deb | grep -q include; then exit 1; fi
+  if [ -f "$libdir/pkgconfig/lockstep-cblas.pc" ]; then
+    field liblockstep-cblas0.1
+    must_say 'liblockstep0.1 (>= '
+    field liblockstep-cblas-dev
+    must_say 'liblockstep-cblas0.1 (= .*liblockstep-dev (= '
+    for package in liblockstep0.1 liblockstep-dev; do
+      if dpkg-deb --contents packages/${package}_*.deb | grep cblas; then exit 1; fi
+    done
+  fi
   libdir=$(dirname "$(find "$PWD/root" -name 'liblockstep_kernels.so.*' | head -n 1)")
   export PKG_CONFIG_PATH="$libdir/pkgconfig" LD_LIBRARY_PATH="$libdir"
   # shellcheck disable=SC2046
@@ -367,6 +391,8 @@ case_packages() {
   try ./train model.safetensors
   try root/usr/bin/lockstep predict model.safetensors --dataset synthetic-control >predictions.csv
 }
+
+. "$SOURCE/tests/install/blas_cases.sh"
 
 name=$1
 "case_$name"
