@@ -1,13 +1,20 @@
 // Which path a product takes, as a table.
 #include "catch.h"
 #include "gemm/path.h"
+#include "lockstep/error.h"
 
 namespace lockstep {
 namespace {
 
-constexpr Traits kAvx512{.lanes = 16, .panel = 64, .exact_b = true};
-constexpr Traits kAvx2{.lanes = 8, .panel = 16, .exact_b = true};
-constexpr Traits kSse{.lanes = 4, .panel = 8, .exact_b = false};
+constexpr std::size_t kMiB = 1024 * kKiB;
+constexpr Blocking kNear = blocking_of({.l2_bytes = kMiB, .far_l3 = false});
+constexpr Blocking kFar = blocking_of({.l2_bytes = 2 * kMiB, .far_l3 = true});
+constexpr const Blocking& near_l3() { return kNear; }
+constexpr const Blocking& far_l3() { return kFar; }
+constexpr Traits kAvx512{.lanes = 16, .panel = 64, .exact_b = true, .blocking = near_l3};
+constexpr Traits kXeon{.lanes = 16, .panel = 64, .exact_b = true, .blocking = far_l3};
+constexpr Traits kAvx2{.lanes = 8, .panel = 16, .exact_b = true, .blocking = near_l3};
+constexpr Traits kSse{.lanes = 4, .panel = 8, .exact_b = false, .blocking = near_l3};
 
 constexpr Product product(std::size_t m, std::size_t n, std::size_t k,
                           Transpose transpose_a = Transpose::no,
@@ -100,6 +107,14 @@ constexpr Row kTable[] = {
      shared(2, true, blocks(false, false, true, 512, 1))},
     {"shared by rows: three panels", product(256, 192, 512), kAvx512, 2,
      shared(2, false, blocks(false, false, true, 512, 1))},
+    {"far L3, B in a quarter of L2", product(64, 256, 512), kXeon, 1, {.path = Path::whole}},
+    {"far L3, B in half of L2", product(64, 512, 512), kXeon, 1,
+     blocks(false, false, false, 256, 1)},
+    {"far L3, rows of B a page apart", product(64, 1024, 1024), kXeon, 1,
+     blocks(false, false, true, 147, 1)},
+    {"far L3, rows anywhere in their pages", product(64, 1040, 1024), kXeon, 1,
+     blocks(false, false, true, 512, 1)},
+    {"far L3, many rows", product(257, 1024, 1024), kXeon, 1, blocks(false, true, false, 512, 8)},
     {"three panels, too few rows", product(23, 192, 512), kAvx512, 2,
      shared(2, true, blocks(false, false, true, 512, 1))},
 };
@@ -124,6 +139,41 @@ TEST_CASE("each product takes the path of its shape and backend") {
 TEST_CASE("a choice is a constant of shape and backend") {
   static_assert(choose(product(0, 5, 3), kAvx512, 1).path == Path::nothing);
   STATIC_REQUIRE(choose(with_factors(product(5, 3, 7), 0, 1), kSse, 1).path == Path::scaled);
+}
+
+TEST_CASE("blocks in place are as deep as the sets of a cache allow") {
+  Blocking blocking = kFar;
+  blocking.rows_per_page_offset = 100;
+  constexpr std::size_t kPage = kPageBytes / sizeof(float);
+  const auto within = [](std::size_t rows) {
+    return std::clamp(rows, kFewestRowsInPlace, kDepthBlock);
+  };
+  for (const std::size_t odd : {1u, 3u, 5u}) {
+    CHECK(depth_in_place(blocking, odd * 2 * kPage) == within(100));
+    CHECK(depth_in_place(blocking, odd * kPage) == within(100));
+    CHECK(depth_in_place(blocking, odd * kPage / 2) == within(200));
+    CHECK(depth_in_place(blocking, odd * kPage / 4) == within(400));
+    CHECK(depth_in_place(blocking, odd) == kDepthBlock);
+  }
+}
+
+TEST_CASE("caches can be named") {
+  const Caches preset{.l2_bytes = 3 * kMiB, .far_l3 = true};
+  CHECK(parse_caches("", preset) == preset);
+  CHECK(parse_caches("l2=2M", preset) == Caches{.l2_bytes = 2 * kMiB, .far_l3 = true});
+  CHECK(parse_caches("l3=near,l2=512K", preset) == Caches{.l2_bytes = kMiB / 2, .far_l3 = false});
+  CHECK(parse_caches("l2=65536,l3=far", preset) == Caches{.l2_bytes = 64 * kKiB, .far_l3 = true});
+  for (const char* wrong :
+       {"l2", "l2=", "l2=x", "l2=1", "l2=-1", "l2=63K", "l2=1G", "l2=1024M", "l2=2MB",
+        "l3=", "l3=slow", "l4=2M", ",", "l2=2M,,l3=far", "l2=18446744073709551615K", " l2=2M"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(parse_caches(wrong, preset), InvalidArgument);
+  }
+}
+
+TEST_CASE("the caches of this machine are plausible") {
+  CHECK(caches().l2_bytes >= 64 * kKiB);
+  CHECK(caches().l2_bytes < 1024 * kMiB);
 }
 
 TEST_CASE("what is not copied is read as it is, and blocks of k are of nearly equal depth") {

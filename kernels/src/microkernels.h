@@ -33,8 +33,10 @@ struct GemmStrip {
   std::size_t cols;
   const float* a;
   const float* b;
-  // Rows that the next strip will read, as far apart as those of b, to be prefetched; or null.
+  // Rows that the next strip will read, as far apart as those of b, and its part of c, to be
+  // prefetched; or null.
   const float* next_b;
+  float* next_c = nullptr;
   const float* start;
   float* c;
   const float* h;

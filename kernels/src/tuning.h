@@ -30,15 +30,21 @@ inline constexpr std::size_t kDepthBlock = tuned(512, 96);
 inline constexpr std::size_t kJumpingDepth = tuned(192, 40);
 // Rows of A per block.
 inline constexpr std::size_t kRowBlock = tuned(32, 3) * kTileRows;
-// Columns of B that are copied together: where its rows are used once, and where more often.
+// Columns of B that are copied together where its rows are used once.
 inline constexpr std::size_t kColumnsTogether = tuned(64, 16);
-inline constexpr std::size_t kColumnsOfRowBlocks = tuned(1024, 48);
-// Up to this size B is read in place and nothing is prefetched.
-inline constexpr std::size_t kResidentBytes = tuned(256, 8) * kKiB;
-// Beyond it B is read in place by up to this number of rows of A per column of a panel, or half of
-// them where panels are narrow and the rows of a block of k span more than kFarBytes.
-inline constexpr std::size_t kRowsInPlacePerColumn = tuned(8, 1);
 inline constexpr std::size_t kFarBytes = tuned(1024, 16) * kKiB;
+// Blocks where the last cache is near (gemm/blocking.h).
+inline constexpr std::size_t kResidentBytes = tuned(256, 8) * kKiB;
+inline constexpr std::size_t kRowsInPlacePerColumn = tuned(8, 1);
+inline constexpr std::size_t kColumnsOfRowBlocks = tuned(1024, 48);
+// And where it is far, as parts of the second-level cache.
+inline constexpr std::size_t kResidentParts = tuned(4, 200);
+inline constexpr std::size_t kNearParts = tuned(2, 300);
+inline constexpr std::size_t kCopiedParts = tuned(2, 15);
+inline constexpr std::size_t kAliasingParts = tuned(3, 20);
+inline constexpr std::size_t kRowsInPlaceWhereFar = tuned(4, 1);
+inline constexpr std::size_t kFewestRowsInPlace = tuned(128, 24);
+inline constexpr std::size_t kPageBytes = 4 * kKiB;
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;
 inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
@@ -46,9 +52,14 @@ inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
 inline constexpr std::size_t kGemvBytes = tuned(32, 2) * kKiB;
 inline constexpr std::size_t kGemvColumns = tuned(4096, 40);
 
-// Prefetching: the fewest rows of a tile that prefetches, the size from which the next tile's part
-// of C is prefetched, and the size of panels from which the next panel is.
+// Prefetching: the fewest rows of a tile that prefetches, the steps of k between two vectors of C,
+// how many rows of B ahead a tile prefetches its own and from which distance of them on (a page,
+// which hardware prefetchers do not cross), the size from which the next tile's part of C is
+// prefetched, and the size of panels from which the next panel is.
 inline constexpr std::size_t kFewestFetchingRows = tuned(3, 2);
+inline constexpr std::size_t kFetchingSteps = tuned(4, 3);
+inline constexpr std::ptrdiff_t kRowsAhead = tuned(4, 1);
+inline constexpr std::size_t kFarRow = tuned(4096, 64);
 inline constexpr std::size_t kFetchedBytesOfC = tuned(256, 1) * kKiB;
 inline constexpr std::size_t kNearBytes = tuned(1024, 16) * kKiB;
 

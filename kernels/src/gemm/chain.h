@@ -84,6 +84,7 @@ inline void run_strip(const Backend& backend, const GemmStrip& whole) {
   std::size_t cols = strip.cols;
   for (strip.cols = width; cols > width; cols -= width) {
     if (prefetches) strip.next_b = strip.b + step;
+    strip.next_c = strip.c + width;
     run_strip(backend, strip);
     strip.b += step;
     strip.c += width;
@@ -91,6 +92,7 @@ inline void run_strip(const Backend& backend, const GemmStrip& whole) {
     if (strip.h != nullptr) strip.h += width;
   }
   strip.cols = cols;
+  strip.next_c = nullptr;
   if (prefetches) strip.next_b = after;
   run_strip(backend, strip);
 }

@@ -1,10 +1,11 @@
-// How a product is computed: a pure function of its shape and the backend. No choice shows in a
-// result.
+// How a product is computed: a pure function of its shape, the backend and the caches. No choice
+// shows in a result.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 
+#include "gemm/blocking.h"
 #include "lockstep/detail/useful_threads.h"
 #include "lockstep/gemm.h"
 #include "microkernels.h"
@@ -26,15 +27,16 @@ struct Product {
   bool b_is_padded = false;  // rows of B are readable for whole vectors
 };
 
-// What the choice depends on of a backend.
+// What the choice depends on of a backend and of the machine.
 struct Traits {
   std::size_t lanes;
   std::size_t panel;
   bool exact_b;
+  const Blocking& (*blocking)();  // called for large products only
 };
 
 inline Traits traits_of(const Backend& b) {
-  return {.lanes = b.lanes, .panel = b.panel, .exact_b = b.exact_b};
+  return {.lanes = b.lanes, .panel = b.panel, .exact_b = b.exact_b, .blocking = blocking};
 }
 
 enum class Path {
@@ -63,17 +65,22 @@ constexpr std::size_t divide_up(std::size_t n, std::size_t parts) {
   return n / parts + (n % parts != 0 ? 1 : 0);
 }
 
-constexpr std::size_t floats_of_b(const Product& p) { return p.k * p.ldb; }
+constexpr std::size_t bytes_of_b(const Product& p) { return p.k * p.ldb * sizeof(float); }
+
+// Does B stay in the caches of the core?
+constexpr bool is_resident(const Product& p, const Traits& traits) {
+  return bytes_of_b(p) <= kResidentBytes || bytes_of_b(p) <= traits.blocking().resident_bytes;
+}
 
 // Is B copied into panels for this number of rows of A?
 constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows) {
   if (p.transpose_b == Transpose::yes || p.alpha != 1.0f) return true;
   if (!traits.exact_b && p.n % traits.lanes != 0) return true;
-  if (floats_of_b(p) * sizeof(float) <= kResidentBytes) return false;
+  if (is_resident(p, traits)) return false;
   // Rows that are a page or more apart, read a single line at a time, are slower in place.
   const bool are_far = traits.panel <= kFloatsPerLine &&
                        std::min(p.k, kDepthBlock) * p.ldb * sizeof(float) > kFarBytes;
-  return rows > kRowsInPlacePerColumn * traits.panel / (are_far ? 2 : 1);
+  return rows > traits.blocking().rows_in_place_per_column * traits.panel / (are_far ? 2 : 1);
 }
 
 // Is a transposed A copied into rows of its own? In place its columns come from as many pages as a
@@ -86,11 +93,18 @@ constexpr bool copies_a(const Product& p) {
 // Is it a row times a matrix that is bound by reading it, and so is read in its own order?
 constexpr bool is_row(const Product& p, const Traits& traits) {
   return p.m == 1 && p.transpose_b == Transpose::no && p.alpha == 1.0f && traits.exact_b &&
-         floats_of_b(p) * sizeof(float) > kGemvBytes;
+         bytes_of_b(p) > kGemvBytes;
 }
 
-constexpr bool fits_one_block(const Product& p) {
-  return p.m <= kRowBlock && p.k <= kDepthBlock && floats_of_b(p) * sizeof(float) <= kResidentBytes;
+constexpr bool fits_one_block(const Product& p, const Traits& traits) {
+  return p.m <= kRowBlock && p.k <= kDepthBlock && is_resident(p, traits);
+}
+
+// The most steps of k of a block.
+constexpr std::size_t most_steps(const Product& p, const Traits& traits, const Choice& c) {
+  if (p.transpose_a == Transpose::yes && !c.copies_a) return kJumpingDepth;
+  if (c.copies_b || is_resident(p, traits)) return kDepthBlock;
+  return depth_in_place(traits.blocking(), p.ldb);
 }
 
 // In blocks, `rows` of them on each thread.
@@ -99,11 +113,12 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
   Choice c{.path = Path::blocked};
   c.copies_a = may_copy && copies_a(p);
   c.copies_b = may_copy && copies_b(p, traits, rows);
-  c.prefetches_b = !c.copies_b && floats_of_b(p) * sizeof(float) > kResidentBytes;
-  const bool jumps_in_a = p.transpose_a == Transpose::yes && !c.copies_a;
-  c.depth = even_part(p.k, jumps_in_a ? kJumpingDepth : kDepthBlock);
+  c.prefetches_b =
+      !c.copies_b && bytes_of_b(p) > kResidentBytes && bytes_of_b(p) > traits.blocking().near_bytes;
+  c.depth = even_part(p.k, most_steps(p, traits, c));
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
-  const std::size_t columns = reads_b_once ? kColumnsTogether : kColumnsOfRowBlocks;
+  const std::size_t columns =
+      reads_b_once ? kColumnsTogether : traits.blocking().columns_of_row_blocks;
   c.panels_together = std::max<std::size_t>(1, columns / traits.panel);
   return c;
 }
@@ -141,7 +156,8 @@ constexpr Choice choose(const Product& p, const Traits& traits, int threads) {
     }
   }
   if (is_row(p, traits)) return {.path = Path::row};
-  if (fits_one_block(p) && !copies_a(p) && !copies_b(p, traits, p.m)) return {.path = Path::whole};
+  if (fits_one_block(p, traits) && !copies_a(p) && !copies_b(p, traits, p.m))
+    return {.path = Path::whole};
   return in_blocks(p, traits, p.m);
 }
 

@@ -129,12 +129,33 @@ LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t pa
    ...);
 }
 
-// What a tile prefetches at each step of k: this number of lines, one behind another.
+// What a tile prefetches beside its own rows of b: of next_b this number of lines at each step of
+// k, one behind another, and vectors of the next tile's part of c, one every few steps. All at once
+// would keep its own loads waiting.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
   std::size_t lines;
+  const float* c;
+  std::size_t vectors_of_c;
 };
+
+// Before some steps of k, from `p` on.
+template <class S, std::size_t kVecs>
+LOCKSTEP_INLINE void prefetch(const GemmStrip& g, Fetch& fetch, std::size_t p, std::size_t steps) {
+  if (p < fetch.vectors_of_c * kFetchingSteps) {
+    const std::size_t vector = p / kFetchingSteps;
+    const float* c = row_of(fetch.c, vector / kVecs, g.plan->c_row_stride);
+    __builtin_prefetch(c + vector % kVecs * S::lanes(), /*rw=*/1);
+  }
+  if (fetch.lines == 0) return;
+  for (std::size_t step = 0; step < steps; ++step) {
+    for (std::size_t l = 0; l < fetch.lines; ++l) {
+      __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
+    }
+    fetch.line += fetch.stride;
+  }
+}
 
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_t last_count,
@@ -176,19 +197,21 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
                                       acc...);
     }
   }
-  for (; p < k; ++p) {
+  while (p < k) {
+    std::size_t end = k;
     if constexpr (kRead == ReadB::fetching) {
-      for (std::size_t l = 0; l < fetch.lines; ++l) {
-        __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
-      }
-      fetch.line += fetch.stride;
+      end = std::min(p + kFetchingSteps, k);
+      prefetch<S, kVecs>(g, fetch, p, end - p);
     }
-    ((acc = InterfaceOf<S, L, kVecs, I>::fma(
-          a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(*row_of(a, I / kVecs, a_row_stride))),
-          b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
-     ...);
-    a += a_k_stride;
-    b += b_k_stride;
+    for (; p < end; ++p) {
+      if constexpr (kRead == ReadB::fetching) __builtin_prefetch(b + kRowsAhead * b_k_stride);
+      ((acc = InterfaceOf<S, L, kVecs, I>::fma(
+            a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(*row_of(a, I / kVecs, a_row_stride))),
+            b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
+       ...);
+      a += a_k_stride;
+      b += b_k_stride;
+    }
   }
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
@@ -201,21 +224,6 @@ template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each) {
   gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, each, InterfaceOf<S, L, kVecs, I>::zero()...);
-}
-
-template <class S, class L, ReadB kRead, std::size_t kRows, std::size_t kVecs>
-LOCKSTEP_NOINLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last,
-                                 Fetch fetch) {
-  gemm_tile<S, L, kRead, kVecs>(g, row, last, fetch, std::make_index_sequence<kRows * kVecs>());
-}
-
-// The next tile's part of c, for which it would otherwise wait at its begin or end.
-LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, std::size_t row) {
-  const std::size_t end = std::min(row + 2 * kTileRows, g.rows);
-  for (; row < end; ++row) {
-    const float* c = row_of(g.c, row, g.plan->c_row_stride);
-    for (std::size_t j = 0; j < g.cols; j += kFloatsPerLine) __builtin_prefetch(c + j, 1);
-  }
 }
 
 // Vectors of columns that a tile of kRows rows can take.
@@ -238,46 +246,106 @@ LOCKSTEP_INLINE std::size_t lines_of_row(const GemmStrip& g) {
   return (g.cols + (begins_line ? 1 : 2) * (kFloatsPerLine - 1)) / kFloatsPerLine;
 }
 
-// The tile of `height` rows, of which each up to kRows is an instance of its own.
+// Tiles of equal height, one below another, from `row` on.
+struct TileRun {
+  std::size_t row;
+  std::size_t count;
+};
+
+// What is left for the tiles of a strip to prefetch: how many of them do, lines of each row of
+// next_b, and whether c.
+struct Ahead {
+  std::size_t tiles = 0;
+  const float* line = nullptr;
+  std::size_t lines = 0;
+  std::size_t lines_per_tile = 0;
+  bool c = false;
+};
+
+// The part of the tile of kRows rows at `row`.
+template <std::size_t kRows, std::size_t kVecs>
+LOCKSTEP_INLINE Fetch take_part(const GemmStrip& g, Ahead& ahead, std::size_t row) {
+  const std::size_t next = row + kRows;
+  Fetch fetch{.line = ahead.line,
+              .stride = g.plan->b_k_stride,
+              .lines = std::min(ahead.lines_per_tile, ahead.lines),
+              .c = next < g.rows ? row_of(g.c, next, g.plan->c_row_stride) : g.next_c,
+              .vectors_of_c = 0};
+  if (ahead.c && fetch.c != nullptr) {
+    fetch.vectors_of_c = (next < g.rows ? std::min(kRows, g.rows - next) : kRows) * kVecs;
+  }
+  ahead.line += fetch.lines * kFloatsPerLine;
+  ahead.lines -= fetch.lines;
+  return fetch;
+}
+
+template <class S, class L, ReadB kRead, std::size_t kRows, std::size_t kVecs>
+LOCKSTEP_NOINLINE void gemm_tiles(const GemmStrip& g, TileRun run, LastVector last, Ahead& ahead) {
+  for (; run.count > 0; --run.count, run.row += kRows) {
+    Fetch fetch{};
+    if constexpr (kRead == ReadB::fetching) fetch = take_part<kRows, kVecs>(g, ahead, run.row);
+    gemm_tile<S, L, kRead, kVecs>(g, run.row, last, fetch,
+                                  std::make_index_sequence<kRows * kVecs>());
+  }
+}
+
+// Tiles of `height` rows, of which each up to kRows is an instance of its own.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t kRows = kMostRows<S, kVecs>>
-LOCKSTEP_INLINE void gemm_tile_of(std::size_t height, const GemmStrip& g, std::size_t row,
-                                  LastVector last, Fetch fetch) {
-  if (height == kRows) return gemm_tile<S, L, kRead, kRows, kVecs>(g, row, last, fetch);
+LOCKSTEP_INLINE void gemm_tiles_of(std::size_t height, const GemmStrip& g, TileRun run,
+                                   LastVector last, Ahead& ahead) {
+  if (height == kRows) return gemm_tiles<S, L, kRead, kRows, kVecs>(g, run, last, ahead);
   // A tile that prefetches has at least kFewestFetchingRows rows.
   if constexpr (kRows > (kRead == ReadB::fetching ? kFewestFetchingRows : 1)) {
-    gemm_tile_of<S, L, kRead, kVecs, kRows - 1>(height, g, row, last, fetch);
+    gemm_tiles_of<S, L, kRead, kVecs, kRows - 1>(height, g, run, last, ahead);
   }
+}
+
+// What the tiles of a strip are to prefetch, if they can: the plain tile is faster.
+LOCKSTEP_INLINE Ahead ahead_of(const GemmStrip& g, std::size_t tiles) {
+  Ahead ahead;
+  if (g.next_b != nullptr) {
+    ahead.line = g.next_b;
+    ahead.lines = lines_of_row(g);
+    ahead.lines_per_tile = (ahead.lines + tiles - 1) / tiles;
+  }
+  // A strip of c that does not stay in the caches next to the core by itself.
+  ahead.c =
+      g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
+  const bool is_far = static_cast<std::size_t>(g.plan->b_k_stride) * sizeof(float) >= kFarRow;
+  if (ahead.c || is_far) {
+    ahead.tiles = tiles;
+  } else if (ahead.lines > 0) {
+    ahead.tiles = (ahead.lines + ahead.lines_per_tile - 1) / ahead.lines_per_tile;
+  }
+  return ahead;
 }
 
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
-  // A strip of c that does not stay in the caches next to the core by itself.
-  const bool fetches_c =
-      g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
-  // Every line of next_b that a step of k has is prefetched by one of the tiles.
+  const bool is_one = g.rows <= kMostRows<S, kVecs>;
+  const std::size_t tiles = is_one ? 1 : (g.rows + kTileRows - 1) / kTileRows;
+  const std::size_t height = is_one ? g.rows : (g.rows + tiles - 1) / tiles;
+  const std::size_t low = tiles * height - g.rows;  // tiles that lack a row
   constexpr bool kCanFetch =
       kRead == ReadB::whole && std::is_same_v<S, L> && kVecs == S::kPanelVectors;
-  const std::size_t lines = kCanFetch && g.next_b != nullptr ? lines_of_row(g) : 0;
-  const std::size_t tiles = (g.rows + kTileRows - 1) / kTileRows;
-  const std::size_t lines_per_tile = lines == 0 ? 0 : (lines + tiles - 1) / tiles;
-  std::size_t row = 0;
-  for (std::size_t tile = 0; row < g.rows; ++tile) {
-    const std::size_t left = g.rows - row;
-    const std::size_t height = left <= kMostRows<S, kVecs> ? left : even_part(left, kTileRows);
-    if (fetches_c) prefetch_c(g, row + height);
+  Ahead ahead;
+  if constexpr (kCanFetch) {
+    if (g.rows >= kFewestFetchingRows) ahead = ahead_of(g, tiles);
+  }
+  const auto run = [&](std::size_t rows, TileRun some) {
     if constexpr (kCanFetch) {
-      const std::size_t line = tile * lines_per_tile;
-      if (line < lines && height >= kFewestFetchingRows) {
-        const Fetch fetch{g.next_b + line * kFloatsPerLine, g.plan->b_k_stride,
-                          std::min(lines_per_tile, lines - line)};
-        gemm_tile_of<S, S, ReadB::fetching, kVecs>(height, g, row, last, fetch);
-        row += height;
-        continue;
+      if (ahead.tiles > 0 && rows >= kFewestFetchingRows) {
+        const TileRun first{some.row, std::min(ahead.tiles, some.count)};
+        gemm_tiles_of<S, S, ReadB::fetching, kVecs>(rows, g, first, last, ahead);
+        ahead.tiles -= first.count;
+        some = {some.row + first.count * rows, some.count - first.count};
+        if (some.count == 0) return;
       }
     }
-    gemm_tile_of<S, L, kRead, kVecs>(height, g, row, last, {});
-    row += height;
-  }
+    gemm_tiles_of<S, L, kRead, kVecs>(rows, g, some, last, ahead);
+  };
+  run(height, {0, tiles - low});
+  if (low > 0) run(height - 1, {(tiles - low) * height, low});
 }
 
 template <class S, class L, std::size_t kVecs>

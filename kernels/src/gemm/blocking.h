@@ -1,0 +1,58 @@
+// What the caches decide of the blocks of a product. No number of it shows in a result.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "microkernels.h"
+#include "system/caches.h"
+
+namespace lockstep {
+
+struct Blocking {
+  // Up to this size, at least kResidentBytes, B is read in place and in a single block.
+  std::size_t resident_bytes;
+  // Beyond this size, no smaller, what is read of B in place is prefetched.
+  std::size_t near_bytes;
+  // A larger B is read in place by up to this number of rows of A per column of a panel, or half of
+  // them where panels are narrow and the rows of a block of k span more than kFarBytes.
+  std::size_t rows_in_place_per_column;
+  // Columns of B that are copied together, where its rows are used more than once.
+  std::size_t columns_of_row_blocks;
+  // Steps of k per block of a larger B in place, of rows that are a multiple of a page apart.
+  std::size_t rows_per_page_offset;
+};
+
+// With the last cache at hand what leaves the second one costs little, so that larger blocks pay.
+constexpr Blocking blocking_of(const Caches& caches) {
+  if (!caches.far_l3) {
+    return {.resident_bytes = kResidentBytes,
+            .near_bytes = kResidentBytes,
+            .rows_in_place_per_column = kRowsInPlacePerColumn,
+            .columns_of_row_blocks = kColumnsOfRowBlocks,
+            .rows_per_page_offset = kDepthBlock};
+  }
+  return {.resident_bytes = std::max(kResidentBytes, caches.l2_bytes / kResidentParts),
+          .near_bytes = std::max(kResidentBytes, caches.l2_bytes / kNearParts),
+          .rows_in_place_per_column = kRowsInPlaceWhereFar,
+          .columns_of_row_blocks = std::max(
+              kColumnsTogether, caches.l2_bytes / kCopiedParts / (kDepthBlock * sizeof(float))),
+          .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts};
+}
+
+// The same offsets in their pages take the same sets of a cache, of which a core's second-level
+// cache has one line per page of its size.
+constexpr std::size_t depth_in_place(const Blocking& blocking, std::size_t ldb) {
+  const std::size_t bytes = ldb * sizeof(float);
+  const std::size_t distance = std::min(bytes & (~bytes + 1), kPageBytes);  // a power of two
+  const std::size_t offsets = distance == 0 ? 1 : kPageBytes / distance;
+  return std::clamp(blocking.rows_per_page_offset * offsets, kFewestRowsInPlace, kDepthBlock);
+}
+
+// For this machine.
+inline const Blocking& blocking() {
+  static const Blocking kBlocking = blocking_of(caches());
+  return kBlocking;
+}
+
+}  // namespace lockstep
