@@ -42,6 +42,18 @@ struct GemmStrip {
   const float* h;
 };
 
+// Rows of a matrix, whole panels of them side by side, that are copied as they are: panel q to
+// to + q * panel_stride, its rows one behind another. rows, panels > 0.
+struct PanelRows {
+  std::size_t rows;
+  std::size_t panels;
+  const float* from;
+  std::ptrdiff_t row_stride;
+  float* to;
+  std::size_t panel_stride;
+  std::size_t ahead;  // rows that are prefetched before their turn
+};
+
 // Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) * (scale / sum_i), or of its logarithm,
 // y[i][j] = x[i][j] - max_i - log(sum_i). `max` and `sum` (each [rows]) may be null, and so may y
 // in a softmax. cols > 0.
@@ -88,6 +100,7 @@ struct Backend {
   void (&gemm_strip)(const GemmStrip&);
   // One row times a matrix as it is in memory, any number of columns, no epilogue; exact_b only.
   void (&gemv_strip)(const GemmStrip&);
+  void (&copy_panels)(const PanelRows&);
   void (&tanh)(const float* x, float* y, std::size_t n);
   // In place, of rows that are `stride` floats apart.
   void (&tanh_rows)(float* x, std::size_t rows, std::size_t cols, std::ptrdiff_t stride);

@@ -74,9 +74,8 @@ struct BlockedProduct {
                  .alpha = product.alpha,
                  .b = b_at(p, column),
                  .ldb = product.ldb,
-                 .width = backend.panel,
                  .panel_stride = panel_size},
-                copy);
+                backend, copy);
     return copy;
   }
 };

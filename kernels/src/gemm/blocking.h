@@ -21,6 +21,8 @@ struct Blocking {
   std::size_t columns_of_row_blocks;
   // Steps of k per block of a larger B in place, of rows that are a multiple of a page apart.
   std::size_t rows_per_page_offset;
+  // Rows of B that are prefetched before their turn to be copied.
+  std::size_t packed_rows_ahead;
 };
 
 // With the last cache at hand what leaves the second one costs little, so that larger blocks pay.
@@ -30,14 +32,16 @@ constexpr Blocking blocking_of(const Caches& caches) {
             .near_bytes = kResidentBytes,
             .rows_in_place_per_column = kRowsInPlacePerColumn,
             .columns_of_row_blocks = kColumnsOfRowBlocks,
-            .rows_per_page_offset = kDepthBlock};
+            .rows_per_page_offset = kDepthBlock,
+            .packed_rows_ahead = kPackedRowsAhead};
   }
   return {.resident_bytes = std::max(kResidentBytes, caches.l2_bytes / kResidentParts),
           .near_bytes = std::max(kResidentBytes, caches.l2_bytes / kNearParts),
           .rows_in_place_per_column = kRowsInPlaceWhereFar,
           .columns_of_row_blocks = std::max(
               kColumnsTogether, caches.l2_bytes / kCopiedParts / (kDepthBlock * sizeof(float))),
-          .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts};
+          .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts,
+          .packed_rows_ahead = kPackedRowsAheadWhereFar};
 }
 
 // The same offsets in their pages take the same sets of a cache, of which a core's second-level

@@ -93,9 +93,8 @@ void PackedMatrix::pack_panels(Transpose transpose, const float* b, std::size_t 
                          .alpha = 1.0f,
                          .b = transpose == Transpose::no ? b + column : b + column * ldb,
                          .ldb = ldb,
-                         .width = width,
                          .panel_stride = k_ * width},
-                        storage_->floats.data() + first * k_ * width);
+                        storage_->backend, storage_->floats.data() + first * k_ * width);
 }
 
 inline detail::ProductPlan PackedGemmPlan::planned(const PackedGemm& g, bool has_start,

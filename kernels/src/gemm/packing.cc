@@ -4,49 +4,45 @@
 #include <cstring>
 #include <functional>
 
+#include "gemm/blocking.h"
 #include "lockstep/detail/require.h"
-#include "microkernels.h"
 
 namespace lockstep {
 namespace {
 
-// A single line inline, more by the C library, which has wider vectors than this file.
-void copy_row(float alpha, const float* b, std::size_t cols, float* to) {
-  if (alpha != 1.0f) {
-    for (std::size_t j = 0; j < cols; ++j) to[j] = alpha * b[j];
-  } else if (cols == kFloatsPerLine) {
-    std::memcpy(to, b, kFloatsPerLine * sizeof(float));
-  } else {
-    std::copy_n(b, cols, to);
+// Rows to prefetch where they may come from beyond the second-level cache: they are kilobytes
+// apart, which no hardware prefetcher follows.
+std::size_t rows_ahead(const PanelCopy& c) {
+  return c.k * c.ldb * sizeof(float) > kPackedResidentBytes ? blocking().packed_rows_ahead : 0;
+}
+
+// The columns of a panel that they do not fill, or times alpha.
+void pack_columns(const PanelCopy& c, std::size_t first, std::size_t count, std::size_t width,
+                  float* panel) {
+  const float* b = c.b + first;
+  for (std::size_t p = 0; p < c.k; ++p, b += c.ldb, panel += width) {
+    // No multiplication by 1, which could flush denormals.
+    for (std::size_t j = 0; j < count; ++j) panel[j] = c.alpha == 1.0f ? b[j] : c.alpha * b[j];
+    std::fill(panel + count, panel + width, 0.0f);
   }
 }
 
-// The columns [first, last) of all rows. Rows are prefetched where they may come from beyond the
-// second-level cache: they are kilobytes apart, which no hardware prefetcher follows.
-void pack_columns_of_rows(const PanelCopy& c, std::size_t first, std::size_t last, float* panels) {
-  const bool is_large = c.k * c.ldb * sizeof(float) > kPackedResidentBytes;
-  const std::size_t prefetched = is_large ? c.k - std::min(c.k, kPackedRowsAhead) : 0;
-  const float* b = c.b;
-  for (std::size_t p = 0; p < c.k; ++p, b += c.ldb, panels += c.width) {
-    if (p < prefetched) {
-      for (std::size_t j = first; j < last; j += kFloatsPerLine) {
-        __builtin_prefetch(b + kPackedRowsAhead * c.ldb + j);
-      }
-    }
-    float* to = panels;
-    for (std::size_t j = first; j < last; j += c.width, to += c.panel_stride) {
-      const std::size_t count = std::min(c.width, last - j);
-      copy_row(c.alpha, b + j, count, to);
-      std::fill(to + count, to + c.width, 0.0f);
-    }
+void pack_plain(const PanelCopy& c, const Backend& backend, float* panels) {
+  const std::size_t width = backend.panel;
+  const std::size_t whole = c.alpha == 1.0f ? c.cols / width : 0;
+  const std::size_t together = std::max<std::size_t>(kPackedColumns / width, 1);
+  for (std::size_t q = 0; q < whole; q += together) {
+    backend.copy_panels({.rows = c.k,
+                         .panels = std::min(together, whole - q),
+                         .from = c.b + q * width,
+                         .row_stride = static_cast<std::ptrdiff_t>(c.ldb),
+                         .to = panels + q * c.panel_stride,
+                         .panel_stride = c.panel_stride,
+                         .ahead = rows_ahead(c)});
   }
-}
-
-void pack_plain(const PanelCopy& c, float* panels) {
-  const std::size_t together = std::max<std::size_t>(kPackedColumns / c.width, 1);
-  const std::size_t columns = together * c.width;
-  for (std::size_t j = 0; j < c.cols; j += columns, panels += together * c.panel_stride) {
-    pack_columns_of_rows(c, j, std::min(j + columns, c.cols), panels);
+  panels += whole * c.panel_stride;
+  for (std::size_t j = whole * width; j < c.cols; j += width, panels += c.panel_stride) {
+    pack_columns(c, j, std::min(width, c.cols - j), width, panels);
   }
 }
 
@@ -102,31 +98,32 @@ void transpose_block(std::size_t k, std::size_t cols, Scale scaled, const float*
   }
 }
 
-void pack_transposed(const PanelCopy& c, float* panel) {
+void pack_transposed(const PanelCopy& c, std::size_t width, float* panel) {
   const auto times_alpha = [alpha = c.alpha](auto x) { return x * alpha; };
-  for (std::size_t j = 0; j < c.cols; j += c.width, panel += c.panel_stride) {
-    const std::size_t count = std::min(c.width, c.cols - j);
+  for (std::size_t j = 0; j < c.cols; j += width, panel += c.panel_stride) {
+    const std::size_t count = std::min(width, c.cols - j);
     const float* b = c.b + j * c.ldb;
     // No multiplication by 1, which could flush denormals.
     if (c.alpha == 1.0f) {
-      transpose_block(c.k, count, std::identity(), b, c.ldb, c.width, panel);
+      transpose_block(c.k, count, std::identity(), b, c.ldb, width, panel);
     } else {
-      transpose_block(c.k, count, times_alpha, b, c.ldb, c.width, panel);
+      transpose_block(c.k, count, times_alpha, b, c.ldb, width, panel);
     }
-    if (count == c.width) continue;
+    if (count == width) continue;
     for (std::size_t p = 0; p < c.k; ++p) {
-      std::fill(panel + p * c.width + count, panel + (p + 1) * c.width, 0.0f);
+      std::fill(panel + p * width + count, panel + (p + 1) * width, 0.0f);
     }
   }
 }
 
 }  // namespace
 
-void pack_panels(const PanelCopy& copy, float* panels) {
+void pack_panels(const PanelCopy& copy, const Backend& backend, float* panels) {
+  if (copy.k == 0) return;
   if (copy.transpose == Transpose::no) {
-    pack_plain(copy, panels);
+    pack_plain(copy, backend, panels);
   } else {
-    pack_transposed(copy, panels);
+    pack_transposed(copy, backend.panel, panels);
   }
 }
 

@@ -174,6 +174,16 @@ void gru_step_back(const GruBackward& s) {
   }
 }
 
+void copy_panels(const PanelRows& c) {
+  for (std::size_t p = 0; p < c.rows; ++p) {
+    const float* row = c.from + static_cast<std::ptrdiff_t>(p) * c.row_stride;
+    float* to = c.to + p * kReferencePanel;
+    for (std::size_t q = 0; q < c.panels; ++q) {
+      std::copy_n(row + q * kReferencePanel, kReferencePanel, to + q * c.panel_stride);
+    }
+  }
+}
+
 }  // namespace
 
 const Backend& reference_table() {
@@ -187,6 +197,7 @@ const Backend& reference_table() {
                                .exact_b = false,
                                .gemm_strip = gemm_strip,
                                .gemv_strip = gemm_strip,
+                               .copy_panels = copy_panels,
                                .tanh = map_array<tanh>,
                                .tanh_rows = tanh_rows,
                                .exp = map_array<exp>,

@@ -433,6 +433,26 @@ void gemv_strip(const GemmStrip& g) {
 }
 
 template <class S>
+void copy_panels(const PanelRows& c) {
+  const std::size_t width = S::kPanelVectors * S::lanes();
+  for (std::size_t p = 0; p < c.rows; ++p) {
+    const float* row = row_of(c.from, p, c.row_stride);
+    if (c.ahead > 0 && p + c.ahead < c.rows) {
+      const float* next = row_of(row, c.ahead, c.row_stride);
+      for (std::size_t j = 0; j < c.panels * width; j += kFloatsPerLine) {
+        __builtin_prefetch(next + j);
+      }
+    }
+    float* to = c.to + p * width;
+    for (std::size_t q = 0; q < c.panels; ++q, row += width, to += c.panel_stride) {
+      for (std::size_t v = 0; v < S::kPanelVectors; ++v) {
+        S::store(S::load(row + v * S::lanes()), to + v * S::lanes());
+      }
+    }
+  }
+}
+
+template <class S>
 Backend make_backend(const char* library, const char* target) {
   const std::size_t panel = S::kPanelVectors * S::lanes();
   return {.library = library,
@@ -445,6 +465,7 @@ Backend make_backend(const char* library, const char* target) {
           .exact_b = S::kMasks,
           .gemm_strip = gemm_strip<S>,
           .gemv_strip = gemv_strip<S>,
+          .copy_panels = copy_panels<S>,
           .tanh = map_array<S, Tanh>,
           .tanh_rows = map_rows<S, Tanh>,
           .exp = map_array<S, Exp>,
