@@ -579,6 +579,21 @@ TEST_CASE("command: std::thread in place of OpenMP trains the same weights", "[c
   CHECK_THAT(unknown.err, ContainsSubstring("LOCKSTEP_THREADING") && ContainsSubstring("std"));
 }
 
+TEST_CASE("command: LOCKSTEP_CACHES plans for other caches at the same results", "[command]") {
+  const std::vector<std::string> train = {"train", "--dataset", "parity", "--epochs", "1"};
+  const std::vector<std::string> other = {"LOCKSTEP_CACHES=l2=64K,l3=far"};
+  CHECK(run_json(train, other)["weights_hash"] == run_json(train)["weights_hash"]);
+  const json planned = run_json({"info"}, other)["planned_caches"];
+  CHECK(planned == json{{"l2", 65536}, {"l3", "far"}});
+  CHECK_THAT(run({"info"}, other).out, ContainsSubstring("64 KiB of L2, the L3 far"));
+  const std::vector<std::string> wrong = {"LOCKSTEP_CACHES=l2=many"};
+  for (const std::vector<std::string>& verb : {train, {"info"}}) {
+    const Outcome refused = run(verb, wrong);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, ContainsSubstring("LOCKSTEP_CACHES: \"l2=many\""));
+  }
+}
+
 TEST_CASE("command: info tells of machine and model", "[command]") {
   const json info = run_json({"info"}, {"LOCKSTEP_BACKEND=reference"});
   CHECK(info["threads"]["count"] >= 1);

@@ -102,6 +102,7 @@ const Entry& entry_of(const Backend& backend) {
 const Backend& active() {
   const Backend* backend = g_active.load(std::memory_order_acquire);
   if (backend == nullptr) {
+    static_cast<void>(caches());  // which may throw
     const Backend* preset = &default_entry().table();
     // A backend that another thread forced in the meantime stays.
     if (g_active.compare_exchange_strong(backend, preset)) backend = preset;
@@ -132,6 +133,7 @@ std::vector<BackendInfo> backends() {
 BackendInfo active_backend() { return info(entry_of(active())); }
 
 void set_backend(std::string_view name) {
+  static_cast<void>(caches());
   const Entry& e = name.empty() ? default_entry() : named(name);
   g_active.store(&e.table(), std::memory_order_release);
 }

@@ -30,9 +30,10 @@ constexpr const char* kHelp =
     "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS is the\n"
     "default number of threads, if there are as many CPUs, in place of the physical cores;\n"
-    "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_MAX_UNPACKED is\n"
-    "how many bytes a compressed file may unpack to (1 MiB, and 64 for each of its bytes\n"
-    "above 64 KiB).";
+    "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_CACHES\n"
+    "(l2=2M,l3=far or l3=near) plans products for other caches than the CPU's, at the same\n"
+    "results; LOCKSTEP_MAX_UNPACKED is how many bytes a compressed file may unpack to (1 MiB,\n"
+    "and 64 for each of its bytes above 64 KiB).";
 
 constexpr const char* kTrainHelp =
     "On a terminal, standard error shows progress. The result is the same to the last bit for\n"

@@ -48,6 +48,8 @@ std::string system_text(const Processor& processor) {
     text += format("cache     L%d %-11s  %6zu KiB  CPUs %s\n", cache.level, cache.type.c_str(),
                    cache.kibibytes, cache.shared_with.c_str());
   }
+  text += format("planning  for %zu KiB of L2, the L3 %s (LOCKSTEP_CACHES changes it)\n",
+                 lockstep::caches().l2_bytes / 1024, lockstep::caches().far_l3 ? "far" : "near");
   text += format("threads   %d: ", default_threads().count) + default_threads().reason + ", by " +
           threading() + "\n";
   text += "backends  best first; fused ones give the same bits as each other\n";

@@ -71,6 +71,7 @@ void select_backend(const std::string& name) {
     if (!name.empty()) set_backend(name);
     static_cast<void>(active_backend());
     static_cast<void>(threading());
+    static_cast<void>(caches());
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }

@@ -11,7 +11,8 @@
 namespace lockstep::command {
 
 /// Forces the named backend; an empty name leaves the choice to LOCKSTEP_BACKEND and the CPU.
-/// Throws UsageError if the name, LOCKSTEP_BACKEND or LOCKSTEP_THREADING will not do.
+/// Throws UsageError if the name, LOCKSTEP_BACKEND, LOCKSTEP_THREADING or LOCKSTEP_CACHES will not
+/// do.
 void select_backend(const std::string& name);
 
 /// Of all built-in data sets: they stay what they are while --seed varies.

@@ -154,12 +154,14 @@ std::string evaluation_json(const Evaluation& e, const Model& model, const Loade
 
 std::string system_json(const Processor& processor) {
   const ThreadChoice& threads = default_threads();
-  return line({{"version", LOCKSTEP_VERSION},
-               {"cpu", processor.name},
-               {"caches", caches_json(processor)},
-               {"threads",
-                {{"count", threads.count}, {"reason", threads.reason}, {"runtime", threading()}}},
-               {"backends", backends_json()}});
+  return line(
+      {{"version", LOCKSTEP_VERSION},
+       {"cpu", processor.name},
+       {"caches", caches_json(processor)},
+       {"planned_caches", {{"l2", caches().l2_bytes}, {"l3", caches().far_l3 ? "far" : "near"}}},
+       {"threads",
+        {{"count", threads.count}, {"reason", threads.reason}, {"runtime", threading()}}},
+       {"backends", backends_json()}});
 }
 
 std::string model_json(const Model& model) {

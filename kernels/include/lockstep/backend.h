@@ -41,4 +41,20 @@ LOCKSTEP_API void set_backend(std::string_view name);
 /// The backend that the last kernel called from this thread ran on; empty before the first call.
 [[nodiscard]] LOCKSTEP_API std::string_view last_backend();
 
+/// The caches that products are planned for. They change speed only, never a result.
+struct Caches {
+  std::size_t l2_bytes = std::size_t{1024} * 1024;  ///< of a core
+  /// Whether the last level is behind a mesh, as on Intel's server cores: it answers in about 200
+  /// cycles, where the rings and crossbars of others take 50 to 70.
+  bool far_l3 = false;
+
+  bool operator==(const Caches&) const = default;
+};
+
+/// What the CPU says, changed by the environment variable LOCKSTEP_CACHES: "l2=2M,l3=far" or a part
+/// of it, a size of at least 64 KiB and less than 1 GiB in bytes or with K or M. Read once.
+///
+/// Errors: InvalidArgument for anything else; the first call of any kernel fails in the same way.
+[[nodiscard]] LOCKSTEP_API const Caches& caches();
+
 }  // namespace lockstep
