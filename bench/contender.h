@@ -18,6 +18,8 @@ enum class Kernel {
   gemm,         // C = A B
   gemm_packed,  // C = A B, B packed beforehand
   gemm_tn,      // C += A^T B
+  gemm_batch,   // C_i = A_i B_i, many products in one call
+  gemm_loop,    // the same in a call for each
   tanh,
   exp,
   sigmoid,
@@ -48,6 +50,12 @@ struct GemmOperands {
   std::size_t ldb;
   float* c;  // m x n
   std::size_t ldc;
+};
+
+// Product i is as the first, each operand `i` of its strides further on.
+struct BatchOperands {
+  GemmOperands first;
+  std::size_t count, stride_a, stride_b, stride_c;
 };
 
 struct RowsOperands {
@@ -115,6 +123,9 @@ class Contender {
   [[nodiscard]] virtual bool has_network(const RnnBenchShape& /*shape*/) const { return true; }
 
   virtual Task gemm(Kernel /*layout*/, const GemmOperands& /*o*/, int /*threads*/) { return {}; }
+  virtual Task gemm_batch(Kernel /*how*/, const BatchOperands& /*o*/, int /*threads*/) {
+    return {};
+  }
   virtual Task elementwise(Kernel /*function*/, const float* /*x*/, float* /*y*/,
                            std::size_t /*n*/) {
     return {};

@@ -68,6 +68,54 @@ void register_gemm(std::span<Contender* const> contenders, const GemmShape& shap
   }
 }
 
+// The operands of many products, each one after another.
+struct Batch {
+  explicit Batch(const BatchShape& s)
+      : a(random_numbers(s.count * s.m * s.k, 1)),
+        b(random_numbers(s.count * s.k * s.n, 2)),
+        c(s.count * s.m * s.n),
+        operands{{s.m, s.n, s.k, a.data(), s.k, b.data(), s.n, c.data(), s.n},
+                 s.count,
+                 s.m * s.k,
+                 s.k * s.n,
+                 s.m * s.n} {}
+
+  [[nodiscard]] std::string check() const {
+    std::vector<float> expected;
+    GemmOperands p = operands.first;
+    for (std::size_t i = 0; i < operands.count; ++i) {
+      for (std::size_t row = 0; row < p.m; ++row) {
+        const std::vector<float> product = expected_product_row(p, false, row);
+        expected.insert(expected.end(), product.begin(), product.end());
+      }
+      p.a += operands.stride_a;
+      p.b += operands.stride_b;
+    }
+    return difference(c, expected, kOfLargest);
+  }
+
+  AlignedVector<float> a, b, c;
+  BatchOperands operands;
+};
+
+void time_batch(benchmark::State& state, const Case& c, const BatchShape& shape) {
+  const Batch batch(shape);
+  const Task task = c.contender->gemm_batch(c.kernel, batch.operands, c.threads);
+  const auto flops = 2.0 * static_cast<double>(shape.count * shape.m * shape.n * shape.k);
+  const auto bytes = 4.0 * static_cast<double>(batch.a.size() + batch.b.size() + batch.c.size());
+  verify_and_time(
+      state, c, {&task, 1}, [&] { return batch.check(); }, product_work(c, flops, bytes));
+}
+
+void register_batch(std::span<Contender* const> contenders, const BatchShape& shape, int threads) {
+  const Body body = [shape](benchmark::State& s, const Case& c) { time_batch(s, c, shape); };
+  const std::string name = dimensions({shape.count, shape.m, shape.n, shape.k});
+  for (const Kernel how : {Kernel::gemm_batch, Kernel::gemm_loop}) {
+    if (!contenders.front()->offers(how, threads)) continue;
+    for (Contender* contender : contenders) register_case({how, contender, name, threads}, body);
+  }
+}
+
 void time_elementwise(benchmark::State& state, const Case& c, std::size_t n) {
   AlignedVector<float> x = random_numbers(n, 3);
   for (float& v : x) v *= 4;
@@ -198,6 +246,9 @@ void register_kernel_suites(std::span<Contender* const> contenders, const Select
   for (const int threads : selection.threads) {
     for (const GemmShape& shape : kGemmShapes) {
       if (selection.includes(shape.run)) register_gemm(contenders, shape, threads);
+    }
+    for (const BatchShape& shape : kBatchShapes) {
+      if (selection.includes(shape.run)) register_batch(contenders, shape, threads);
     }
   }
   register_elementwise(contenders, selection);

@@ -112,6 +112,7 @@ class LockstepContender : public Contender {
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     switch (kernel) {
       case Kernel::gemm:
+      case Kernel::gemm_batch:
       case Kernel::rnn_forward:
       case Kernel::rnn_backward:
       case Kernel::rnn_train:
@@ -119,6 +120,7 @@ class LockstepContender : public Contender {
         return true;
       case Kernel::gemm_packed:
       case Kernel::gemm_tn:
+      case Kernel::gemm_loop:
       case Kernel::tanh:
       case Kernel::exp:
       case Kernel::sigmoid:
@@ -158,6 +160,26 @@ class LockstepContender : public Contender {
     const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f,
                                                  o.lda, o.ldb, 0.0f, o.ldc, threads);
     return [plan, o] { plan->run(o.a, o.b, o.c); };
+  }
+
+  Task gemm_batch(Kernel how, const BatchOperands& o, int threads) override {
+    set_backend(backend_.name);
+    if (how != Kernel::gemm_batch && how != Kernel::gemm_loop) refuse();
+    const GemmOperands& p = o.first;
+    const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, p.m, p.n, p.k, 1.0f,
+                                                 p.lda, p.ldb, 0.0f, p.ldc, threads);
+    if (how == Kernel::gemm_batch) {
+      return [plan, o] {
+        plan->run_batch_strided(o.count, o.first.a, o.stride_a, o.first.b, o.stride_b, o.first.c,
+                                o.stride_c);
+      };
+    }
+    return [plan, o] {
+      for (std::size_t i = 0; i < o.count; ++i) {
+        plan->run(o.first.a + i * o.stride_a, o.first.b + i * o.stride_b,
+                  o.first.c + i * o.stride_c);
+      }
+    };
   }
 
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {

@@ -61,6 +61,18 @@ inline constexpr GemmShape kGemmShapes[] = {
     {31, 127, 129, kPlain | kPacked, Run::full},
 };
 
+struct BatchShape {
+  std::size_t count, m, n, k;
+  Run run;
+};
+
+// Many small products in one call, and one after the other: whole vectors, odd sizes, and rows
+// times matrices of their own, which are bound by reading these.
+inline constexpr BatchShape kBatchShapes[] = {{1000, 8, 8, 8, Run::quick},
+                                              {1000, 7, 15, 17, Run::quick},
+                                              {1000, 16, 16, 16, Run::full},
+                                              {1000, 1, 64, 64, Run::full}};
+
 struct RnnBenchShape {
   std::size_t n, t, d, h;  // sequences, timesteps, features, hidden units
   bool ragged;             // lengths from a quarter of t to t (ragged_length)

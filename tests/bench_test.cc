@@ -40,6 +40,9 @@ class BrokenContender : public Contender {
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
     return spoiled(real_->gemm(layout, o, threads), o.c, o.m * o.ldc);
   }
+  Task gemm_batch(Kernel how, const BatchOperands& o, int threads) override {
+    return spoiled(real_->gemm_batch(how, o, threads), o.first.c, o.count * o.stride_c);
+  }
   Task elementwise(Kernel function, const float* x, float* y, std::size_t n) override {
     return spoiled(real_->elementwise(function, x, y, n), y, n);
   }
@@ -212,18 +215,19 @@ class Collector : public benchmark::BenchmarkReporter {
 
 // One small shape of every suite.
 constexpr const char* kSmall =
-    "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|(tanh|exp|sigmoid|relu)/.*/4096/|"
+    "(gemm|gemm_packed)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|"
+    "gemm_(batch|loop)/.*/1000x7x15x17/1/|(tanh|exp|sigmoid|relu)/.*/4096/|"
     "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|"
     "update_(sgd|adamw|rmsprop)/.*/2860/|"
     "(rnn|lstm|gru)_(forward|backward|train)/.*/"
     "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal|20x29x12x2x64-bidirectional-ragged)/"
     "|rnn_fit";
 constexpr const char* kSuites[] = {
-    "gemm",           "gemm_packed", "gemm_tn",      "tanh",          "exp",
-    "sigmoid",        "relu",        "softmax",      "log_softmax",   "loss",
-    "pack",           "pack_tn",     "rnn_forward",  "rnn_backward",  "rnn_train",
-    "rnn_fit",        "gru_forward", "gru_backward", "update_sgd",    "update_adamw",
-    "update_rmsprop", "gru_train",   "lstm_forward", "lstm_backward", "lstm_train"};
+    "gemm",         "gemm_packed",   "gemm_tn",     "gemm_batch",   "gemm_loop",      "tanh",
+    "exp",          "sigmoid",       "relu",        "softmax",      "log_softmax",    "loss",
+    "pack",         "pack_tn",       "rnn_forward", "rnn_backward", "rnn_train",      "rnn_fit",
+    "gru_forward",  "gru_backward",  "update_sgd",  "update_adamw", "update_rmsprop", "gru_train",
+    "lstm_forward", "lstm_backward", "lstm_train"};
 
 Collector collect(std::vector<Contender*> contenders, const char* names) {
   static const bool initialized = [] {
@@ -315,6 +319,7 @@ TEST_CASE("a kernel that is not there is refused, never taken for another") {
   CHECK_THROWS_AS(ours->elementwise(Kernel::loss, x.data(), y.data(), 2), std::invalid_argument);
   CHECK_THROWS_AS(ours->softmax(Kernel::relu, rows), std::invalid_argument);
   CHECK_THROWS_AS(ours->gemm(unknown, product, 1), std::invalid_argument);
+  CHECK_THROWS_AS(ours->gemm_batch(Kernel::gemm, {product, 1, 1, 1, 1}, 1), std::invalid_argument);
   CHECK_THROWS_AS(ours->pack(Kernel::gemm, 1, 1, x.data()), std::invalid_argument);
   CHECK_THROWS_AS(expected_elementwise(Kernel::loss, x), std::invalid_argument);
   CHECK_THROWS_AS(expected_rows(Kernel::relu, rows), std::invalid_argument);

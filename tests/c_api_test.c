@@ -37,6 +37,9 @@ static void check_kernels(void) {
   const float x[4] = {0, 1, -1, 2};
   const int labels[2] = {1, 1};
   float y[4];
+  float z[4];
+  const float* const matrices[2] = {x, x};
+  float* const results[2] = {y, z};
   double loss[2];
   size_t correct = 0;
   lockstep_gemm_plan* plan = NULL;
@@ -54,7 +57,16 @@ static void check_kernels(void) {
   CHECK_OK(lockstep_gemm_plan_create(0, 1, 2, 2, 2, 1, 2, 2, 0, 2, 0, &plan));
   CHECK_OK(lockstep_gemm_plan_run(plan, x, x, y));
   CHECK(y[0] == 1 && y[1] == 2 && y[2] == 2 && y[3] == 5);
+  CHECK_OK(lockstep_gemm_plan_run_batch_strided(plan, 1, x, 0, x, 0, z, 0));
+  CHECK(z[0] == 1 && z[1] == 2 && z[2] == 2 && z[3] == 5);
+  CHECK_OK(lockstep_gemm_plan_run_batch(plan, 1, matrices, matrices, results));
+  CHECK(y[0] == 1 && y[1] == 2 && y[2] == 2 && y[3] == 5);
   lockstep_gemm_plan_free(plan);
+  CHECK_OK(lockstep_gemm_batch(0, 0, 2, 2, 2, 1, matrices, 2, matrices, 2, 0, results, 2, 2, 0));
+  CHECK(y[0] == -1 && y[1] == 2 && y[2] == -2 && y[3] == 3);
+  CHECK(z[0] == -1 && z[1] == 2 && z[2] == -2 && z[3] == 3);
+  CHECK_OK(lockstep_gemm_batch_strided(0, 0, 1, 2, 2, 1, x, 2, 2, x, 2, 0, 1, z, 2, 2, 2, 0));
+  CHECK(z[0] == -2 && z[1] == 4 && z[2] == -4 && z[3] == 6);
   CHECK_OK(lockstep_pack(LOCKSTEP_TRANSPOSED, 2, 2, x, 2, &packed));
   CHECK_OK(lockstep_gemm_packed(2, x, 2, packed, NULL, 0, LOCKSTEP_EPILOGUE_NONE, y, 2));
   CHECK(y[0] == 1 && y[1] == 2 && y[2] == 2 && y[3] == 5);

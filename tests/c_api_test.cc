@@ -1,6 +1,8 @@
 // The C functions, called from C++: they compute what the C++ functions do, and every error comes
 // back as a status with a text.
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -16,6 +18,7 @@
 #include "floats.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
+#include "lockstep/gemm_batch.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/model.h"
@@ -178,6 +181,61 @@ TEST_CASE("C: planned products") {
   check_invalid(lockstep_gemm_plan_create(0, 0, 5, 9, 7, 1, 7, 9, 0, 9, -1, &none), "threads");
   check_invalid(lockstep_gemm_plan_create(0, 0, 5, 9, 7, 1, 7, 9, 0, 9, 0, nullptr), "null");
   lockstep_gemm_plan_free(nullptr);
+}
+
+TEST_CASE("C: many products of one shape") {
+  const std::vector<float> a = normal_floats(3 * 5 * 7, 1);
+  const std::vector<float> b = normal_floats(7 * 9, 2);
+  std::vector<float> c(3 * 5 * 9);
+  std::vector<float> expected(c.size());
+  const std::array<const float*, 3> a_of{&a[0], &a[35], &a[70]};
+  const std::array<const float*, 3> b_of{b.data(), b.data(), b.data()};
+  const std::array<float*, 3> c_of{&c[0], &c[45], &c[90]};
+  const auto pointers = [&](int ta, std::size_t lda, const float* const* left, int threads) {
+    return lockstep_gemm_batch(ta, 0, 5, 9, 7, 0.5f, left, lda, b_of.data(), 9, 0, c_of.data(), 9,
+                               3, threads);
+  };
+  const auto strided = [&](int tb, std::size_t ldb, const float* right, std::size_t stride_c) {
+    return lockstep_gemm_batch_strided(0, tb, 5, 9, 7, 0.5f, a.data(), 7, 35, right, ldb, 0, 0,
+                                       c.data(), 9, stride_c, 3, 0);
+  };
+  gemm_batch_strided(Transpose::no, Transpose::no, 5, 9, 7, 0.5f, a.data(), 7, 35, b.data(), 9, 0,
+                     0, expected.data(), 9, 45, 3);
+  REQUIRE(pointers(LOCKSTEP_PLAIN, 7, a_of.data(), 0) == LOCKSTEP_OK);
+  CHECK(same_bits(c, expected));
+  std::ranges::fill(c, 0.0f);
+  REQUIRE(strided(LOCKSTEP_PLAIN, 9, b.data(), 45) == LOCKSTEP_OK);
+  CHECK(same_bits(c, expected));
+  check_invalid(pointers(2, 7, a_of.data(), 0), "lockstep_gemm_batch: transpose");
+  check_invalid(pointers(0, 6, a_of.data(), 0), "lda");
+  check_invalid(pointers(0, 7, nullptr, 0), "null");
+  check_invalid(pointers(0, 7, std::array<const float*, 3>{&a[0], nullptr, &a[70]}.data(), 0),
+                "a[1] is null");
+  check_invalid(pointers(0, 7, a_of.data(), -1), "threads: -1");
+  check_invalid(strided(-1, 9, b.data(), 45), "lockstep_gemm_batch_strided: transpose");
+  check_invalid(strided(0, 8, b.data(), 45), "ldb");
+  check_invalid(strided(0, 9, nullptr, 45), "null");
+  check_invalid(strided(0, 9, b.data(), 44), "stride_c");
+
+  OwnedPlan plan;
+  REQUIRE(lockstep_gemm_plan_create(0, 0, 5, 9, 7, 0.5f, 7, 9, 0, 9, 0, &plan) == LOCKSTEP_OK);
+  std::ranges::fill(c, 0.0f);
+  REQUIRE(lockstep_gemm_plan_run_batch(plan, 3, a_of.data(), b_of.data(), c_of.data()) ==
+          LOCKSTEP_OK);
+  CHECK(same_bits(c, expected));
+  std::ranges::fill(c, 0.0f);
+  REQUIRE(lockstep_gemm_plan_run_batch_strided(plan, 3, a.data(), 35, b.data(), 0, c.data(), 45) ==
+          LOCKSTEP_OK);
+  CHECK(same_bits(c, expected));
+  check_invalid(lockstep_gemm_plan_run_batch(nullptr, 3, a_of.data(), b_of.data(), c_of.data()),
+                "null");
+  check_invalid(lockstep_gemm_plan_run_batch(plan, 3, a_of.data(), b_of.data(), nullptr), "null");
+  check_invalid(
+      lockstep_gemm_plan_run_batch_strided(nullptr, 3, a.data(), 35, b.data(), 0, c.data(), 45),
+      "null");
+  check_invalid(
+      lockstep_gemm_plan_run_batch_strided(plan, 3, a.data(), 35, b.data(), 0, c.data(), 9),
+      "stride_c");
 }
 
 TEST_CASE("C: packed products") {

@@ -19,6 +19,7 @@
 #include "floats.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
+#include "lockstep/gemm_batch.h"
 #include "lockstep/lockstep.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/rnn/builtin_data.h"
@@ -121,6 +122,9 @@ void call_kernels(int threads) {
        y.data(), kSize, threads);
   GemmPlan(Transpose::no, Transpose::no, kSize, kSize, kSize, 1, kSize, kSize, 1, kSize, threads)
       .run(x.data(), x.data(), y.data());
+  gemm_batch_strided(Transpose::no, Transpose::no, kSize / 2, kSize, kSize, 1, x.data(), kSize,
+                     kSize * kSize / 2, x.data(), kSize, 0, 0, y.data(), kSize, kSize * kSize / 2,
+                     2, threads);
   PackedMatrix packed(kSize, kSize);
   packed.pack(Transpose::no, x.data(), kSize);
   PackedGemm g;
@@ -160,6 +164,7 @@ void call_c_kernels(int threads) {
   expect_ok(lockstep_gemm_plan_create(LOCKSTEP_PLAIN, LOCKSTEP_PLAIN, kSize, kSize, kSize, 1, kSize,
                                       kSize, 1, kSize, threads, &plan));
   expect_ok(lockstep_gemm_plan_run(plan, x.data(), x.data(), y.data()));
+  expect_ok(lockstep_gemm_plan_run_batch_strided(plan, 1, x.data(), 0, x.data(), 0, y.data(), 0));
   OwnedPacked packed;
   expect_ok(lockstep_pack(LOCKSTEP_PLAIN, kSize, kSize, x.data(), kSize, &packed));
   expect_ok(lockstep_gemm_packed(kSize, x.data(), kSize, packed, nullptr, 0, LOCKSTEP_EPILOGUE_TANH,

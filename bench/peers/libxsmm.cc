@@ -24,11 +24,35 @@ class Libxsmm : public Contender {
 #endif
   }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return kernel == Kernel::gemm && threads == 1;
+    return (kernel == Kernel::gemm || kernel == Kernel::gemm_loop) && threads == 1;
   }
 
-  // Its matrices are column-major, so C^T = B^T A^T.
   Task gemm(Kernel /*layout*/, const GemmOperands& o, int /*threads*/) override {
+    return [kernel = kernel_of(o), operands = operands_at(o.a, o.b, o.c)] { kernel(&operands); };
+  }
+
+  Task gemm_batch(Kernel /*how*/, const BatchOperands& o, int /*threads*/) override {
+    return [kernel = kernel_of(o.first), o] {
+      const GemmOperands& p = o.first;
+      for (std::size_t i = 0; i < o.count; ++i) {
+        const libxsmm_gemm_param operands =
+            operands_at(p.a + i * o.stride_a, p.b + i * o.stride_b, p.c + i * o.stride_c);
+        kernel(&operands);
+      }
+    };
+  }
+
+ private:
+  // Its matrices are column-major, so C^T = B^T A^T.
+  static libxsmm_gemm_param operands_at(const float* a, const float* b, float* c) {
+    libxsmm_gemm_param operands{};
+    operands.a.primary = const_cast<float*>(b);
+    operands.b.primary = const_cast<float*>(a);
+    operands.c.primary = c;
+    return operands;
+  }
+
+  static libxsmm_gemmfunction kernel_of(const GemmOperands& o) {
     const auto size = [](std::size_t n) { return static_cast<libxsmm_blasint>(n); };
     const libxsmm_gemm_shape shape = libxsmm_create_gemm_shape(
         size(o.n), size(o.m), size(o.k), size(o.ldb), size(o.lda), size(o.ldc),
@@ -36,11 +60,7 @@ class Libxsmm : public Contender {
     const libxsmm_gemmfunction kernel =
         libxsmm_dispatch_gemm(shape, LIBXSMM_GEMM_FLAG_BETA_0, LIBXSMM_GEMM_PREFETCH_NONE);
     if (kernel == nullptr) throw std::runtime_error("LIBXSMM generates no kernel of this shape");
-    libxsmm_gemm_param operands{};
-    operands.a.primary = const_cast<float*>(o.b);
-    operands.b.primary = const_cast<float*>(o.a);
-    operands.c.primary = o.c;
-    return [kernel, operands] { kernel(&operands); };
+    return kernel;
   }
 };
 

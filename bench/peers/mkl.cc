@@ -69,7 +69,7 @@ class Mkl : public Contender {
   [[nodiscard]] std::size_t lanes() const override { return setting_.product_lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     if (threads > 1 && !setting_.has_threads) return false;
-    return kernel == Kernel::gemm ||
+    return kernel == Kernel::gemm || kernel == Kernel::gemm_batch ||
            (threads == 1 && (kernel == Kernel::gemm_tn || kernel == Kernel::gemm_packed));
   }
 
@@ -81,6 +81,17 @@ class Mkl : public Contender {
       cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, size(o.m),
                   size(o.n), size(o.k), 1.0f, o.a, size(o.lda), o.b, size(o.ldb),
                   transposed ? 1.0f : 0.0f, o.c, size(o.ldc));
+    };
+  }
+
+  Task gemm_batch(Kernel /*how*/, const BatchOperands& o, int threads) override {
+    mkl_set_num_threads(threads);
+    return [o] {
+      const GemmOperands& p = o.first;
+      cblas_sgemm_batch_strided(CblasRowMajor, CblasNoTrans, CblasNoTrans, size(p.m), size(p.n),
+                                size(p.k), 1.0f, p.a, size(p.lda), size(o.stride_a), p.b,
+                                size(p.ldb), size(o.stride_b), 0.0f, p.c, size(p.ldc),
+                                size(o.stride_c), size(o.count));
     };
   }
 
@@ -110,7 +121,8 @@ class MklJit : public Contender {
   [[nodiscard]] std::string about() const override { return "mkl_jit_create_sgemm"; }
   [[nodiscard]] std::size_t lanes() const override { return setting_.product_lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return threads == 1 && (kernel == Kernel::gemm || kernel == Kernel::gemm_tn);
+    return threads == 1 &&
+           (kernel == Kernel::gemm || kernel == Kernel::gemm_tn || kernel == Kernel::gemm_loop);
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int /*threads*/) override {
@@ -119,6 +131,22 @@ class MklJit : public Contender {
     auto* a = const_cast<float*>(o.a);
     auto* b = const_cast<float*>(o.b);
     return [jitter, kernel, a, b, c = o.c] { kernel(jitter.get(), a, b, c); };
+  }
+
+  Task gemm_batch(Kernel how, const BatchOperands& o, int /*threads*/) override {
+    const std::shared_ptr<void> jitter = jitter_of(how, o.first);
+    const sgemm_jit_kernel_t kernel = mkl_jit_get_sgemm_ptr(jitter.get());
+    return [jitter, kernel, o] {
+      auto* a = const_cast<float*>(o.first.a);
+      auto* b = const_cast<float*>(o.first.b);
+      float* c = o.first.c;
+      for (std::size_t i = 0; i < o.count; ++i) {
+        kernel(jitter.get(), a, b, c);
+        a += o.stride_a;
+        b += o.stride_b;
+        c += o.stride_c;
+      }
+    };
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "lockstep/detail/require.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
+#include "lockstep/gemm_batch.h"
 #include "lockstep/lockstep_kernels.h"
 #include "lockstep/softmax.h"
 #include "lockstep/threads.h"
@@ -156,6 +157,30 @@ lockstep_status lockstep_gemm(int transpose_a, int transpose_b, size_t m, size_t
   });
 }
 
+lockstep_status lockstep_gemm_batch(int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
+                                    float alpha, const float* const* a, size_t lda,
+                                    const float* const* b, size_t ldb, float beta, float* const* c,
+                                    size_t ldc, size_t count, int threads) {
+  return call(__func__, {}, [&, function = __func__] {
+    lockstep::gemm_batch(lockstep::transpose_of(transpose_a, function),
+                         lockstep::transpose_of(transpose_b, function), m, n, k, alpha, a, lda, b,
+                         ldb, beta, c, ldc, count, threads);
+  });
+}
+
+lockstep_status lockstep_gemm_batch_strided(int transpose_a, int transpose_b, size_t m, size_t n,
+                                            size_t k, float alpha, const float* a, size_t lda,
+                                            size_t stride_a, const float* b, size_t ldb,
+                                            size_t stride_b, float beta, float* c, size_t ldc,
+                                            size_t stride_c, size_t count, int threads) {
+  return call(__func__, {}, [&, function = __func__] {
+    lockstep::gemm_batch_strided(lockstep::transpose_of(transpose_a, function),
+                                 lockstep::transpose_of(transpose_b, function), m, n, k, alpha, a,
+                                 lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, count,
+                                 threads);
+  });
+}
+
 lockstep_status lockstep_gemm_plan_create(int transpose_a, int transpose_b, size_t m, size_t n,
                                           size_t k, float alpha, size_t lda, size_t ldb, float beta,
                                           size_t ldc, int threads, lockstep_gemm_plan** plan) {
@@ -169,6 +194,20 @@ lockstep_status lockstep_gemm_plan_create(int transpose_a, int transpose_b, size
 lockstep_status lockstep_gemm_plan_run(const lockstep_gemm_plan* plan, const float* a,
                                        const float* b, float* c) {
   return call(__func__, {plan}, [&] { plan->plan.run(a, b, c); });
+}
+
+lockstep_status lockstep_gemm_plan_run_batch(const lockstep_gemm_plan* plan, size_t count,
+                                             const float* const* a, const float* const* b,
+                                             float* const* c) {
+  return call(__func__, {plan}, [&] { plan->plan.run_batch(count, a, b, c); });
+}
+
+lockstep_status lockstep_gemm_plan_run_batch_strided(const lockstep_gemm_plan* plan, size_t count,
+                                                     const float* a, size_t stride_a,
+                                                     const float* b, size_t stride_b, float* c,
+                                                     size_t stride_c) {
+  return call(__func__, {plan},
+              [&] { plan->plan.run_batch_strided(count, a, stride_a, b, stride_b, c, stride_c); });
 }
 
 void lockstep_gemm_plan_free(lockstep_gemm_plan* plan) { delete plan; }

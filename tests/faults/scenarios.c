@@ -22,6 +22,17 @@ static uint64_t run_gemm(void) {
   return hash_of(c, sizeof c);
 }
 
+/* Of the first half of B's columns and of the second, side by side. */
+static uint64_t run_batch(void) {
+  static float c[kSize * kSize];
+  if (FAULTY(lockstep_gemm_batch_strided(1, 0, kSize, kSize / 2, kSize, 2, matrix, kSize, 0, matrix,
+                                         kSize, kSize / 2, 0, c, kSize, kSize / 2, 2, 1)) !=
+      LOCKSTEP_OK) {
+    return 0;
+  }
+  return hash_of(c, sizeof c);
+}
+
 static uint64_t run_plan(void) {
   lockstep_gemm_plan* plan = (lockstep_gemm_plan*)matrix;
   const lockstep_status status =
@@ -262,6 +273,7 @@ static uint64_t run_resume(void) {
 }
 
 const struct scenario kScenarios[] = {{"gemm", run_gemm, 0},
+                                      {"gemm batch", run_batch, 0},
                                       {"gemm plan", run_plan, 0},
                                       {"pack", run_pack, 0},
                                       {"backends", run_backends, 0},

@@ -81,6 +81,15 @@ class LOCKSTEP_API GemmPlan {
   /// Errors: InvalidArgument if a pointer that must be read is null, std::bad_alloc as `gemm`.
   void run(const float* a, const float* b, float* c) const;
 
+  /// `count` products at once, as gemm_batch (lockstep/gemm_batch.h): of operands at pointers, or
+  /// each a stride after the one before. Allocates nothing where `run` does not. Errors as there.
+  ///@{
+  void run_batch(std::size_t count, const float* const* a, const float* const* b,
+                 float* const* c) const;
+  void run_batch_strided(std::size_t count, const float* a, std::size_t stride_a, const float* b,
+                         std::size_t stride_b, float* c, std::size_t stride_c) const;
+  ///@}
+
  private:
   struct LOCKSTEP_HIDDEN State;
   std::unique_ptr<State> state_;

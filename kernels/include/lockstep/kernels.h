@@ -8,6 +8,7 @@
 #include "lockstep/error.h"
 #include "lockstep/gates.h"
 #include "lockstep/gemm.h"
+#include "lockstep/gemm_batch.h"
 #include "lockstep/matrix_view.h"
 #include "lockstep/portable_math.h"
 #include "lockstep/range.h"

@@ -111,6 +111,29 @@ LOCKSTEP_API lockstep_status lockstep_gemm(int transpose_a, int transpose_b, siz
                                            const float* b, size_t ldb, float beta, float* c,
                                            size_t ldc, int threads);
 
+/**
+ * C_i = alpha op(A_i) op(B_i) + beta C_i for i < count: many products of one shape, which threads
+ * share; lockstep/gemm_batch.h. `a`, `b` and `c` are arrays of `count` pointers. Matrices A and B
+ * may be shared; no C may overlap another, an A or a B. The error for a pointer that is null names
+ * it; then nothing is written.
+ */
+LOCKSTEP_API lockstep_status lockstep_gemm_batch(int transpose_a, int transpose_b, size_t m,
+                                                 size_t n, size_t k, float alpha,
+                                                 const float* const* a, size_t lda,
+                                                 const float* const* b, size_t ldb, float beta,
+                                                 float* const* c, size_t ldc, size_t count,
+                                                 int threads);
+
+/**
+ * The same for A_i at a + i stride_a, B_i and C_i likewise. stride_a and stride_b may be 0: one
+ * matrix for all products. C_i are one after another, stride_c >= (m - 1) ldc + n, or side by side
+ * in the rows of one matrix, stride_c >= n and (count - 1) stride_c + n <= ldc.
+ */
+LOCKSTEP_API lockstep_status lockstep_gemm_batch_strided(
+    int transpose_a, int transpose_b, size_t m, size_t n, size_t k, float alpha, const float* a,
+    size_t lda, size_t stride_a, const float* b, size_t ldb, size_t stride_b, float beta, float* c,
+    size_t ldc, size_t stride_c, size_t count, int threads);
+
 /** A product of one shape for operands that change, which saves small products time. */
 typedef struct lockstep_gemm_plan lockstep_gemm_plan;
 
@@ -126,6 +149,18 @@ LOCKSTEP_API lockstep_status lockstep_gemm_plan_create(int transpose_a, int tran
 /** Runs a plan; several threads may run the same one at the same time. */
 LOCKSTEP_API lockstep_status lockstep_gemm_plan_run(const lockstep_gemm_plan* plan, const float* a,
                                                     const float* b, float* c);
+
+/** Runs a plan for `count` products, as lockstep_gemm_batch. */
+LOCKSTEP_API lockstep_status lockstep_gemm_plan_run_batch(const lockstep_gemm_plan* plan,
+                                                          size_t count, const float* const* a,
+                                                          const float* const* b, float* const* c);
+
+/** Runs a plan for `count` products, as lockstep_gemm_batch_strided. */
+LOCKSTEP_API lockstep_status lockstep_gemm_plan_run_batch_strided(const lockstep_gemm_plan* plan,
+                                                                  size_t count, const float* a,
+                                                                  size_t stride_a, const float* b,
+                                                                  size_t stride_b, float* c,
+                                                                  size_t stride_c);
 
 /** Frees a plan; null does nothing. */
 LOCKSTEP_API void lockstep_gemm_plan_free(lockstep_gemm_plan* plan);

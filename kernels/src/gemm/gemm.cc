@@ -4,6 +4,7 @@
 #include "dispatch.h"
 #include "gemm/blocked.h"
 #include "gemm/path.h"
+#include "gemm/planned.h"
 #include "lockstep/detail/require.h"
 #include "lockstep/threads.h"
 
@@ -85,8 +86,7 @@ Choice checked_choice(const Product& p, const Backend& backend, int threads) {
   return choose(p, traits_of(backend), resolve_threads(threads));
 }
 
-// `whole` gives the strips of Path::whole. Inline, and one strip filled in directly: a small
-// product waits for what is written and read again.
+// `whole` gives the strips of Path::whole. Inline, as multiply_whole.
 template <class Whole>
 [[gnu::always_inline]] inline void multiply(const Product& p, const Backend& backend,
                                             const Choice& choice, const float* a, const float* b,
@@ -95,21 +95,11 @@ template <class Whole>
   require(c != nullptr, kName, "C is null");
   if (choice.path == Path::scaled) return scale(p, c);
   require(a != nullptr && b != nullptr, kName, "A or B is null");
-  const float* start = p.beta == 0.0f ? nullptr : c;
   if (choice.path != Path::whole) {
+    const float* start = p.beta == 0.0f ? nullptr : c;
     return multiply_shared(p, backend, choice, {.a = a, .b = b, .start = start, .c = c});
   }
-  const StripPlan& plan = whole();
-  run_strips(backend, panels_at_once(backend, p.m), /*prefetches=*/false, nullptr,
-             {.plan = &plan,
-              .rows = p.m,
-              .cols = p.n,
-              .a = a,
-              .b = b,
-              .next_b = nullptr,
-              .start = start,
-              .c = c,
-              .h = nullptr});
+  multiply_whole(p, backend, whole(), a, b, c);
 }
 
 [[gnu::always_inline]] inline void multiply(const Product& p, int threads, const float* a,
@@ -121,17 +111,23 @@ template <class Whole>
 
 }  // namespace
 
-struct GemmPlan::State {
-  State(const Product& p, int threads)
-      : product(p), backend(dispatch()), choice(checked_choice(p, backend, threads)) {
-    if (choice.path == Path::whole) whole = plan_strips(p, backend, {});
-  }
+PlannedProduct planned(const Product& product, const Backend& backend, int threads) {
+  PlannedProduct p{.product = product,
+                   .backend = backend,
+                   .threads = threads,
+                   .choice = choose(product, traits_of(backend), threads)};
+  if (p.choice.path == Path::whole) p.whole = plan_strips(product, backend, {});
+  return p;
+}
 
-  Product product;
-  const Backend& backend;
-  Choice choice;
-  StripPlan whole{};
-};
+PlannedProduct checked_plan(const Product& product, const Backend& backend, int threads) {
+  require_strides(product);
+  return planned(product, backend, resolve_threads(threads));
+}
+
+void multiply(const PlannedProduct& p, const float* a, const float* b, float* c) {
+  multiply(p.product, p.backend, p.choice, a, b, c, [&]() -> const StripPlan& { return p.whole; });
+}
 
 void gemm(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n, std::size_t k,
           float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
@@ -148,19 +144,21 @@ void gemm(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& 
 GemmPlan::GemmPlan(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
                    std::size_t k, float alpha, std::size_t lda, std::size_t ldb, float beta,
                    std::size_t ldc, int threads)
-    : state_(std::make_unique<State>(
-          product_of(transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc), threads)) {}
+    : state_(std::make_unique<State>(State{
+          checked_plan(product_of(transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc),
+                       dispatch(), threads)})) {}
 GemmPlan::GemmPlan(const ConstMatrixView& a, const ConstMatrixView& b, const MatrixView& c,
                    const GemmOptions& options)
-    : state_(std::make_unique<State>(product_of(a, b, c, options), options.threads)) {}
+    : state_(std::make_unique<State>(
+          State{checked_plan(product_of(a, b, c, options), dispatch(), options.threads)})) {}
 GemmPlan::~GemmPlan() = default;
 GemmPlan::GemmPlan(GemmPlan&&) noexcept = default;
 GemmPlan& GemmPlan::operator=(GemmPlan&&) noexcept = default;
 
 void GemmPlan::run(const float* a, const float* b, float* c) const {
-  const State& s = *state_;
-  note_backend(s.backend);
-  multiply(s.product, s.backend, s.choice, a, b, c, [&]() -> const StripPlan& { return s.whole; });
+  const PlannedProduct& p = state_->product;
+  note_backend(p.backend);
+  multiply(p.product, p.backend, p.choice, a, b, c, [&]() -> const StripPlan& { return p.whole; });
 }
 
 void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, std::size_t lda,

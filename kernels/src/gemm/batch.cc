@@ -1,0 +1,136 @@
+// Many products of one shape: planned once, shared by threads product by product.
+#include <algorithm>
+#include <string>
+
+#include "dispatch.h"
+#include "gemm/planned.h"
+#include "lockstep/detail/require.h"
+#include "lockstep/gemm_batch.h"
+#include "lockstep/threads.h"
+
+namespace lockstep {
+namespace {
+
+constexpr const char* kName = "gemm_batch";
+
+[[noreturn, gnu::cold, gnu::noinline]] void fail_at(const char* array, std::size_t index) {
+  throw InvalidArgument(std::string(kName) + ": " + array + "[" + std::to_string(index) +
+                        "] is null");
+}
+
+template <class Float>
+void require_entries(Float* const* array, std::size_t count, const char* name) {
+  const auto null = static_cast<std::size_t>(std::find(array, array + count, nullptr) - array);
+  if (null != count) fail_at(name, null);
+}
+
+// Operands at pointers of their own.
+struct PointerBatch {
+  const float* const* a_of;
+  const float* const* b_of;
+  float* const* c_of;
+
+  void check(const PlannedProduct& p, std::size_t count) const {
+    require(c_of != nullptr, kName, "c is null");
+    require_entries(c_of, count, "c");
+    if (p.choice.path == Path::scaled) return;  // reads neither
+    require(a_of != nullptr && b_of != nullptr, kName, "a or b is null");
+    require_entries(a_of, count, "a");
+    require_entries(b_of, count, "b");
+  }
+  [[nodiscard]] const float* a(std::size_t i) const { return a_of[i]; }
+  [[nodiscard]] const float* b(std::size_t i) const { return b_of[i]; }
+  [[nodiscard]] float* c(std::size_t i) const { return c_of[i]; }
+};
+
+// Products that follow one another, or stand side by side in the rows of one matrix. Divides, as
+// the products of what a caller gives might overflow.
+bool are_apart(const Product& p, std::size_t stride_c, std::size_t count) {
+  if (stride_c < p.n) return false;
+  return p.m - 1 <= (stride_c - p.n) / p.ldc || count - 1 <= (p.ldc - p.n) / stride_c;
+}
+
+// Operands at equal distances.
+struct StridedBatch {
+  const float* first_a;
+  std::size_t stride_a;
+  const float* first_b;
+  std::size_t stride_b;
+  float* first_c;
+  std::size_t stride_c;
+
+  void check(const PlannedProduct& p, std::size_t count) const {
+    require(count == 1 || are_apart(p.product, stride_c, count), kName,
+            "stride_c makes products overlap in C");
+    require(first_c != nullptr, kName, "c is null");
+    if (p.choice.path == Path::scaled) return;  // reads neither
+    require(first_a != nullptr && first_b != nullptr, kName, "a or b is null");
+  }
+  [[nodiscard]] const float* a(std::size_t i) const { return first_a + i * stride_a; }
+  [[nodiscard]] const float* b(std::size_t i) const { return first_b + i * stride_b; }
+  [[nodiscard]] float* c(std::size_t i) const { return first_c + i * stride_c; }
+};
+
+// Product by product, on this thread or on all threads of a product.
+template <class Batch>
+void run_range(const PlannedProduct& p, const Batch& batch, Range range) {
+  for (std::size_t i = range.begin; i < range.end; ++i) {
+    if (p.choice.path == Path::whole) {
+      multiply_whole(p.product, p.backend, p.whole, batch.a(i), batch.b(i), batch.c(i));
+    } else if (p.choice.path == Path::scaled) {
+      multiply(p, nullptr, nullptr, batch.c(i));
+    } else {
+      multiply(p, batch.a(i), batch.b(i), batch.c(i));
+    }
+  }
+}
+
+template <class Batch>
+void run_all(const PlannedProduct& p, std::size_t count, const Batch& batch) {
+  if (count == 0 || p.choice.path == Path::nothing) return;
+  batch.check(p, count);
+  const int threads = threads_over_products(p.product, p.choice, p.threads, count);
+  if (threads == 1) return run_range(p, batch, {0, count});
+  const PlannedProduct alone = p.choice.threads == 1 ? p : planned(p.product, p.backend, 1);
+  parallel(threads, [&](const Team& team) {
+    run_range(alone, batch, share(count, team.index(), team.size()));
+  });
+}
+
+}  // namespace
+
+void gemm_batch(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
+                std::size_t k, float alpha, const float* const* a, std::size_t lda,
+                const float* const* b, std::size_t ldb, float beta, float* const* c,
+                std::size_t ldc, std::size_t count, int threads) {
+  const PlannedProduct p = checked_plan(
+      {transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc}, dispatch(), threads);
+  run_all(p, count, PointerBatch{a, b, c});
+}
+
+void gemm_batch_strided(Transpose transpose_a, Transpose transpose_b, std::size_t m, std::size_t n,
+                        std::size_t k, float alpha, const float* a, std::size_t lda,
+                        std::size_t stride_a, const float* b, std::size_t ldb, std::size_t stride_b,
+                        float beta, float* c, std::size_t ldc, std::size_t stride_c,
+                        std::size_t count, int threads) {
+  const PlannedProduct p = checked_plan(
+      {transpose_a, transpose_b, m, n, k, alpha, lda, ldb, beta, ldc}, dispatch(), threads);
+  run_all(p, count, StridedBatch{a, stride_a, b, stride_b, c, stride_c});
+}
+
+void GemmPlan::run_batch(std::size_t count, const float* const* a, const float* const* b,
+                         float* const* c) const {
+  const PlannedProduct& p = state_->product;
+  note_backend(p.backend);
+  run_all(p, count, PointerBatch{a, b, c});
+}
+
+void GemmPlan::run_batch_strided(std::size_t count, const float* a, std::size_t stride_a,
+                                 const float* b, std::size_t stride_b, float* c,
+                                 std::size_t stride_c) const {
+  const PlannedProduct& p = state_->product;
+  note_backend(p.backend);
+  run_all(p, count, StridedBatch{a, stride_a, b, stride_b, c, stride_c});
+}
+
+}  // namespace lockstep
