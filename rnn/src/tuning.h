@@ -51,4 +51,10 @@ inline constexpr std::size_t kBlocksAtOnce = tuned<std::size_t>(4, 3);
 // Units whose gradients from the layer above are added up before they go to their places.
 inline constexpr std::size_t kUnitsFromAbove = tuned<std::size_t>(64, 8);
 
+// Memory from this size on is asked for in large pages.
+inline constexpr std::size_t kHugePagesFrom = tuned<std::size_t>(4096, 64) * 1024;
+// The way back prefetches states beyond this size of them, this far ahead and a timestep more.
+inline constexpr std::size_t kCachedStates = tuned<std::size_t>(1024, 0) * 1024;
+inline constexpr std::size_t kStateBytesAhead = tuned<std::size_t>(8, 1) * 1024;
+
 }  // namespace lockstep

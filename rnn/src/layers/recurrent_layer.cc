@@ -359,10 +359,13 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   };
   const PackedGemmPlan product = step_back(layout_.stride);
   const PackedGemmPlan last_product = step_back(final_layout_.stride);
+  const std::size_t window_bytes = schedule.window_rows() * layout_.stride * sizeof(float);
+  const bool prefetches = window_bytes > kCachedStates;
   if (!above.empty()) clear_next_deltas(schedule.rows(), team);
   for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
        block = block_before(schedule, block.begin)) {
     for (std::size_t t = block.end; t-- > block.begin;) {
+      if (prefetches) prefetch_rows(schedule, t, team);
       delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
                  block);
       team.barrier();
@@ -374,6 +377,22 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
       std::copy_n(deltas_.data(), first_deltas, next_deltas_.data());
     }
     team.barrier();
+  }
+}
+
+// Hardware prefetchers follow rows upwards best, and stop at the end of a page. A thread's share of
+// the rows of an earlier timestep.
+void RecurrentLayer::prefetch_rows(const RowSchedule& schedule, std::size_t t,
+                                   const Team& team) const {
+  const std::size_t row_bytes = layout_.stride * sizeof(float);
+  const std::size_t ahead = 1 + kStateBytesAhead / (schedule.active(t) * row_bytes);
+  if (t < schedule.window_begin() + ahead) return;
+  const Range rows = share(schedule.active(t - ahead), team.index(), team.size());
+  const float* const z = rows_at(schedule, t - ahead);
+  const float* const end = z + rows.end * layout_.stride;
+  constexpr std::size_t kLine = 64 / sizeof(float);
+  for (const float* line = z + rows.begin * layout_.stride; line < end; line += kLine) {
+    __builtin_prefetch(line, /*rw=*/0, /*locality=*/2);
   }
 }
 

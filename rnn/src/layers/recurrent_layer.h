@@ -220,6 +220,7 @@ class RecurrentLayer {
   void delta_step(const LayerGradients& above, const RowSchedule& schedule,
                   const PackedLayer& weights, const PackedGemmPlan& product, std::size_t t,
                   Range block);
+  void prefetch_rows(const RowSchedule& schedule, std::size_t t, const Team& team) const;
   void clear_next_deltas(std::size_t rows, const Team& team);
   void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
                      Range units, bool adds, float* gradients) const;
