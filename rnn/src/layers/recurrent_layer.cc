@@ -46,6 +46,10 @@ std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fus
   return kRowsTogether / std::max<std::size_t>(1, rows);
 }
 
+std::size_t delta_steps(const LayerSize& size, std::size_t rows) {
+  return std::max<std::size_t>(1, gradient_depth(size.hidden) / rows);
+}
+
 std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::size_t count) {
   const std::span<float> rows = workspace.take<float>(count * layout.stride);
   for (std::size_t i = layout.one; i < rows.size(); i += layout.stride) rows[i] = 1.0f;
@@ -198,6 +202,7 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std:
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   deltas_ = workspace.take<float>(rows * delta_stride_);
   gradient_ = workspace.take<float>(size.rows() * delta_stride_);
+  saved_ = workspace.take<float>(limits.saved_rows * size.state());
   if (!size.cell->is_in_place()) {
     gradient_of_states_stride_ = round_up(size.state());
     gradients_of_states_ = workspace.take<float>(limits.rows * gradient_of_states_stride_);
@@ -219,7 +224,7 @@ void RecurrentLayer::keep_window_in(const WindowMemory& memory, std::size_t firs
 
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
   if (t >= schedule.window_begin() && window_ != nullptr) {
-    return window_ + schedule.offset(t) * layout_.stride;
+    return window_ + schedule.kept_offset(t) * layout_.stride;
   }
   // Dividing would show in the steps of small networks.
   const std::size_t place = ring_steps_ == 2 ? t % 2 : t % ring_steps_;
@@ -235,7 +240,7 @@ const float* RecurrentLayer::output(const RowSchedule& schedule, std::size_t n,
 
 float* RecurrentLayer::input_gradient(const RowSchedule& schedule, std::size_t n,
                                       std::size_t own) const {
-  const std::size_t row = schedule.offset(time_of(schedule, n, own)) + n;
+  const std::size_t row = schedule.kept_offset(time_of(schedule, n, own)) + n;
   return input_gradients_ + row * input_gradient_stride_;
 }
 
@@ -294,7 +299,8 @@ void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& 
 // Inputs are gathered during the step before those that they are for, so that one barrier per
 // timestep is enough.
 void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& schedule,
-                             const PackedLayer& weights, Range timesteps, const Team& team) {
+                             const PackedLayer& weights, Range timesteps, Run run,
+                             const Team& team) {
   const auto block_from = [&](std::size_t t) {
     return Range{t, std::min(t + together_, timesteps.end)};
   };
@@ -314,9 +320,34 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
       const Timestep now = timestep(schedule, t);
       (t + 1 < schedule.steps() ? step : last_step).run(now, team);
       team.barrier();
-      if (!pool_.empty()) pool(schedule, t, now, team);
+      if (!pool_.empty() && run == Run::first) pool(schedule, t, now, team);
     }
   }
+}
+
+void RecurrentLayer::save_states(const RowSchedule& schedule, std::size_t segment,
+                                 const Team& team) const {
+  const std::size_t t = schedule.segment(segment).begin;
+  const Range rows = share(schedule.carried(t), team.index(), team.size());
+  const float* states = rows_at(schedule, t) + layout_.state;
+  for (std::size_t n = rows.begin; n < rows.end; ++n) {
+    std::copy_n(states + n * layout_.stride, size_.state(), saved_state(schedule, segment, n));
+  }
+}
+
+void RecurrentLayer::restore_states(const RowSchedule& schedule, std::size_t segment,
+                                    const Team& team) const {
+  const std::size_t t = schedule.segment(segment).begin;
+  const Range rows = share(schedule.carried(t), team.index(), team.size());
+  float* states = rows_at(schedule, t) + layout_.state;
+  for (std::size_t n = rows.begin; n < rows.end; ++n) {
+    std::copy_n(saved_state(schedule, segment, n), size_.state(), states + n * layout_.stride);
+  }
+}
+
+float* RecurrentLayer::saved_state(const RowSchedule& schedule, std::size_t segment,
+                                   std::size_t n) const {
+  return saved_.data() + (segment * schedule.rows() + n) * size_.state();
 }
 
 // A thread's share of the rows, those that OutputLayer::forward will ask it for.
@@ -331,8 +362,7 @@ void RecurrentLayer::pool(const RowSchedule& schedule, std::size_t t, const Time
 
 // The timesteps before `end` whose deltas are kept together.
 Range RecurrentLayer::block_before(const RowSchedule& schedule, std::size_t end) const {
-  const std::size_t depth =
-      std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
+  const std::size_t depth = delta_steps(size_, schedule.rows());
   return {end - std::min(end - schedule.window_begin(), depth), end};
 }
 
@@ -350,8 +380,9 @@ PackedGemm RecurrentLayer::last_deltas(const RowSchedule& schedule) const {
 
 void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& schedule,
                               const PackedLayer& weights, const Team& team) {
-  const Range cleared = share(gradient_.size(), team.index(), team.size());
-  std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
+  const Range segment = schedule.segment(schedule.kept());
+  const bool is_last = segment.end == schedule.steps();
+  if (is_last) clear_gradient(team);
   const auto step_back = [&](std::size_t ldh) {
     return weights.step_back(delta_stride_,
                              size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_,
@@ -359,13 +390,13 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   };
   const PackedGemmPlan product = step_back(layout_.stride);
   const PackedGemmPlan last_product = step_back(final_layout_.stride);
-  const std::size_t window_bytes = schedule.window_rows() * layout_.stride * sizeof(float);
-  const bool prefetches = window_bytes > kCachedStates;
-  if (!above.empty()) clear_next_deltas(schedule.rows(), team);
-  for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
-       block = block_before(schedule, block.begin)) {
+  const std::size_t kept_rows = schedule.offset(segment.end) - schedule.offset(segment.begin);
+  const bool prefetches = kept_rows * layout_.stride * sizeof(float) > kCachedStates;
+  if (is_last && !above.empty()) clear_next_deltas(schedule.rows(), team);
+  for (Range block{segment.end, segment.end}; block.begin > segment.begin;) {
+    block = block_before(schedule, block.begin);
     for (std::size_t t = block.end; t-- > block.begin;) {
-      if (prefetches) prefetch_rows(schedule, t, team);
+      if (prefetches) prefetch_rows(schedule, t, segment, team);
       delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
                  block);
       team.barrier();
@@ -382,11 +413,11 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
 
 // Hardware prefetchers follow rows upwards best, and stop at the end of a page. A thread's share of
 // the rows of an earlier timestep.
-void RecurrentLayer::prefetch_rows(const RowSchedule& schedule, std::size_t t,
+void RecurrentLayer::prefetch_rows(const RowSchedule& schedule, std::size_t t, Range segment,
                                    const Team& team) const {
   const std::size_t row_bytes = layout_.stride * sizeof(float);
   const std::size_t ahead = 1 + kStateBytesAhead / (schedule.active(t) * row_bytes);
-  if (t < schedule.window_begin() + ahead) return;
+  if (t < segment.begin + ahead) return;
   const Range rows = share(schedule.active(t - ahead), team.index(), team.size());
   const float* const z = rows_at(schedule, t - ahead);
   const float* const end = z + rows.end * layout_.stride;
@@ -394,6 +425,11 @@ void RecurrentLayer::prefetch_rows(const RowSchedule& schedule, std::size_t t,
   for (const float* line = z + rows.begin * layout_.stride; line < end; line += kLine) {
     __builtin_prefetch(line, /*rw=*/0, /*locality=*/2);
   }
+}
+
+void RecurrentLayer::clear_gradient(const Team& team) {
+  const Range cleared = share(gradient_.size(), team.index(), team.size());
+  std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
 }
 
 // Behind the last timestep there is none, so the gradients of its states are those from above.
@@ -512,8 +548,8 @@ void RecurrentLayer::accumulate_packed(std::size_t depth, const float* z, const 
 void RecurrentLayer::find_input_gradients(const RowSchedule& schedule, const PackedLayer& weights,
                                           Range block, const Team& team) const {
   const Range panels = panels_of(team, weights.input_weights_back);
-  const std::size_t first = schedule.offset(block.begin);
-  gemm_packed({.m = schedule.offset(block.end) - first,
+  const std::size_t first = schedule.kept_offset(block.begin);
+  gemm_packed({.m = schedule.kept_offset(block.end) - first,
                .a = deltas_.data() + size_.input_columns().begin,
                .lda = delta_stride_,
                .c = input_gradients_ + first * input_gradient_stride_,
