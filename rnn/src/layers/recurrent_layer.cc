@@ -30,6 +30,18 @@ Range units_of(const Team& team, std::size_t hidden) {
           std::min(vectors.end * kAlignedColumns, hidden)};
 }
 
+template <Rows what>
+void prefetch(const float* first, std::size_t floats) {
+  constexpr std::size_t kLine = 64 / sizeof(float);
+  for (std::size_t i = 0; i < floats; i += kLine) {
+    if constexpr (what == Rows::to_read) {
+      __builtin_prefetch(first + i, /*rw=*/0, /*locality=*/2);
+    } else {
+      __builtin_prefetch(first + i, /*rw=*/1);
+    }
+  }
+}
+
 }  // namespace
 
 int useful_threads(std::size_t weights, std::size_t timesteps, std::size_t shares, int threads) {
@@ -130,8 +142,10 @@ void LayerStep::begin_sums(const Timestep& t, const Team& team) const {
 void LayerStep::pass(const Timestep& t, const Team& team) const {
   const Cell& cell = *layer->size.cell;
   if (!cell.is_in_place()) team.barrier();
-  cell.forward(layer->cell_step(
-      t, cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden)));
+  const Range units = cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden);
+  layer->pass_rows(t, Rows::to_write, [&](const Timestep& part, std::size_t) {
+    cell.forward(layer->cell_step(part, units));
+  });
 }
 
 CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
@@ -144,6 +158,24 @@ CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
           .before_stride = layout.stride,
           .after = t.after,
           .after_stride = t.after_stride};
+}
+
+template <class Pass>
+void PackedLayer::pass_rows(const Timestep& t, Rows ahead, const Pass& pass) const {
+  if (t.ahead == nullptr) return pass(t, 0);
+  const std::size_t most = std::max<std::size_t>(1, kFloatsPrefetched / layout.stride);
+  for (std::size_t row = 0; row < t.count; row += most) {
+    Timestep part = t;
+    part.count = std::min(most, t.count - row);
+    part.z += row * layout.stride;
+    part.sums += row * t.sum_stride;
+    part.after += row * t.after_stride;
+    const float* rows = t.ahead + row * layout.stride;
+    const std::size_t floats = part.count * layout.stride;
+    ahead == Rows::to_read ? prefetch<Rows::to_read>(rows, floats)
+                           : prefetch<Rows::to_write>(rows, floats);
+    pass(part, row);
+  }
 }
 
 PackedGemmPlan PackedLayer::input_step(std::size_t stride, Range panels) const {
@@ -310,6 +342,8 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
   const bool in_finals = size_.cell->is_in_place();
   const LayerStep last_step =
       weights.step(in_finals ? final_layout_.stride : sum_stride, start, team);
+  // A cell with gates writes several times as many bytes as one without, which would gain nothing.
+  const bool prefetches = !size_.cell->is_in_place() && leaves_caches(schedule, team);
   gather_inputs(inputs, schedule, block_from(timesteps.begin), team);
   team.barrier();
   for (Range block = block_from(timesteps.begin); block.begin < block.end;
@@ -317,7 +351,9 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
     if (together_ > 1) add_inputs(schedule, weights, block, team);
     for (std::size_t t = block.begin; t < block.end; ++t) {
       if (t + 1 == block.end) gather_inputs(inputs, schedule, block_from(block.end), team);
-      const Timestep now = timestep(schedule, t);
+      Timestep now = timestep(schedule, t);
+      const std::size_t ahead = std::max(t + kStepsAhead, schedule.window_begin());
+      if (prefetches && ahead < timesteps.end) now.ahead = rows_at(schedule, ahead);
       (t + 1 < schedule.steps() ? step : last_step).run(now, team);
       team.barrier();
       if (!pool_.empty() && run == Run::first) pool(schedule, t, now, team);
@@ -390,15 +426,14 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   };
   const PackedGemmPlan product = step_back(layout_.stride);
   const PackedGemmPlan last_product = step_back(final_layout_.stride);
-  const std::size_t kept_rows = schedule.offset(segment.end) - schedule.offset(segment.begin);
-  const bool prefetches = kept_rows * layout_.stride * sizeof(float) > kCachedStates;
+  const bool prefetches = leaves_caches(schedule, team);
   if (is_last && !above.empty()) clear_next_deltas(schedule.rows(), team);
   for (Range block{segment.end, segment.end}; block.begin > segment.begin;) {
     block = block_before(schedule, block.begin);
     for (std::size_t t = block.end; t-- > block.begin;) {
-      if (prefetches) prefetch_rows(schedule, t, segment, team);
+      const std::size_t ahead = prefetches ? steps_ahead(schedule, t) : t + 1;
       delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
-                 block);
+                 block, t < segment.begin + ahead ? nullptr : rows_at(schedule, t - ahead));
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
@@ -411,20 +446,16 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   }
 }
 
-// Hardware prefetchers follow rows upwards best, and stop at the end of a page. A thread's share of
-// the rows of an earlier timestep.
-void RecurrentLayer::prefetch_rows(const RowSchedule& schedule, std::size_t t, Range segment,
-                                   const Team& team) const {
-  const std::size_t row_bytes = layout_.stride * sizeof(float);
-  const std::size_t ahead = 1 + kStateBytesAhead / (schedule.active(t) * row_bytes);
-  if (t < segment.begin + ahead) return;
-  const Range rows = share(schedule.active(t - ahead), team.index(), team.size());
-  const float* const z = rows_at(schedule, t - ahead);
-  const float* const end = z + rows.end * layout_.stride;
-  constexpr std::size_t kLine = 64 / sizeof(float);
-  for (const float* line = z + rows.begin * layout_.stride; line < end; line += kLine) {
-    __builtin_prefetch(line, /*rw=*/0, /*locality=*/2);
-  }
+// Whether one thread has states that come back from beyond its caches. Hardware prefetchers follow
+// rows upwards best, and stop at the end of a page.
+bool RecurrentLayer::leaves_caches(const RowSchedule& schedule, const Team& team) const {
+  const Range segment = schedule.segment(schedule.kept());
+  const std::size_t rows = schedule.offset(segment.end) - schedule.offset(segment.begin);
+  return team.size() == 1 && rows * layout_.stride * sizeof(float) > kCachedStates;
+}
+
+std::size_t RecurrentLayer::steps_ahead(const RowSchedule& schedule, std::size_t t) const {
+  return 1 + kStateBytesAhead / (schedule.active(t) * layout_.stride * sizeof(float));
 }
 
 void RecurrentLayer::clear_gradient(const Team& team) {
@@ -446,9 +477,14 @@ void RecurrentLayer::clear_next_deltas(std::size_t rows, const Team& team) {
 // left the gradients, or where the derivative is fused the deltas.
 void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& schedule,
                                 const PackedLayer& weights, const PackedGemmPlan& product,
-                                std::size_t t, Range block) {
+                                std::size_t t, Range block, const float* ahead) {
   const Cell& cell = *size_.cell;
-  const Timestep step = timestep(schedule, t);
+  Timestep step = timestep(schedule, t);
+  step.ahead = ahead;
+  if (ahead != nullptr && cell.is_in_place()) {
+    prefetch<Rows::to_read>(ahead, step.count * layout_.stride);
+    step.ahead = nullptr;
+  }
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
   const bool is_last = t + 1 == schedule.steps();
@@ -464,11 +500,13 @@ void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& 
                 has_passed || is_from_above ? gradients : nullptr, gradients, step.after);
   }
   if (cell.backward == nullptr) return;
-  cell.backward({.forward = weights.cell_step(step, product.columns()),
-                 .gradients = gradients,
-                 .gradient_stride = gradient_of_states_stride_,
-                 .deltas = deltas,
-                 .delta_stride = delta_stride_});
+  weights.pass_rows(step, Rows::to_read, [&](const Timestep& part, std::size_t row) {
+    cell.backward({.forward = weights.cell_step(part, product.columns()),
+                   .gradients = gradients + row * gradient_of_states_stride_,
+                   .gradient_stride = gradient_of_states_stride_,
+                   .deltas = deltas + row * delta_stride_,
+                   .delta_stride = delta_stride_});
+  });
 }
 
 void RecurrentLayer::add_gradients(const LayerGradients& above, const RowSchedule& schedule,

@@ -80,7 +80,12 @@ struct Timestep {
   std::size_t sum_stride;
   float* after;
   std::size_t after_stride;
+  // Rows of Z of another timestep, to be prefetched meanwhile; or null.
+  const float* ahead = nullptr;
 };
+
+// What rows are prefetched for.
+enum class Rows { to_read, to_write };
 
 // Where the sums of a timestep begin: with the bias, or with what add_inputs has left.
 enum class SumsFrom { bias, inputs };
@@ -130,6 +135,10 @@ struct PackedLayer {
 
   // The timestep as the cell takes it, of some units.
   [[nodiscard]] CellStep cell_step(const Timestep& t, Range units) const;
+  // Calls pass(timestep, first row) for parts of the rows, and prefetches as many rows ahead before
+  // each: so few that they arrive while it runs. All at once if there is nothing to prefetch.
+  template <class Pass>
+  void pass_rows(const Timestep& t, Rows ahead, const Pass& pass) const;
 
   // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
   // rows `ldc` apart, added to what is there if `adds`; rows of h are `ldh` apart.
@@ -256,9 +265,9 @@ class RecurrentLayer {
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
   void delta_step(const LayerGradients& above, const RowSchedule& schedule,
                   const PackedLayer& weights, const PackedGemmPlan& product, std::size_t t,
-                  Range block);
-  void prefetch_rows(const RowSchedule& schedule, std::size_t t, Range segment,
-                     const Team& team) const;
+                  Range block, const float* ahead);
+  [[nodiscard]] bool leaves_caches(const RowSchedule& schedule, const Team& team) const;
+  [[nodiscard]] std::size_t steps_ahead(const RowSchedule& schedule, std::size_t t) const;
   void clear_gradient(const Team& team);
   void clear_next_deltas(std::size_t rows, const Team& team);
   void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
