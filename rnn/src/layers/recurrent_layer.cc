@@ -30,15 +30,12 @@ Range units_of(const Team& team, std::size_t hidden) {
           std::min(vectors.end * kAlignedColumns, hidden)};
 }
 
-template <Rows what>
-void prefetch(const float* first, std::size_t floats) {
+void prefetch(const float* first, std::size_t floats, RowsAhead::Use use) {
   constexpr std::size_t kLine = 64 / sizeof(float);
-  for (std::size_t i = 0; i < floats; i += kLine) {
-    if constexpr (what == Rows::to_read) {
-      __builtin_prefetch(first + i, /*rw=*/0, /*locality=*/2);
-    } else {
-      __builtin_prefetch(first + i, /*rw=*/1);
-    }
+  if (use == RowsAhead::Use::read) {
+    for (std::size_t i = 0; i < floats; i += kLine) __builtin_prefetch(first + i, 0, 2);
+  } else {
+    for (std::size_t i = 0; i < floats; i += kLine) __builtin_prefetch(first + i, 1);
   }
 }
 
@@ -139,11 +136,11 @@ void LayerStep::begin_sums(const Timestep& t, const Team& team) const {
   team.barrier();
 }
 
-void LayerStep::pass(const Timestep& t, const Team& team) const {
+void LayerStep::pass(const Timestep& t, const Team& team, const RowsAhead& ahead) const {
   const Cell& cell = *layer->size.cell;
   if (!cell.is_in_place()) team.barrier();
   const Range units = cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden);
-  layer->pass_rows(t, Rows::to_write, [&](const Timestep& part, std::size_t) {
+  layer->pass_rows(t, ahead, [&](const Timestep& part, std::size_t) {
     cell.forward(layer->cell_step(part, units));
   });
 }
@@ -161,8 +158,8 @@ CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
 }
 
 template <class Pass>
-void PackedLayer::pass_rows(const Timestep& t, Rows ahead, const Pass& pass) const {
-  if (t.ahead == nullptr) return pass(t, 0);
+void PackedLayer::pass_rows(const Timestep& t, const RowsAhead& ahead, const Pass& pass) const {
+  if (ahead.rows == nullptr) return pass(t, 0);
   const std::size_t most = std::max<std::size_t>(1, kFloatsPrefetched / layout.stride);
   for (std::size_t row = 0; row < t.count; row += most) {
     Timestep part = t;
@@ -170,10 +167,7 @@ void PackedLayer::pass_rows(const Timestep& t, Rows ahead, const Pass& pass) con
     part.z += row * layout.stride;
     part.sums += row * t.sum_stride;
     part.after += row * t.after_stride;
-    const float* rows = t.ahead + row * layout.stride;
-    const std::size_t floats = part.count * layout.stride;
-    ahead == Rows::to_read ? prefetch<Rows::to_read>(rows, floats)
-                           : prefetch<Rows::to_write>(rows, floats);
+    prefetch(ahead.rows + row * layout.stride, part.count * layout.stride, ahead.use);
     pass(part, row);
   }
 }
@@ -343,7 +337,7 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
   const LayerStep last_step =
       weights.step(in_finals ? final_layout_.stride : sum_stride, start, team);
   // A cell with gates writes several times as many bytes as one without, which would gain nothing.
-  const bool prefetches = !size_.cell->is_in_place() && leaves_caches(schedule, team);
+  const bool has_ahead = !size_.cell->is_in_place() && prefetches(schedule, team);
   gather_inputs(inputs, schedule, block_from(timesteps.begin), team);
   team.barrier();
   for (Range block = block_from(timesteps.begin); block.begin < block.end;
@@ -351,10 +345,9 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
     if (together_ > 1) add_inputs(schedule, weights, block, team);
     for (std::size_t t = block.begin; t < block.end; ++t) {
       if (t + 1 == block.end) gather_inputs(inputs, schedule, block_from(block.end), team);
-      Timestep now = timestep(schedule, t);
-      const std::size_t ahead = std::max(t + kStepsAhead, schedule.window_begin());
-      if (prefetches && ahead < timesteps.end) now.ahead = rows_at(schedule, ahead);
-      (t + 1 < schedule.steps() ? step : last_step).run(now, team);
+      const Timestep now = timestep(schedule, t);
+      const LayerStep& todo = t + 1 < schedule.steps() ? step : last_step;
+      todo.run(now, team, has_ahead ? rows_after(schedule, t, timesteps.end) : RowsAhead());
       team.barrier();
       if (!pool_.empty() && run == Run::first) pool(schedule, t, now, team);
     }
@@ -426,14 +419,13 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   };
   const PackedGemmPlan product = step_back(layout_.stride);
   const PackedGemmPlan last_product = step_back(final_layout_.stride);
-  const bool prefetches = leaves_caches(schedule, team);
+  const bool has_ahead = prefetches(schedule, team);
   if (is_last && !above.empty()) clear_next_deltas(schedule.rows(), team);
   for (Range block{segment.end, segment.end}; block.begin > segment.begin;) {
     block = block_before(schedule, block.begin);
     for (std::size_t t = block.end; t-- > block.begin;) {
-      const std::size_t ahead = prefetches ? steps_ahead(schedule, t) : t + 1;
       delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
-                 block, t < segment.begin + ahead ? nullptr : rows_at(schedule, t - ahead));
+                 block, has_ahead ? rows_before(schedule, t) : RowsAhead());
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
@@ -446,16 +438,28 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   }
 }
 
-// Whether one thread has states that come back from beyond its caches. Hardware prefetchers follow
-// rows upwards best, and stop at the end of a page.
-bool RecurrentLayer::leaves_caches(const RowSchedule& schedule, const Team& team) const {
+// Whether one thread has states that come back from beyond its caches, in timesteps of few enough
+// bytes. Hardware prefetchers stop at the end of a page, and follow long rows well enough.
+bool RecurrentLayer::prefetches(const RowSchedule& schedule, const Team& team) const {
   const Range segment = schedule.segment(schedule.kept());
   const std::size_t rows = schedule.offset(segment.end) - schedule.offset(segment.begin);
-  return team.size() == 1 && rows * layout_.stride * sizeof(float) > kCachedStates;
+  const std::size_t row_bytes = layout_.stride * sizeof(float);
+  return team.size() == 1 && rows * row_bytes > kCachedStates &&
+         schedule.rows() * row_bytes <= kLargestStepAhead;
 }
 
-std::size_t RecurrentLayer::steps_ahead(const RowSchedule& schedule, std::size_t t) const {
-  return 1 + kStateBytesAhead / (schedule.active(t) * layout_.stride * sizeof(float));
+RowsAhead RecurrentLayer::rows_after(const RowSchedule& schedule, std::size_t t,
+                                     std::size_t end) const {
+  const std::size_t ahead = std::max(t + kStepsAhead, schedule.window_begin());
+  if (ahead >= end) return {};
+  return {rows_at(schedule, ahead), RowsAhead::Use::write};
+}
+
+RowsAhead RecurrentLayer::rows_before(const RowSchedule& schedule, std::size_t t) const {
+  const std::size_t bytes = schedule.active(t) * layout_.stride * sizeof(float);
+  const std::size_t ahead = 1 + kStateBytesAhead / bytes;
+  if (t < schedule.segment(schedule.kept()).begin + ahead) return {};
+  return {rows_at(schedule, t - ahead), RowsAhead::Use::read};
 }
 
 void RecurrentLayer::clear_gradient(const Team& team) {
@@ -477,13 +481,12 @@ void RecurrentLayer::clear_next_deltas(std::size_t rows, const Team& team) {
 // left the gradients, or where the derivative is fused the deltas.
 void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& schedule,
                                 const PackedLayer& weights, const PackedGemmPlan& product,
-                                std::size_t t, Range block, const float* ahead) {
+                                std::size_t t, Range block, RowsAhead ahead) {
   const Cell& cell = *size_.cell;
-  Timestep step = timestep(schedule, t);
-  step.ahead = ahead;
-  if (ahead != nullptr && cell.is_in_place()) {
-    prefetch<Rows::to_read>(ahead, step.count * layout_.stride);
-    step.ahead = nullptr;
+  const Timestep step = timestep(schedule, t);
+  if (ahead.rows != nullptr && cell.is_in_place()) {
+    prefetch(ahead.rows, step.count * layout_.stride, ahead.use);
+    ahead = {};
   }
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
@@ -500,7 +503,7 @@ void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& 
                 has_passed || is_from_above ? gradients : nullptr, gradients, step.after);
   }
   if (cell.backward == nullptr) return;
-  weights.pass_rows(step, Rows::to_read, [&](const Timestep& part, std::size_t row) {
+  weights.pass_rows(step, ahead, [&](const Timestep& part, std::size_t row) {
     cell.backward({.forward = weights.cell_step(part, product.columns()),
                    .gradients = gradients + row * gradient_of_states_stride_,
                    .gradient_stride = gradient_of_states_stride_,

@@ -80,12 +80,15 @@ struct Timestep {
   std::size_t sum_stride;
   float* after;
   std::size_t after_stride;
-  // Rows of Z of another timestep, to be prefetched meanwhile; or null.
-  const float* ahead = nullptr;
 };
 
-// What rows are prefetched for.
-enum class Rows { to_read, to_write };
+// Rows of Z of another timestep, to be prefetched meanwhile, and what for; or none.
+struct RowsAhead {
+  enum class Use { read, write };
+
+  const float* rows = nullptr;
+  Use use = Use::read;
+};
 
 // Where the sums of a timestep begin: with the bias, or with what add_inputs has left.
 enum class SumsFrom { bias, inputs };
@@ -104,16 +107,16 @@ struct LayerStep {
   bool passes;            // the cell's function is no part of the product
 
   // Called by every thread of the team for the same timestep.
-  void run(const Timestep& t, const Team& team) const {
+  void run(const Timestep& t, const Team& team, const RowsAhead& ahead = {}) const {
     if (adds_inputs) begin_sums(t, team);
     float* sums = t.sums + first_sum;
     product.run(t.count, t.z + first_k, bias != nullptr ? bias : sums, sums);
-    if (passes) pass(t, team);
+    if (passes) pass(t, team, ahead);
   }
   // x_t Wx in a product of its own.
   void begin_sums(const Timestep& t, const Team& team) const;
   // What the cell does behind the products.
-  void pass(const Timestep& t, const Team& team) const;
+  void pass(const Timestep& t, const Team& team, const RowsAhead& ahead) const;
 };
 
 // A copy of the weights of a layer, in the order in which the products read them.
@@ -138,7 +141,7 @@ struct PackedLayer {
   // Calls pass(timestep, first row) for parts of the rows, and prefetches as many rows ahead before
   // each: so few that they arrive while it runs. All at once if there is nothing to prefetch.
   template <class Pass>
-  void pass_rows(const Timestep& t, Rows ahead, const Pass& pass) const;
+  void pass_rows(const Timestep& t, const RowsAhead& ahead, const Pass& pass) const;
 
   // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
   // rows `ldc` apart, added to what is there if `adds`; rows of h are `ldh` apart.
@@ -265,9 +268,11 @@ class RecurrentLayer {
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
   void delta_step(const LayerGradients& above, const RowSchedule& schedule,
                   const PackedLayer& weights, const PackedGemmPlan& product, std::size_t t,
-                  Range block, const float* ahead);
-  [[nodiscard]] bool leaves_caches(const RowSchedule& schedule, const Team& team) const;
-  [[nodiscard]] std::size_t steps_ahead(const RowSchedule& schedule, std::size_t t) const;
+                  Range block, RowsAhead ahead);
+  [[nodiscard]] bool prefetches(const RowSchedule& schedule, const Team& team) const;
+  [[nodiscard]] RowsAhead rows_after(const RowSchedule& schedule, std::size_t t,
+                                     std::size_t end) const;
+  [[nodiscard]] RowsAhead rows_before(const RowSchedule& schedule, std::size_t t) const;
   void clear_gradient(const Team& team);
   void clear_next_deltas(std::size_t rows, const Team& team);
   void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
