@@ -30,7 +30,9 @@ Range units_of(const Team& team, std::size_t hidden) {
           std::min(vectors.end * kAlignedColumns, hidden)};
 }
 
-void prefetch(const float* first, std::size_t floats, RowsAhead::Use use) {
+// Inline: g++ takes a function that only prefetches for one without effect, and drops its calls.
+[[gnu::always_inline]] inline void prefetch(const float* first, std::size_t floats,
+                                            RowsAhead::Use use) {
   constexpr std::size_t kLine = 64 / sizeof(float);
   if (use == RowsAhead::Use::read) {
     for (std::size_t i = 0; i < floats; i += kLine) __builtin_prefetch(first + i, 0, 2);
