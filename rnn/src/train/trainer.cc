@@ -36,15 +36,14 @@ struct StepSize {
   }
 };
 
-// As many states as Options::memory has room for: all, or those of as few segments of the window as
-// halving it finds.
+// As many states as Options::memory has room for: all, or those of about as few segments as fit.
 std::size_t segment_rows_within(const StepSize& step) {
   const Options& options = step.settings.options;
   if (options.memory == 0) return 0;
   std::size_t least = step.bytes(0);
   if (least <= options.memory) return 0;
   std::size_t tried = 0;
-  for (std::size_t segments = 2;; segments *= 2) {
+  for (std::size_t segments = 2;; segments += segments / 2) {
     const std::size_t rows =
         segment_rows_of(step.network, step.largest, window_of(options.truncate), segments);
     if (rows == tried) break;
