@@ -23,6 +23,7 @@ namespace {
 struct BackwardPass {
   BackwardPass(const RnnProblem& p, int threads)
       : parameters(p.parameters),
+        data(p.data),
         step(p.parameters.network(), MinibatchSize{.rows = p.data.size(),
                                                    .steps = p.data.max_length(),
                                                    .window_timesteps = p.timesteps}) {
@@ -38,11 +39,12 @@ struct BackwardPass {
   void run() {
     parallel(team_size, [&](const Team& team) noexcept {
       const FlushDenormals flush;
-      step->backward(team);
+      step->backward(data, team);
     });
   }
 
   const Parameters& parameters;
+  const Dataset& data;
   WithMemory<TrainingStep> step;
   int team_size = 1;
 };

@@ -26,7 +26,7 @@ struct ForwardPass {
     std::vector<std::size_t> ordered = first_indices(data.size());
     order_by_length(data, ordered);
     pass.schedule.assign(data, ordered, 0, 1, window);
-    pass.keep_windows_in(memory->windows, 0);
+    pass.keep_windows_in(memory->windows, {});
     WithMemory<PackedNetwork> weights(parameters.network(), Purpose::training);
     weights->pack(parameters, Team());
     parallel(threads, [&](const Team& team) { pass.forward(data, *weights, team); });

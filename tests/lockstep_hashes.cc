@@ -245,6 +245,24 @@ FnvHash large_networks() {
   return hash;
 }
 
+// Windows that are divided into segments.
+FnvHash long_sequences() {
+  FnvHash hash;
+  for (const char* cell : {"tanh", "gru", "lstm"}) {
+    const Sizes shape{.features = 3, .hidden = 33, .classes = 3, .cell = cell, .layers = 2};
+    const Dataset data = data_for(shape, 20, 150);
+    Options options;
+    options.epochs = 2;
+    options.dropout = 0.25;
+    options.threads = 1;
+    options.memory = training_workspace_bytes(shape, options, data.size(), data.max_length()) / 2;
+    Parameters model = random_network(shape);
+    train(model, data, options);
+    hash.add(weights_hash(model));
+  }
+  return hash;
+}
+
 void print_hashes(const BackendInfo& backend) {
   const std::string name(backend.name);
   const BackendScope scope(name);
@@ -259,6 +277,7 @@ void print_hashes(const BackendInfo& backend) {
   print(name, "gated-networks", gated_networks());
   print(name, "stacks", stacks());
   print(name, "large-networks", large_networks());
+  print(name, "long-sequences", long_sequences());
 }
 
 }  // namespace

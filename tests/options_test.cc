@@ -40,6 +40,25 @@ TEST_CASE("options take numbers, words and truth values") {
   CHECK(options.get("learning_rate") == "0.001");
 }
 
+TEST_CASE("sizes of memory are bytes, or have a unit behind them") {
+  Options options;
+  const std::vector<std::pair<const char*, std::size_t>> good{
+      {"0", 0},           {"1000", 1000},
+      {"3K", 3 << 10},    {"20M", 20u << 20},
+      {"2G", 2ull << 30}, {"0G", 0},
+      {"007K", 7 << 10},  {"16777215G", ((std::size_t{1} << 24) - 1) << 30}};
+  for (const auto& [text, bytes] : good) {
+    options.set("memory", text);
+    CHECK(options.memory == bytes);
+    CHECK(options.get("memory") == std::to_string(bytes));
+  }
+  for (const char* text : {"K", "1.5G", "-1", "1T", "1k", "1 K", "1KK", "17179869184G"}) {
+    CAPTURE(text);
+    CHECK_THROWS_WITH(Options().set("memory", text), ContainsSubstring("with K, M or G behind it"));
+  }
+  CHECK_THROWS_WITH(Options().set("hidden", "1K"), ContainsSubstring("found '1K'"));
+}
+
 TEST_CASE("weights of classes are a word or a list") {
   for (const char* text : {"none", "balanced", "a=2", "a=0.5,b=0", "x=y=1", "b c=1e3"}) {
     Options options;

@@ -98,8 +98,7 @@ Options options_for(const TrainCommand& command, const Model& model) {
     const std::string known = model.options().get(info.name);
     const bool is_given =
         std::ranges::find(command.given_options, info.name) != command.given_options.end();
-    const bool may_differ =
-        resumes ? info.name == "epochs" || info.name == "threads" : info.group != "Model";
+    const bool may_differ = resumes ? info.may_change : info.group != "Model";
     if (is_given && !may_differ && asked != known) {
       const std::string& file = resumes ? command.resume_file : command.first_model_file;
       std::string text = flag_of(info.name);

@@ -51,4 +51,15 @@ inline constexpr std::size_t kBlocksAtOnce = tuned<std::size_t>(4, 3);
 // Units whose gradients from the layer above are added up before they go to their places.
 inline constexpr std::size_t kUnitsFromAbove = tuned<std::size_t>(64, 8);
 
+// Memory from this size on is asked for in large pages.
+inline constexpr std::size_t kHugePagesFrom = tuned<std::size_t>(4096, 64) * 1024;
+// Rows of Z are prefetched where a leaf keeps more than this size of them, and a timestep has no
+// more than that; on the way back this far ahead and a timestep more, forward this number of
+// timesteps. Beside the passes of a cell, about this number of floats at once.
+inline constexpr std::size_t kCachedStates = tuned<std::size_t>(2048, 0) * 1024;
+inline constexpr std::size_t kLargestStepAhead = tuned<std::size_t>(32, 1024) * 1024;
+inline constexpr std::size_t kStateBytesAhead = tuned<std::size_t>(8, 1) * 1024;
+inline constexpr std::size_t kStepsAhead = tuned<std::size_t>(2, 1);
+inline constexpr std::size_t kFloatsPrefetched = tuned<std::size_t>(768, 100);
+
 }  // namespace lockstep

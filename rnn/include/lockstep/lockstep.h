@@ -219,7 +219,8 @@ LOCKSTEP_API lockstep_status lockstep_model_set_checkpoints(lockstep_model* mode
 /**
  * The model of a training that was so written; the next lockstep_model_train continues it, to
  * the same bits as if it had never stopped. It must get the same data and validation data, and null
- * options or such as differ in `epochs` and `threads` alone. Model::resume in lockstep/rnn/model.h
+ * options or such as differ in `epochs`, `threads` and `memory` alone. Model::resume in
+ * lockstep/rnn/model.h
  */
 LOCKSTEP_API lockstep_status lockstep_model_resume(const char* path, lockstep_model** model);
 

@@ -259,7 +259,7 @@ void save_checkpoint(const TrainingParts& training, const std::filesystem::path&
 void require_same_training(const TrainingParts& training, const Options& options,
                            std::uint64_t hash) {
   for (const OptionInfo& info : options_table()) {
-    if (info.name == "epochs" || info.name == "threads") continue;
+    if (info.may_change) continue;
     const std::string before = training.options.get(info.name);
     const std::string now = options.get(info.name);
     if (before == now) continue;

@@ -132,7 +132,7 @@ class Prediction {
     NetworkPass& pass = chunk.pass;
     if (team.index() == 0) {
       pass.schedule.assign(data_, sequences_of(c), 0, 1, window());
-      pass.keep_windows_in(chunk.windows, 0);
+      pass.keep_windows_in(chunk.windows, {});
       // That of this thread or team which is next.
       const std::size_t next = c + chunks_at_once();
       if (next < plan_.chunks) data_file::prefetch(data_, sequences_of(next));

@@ -1,6 +1,7 @@
 #include "layers/network_pass.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "tuning.h"
 
@@ -67,15 +68,19 @@ std::size_t timesteps_together(const PackedNetwork& weights, std::size_t rows) {
 }
 
 Windows take_windows(Workspace& workspace, const Network& network, Purpose purpose,
-                     std::size_t timesteps) {
+                     std::size_t timesteps, std::size_t of_head) {
   const bool of_steps = is_of_steps(head_of(network).targets);
   Windows windows;
-  windows.output = OutputMemory(workspace, network, purpose, of_steps ? timesteps : 0);
+  windows.output = OutputMemory(workspace, network, purpose, of_steps ? of_head : 0);
   windows.layers = workspace.take_each(layer_sizes(network), [&](const LayerSize& size) {
     const bool is_read = reads_window(network, purpose) || size.layer + 1 < network.layers.size();
     return WindowMemory(workspace, size, purpose, is_read ? timesteps : 0);
   });
   return windows;
+}
+
+bool can_divide_windows(const Network& network) {
+  return network.layers.size() == 1 || !network.is_bidirectional();
 }
 
 NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
@@ -87,6 +92,7 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
                                                          limits_of(size, network, limits));
                                  })),
       output(workspace, network, limits.rows, limits.purpose),
+      segment_rows_(limits.segment_rows),
       levels_(network.layers.size()),
       block_(block_of(network, limits)),
       dropout_(dropout) {
@@ -97,11 +103,17 @@ NetworkPass::NetworkPass(Workspace& workspace, const Network& network,
   }
 }
 
-void NetworkPass::keep_windows_in(const Windows& memory, std::size_t first) {
+void NetworkPass::keep_windows_in(const Windows& memory, FirstRows first) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    layers[i].keep_window_in(memory.layers[i], first);
+    layers[i].keep_window_in(memory.layers[i], first.of_layers);
   }
-  output.keep_rows_in(memory.output, first);
+  output.keep_rows_in(memory.output, first.of_head);
+}
+
+void NetworkPass::divide_window() {
+  if (segment_rows_ == 0) return;
+  const auto sizes = layers | std::views::transform(&RecurrentLayer::size);
+  schedule.divide(segment_steps(sizes, schedule.rows(), segment_rows_));
 }
 
 std::span<const RecurrentLayer> NetworkPass::of_layer(std::size_t level) const {
@@ -126,15 +138,39 @@ LayerGradients NetworkPass::gradients_of(const RecurrentLayer& layer) const {
 // A layer needs only what the one below has made of the same timesteps, unless one is read
 // backwards: then all are in the window.
 void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, const Team& team) {
-  const std::size_t steps = schedule.steps();
+  const std::size_t window_begin = schedule.window_begin();
+  const bool is_divided = schedule.segments() > 1;
+  if (is_divided) keep_segment(0, team);
   std::size_t t = 0;
-  while (levels_ > 1 && t < schedule.window_begin()) {
-    const Range block{t, std::min(t + block_, schedule.window_begin())};
-    forward(data, weights, block, team);
+  while ((levels_ > 1 || is_divided) && t < window_begin) {
+    const Range block{t, levels_ > 1 ? std::min(t + block_, window_begin) : window_begin};
+    forward(data, weights, block, Run::first, team);
     t = block.end;
   }
-  forward(data, weights, {t, steps}, team);
+  for (std::size_t i = 0; i < schedule.segments(); ++i) {
+    if (is_divided) {
+      for (const RecurrentLayer& layer : layers) layer.save_states(schedule, i, team);
+      keep_segment(i, team);
+    }
+    const Range segment{i == 0 ? t : schedule.segment(i).begin, schedule.segment(i).end};
+    forward(data, weights, segment, Run::first, team);
+    if (output.is_of_steps()) read_steps(schedule.segment(i), team);
+  }
   output.forward(schedule, last(), weights.output, team);
+}
+
+void NetworkPass::read_steps(Range timesteps, const Team& team) {
+  for (const RecurrentLayer& layer : last()) output.read_steps(schedule, layer, timesteps, team);
+  team.barrier();
+}
+
+// Its first states are those that were saved.
+void NetworkPass::keep_segment(std::size_t segment, const Team& team) {
+  team.barrier();
+  if (team.index() == 0) schedule.keep(segment);
+  team.barrier();
+  for (const RecurrentLayer& layer : layers) layer.restore_states(schedule, segment, team);
+  team.barrier();
 }
 
 template <class Work>
@@ -149,21 +185,27 @@ void NetworkPass::for_directions(std::size_t level, const Team& team, const Work
 }
 
 void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, Range timesteps,
-                          const Team& team) {
+                          Run run, const Team& team) {
   for (std::size_t level = 0; level < levels_; ++level) {
     for_directions(level, team, [&](std::size_t i, const Team& t) {
-      layers[i].forward(inputs_of(layers[i], data), schedule, weights.layers[i], timesteps, t);
+      layers[i].forward(inputs_of(layers[i], data), schedule, weights.layers[i], timesteps, run, t);
     });
   }
 }
 
-void NetworkPass::backward(const PackedNetwork& weights, const Team& team) {
+void NetworkPass::backward(const Inputs& data, const PackedNetwork& weights, const Team& team) {
   if (team.index() == 0) output.backward(schedule, last(), weights.output);
   team.barrier();
-  for (std::size_t level = levels_; level-- > 0;) {
-    for_directions(level, team, [&](std::size_t i, const Team& t) {
-      layers[i].backward(gradients_of(layers[i]), schedule, weights.layers[i], t);
-    });
+  for (std::size_t segment = schedule.segments(); segment-- > 0;) {
+    if (segment != schedule.kept()) {
+      keep_segment(segment, team);
+      forward(data, weights, schedule.segment(segment), Run::again, team);
+    }
+    for (std::size_t level = levels_; level-- > 0;) {
+      for_directions(level, team, [&](std::size_t i, const Team& t) {
+        layers[i].backward(gradients_of(layers[i]), schedule, weights.layers[i], t);
+      });
+    }
   }
 }
 

@@ -38,10 +38,20 @@ struct Windows {
   OutputMemory output;
 };
 
-// The memory for the windows of `timesteps` timesteps of all sequences, layer by layer. In an
-// inference nobody reads the timesteps of the last layer but a head of timesteps.
+// The memory for `timesteps` timesteps of all sequences that layers keep, and `of_head` that a head
+// of timesteps has. In an inference nobody reads the timesteps of the last layer but such a head.
 [[nodiscard]] Windows take_windows(Workspace& workspace, const Network& network, Purpose purpose,
-                                   std::size_t timesteps);
+                                   std::size_t timesteps, std::size_t of_head);
+
+// Where the memory of a leaf begins in that for all of them.
+struct FirstRows {
+  std::size_t of_layers = 0;
+  std::size_t of_head = 0;
+};
+
+// Whether a training can keep a part of the windows: no layer reads what another, bidirectional one
+// makes of all timesteps.
+[[nodiscard]] bool can_divide_windows(const Network& network);
 
 // A leaf or chunk of sequences in the forward and the backward pass.
 class NetworkPass {
@@ -50,13 +60,16 @@ class NetworkPass {
               const Dropout* dropout = nullptr);
 
   // Keeps the windows of what `schedule` holds in this memory, from row `first` of each layer on.
-  void keep_windows_in(const Windows& memory, std::size_t first);
+  void keep_windows_in(const Windows& memory, FirstRows first);
+  // Divides the window of what `schedule` holds into segments, if the limits say so.
+  void divide_window();
 
   // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
   // columns.
   void forward(const Inputs& data, const PackedNetwork& weights, const Team& team);
-  // From the gradients of the outputs those of the weights. May be repeated.
-  void backward(const PackedNetwork& weights, const Team& team);
+  // From the gradients of the outputs those of the weights, of the same data. May be repeated. Runs
+  // segments of which no state is kept forward again.
+  void backward(const Inputs& data, const PackedNetwork& weights, const Team& team);
 
   // The directions of the last layer.
   [[nodiscard]] std::span<const RecurrentLayer> last() const { return of_layer(levels_ - 1); }
@@ -79,10 +92,14 @@ class NetworkPass {
   void for_directions(std::size_t level, const Team& team, const Work& work);
   [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer, const Inputs& data) const;
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
-  void forward(const Inputs& data, const PackedNetwork& weights, Range timesteps, const Team& team);
+  void forward(const Inputs& data, const PackedNetwork& weights, Range timesteps, Run run,
+               const Team& team);
+  void read_steps(Range timesteps, const Team& team);
+  void keep_segment(std::size_t segment, const Team& team);
 
-  std::size_t levels_;  // layers, each with all its directions
-  std::size_t block_;   // timesteps that a layer takes before the next has its turn
+  std::size_t segment_rows_;  // 0: windows are not divided
+  std::size_t levels_;        // layers, each with all its directions
+  std::size_t block_;         // timesteps that a layer takes before the next has its turn
   const Dropout* dropout_;
 };
 
@@ -92,7 +109,7 @@ struct PassWithWindows {
   PassWithWindows(Workspace& workspace, const Network& network,
                   const RecurrentLayer::Limits& limits, std::size_t timesteps)
       : pass(workspace, network, limits),
-        windows(take_windows(workspace, network, limits.purpose, timesteps)) {}
+        windows(take_windows(workspace, network, limits.purpose, timesteps, timesteps)) {}
 
   NetworkPass pass;
   Windows windows;

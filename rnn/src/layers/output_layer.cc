@@ -104,21 +104,24 @@ void OutputLayer::read_states(const RowSchedule& schedule, std::span<const Recur
   }
 }
 
-void OutputLayer::read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
-                             Range rows) const {
-  for_steps(schedule, rows, [&](std::size_t row, std::size_t n, std::size_t own) {
-    float* h = memory_.rows.data() + row * memory_.states.stride + memory_.states.state;
-    for (const RecurrentLayer& layer : last) {
-      std::copy_n(layer.output(schedule, n, own), hidden_, h);
-      h += hidden_;
+void OutputLayer::read_steps(const RowSchedule& schedule, const RecurrentLayer& layer,
+                             Range timesteps, const Team& team) const {
+  const Range mine = share(timesteps.size(), team.index(), team.size());
+  const std::size_t first = memory_.states.state + (layer.size().backward ? hidden_ : 0);
+  for (std::size_t t = timesteps.begin + mine.begin; t < timesteps.begin + mine.end; ++t) {
+    for (std::size_t n = 0; n < schedule.active(t); ++n) {
+      const std::size_t own = layer.own_time_of(schedule, n, t);
+      const std::size_t row = schedule.offset(schedule.start(n) + own) + n;
+      std::copy_n(layer.output(schedule, n, own), hidden_,
+                  memory_.rows.data() + row * memory_.states.stride + first);
     }
-  });
+  }
 }
 
 void OutputLayer::forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
                           const PackedOutput& weights, const Team& team) const {
   const Range mine = share(rows(schedule), team.index(), team.size());
-  of_steps_ ? read_steps(schedule, last, mine) : read_states(schedule, last, mine);
+  if (!of_steps_) read_states(schedule, last, mine);
   weights.run(memory_.rows.data() + mine.begin * memory_.states.stride + memory_.states.state,
               memory_.states.stride, outputs(mine));
 }

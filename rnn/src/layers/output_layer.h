@@ -77,6 +77,10 @@ class OutputLayer {
   // states are empty.
   [[nodiscard]] const Pool& pool(bool backward) const { return pools_[backward ? 1 : 0]; }
 
+  // Of a step head: takes the outputs of a direction of the last layer at some timesteps of the
+  // group, a thread's share. Before `forward`, with a barrier between.
+  void read_steps(const RowSchedule& schedule, const RecurrentLayer& layer, Range timesteps,
+                  const Team& team) const;
   // Outputs from the last states, from what was pooled by the same thread, or from the states of
   // all timesteps; the threads of `team` share the rows.
   void forward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
@@ -121,8 +125,6 @@ class OutputLayer {
                        bool backward, bool adds, float* h) const;
 
  private:
-  void read_steps(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
-                  Range rows) const;
   void take_targets(const Dataset& data, const RowSchedule& schedule,
                     std::span<const float> class_weights) const;
   [[nodiscard]] PackedGemm gradients_of_states(const RowSchedule& schedule,

@@ -30,6 +30,17 @@ Range units_of(const Team& team, std::size_t hidden) {
           std::min(vectors.end * kAlignedColumns, hidden)};
 }
 
+// Inline: g++ takes a function that only prefetches for one without effect, and drops its calls.
+[[gnu::always_inline]] inline void prefetch(const float* first, std::size_t floats,
+                                            RowsAhead::Use use) {
+  constexpr std::size_t kLine = 64 / sizeof(float);
+  if (use == RowsAhead::Use::read) {
+    for (std::size_t i = 0; i < floats; i += kLine) __builtin_prefetch(first + i, 0, 2);
+  } else {
+    for (std::size_t i = 0; i < floats; i += kLine) __builtin_prefetch(first + i, 1);
+  }
+}
+
 }  // namespace
 
 int useful_threads(std::size_t weights, std::size_t timesteps, std::size_t shares, int threads) {
@@ -44,6 +55,10 @@ std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fus
   if (size.weight_bytes() < kLargeWeights || size.inputs < kFewestFeatures) return 1;
   if (rows >= kEnoughRows || !fused) return 1;
   return kRowsTogether / std::max<std::size_t>(1, rows);
+}
+
+std::size_t delta_steps(const LayerSize& size, std::size_t rows) {
+  return std::max<std::size_t>(1, gradient_depth(size.hidden) / rows);
 }
 
 std::span<float> take_rows(Workspace& workspace, const RowLayout& layout, std::size_t count) {
@@ -123,11 +138,13 @@ void LayerStep::begin_sums(const Timestep& t, const Team& team) const {
   team.barrier();
 }
 
-void LayerStep::pass(const Timestep& t, const Team& team) const {
+void LayerStep::pass(const Timestep& t, const Team& team, const RowsAhead& ahead) const {
   const Cell& cell = *layer->size.cell;
   if (!cell.is_in_place()) team.barrier();
-  cell.forward(layer->cell_step(
-      t, cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden)));
+  const Range units = cell.is_in_place() ? product.columns() : units_of(team, layer->size.hidden);
+  layer->pass_rows(t, ahead, [&](const Timestep& part, std::size_t) {
+    cell.forward(layer->cell_step(part, units));
+  });
 }
 
 CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
@@ -140,6 +157,21 @@ CellStep PackedLayer::cell_step(const Timestep& t, Range units) const {
           .before_stride = layout.stride,
           .after = t.after,
           .after_stride = t.after_stride};
+}
+
+template <class Pass>
+void PackedLayer::pass_rows(const Timestep& t, const RowsAhead& ahead, const Pass& pass) const {
+  if (ahead.rows == nullptr) return pass(t, 0);
+  const std::size_t most = std::max<std::size_t>(1, kFloatsPrefetched / layout.stride);
+  for (std::size_t row = 0; row < t.count; row += most) {
+    Timestep part = t;
+    part.count = std::min(most, t.count - row);
+    part.z += row * layout.stride;
+    part.sums += row * t.sum_stride;
+    part.after += row * t.after_stride;
+    prefetch(ahead.rows + row * layout.stride, part.count * layout.stride, ahead.use);
+    pass(part, row);
+  }
 }
 
 PackedGemmPlan PackedLayer::input_step(std::size_t stride, Range panels) const {
@@ -198,6 +230,7 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std:
   next_deltas_ = workspace.take<float>(limits.rows * delta_stride_);
   deltas_ = workspace.take<float>(rows * delta_stride_);
   gradient_ = workspace.take<float>(size.rows() * delta_stride_);
+  saved_ = workspace.take<float>(limits.saved_rows * size.state());
   if (!size.cell->is_in_place()) {
     gradient_of_states_stride_ = round_up(size.state());
     gradients_of_states_ = workspace.take<float>(limits.rows * gradient_of_states_stride_);
@@ -219,7 +252,7 @@ void RecurrentLayer::keep_window_in(const WindowMemory& memory, std::size_t firs
 
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
   if (t >= schedule.window_begin() && window_ != nullptr) {
-    return window_ + schedule.offset(t) * layout_.stride;
+    return window_ + schedule.kept_offset(t) * layout_.stride;
   }
   // Dividing would show in the steps of small networks.
   const std::size_t place = ring_steps_ == 2 ? t % 2 : t % ring_steps_;
@@ -235,7 +268,7 @@ const float* RecurrentLayer::output(const RowSchedule& schedule, std::size_t n,
 
 float* RecurrentLayer::input_gradient(const RowSchedule& schedule, std::size_t n,
                                       std::size_t own) const {
-  const std::size_t row = schedule.offset(time_of(schedule, n, own)) + n;
+  const std::size_t row = schedule.kept_offset(time_of(schedule, n, own)) + n;
   return input_gradients_ + row * input_gradient_stride_;
 }
 
@@ -294,7 +327,8 @@ void RecurrentLayer::add_inputs(const RowSchedule& schedule, const PackedLayer& 
 // Inputs are gathered during the step before those that they are for, so that one barrier per
 // timestep is enough.
 void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& schedule,
-                             const PackedLayer& weights, Range timesteps, const Team& team) {
+                             const PackedLayer& weights, Range timesteps, Run run,
+                             const Team& team) {
   const auto block_from = [&](std::size_t t) {
     return Range{t, std::min(t + together_, timesteps.end)};
   };
@@ -304,6 +338,8 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
   const bool in_finals = size_.cell->is_in_place();
   const LayerStep last_step =
       weights.step(in_finals ? final_layout_.stride : sum_stride, start, team);
+  // A cell with gates writes several times as many bytes as one without, which would gain nothing.
+  const bool has_ahead = !size_.cell->is_in_place() && prefetches(schedule, team);
   gather_inputs(inputs, schedule, block_from(timesteps.begin), team);
   team.barrier();
   for (Range block = block_from(timesteps.begin); block.begin < block.end;
@@ -312,11 +348,37 @@ void RecurrentLayer::forward(const LayerInputs& inputs, const RowSchedule& sched
     for (std::size_t t = block.begin; t < block.end; ++t) {
       if (t + 1 == block.end) gather_inputs(inputs, schedule, block_from(block.end), team);
       const Timestep now = timestep(schedule, t);
-      (t + 1 < schedule.steps() ? step : last_step).run(now, team);
+      const LayerStep& todo = t + 1 < schedule.steps() ? step : last_step;
+      todo.run(now, team, has_ahead ? rows_after(schedule, t, timesteps.end) : RowsAhead());
       team.barrier();
-      if (!pool_.empty()) pool(schedule, t, now, team);
+      if (!pool_.empty() && run == Run::first) pool(schedule, t, now, team);
     }
   }
+}
+
+void RecurrentLayer::save_states(const RowSchedule& schedule, std::size_t segment,
+                                 const Team& team) const {
+  const std::size_t t = schedule.segment(segment).begin;
+  const Range rows = share(schedule.carried(t), team.index(), team.size());
+  const float* states = rows_at(schedule, t) + layout_.state;
+  for (std::size_t n = rows.begin; n < rows.end; ++n) {
+    std::copy_n(states + n * layout_.stride, size_.state(), saved_state(schedule, segment, n));
+  }
+}
+
+void RecurrentLayer::restore_states(const RowSchedule& schedule, std::size_t segment,
+                                    const Team& team) const {
+  const std::size_t t = schedule.segment(segment).begin;
+  const Range rows = share(schedule.carried(t), team.index(), team.size());
+  float* states = rows_at(schedule, t) + layout_.state;
+  for (std::size_t n = rows.begin; n < rows.end; ++n) {
+    std::copy_n(saved_state(schedule, segment, n), size_.state(), states + n * layout_.stride);
+  }
+}
+
+float* RecurrentLayer::saved_state(const RowSchedule& schedule, std::size_t segment,
+                                   std::size_t n) const {
+  return saved_.data() + (segment * schedule.rows() + n) * size_.state();
 }
 
 // A thread's share of the rows, those that OutputLayer::forward will ask it for.
@@ -331,8 +393,7 @@ void RecurrentLayer::pool(const RowSchedule& schedule, std::size_t t, const Time
 
 // The timesteps before `end` whose deltas are kept together.
 Range RecurrentLayer::block_before(const RowSchedule& schedule, std::size_t end) const {
-  const std::size_t depth =
-      std::max<std::size_t>(1, gradient_depth(size_.hidden) / schedule.rows());
+  const std::size_t depth = delta_steps(size_, schedule.rows());
   return {end - std::min(end - schedule.window_begin(), depth), end};
 }
 
@@ -350,8 +411,9 @@ PackedGemm RecurrentLayer::last_deltas(const RowSchedule& schedule) const {
 
 void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& schedule,
                               const PackedLayer& weights, const Team& team) {
-  const Range cleared = share(gradient_.size(), team.index(), team.size());
-  std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
+  const Range segment = schedule.segment(schedule.kept());
+  const bool is_last = segment.end == schedule.steps();
+  if (is_last) clear_gradient(team);
   const auto step_back = [&](std::size_t ldh) {
     return weights.step_back(delta_stride_,
                              size_.cell->is_in_place() ? delta_stride_ : gradient_of_states_stride_,
@@ -359,12 +421,13 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
   };
   const PackedGemmPlan product = step_back(layout_.stride);
   const PackedGemmPlan last_product = step_back(final_layout_.stride);
-  if (!above.empty()) clear_next_deltas(schedule.rows(), team);
-  for (Range block = block_before(schedule, schedule.steps()); block.size() > 0;
-       block = block_before(schedule, block.begin)) {
+  const bool has_ahead = prefetches(schedule, team);
+  if (is_last && !above.empty()) clear_next_deltas(schedule.rows(), team);
+  for (Range block{segment.end, segment.end}; block.begin > segment.begin;) {
+    block = block_before(schedule, block.begin);
     for (std::size_t t = block.end; t-- > block.begin;) {
       delta_step(above, schedule, weights, t + 1 < schedule.steps() ? product : last_product, t,
-                 block);
+                 block, has_ahead ? rows_before(schedule, t) : RowsAhead());
       team.barrier();
     }
     accumulate_weights(schedule, block, team);
@@ -375,6 +438,35 @@ void RecurrentLayer::backward(const LayerGradients& above, const RowSchedule& sc
     }
     team.barrier();
   }
+}
+
+// Whether one thread has states that come back from beyond its caches, in timesteps of few enough
+// bytes. Hardware prefetchers stop at the end of a page, and follow long rows well enough.
+bool RecurrentLayer::prefetches(const RowSchedule& schedule, const Team& team) const {
+  const Range segment = schedule.segment(schedule.kept());
+  const std::size_t rows = schedule.offset(segment.end) - schedule.offset(segment.begin);
+  const std::size_t row_bytes = layout_.stride * sizeof(float);
+  return team.size() == 1 && rows * row_bytes > kCachedStates &&
+         schedule.rows() * row_bytes <= kLargestStepAhead;
+}
+
+RowsAhead RecurrentLayer::rows_after(const RowSchedule& schedule, std::size_t t,
+                                     std::size_t end) const {
+  const std::size_t ahead = std::max(t + kStepsAhead, schedule.window_begin());
+  if (ahead >= end) return {};
+  return {rows_at(schedule, ahead), RowsAhead::Use::write};
+}
+
+RowsAhead RecurrentLayer::rows_before(const RowSchedule& schedule, std::size_t t) const {
+  const std::size_t bytes = schedule.active(t) * layout_.stride * sizeof(float);
+  const std::size_t ahead = 1 + kStateBytesAhead / bytes;
+  if (t < schedule.segment(schedule.kept()).begin + ahead) return {};
+  return {rows_at(schedule, t - ahead), RowsAhead::Use::read};
+}
+
+void RecurrentLayer::clear_gradient(const Team& team) {
+  const Range cleared = share(gradient_.size(), team.index(), team.size());
+  std::fill_n(gradient_.data() + cleared.begin, cleared.size(), 0.0f);
 }
 
 // Behind the last timestep there is none, so the gradients of its states are those from above.
@@ -391,9 +483,13 @@ void RecurrentLayer::clear_next_deltas(std::size_t rows, const Team& team) {
 // left the gradients, or where the derivative is fused the deltas.
 void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& schedule,
                                 const PackedLayer& weights, const PackedGemmPlan& product,
-                                std::size_t t, Range block) {
+                                std::size_t t, Range block, RowsAhead ahead) {
   const Cell& cell = *size_.cell;
   const Timestep step = timestep(schedule, t);
+  if (ahead.rows != nullptr && cell.is_in_place()) {
+    prefetch(ahead.rows, step.count * layout_.stride, ahead.use);
+    ahead = {};
+  }
   float* deltas = deltas_at(schedule, t, block);
   float* gradients = cell.is_in_place() ? deltas : gradients_of_states_.data();
   const bool is_last = t + 1 == schedule.steps();
@@ -409,11 +505,13 @@ void RecurrentLayer::delta_step(const LayerGradients& above, const RowSchedule& 
                 has_passed || is_from_above ? gradients : nullptr, gradients, step.after);
   }
   if (cell.backward == nullptr) return;
-  cell.backward({.forward = weights.cell_step(step, product.columns()),
-                 .gradients = gradients,
-                 .gradient_stride = gradient_of_states_stride_,
-                 .deltas = deltas,
-                 .delta_stride = delta_stride_});
+  weights.pass_rows(step, ahead, [&](const Timestep& part, std::size_t row) {
+    cell.backward({.forward = weights.cell_step(part, product.columns()),
+                   .gradients = gradients + row * gradient_of_states_stride_,
+                   .gradient_stride = gradient_of_states_stride_,
+                   .deltas = deltas + row * delta_stride_,
+                   .delta_stride = delta_stride_});
+  });
 }
 
 void RecurrentLayer::add_gradients(const LayerGradients& above, const RowSchedule& schedule,
@@ -493,8 +591,8 @@ void RecurrentLayer::accumulate_packed(std::size_t depth, const float* z, const 
 void RecurrentLayer::find_input_gradients(const RowSchedule& schedule, const PackedLayer& weights,
                                           Range block, const Team& team) const {
   const Range panels = panels_of(team, weights.input_weights_back);
-  const std::size_t first = schedule.offset(block.begin);
-  gemm_packed({.m = schedule.offset(block.end) - first,
+  const std::size_t first = schedule.kept_offset(block.begin);
+  gemm_packed({.m = schedule.kept_offset(block.end) - first,
                .a = deltas_.data() + size_.input_columns().begin,
                .lda = delta_stride_,
                .c = input_gradients_ + first * input_gradient_stride_,

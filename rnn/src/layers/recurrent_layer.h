@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <numeric>
 #include <span>
 
 #include "cells/cell.h"
@@ -20,6 +21,9 @@
 namespace lockstep {
 
 enum class Purpose { inference, training };
+
+// Of timesteps: the first run, or one more to have their states again.
+enum class Run { first, again };
 
 // A row of Z of a layer, and of its final states. Only a training keeps sums, for its way back.
 [[nodiscard]] inline RowLayout layout_of(const LayerSize& size, Purpose purpose) {
@@ -38,6 +42,26 @@ enum class Purpose { inference, training };
 // Timesteps whose inputs are multiplied by the input weights together, before any of their states
 // is, in groups of `rows` rows, on a backend that has fused multiply-add or not. Changes no bit.
 [[nodiscard]] std::size_t timesteps_together(const LayerSize& size, std::size_t rows, bool fused);
+
+// Timesteps of `rows` sequences whose deltas are kept together, and met by their inputs at once.
+[[nodiscard]] std::size_t delta_steps(const LayerSize& size, std::size_t rows);
+
+// Of layers, the fewest timesteps that make whole blocks of deltas of each.
+template <class Sizes>
+[[nodiscard]] std::size_t least_segment_steps(const Sizes& sizes, std::size_t rows) {
+  std::size_t steps = 1;
+  for (const LayerSize& size : sizes) steps = std::lcm(steps, delta_steps(size, rows));
+  return steps;
+}
+// Timesteps of a segment of `rows` sequences that `segment_rows` rows have room for, and for one
+// timestep more: whole blocks of deltas, so that dividing a window changes no bit. At least as many
+// rows as those of the shortest segment.
+template <class Sizes>
+[[nodiscard]] std::size_t segment_steps(const Sizes& sizes, std::size_t rows,
+                                        std::size_t segment_rows) {
+  const std::size_t least = least_segment_steps(sizes, rows);
+  return (segment_rows / rows - 1) / least * least;
+}
 
 // Zeros, and the constant 1 of each row.
 [[nodiscard]] std::span<float> take_rows(Workspace& workspace, const RowLayout& layout,
@@ -58,6 +82,14 @@ struct Timestep {
   std::size_t after_stride;
 };
 
+// Rows of Z of another timestep, to be prefetched meanwhile, and what for; or none.
+struct RowsAhead {
+  enum class Use { read, write };
+
+  const float* rows = nullptr;
+  Use use = Use::read;
+};
+
 // Where the sums of a timestep begin: with the bias, or with what add_inputs has left.
 enum class SumsFrom { bias, inputs };
 
@@ -75,16 +107,16 @@ struct LayerStep {
   bool passes;            // the cell's function is no part of the product
 
   // Called by every thread of the team for the same timestep.
-  void run(const Timestep& t, const Team& team) const {
+  void run(const Timestep& t, const Team& team, const RowsAhead& ahead = {}) const {
     if (adds_inputs) begin_sums(t, team);
     float* sums = t.sums + first_sum;
     product.run(t.count, t.z + first_k, bias != nullptr ? bias : sums, sums);
-    if (passes) pass(t, team);
+    if (passes) pass(t, team, ahead);
   }
   // x_t Wx in a product of its own.
   void begin_sums(const Timestep& t, const Team& team) const;
   // What the cell does behind the products.
-  void pass(const Timestep& t, const Team& team) const;
+  void pass(const Timestep& t, const Team& team, const RowsAhead& ahead) const;
 };
 
 // A copy of the weights of a layer, in the order in which the products read them.
@@ -106,6 +138,10 @@ struct PackedLayer {
 
   // The timestep as the cell takes it, of some units.
   [[nodiscard]] CellStep cell_step(const Timestep& t, Range units) const;
+  // Calls pass(timestep, first row) for parts of the rows, and prefetches as many rows ahead before
+  // each: so few that they arrive while it runs. All at once if there is nothing to prefetch.
+  template <class Pass>
+  void pass_rows(const Timestep& t, const RowsAhead& ahead, const Pass& pass) const;
 
   // Gradients of h_{t-1} by the products, from rows of deltas that are `stride` floats apart to
   // rows `ldc` apart, added to what is there if `adds`; rows of h are `ldh` apart.
@@ -153,6 +189,10 @@ class RecurrentLayer {
     std::size_t steps;
     std::size_t window;
     std::size_t together;
+    // Of a training whose window is divided into segments: rows for one of them, and those of the
+    // states from which they begin.
+    std::size_t segment_rows = 0;
+    std::size_t saved_rows = 0;
 
     [[nodiscard]] std::size_t window_steps() const { return std::min(window, steps); }
   };
@@ -166,11 +206,16 @@ class RecurrentLayer {
   void keep_window_in(const WindowMemory& memory, std::size_t first);
 
   // Runs some timesteps, in their order from call to call. The threads of `team` share the columns
-  // of each step, with a barrier after it; a team of one takes everything.
+  // of each step, with a barrier after it; a team of one takes everything. A run that repeats an
+  // earlier one pools nothing.
   void forward(const LayerInputs& inputs, const RowSchedule& schedule, const PackedLayer& weights,
-               Range timesteps, const Team& team);
+               Range timesteps, Run run, const Team& team);
+  // The states from which a segment begins: saves them while they are at their place, and brings
+  // them back when the segment is kept. A thread's share, without a barrier.
+  void save_states(const RowSchedule& schedule, std::size_t segment, const Team& team) const;
+  void restore_states(const RowSchedule& schedule, std::size_t segment, const Team& team) const;
   // Row of Z at the first sequence of timestep t. Before the window, the rows of later timesteps
-  // replace those of t.
+  // replace those of t; in it, t is of the segment that is kept, or the timestep behind it.
   [[nodiscard]] float* rows_at(const RowSchedule& schedule, std::size_t t) const;
 
   // The timestep of the group at which row n has its own timestep `own`, and back.
@@ -199,8 +244,8 @@ class RecurrentLayer {
   // the derivative is not fused, the gradients of its states: one thread runs it before each
   // `backward`, having filled in a and lda.
   [[nodiscard]] PackedGemm last_deltas(const RowSchedule& schedule) const;
-  // From there, or from the gradients that the layer above has left, back through the window.
-  // Changes nothing that `forward` left.
+  // From there, or from the gradients that the layer above has left, back through the segment that
+  // is kept, the last one first. Changes nothing that `forward` left.
   void backward(const LayerGradients& above, const RowSchedule& schedule,
                 const PackedLayer& weights, const Team& team);
   // Gradients of b, Wx and Wh.
@@ -215,11 +260,20 @@ class RecurrentLayer {
   void pool(const RowSchedule& schedule, std::size_t t, const Timestep& step,
             const Team& team) const;
 
+  // h and c of row n before the first timestep of a segment.
+  [[nodiscard]] float* saved_state(const RowSchedule& schedule, std::size_t segment,
+                                   std::size_t n) const;
+
   // `block`: timesteps whose deltas are kept together.
   [[nodiscard]] Range block_before(const RowSchedule& schedule, std::size_t end) const;
   void delta_step(const LayerGradients& above, const RowSchedule& schedule,
                   const PackedLayer& weights, const PackedGemmPlan& product, std::size_t t,
-                  Range block);
+                  Range block, RowsAhead ahead);
+  [[nodiscard]] bool prefetches(const RowSchedule& schedule, const Team& team) const;
+  [[nodiscard]] RowsAhead rows_after(const RowSchedule& schedule, std::size_t t,
+                                     std::size_t end) const;
+  [[nodiscard]] RowsAhead rows_before(const RowSchedule& schedule, std::size_t t) const;
+  void clear_gradient(const Team& team);
   void clear_next_deltas(std::size_t rows, const Team& team);
   void add_gradients(const LayerGradients& above, const RowSchedule& schedule, std::size_t t,
                      Range units, bool adds, float* gradients) const;
@@ -243,6 +297,8 @@ class RecurrentLayer {
   std::span<float> ring_;  // ring buffer: rows of Z before the window
   std::span<float> sums_;  // of `together` timesteps, where rows of Z have none
   std::span<float> finals_;
+  std::span<float>
+      saved_;  // [rows of segment after segment][h and c], before their first timesteps
 
   std::size_t delta_stride_;
   std::span<float> next_deltas_;  // [rows][sums], of the first timestep of the block after this

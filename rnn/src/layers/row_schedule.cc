@@ -25,6 +25,24 @@ void RowSchedule::assign(const Dataset& data, std::span<const std::size_t> order
   for (std::size_t t = window_begin_; t < steps_; ++t) {
     offsets_[t - window_begin_ + 1] = offset(t) + begun(t);
   }
+  divide(std::max<std::size_t>(1, steps_ - window_begin_));
+}
+
+void RowSchedule::divide(std::size_t timesteps) {
+  const std::size_t window = steps_ - window_begin_;
+  segment_steps_ = timesteps;
+  segments_ = std::max<std::size_t>(1, (window + timesteps - 1) / timesteps);
+  keep(0);
+}
+
+void RowSchedule::keep(std::size_t segment_number) {
+  kept_ = segment_number;
+  kept_offset_ = offset(segment(segment_number).begin);
+}
+
+Range RowSchedule::segment(std::size_t number) const {
+  const std::size_t end = steps_ - (segments_ - 1 - number) * segment_steps_;
+  return {end - std::min(end - window_begin_, segment_steps_), end};
 }
 
 // Sequences that have begun at timestep t.

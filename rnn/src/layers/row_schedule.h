@@ -6,6 +6,7 @@
 
 #include "layers/workspace.h"
 #include "lockstep/gemm.h"
+#include "lockstep/range.h"
 #include "lockstep/rnn/dataset.h"
 
 namespace lockstep {
@@ -43,6 +44,10 @@ struct RowLayout {
 // nothing computed before a sequence begins. The last timesteps are the window, whose states are
 // kept; the rows of all its timesteps follow one another without gaps, those of t from
 // offset(t) on.
+//
+// Where there is no memory for all of them the window is divided into segments of equal length,
+// counted from its end; the first may be shorter. The rows of one segment are kept at a time, and
+// those of the timestep behind it, which its last states are part of.
 class RowSchedule {
  public:
   // For up to `rows` sequences and windows of up to `window` timesteps.
@@ -52,6 +57,10 @@ class RowSchedule {
   // if there are fewer. Allocates nothing within what was reserved.
   void assign(const Dataset& data, std::span<const std::size_t> ordered, std::size_t first,
               std::size_t step, std::size_t window);
+  // Segments of this number of timesteps, at least one; the first is kept. Until then the window is
+  // one segment.
+  void divide(std::size_t timesteps);
+  void keep(std::size_t segment);
 
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::size_t steps() const { return steps_; }
@@ -63,6 +72,13 @@ class RowSchedule {
   [[nodiscard]] std::size_t offset(std::size_t t) const { return offsets_[t - window_begin_]; }
   [[nodiscard]] std::size_t window_rows() const { return offset(steps_); }
   [[nodiscard]] std::size_t member(std::size_t row) const { return members_[row]; }
+  [[nodiscard]] std::size_t segments() const { return segments_; }
+  [[nodiscard]] std::size_t kept() const { return kept_; }
+  [[nodiscard]] Range segment(std::size_t number) const;
+  // The row of timestep t among those that are kept.
+  [[nodiscard]] std::size_t kept_offset(std::size_t t) const { return offset(t) - kept_offset_; }
+  // Sequences that have a state from before timestep t.
+  [[nodiscard]] std::size_t carried(std::size_t t) const { return t == 0 ? 0 : active(t - 1); }
   // The timestep of the group that is the first of this row's sequence.
   [[nodiscard]] std::size_t start(std::size_t row) const { return starts_[row]; }
   [[nodiscard]] std::size_t length(std::size_t row) const { return steps_ - starts_[row]; }
@@ -77,6 +93,10 @@ class RowSchedule {
   std::size_t steps_ = 0;
   std::size_t window_begin_ = 0;
   std::size_t timesteps_ = 0;
+  std::size_t segment_steps_ = 0;
+  std::size_t segments_ = 1;
+  std::size_t kept_ = 0;
+  std::size_t kept_offset_ = 0;  // of its first timestep
 };
 
 // What memory for a minibatch depends on.

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "lockstep/aligned_vector.h"
+#include "layers/huge_pages.h"
 #include "lockstep/gemm.h"
 
 namespace lockstep {
@@ -90,7 +90,7 @@ class Workspace {
   bool counts_ = true;
   std::size_t arena_bytes_ = 0;
   std::size_t other_bytes_ = 0;
-  AlignedVector<std::byte> memory_;
+  std::vector<std::byte, HugePageAllocator<std::byte>> memory_;
 };
 
 // An object together with the memory that its constructor takes from a workspace.

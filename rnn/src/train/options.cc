@@ -29,6 +29,7 @@ struct Domain {
   std::string text{};
   std::vector<std::string> words{};
   bool (*accepts)(const std::string& text) = nullptr;  // of free text
+  bool is_size = false;                                // of bytes, with K, M or G behind it
 };
 
 Domain count_from(std::size_t low, std::size_t high = SIZE_MAX) {
@@ -44,6 +45,9 @@ Domain below_one() { return {.high = std::nextafter(1.0, 0.0), .text = "from 0 t
 Domain or_auto(Domain domain) {
   domain.text += " or auto";
   return domain;
+}
+Domain bytes() {
+  return {.text = "of bytes, or with K, M or G behind it of KiB, MiB or GiB", .is_size = true};
 }
 Domain one_of(std::vector<std::string> words) {
   return {.text = "one of " + listed(words), .words = std::move(words)};
@@ -85,6 +89,17 @@ bool parse_number(std::string_view text, T& number) {
   return error == std::errc{} && stop == end;
 }
 
+bool parse_bytes(std::string_view text, std::size_t& bytes) {
+  constexpr std::string_view kUnits = "KMG";
+  const std::size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
+  if (unit == kUnits.npos) return parse_number(text, bytes);
+  const std::size_t shift = 10 * (unit + 1);
+  if (!parse_number(text.substr(0, text.size() - 1), bytes)) return false;
+  if (bytes > SIZE_MAX >> shift) return false;
+  bytes <<= shift;
+  return true;
+}
+
 template <auto member>
 std::string get(const Row& row, const Options& options) {
   const auto& value = options.*member;
@@ -107,6 +122,9 @@ bool parse(const Row& row, std::string_view text, Options& options) {
     value.reset();
     return same_word(text, kAuto) || parse_number(text, value.emplace());
   } else if constexpr (kIsNumber<ValueOf<member>>) {
+    if constexpr (std::is_same_v<ValueOf<member>, std::size_t>) {
+      if (row.domain.is_size) return parse_bytes(text, value);
+    }
     return parse_number(text, value);
   } else {
     const auto& words = row.domain.words;
@@ -145,7 +163,8 @@ Row row(const std::string& name, const std::string& group, Domain domain, const 
               .expected = domain.text,
               .default_text = {},
               .help = help,
-              .needs = needs},
+              .needs = needs,
+              .may_change = name == "epochs" || name == "threads" || name == "memory"},
              std::move(domain),
              get<member>,
              parse<member>,
@@ -254,6 +273,9 @@ const std::vector<Row>& rows() {
                     "Seed of weights, orders and validation split"),
       row<&O::threads>("threads", kTraining, count_from(0, kMostThreads),
                        "Threads; 0: as many CPUs as the process may use"),
+      row<&O::memory>("memory", kTraining, bytes(),
+                      "Most work memory of a training step; with less, states are computed a "
+                      "second time; 0: as much as keeps all states"),
       row<&O::validation>("validation", kStopping, below_one(),
                           "Share of the training data to hold out, drawn by the seed; 0: none"),
       row<&O::patience>("patience", kStopping, count_from(0),

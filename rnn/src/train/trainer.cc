@@ -22,6 +22,42 @@
 #include "train/training_step.h"
 
 namespace lockstep {
+namespace {
+
+// What the memory of a training step depends on.
+struct StepSize {
+  const Network& network;
+  MinibatchSize largest;
+  LossSettings settings;
+  std::size_t parts;
+
+  [[nodiscard]] std::size_t bytes(std::size_t segment_rows) const {
+    return WithMemory<TrainingStep>::bytes_for(network, largest, settings, parts, segment_rows);
+  }
+};
+
+// As many states as Options::memory has room for: all, or those of about as few segments as fit.
+std::size_t segment_rows_within(const StepSize& step) {
+  const Options& options = step.settings.options;
+  if (options.memory == 0) return 0;
+  std::size_t least = step.bytes(0);
+  if (least <= options.memory) return 0;
+  std::size_t tried = 0;
+  for (std::size_t segments = 2;; segments += segments / 2) {
+    const std::size_t rows =
+        segment_rows_of(step.network, step.largest, window_of(options.truncate), segments);
+    if (rows == tried) break;
+    const std::size_t bytes = step.bytes(rows);
+    if (bytes <= options.memory) return rows;
+    least = std::min(least, bytes);
+    tried = rows;
+  }
+  throw InvalidArgument("memory: a training step takes at least " + std::to_string(least) +
+                        " bytes, found '" + std::to_string(options.memory) + "'");
+}
+
+}  // namespace
+
 // One pass over the data, as all threads see it. Thread 0 writes, between barriers.
 struct Epoch {
   const Inputs& inputs;
@@ -78,8 +114,9 @@ void Trainer::State::prepare(const Dataset& data) {
   parts = parts_needed;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  memory = std::make_unique<WithMemory<TrainingStep>>(parameters.network(), largest,
-                                                      LossSettings{options, {}}, parts);
+  const StepSize step{parameters.network(), largest, LossSettings{options, {}}, parts};
+  memory = std::make_unique<WithMemory<TrainingStep>>(step.network, largest, step.settings, parts,
+                                                      segment_rows_within(step));
 }
 
 // The order of the pass; it begins here unless it is continued.
@@ -283,9 +320,8 @@ std::size_t training_workspace_bytes(const Network& network, const Options& opti
   if (static_cast<double>(rows) * each >= 0x1p62) throw InvalidArgument(kTooLarge);
   try {
     const MinibatchSize largest{.rows = rows, .steps = max_length, .window_timesteps = rows * kept};
-    return WithMemory<TrainingStep>::bytes_for(
-        network, largest, LossSettings{.options = options, .class_weights = {}},
-        parts_of(options, sequences));
+    const StepSize step{network, largest, LossSettings{options, {}}, parts_of(options, sequences)};
+    return step.bytes(segment_rows_within(step));
   } catch (const std::bad_array_new_length&) {
     throw InvalidArgument(kTooLarge);
   }

@@ -75,14 +75,40 @@ double add_row(std::span<const MatrixView> leaves, std::size_t row, float* resul
   return sum_of_squares<kNormSums>(result, n);
 }
 
+std::size_t rows_of_leaf(std::span<const LayerSize> sizes, const MinibatchSize& largest) {
+  return std::min(largest.rows, 2 * leaf_rows(sizes));
+}
+
+// Of any leaf, the states from which its segments begin.
+std::size_t saved_rows(std::span<const LayerSize> sizes, std::size_t most_rows,
+                       std::size_t window_steps, std::size_t segment_rows) {
+  std::size_t most = 0;
+  for (std::size_t rows = 1; rows <= most_rows && segment_rows > 0; ++rows) {
+    const std::size_t steps = segment_steps(sizes, rows, segment_rows);
+    most = std::max(most, (window_steps + steps - 1) / steps * rows);
+  }
+  return most;
+}
+
 RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const LayerSize> sizes,
-                                 const MinibatchSize& largest, std::size_t window) {
-  const std::size_t rows = std::min(largest.rows, 2 * leaf_rows(sizes));
+                                 const MinibatchSize& largest, std::size_t window,
+                                 std::size_t segment_rows) {
+  const std::size_t rows = rows_of_leaf(sizes, largest);
+  const std::size_t steps = std::min(window, largest.steps);
   return {.purpose = Purpose::training,
           .rows = rows,
           .steps = largest.steps,
           .window = window,
-          .together = timesteps_together(weights, rows)};
+          .together = timesteps_together(weights, rows),
+          .segment_rows = segment_rows,
+          .saved_rows = saved_rows(sizes, rows, steps, segment_rows)};
+}
+
+// Of all leaves.
+std::size_t kept_timesteps(std::span<const LayerSize> sizes, const MinibatchSize& largest,
+                           std::size_t segment_rows) {
+  return segment_rows == 0 ? largest.window_timesteps
+                           : leaf_count(sizes, largest.rows) * segment_rows;
 }
 
 }  // namespace
@@ -99,24 +125,41 @@ std::size_t parts_of(const Options& options, std::size_t sequences) {
   return std::clamp<std::size_t>(most, 1, options.accumulate);
 }
 
+std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
+                            std::size_t window, std::size_t segments) {
+  if (!can_divide_windows(network)) return 0;
+  const std::vector<LayerSize> sizes = layer_sizes(network);
+  const std::size_t most = rows_of_leaf(sizes, largest);
+  const std::size_t steps = std::min(window, largest.steps);
+  std::size_t wanted = (steps / segments + 2) * most;
+  for (std::size_t rows = 1; rows <= most; ++rows) {
+    wanted = std::max(wanted, (least_segment_steps(sizes, rows) + 1) * rows);
+  }
+  return wanted < steps * most ? wanted : 0;
+}
+
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
                            const MinibatchSize& largest, const LossSettings& settings,
-                           std::size_t parts)
+                           std::size_t parts, std::size_t segment_rows)
     : sizes_(layer_sizes(network)),
       settings_(settings),
       window_(window_of(settings.options.truncate)),
+      segment_rows_(segment_rows),
       dropout_(settings.options),
       weights_(workspace, network, Purpose::training),
-      windows_(take_windows(workspace, network, Purpose::training, largest.window_timesteps)),
+      windows_(take_windows(workspace, network, Purpose::training,
+                            kept_timesteps(sizes_, largest, segment_rows),
+                            largest.window_timesteps)),
       ordered_(workspace.take<std::size_t>(largest.rows * parts)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
-      leaves_(workspace.take_objects(
-          leaf_count(sizes_, largest.rows),
-          [&] {
-            return NetworkPass(workspace, network, limits_of(weights_, sizes_, largest, window_),
-                               &dropout_);
-          })),
+      leaves_(workspace.take_objects(leaf_count(sizes_, largest.rows),
+                                     [&] {
+                                       return NetworkPass(workspace, network,
+                                                          limits_of(weights_, sizes_, largest,
+                                                                    window_, segment_rows),
+                                                          &dropout_);
+                                     })),
       gradients_(
           workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
       first_rows_(leaves_.size()),
@@ -137,14 +180,16 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
 // The leaves of a part of the minibatch; both numbers of leaves are powers of two.
 void TrainingStep::assign_leaves(const Dataset& data, std::size_t part) {
   leaves_in_use_ = std::min(all_leaves_, leaves_.size());
-  std::size_t row = 0;
+  FirstRows row;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     NetworkPass& leaf = leaves_[i];
     // Dealt one by one, so that every leaf has as many long sequences as the others.
     leaf.schedule.assign(data, minibatch_, part * leaves_in_use_ + i, all_leaves_, window_);
+    leaf.divide_window();
     leaf.keep_windows_in(windows_, row);
     first_rows_[i] = row;
-    row += leaf.schedule.window_rows();
+    row.of_head += leaf.schedule.window_rows();
+    row.of_layers = segment_rows_ == 0 ? row.of_head : (i + 1) * segment_rows_;
   }
   for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
     const std::span<MatrixView> gradients = gradients_of(tensor);
@@ -176,11 +221,11 @@ void TrainingStep::run(const Parameters& parameters, const Inputs& data,
     // The backward pass follows at once, while the states of the leaf are still in cache. The
     // leaves of a thread use the same memory one after another, that of the first, so that it stays
     // there.
-    const std::size_t first = first_rows_[my_leaves(team).begin];
+    const FirstRows first = first_rows_[my_leaves(team).begin];
     for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
       if (t.size() == 1) leaf.keep_windows_in(windows_, first);
       forward(leaf, data, t);
-      leaf.backward(weights_, t);
+      leaf.backward(data, weights_, t);
     });
     add_leaves(team);
     if (parts > 1) add_parts(part, team);
@@ -214,8 +259,8 @@ void TrainingStep::forward(const Parameters& parameters, const Inputs& data,
   for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { forward(leaf, data, t); });
 }
 
-void TrainingStep::backward(const Team& team) noexcept {
-  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { leaf.backward(weights_, t); });
+void TrainingStep::backward(const Inputs& data, const Team& team) noexcept {
+  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { leaf.backward(data, weights_, t); });
   add_leaves(team);
 }
 

@@ -24,6 +24,12 @@ constexpr std::size_t window_of(std::size_t truncation) {
   return truncation == 0 ? kWholeSequences : truncation;
 }
 
+// Rows that each leaf keeps of a layer if it keeps `segments`-th parts of the window at a time, at
+// least; never fewer than the shortest segment takes. 0, all, if that would be no less, or if the
+// network has layers that read all timesteps of another.
+[[nodiscard]] std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
+                                          std::size_t window, std::size_t segments);
+
 // Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
 [[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);
 
@@ -46,9 +52,11 @@ class TrainingStep {
   };
 
   // For minibatches of up to `parts` times as many sequences as `largest` holds, computed in parts
-  // that it holds; nothing takes memory later.
+  // that it holds; nothing takes memory later. `segment_rows`: rows of states that each leaf keeps
+  // of a layer, at least those of least_segment_rows; 0: all.
   TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
-               const LossSettings& settings = {}, std::size_t parts = 1);
+               const LossSettings& settings = {}, std::size_t parts = 1,
+               std::size_t segment_rows = 0);
   // Its parts refer to each other.
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
@@ -73,7 +81,7 @@ class TrainingStep {
   // The two halves of `run`, of a minibatch of one part. The same team calls both; `backward` may
   // be repeated.
   void forward(const Parameters& parameters, const Inputs& data, const Team& team) noexcept;
-  void backward(const Team& team) noexcept;
+  void backward(const Inputs& data, const Team& team) noexcept;
 
   // As Parameters::values.
   [[nodiscard]] std::span<const float> gradient() const { return gradient_; }
@@ -98,6 +106,7 @@ class TrainingStep {
   std::vector<LayerSize> sizes_;
   LossSettings settings_;
   std::size_t window_;
+  std::size_t segment_rows_;
   Dropout dropout_;
   PackedNetwork weights_;
   Windows windows_;  // of all leaves, one after another
@@ -105,9 +114,9 @@ class TrainingStep {
   std::span<float> gradient_;
   std::span<double> row_squares_;  // sum of squares of each row of the gradients
   std::vector<NetworkPass> leaves_;
-  std::span<MatrixView> gradients_;      // of each tensor and leaf
-  std::vector<std::size_t> first_rows_;  // of each leaf in windows_
-  std::span<float> part_sums_;           // [level of the tree][parameters], of minibatches of parts
+  std::span<MatrixView> gradients_;    // of each tensor and leaf
+  std::vector<FirstRows> first_rows_;  // of each leaf in windows_
+  std::span<float> part_sums_;         // [level of the tree][parameters], of minibatches of parts
   std::span<const std::size_t> minibatch_;
   std::size_t all_leaves_ = 0;  // of the minibatch
   std::size_t leaves_in_use_ = 0;

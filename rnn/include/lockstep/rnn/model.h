@@ -111,8 +111,8 @@ class LOCKSTEP_API Model {
   /// The model of a training that was written by FitObserver::checkpoints, with the weights that
   /// were being trained and the options of then. Its next `fit` continues that training, to the
   /// same bits as if it had never stopped, on any number of threads and any backend with fused
-  /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs` and
-  /// `threads` alone, otherwise it throws InvalidArgument. (With other `epochs` the schedules
+  /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs`,
+  /// `threads` and `memory` alone, otherwise it throws InvalidArgument. (With other `epochs` the schedules
   /// cosine and one_cycle go on as if it had been so from the first.) FitResult then covers the
   /// whole training, also the epochs of before.
   ///

@@ -134,6 +134,12 @@ struct LOCKSTEP_API Options {
   bool shuffle = true;     ///< a new seeded order in every epoch; false: order of the data
   std::uint64_t seed = 1;  ///< of first weights, orders and the validation split
   int threads = 0;         ///< 0: default_threads(); the results do not depend on it
+  /// Most bytes of Trainer::workspace_bytes; 0: no bound. Where the states of all timesteps do not
+  /// fit, those of a part of them are kept, and the way back computes the others again from the
+  /// states that each part begins with: about a quarter more time, and the same bits. A stack with
+  /// bidirectional layers keeps all states, and so does what heads of timesteps read. Where nothing
+  /// fits, a training is refused with the bytes that it takes.
+  std::size_t memory = 0;
 
   double validation = 0;     ///< share of the training data that is held out, in [0, 1)
   std::size_t patience = 0;  ///< epochs without a better validation loss before stopping; 0: never
@@ -166,6 +172,7 @@ struct OptionInfo {
   std::string help;          ///< what it is for, one line
   std::string
       needs;  ///< it has no effect without this: "validation", "schedule step or plateau"; or ""
+  bool may_change = false;  ///< whether a training that is resumed may have another value
 };
 
 /// All options in the order of the members of Options. Valid for ever.
