@@ -169,7 +169,7 @@ class MistakenContender : public Contender {
   std::unique_ptr<Contender> real_ = lockstep_contender(active_backend());
 };
 
-// A right tanh by kernels of so many lanes.
+// A right tanh by kernels of that number of lanes.
 class NarrowContender : public Contender {
  public:
   explicit NarrowContender(std::size_t lanes) : lanes_(lanes) {}

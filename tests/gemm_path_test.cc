@@ -163,9 +163,9 @@ TEST_CASE("caches can be named") {
   CHECK(parse_caches("l2=2M", preset) == Caches{.l2_bytes = 2 * kMiB, .far_l3 = true});
   CHECK(parse_caches("l3=near,l2=512K", preset) == Caches{.l2_bytes = kMiB / 2, .far_l3 = false});
   CHECK(parse_caches("l2=65536,l3=far", preset) == Caches{.l2_bytes = 64 * kKiB, .far_l3 = true});
-  for (const char* wrong :
-       {"l2", "l2=", "l2=x", "l2=1", "l2=-1", "l2=63K", "l2=1G", "l2=1024M", "l2=2MB",
-        "l3=", "l3=slow", "l4=2M", ",", "l2=2M,,l3=far", "l2=18446744073709551615K", " l2=2M"}) {
+  for (const char* wrong : {"l2", "l2=", "l2=x", "l2=1", "l2=-1", "l2=63K", "l2=1G", "l2=1024M",
+                            "l2=2MB", "l3=", "l3=slow", "l4=2M", ",", "l2=2M,", "l2=2M,,l3=far",
+                            "l2=18446744073709551615K", " l2=2M"}) {
     CAPTURE(wrong);
     CHECK_THROWS_AS(parse_caches(wrong, preset), InvalidArgument);
   }

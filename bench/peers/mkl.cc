@@ -51,7 +51,7 @@ std::size_t lanes_of(const std::string& kernels) {
 struct Setting {
   std::string about;      // version and what was set
   std::string products;   // the library of kernels, as loaded_kernels says
-  std::string functions;  // likewise
+  std::string functions;  // of its functions
   std::size_t product_lanes = 0;
   std::size_t function_lanes = 0;
   bool has_threads = false;

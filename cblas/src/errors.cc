@@ -27,14 +27,12 @@ void report_to_fortran(const char* routine, int position) {
   if (xerbla_ != nullptr) return xerbla_(name.data(), &position, name.size() - 1);
   std::fprintf(stderr, " ** On entry to %s parameter number %d had an illegal value\n", routine,
                position);
-  std::exit(EXIT_FAILURE);
 }
 
 void report_to_c(const char* routine, int position, const char* form, int value) {
   if (cblas_xerbla != nullptr) return cblas_xerbla(position, routine, form, value);
   std::fprintf(stderr, "Parameter %d to routine %s was incorrect\n", position, routine);
   std::fprintf(stderr, form, value);
-  std::exit(EXIT_FAILURE);
 }
 
 bool takes_positions_in_column_order() { return &RowMajorStrg != nullptr && RowMajorStrg != 0; }

@@ -42,8 +42,9 @@ struct GemmStrip {
   const float* h;
 };
 
-// Rows of a matrix, whole panels of them side by side, that are copied as they are: panel q to
-// to + q * panel_stride, its rows one behind another. rows, panels > 0.
+// Rows of a matrix, whole panels of them side by side, that are copied times alpha: panel q to
+// to + q * panel_stride, its rows one behind another. rows, panels > 0. With alpha = 1 nothing is
+// multiplied, which could flush denormals.
 struct PanelRows {
   std::size_t rows;
   std::size_t panels;
@@ -52,6 +53,7 @@ struct PanelRows {
   float* to;
   std::size_t panel_stride;
   std::size_t ahead;  // rows that are prefetched before their turn
+  float alpha;
 };
 
 // Rows of a softmax: y[i][j] = exp(x[i][j] - max_i) * (scale / sum_i), or of its logarithm,

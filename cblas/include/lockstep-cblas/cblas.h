@@ -20,8 +20,9 @@
  * region of the caller.
  *
  * Errors: a wrong argument goes to `cblas_xerbla`, in Fortran's functions to `xerbla_`,
- * after which nothing is written. Where no memory is left, or LOCKSTEP_BACKEND or
- * LOCKSTEP_THREADING names what is not there, the program ends with a line on stderr and status 1.
+ * after which nothing is written. Where no memory is left, or LOCKSTEP_BACKEND,
+ * LOCKSTEP_THREADING or LOCKSTEP_CACHES has what it may not be, the program ends with a line on
+ * stderr and status 1.
  */
 #ifndef CBLAS_H
 #define CBLAS_H
@@ -63,7 +64,7 @@ void cblas_sgemv(CBLAS_LAYOUT layout, CBLAS_TRANSPOSE trans, int m, int n, float
 /**
  * What wrong arguments are reported to, for the program to define, as it may define Fortran's
  * `xerbla_`; the library only calls them. Where neither the program nor another BLAS in it has
- * them, a line goes to stderr and the program ends with status 1.
+ * them at load, a line goes to stderr and the result stays as it was.
  *
  * @param position  of the argument among those of `routine`, from 1
  * @param routine   such as "cblas_sgemm"

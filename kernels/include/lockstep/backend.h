@@ -43,7 +43,7 @@ LOCKSTEP_API void set_backend(std::string_view name);
 
 /// The caches that products are planned for. They change speed only, never a result.
 struct Caches {
-  std::size_t l2_bytes = std::size_t{1024} * 1024;  ///< of a core
+  std::size_t l2_bytes = std::size_t{1024} * 1024;  ///< of a core; counts where the L3 is far
   /// Whether the last level is behind a mesh, as on Intel's server cores: it answers in about 200
   /// cycles, where the rings and crossbars of others take 50 to 70.
   bool far_l3 = false;

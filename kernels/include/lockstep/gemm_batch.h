@@ -33,7 +33,8 @@ LOCKSTEP_API void gemm_batch(Transpose transpose_a, Transpose transpose_b, std::
                              std::size_t lda, const float* const* b, std::size_t ldb, float beta,
                              float* const* c, std::size_t ldc, std::size_t count, int threads = 0);
 
-/// The same for matrices at equal distances: A_i begins at a + i * stride_a, B_i and C_i likewise.
+/// The same for matrices at equal distances: A_i begins at a + i * stride_a, B_i and C_i in the
+/// same way.
 ///
 /// Shapes: strides count floats from product to product. stride_a and stride_b may be anything: 0
 /// is one matrix for all products, less than a matrix are parts of one, such as windows of a

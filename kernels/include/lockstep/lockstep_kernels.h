@@ -125,9 +125,9 @@ LOCKSTEP_API lockstep_status lockstep_gemm_batch(int transpose_a, int transpose_
                                                  int threads);
 
 /**
- * The same for A_i at a + i stride_a, B_i and C_i likewise. stride_a and stride_b may be 0: one
- * matrix for all products. C_i are one after another, stride_c >= (m - 1) ldc + n, or side by side
- * in the rows of one matrix, stride_c >= n and (count - 1) stride_c + n <= ldc.
+ * The same for A_i at a + i stride_a, B_i and C_i in the same way. stride_a and stride_b may be 0:
+ * one matrix for all products. C_i are one after another, stride_c >= (m - 1) ldc + n, or side by
+ * side in the rows of one matrix, stride_c >= n and (count - 1) stride_c + n <= ldc.
  */
 LOCKSTEP_API lockstep_status lockstep_gemm_batch_strided(
     int transpose_a, int transpose_b, size_t m, size_t n, size_t k, float alpha, const float* a,

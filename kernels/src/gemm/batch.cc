@@ -43,7 +43,7 @@ struct PointerBatch {
   [[nodiscard]] float* c(std::size_t i) const { return c_of[i]; }
 };
 
-// Products that follow one another, or stand side by side in the rows of one matrix. Divides, as
+// Products that follow one another, or lie side by side in the rows of one matrix. Divides, as
 // the products of what a caller gives might overflow.
 bool are_apart(const Product& p, std::size_t stride_c, std::size_t count) {
   if (stride_c < p.n) return false;

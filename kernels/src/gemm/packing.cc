@@ -16,11 +16,11 @@ std::size_t rows_ahead(const PanelCopy& c) {
   return c.k * c.ldb * sizeof(float) > kPackedResidentBytes ? blocking().packed_rows_ahead : 0;
 }
 
-// The columns of a panel that they do not fill, or times alpha.
+// The columns of a panel that they do not fill.
 void pack_columns(const PanelCopy& c, std::size_t first, std::size_t count, std::size_t width,
                   float* panel) {
-  const float* b = c.b + first;
-  for (std::size_t p = 0; p < c.k; ++p, b += c.ldb, panel += width) {
+  for (std::size_t p = 0; p < c.k; ++p, panel += width) {
+    const float* b = c.b + p * c.ldb + first;
     // No multiplication by 1, which could flush denormals.
     for (std::size_t j = 0; j < count; ++j) panel[j] = c.alpha == 1.0f ? b[j] : c.alpha * b[j];
     std::fill(panel + count, panel + width, 0.0f);
@@ -29,7 +29,7 @@ void pack_columns(const PanelCopy& c, std::size_t first, std::size_t count, std:
 
 void pack_plain(const PanelCopy& c, const Backend& backend, float* panels) {
   const std::size_t width = backend.panel;
-  const std::size_t whole = c.alpha == 1.0f ? c.cols / width : 0;
+  const std::size_t whole = c.cols / width;
   const std::size_t together = std::max<std::size_t>(kPackedColumns / width, 1);
   for (std::size_t q = 0; q < whole; q += together) {
     backend.copy_panels({.rows = c.k,
@@ -38,7 +38,8 @@ void pack_plain(const PanelCopy& c, const Backend& backend, float* panels) {
                          .row_stride = static_cast<std::ptrdiff_t>(c.ldb),
                          .to = panels + q * c.panel_stride,
                          .panel_stride = c.panel_stride,
-                         .ahead = rows_ahead(c)});
+                         .ahead = rows_ahead(c),
+                         .alpha = c.alpha});
   }
   panels += whole * c.panel_stride;
   for (std::size_t j = whole * width; j < c.cols; j += width, panels += c.panel_stride) {

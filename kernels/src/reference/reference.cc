@@ -179,7 +179,10 @@ void copy_panels(const PanelRows& c) {
     const float* row = c.from + static_cast<std::ptrdiff_t>(p) * c.row_stride;
     float* to = c.to + p * kReferencePanel;
     for (std::size_t q = 0; q < c.panels; ++q) {
-      std::copy_n(row + q * kReferencePanel, kReferencePanel, to + q * c.panel_stride);
+      for (std::size_t j = 0; j < kReferencePanel; ++j) {
+        const float x = row[q * kReferencePanel + j];
+        to[q * c.panel_stride + j] = c.alpha == 1.0f ? x : c.alpha * x;
+      }
     }
   }
 }

@@ -92,7 +92,7 @@ LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size
 // How a tile reads b.
 enum class ReadB {
   whole,     // whole vectors
-  fetching,  // whole vectors, and prefetches lines of next_b at each step of k
+  fetching,  // whole vectors, and prefetches what Fetch says and its own rows
   masked,    // the last vector under its mask, which is slower
 };
 
@@ -146,7 +146,7 @@ LOCKSTEP_INLINE void prefetch(const GemmStrip& g, Fetch& fetch, std::size_t p, s
   if (p < fetch.vectors_of_c * kFetchingSteps) {
     const std::size_t vector = p / kFetchingSteps;
     const float* c = row_of(fetch.c, vector / kVecs, g.plan->c_row_stride);
-    __builtin_prefetch(c + vector % kVecs * S::lanes(), /*rw=*/1);
+    __builtin_prefetch(c + vector % kVecs * S::lanes());
   }
   if (fetch.lines == 0) return;
   for (std::size_t step = 0; step < steps; ++step) {
@@ -432,8 +432,8 @@ void gemv_strip(const GemmStrip& g) {
   for (; p < g.plan->k; ++p) gemv_rows<S>(g, p, std::make_index_sequence<1>());
 }
 
-template <class S>
-void copy_panels(const PanelRows& c) {
+template <class S, bool kScales>
+LOCKSTEP_INLINE void copy_panels(const PanelRows& c) {
   const std::size_t width = S::kPanelVectors * S::lanes();
   for (std::size_t p = 0; p < c.rows; ++p) {
     const float* row = row_of(c.from, p, c.row_stride);
@@ -446,10 +446,18 @@ void copy_panels(const PanelRows& c) {
     float* to = c.to + p * width;
     for (std::size_t q = 0; q < c.panels; ++q, row += width, to += c.panel_stride) {
       for (std::size_t v = 0; v < S::kPanelVectors; ++v) {
-        S::store(S::load(row + v * S::lanes()), to + v * S::lanes());
+        typename S::V x = S::load(row + v * S::lanes());
+        if constexpr (kScales) x = S::mul(S::set(c.alpha), x);
+        S::store(x, to + v * S::lanes());
       }
     }
   }
+}
+
+template <class S>
+void copy_panels(const PanelRows& c) {
+  if (c.alpha == 1.0f) return copy_panels<S, false>(c);
+  copy_panels<S, true>(c);
 }
 
 template <class S>

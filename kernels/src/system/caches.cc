@@ -23,6 +23,8 @@ constexpr std::size_t kMostL2 = kKiB * kKiB * kKiB - 1;
 
 #if defined(__x86_64__)
 
+constexpr std::size_t kLaptopL3 = 24 * kKiB * kKiB;
+
 struct Leaf {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
@@ -35,29 +37,34 @@ Leaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
 
 // The same for Intel's leaf 4 (Software Developer's Manual, volume 2, CPUID) and AMD's 8000001D
 // (Architecture Programmer's Manual, volume 3, appendix E): each subleaf is a cache.
-void read_caches(std::uint32_t leaf, Caches& caches) {
+// Returns the bytes of the third level.
+std::size_t read_caches(std::uint32_t leaf, Caches& caches) {
+  std::size_t l3_bytes = 0;
   constexpr std::uint32_t kMostCaches = 8;
   for (std::uint32_t i = 0; i < kMostCaches; ++i) {
     const Leaf r = cpuid(leaf, i);
     const std::uint32_t type = r.eax & 31u;  // 0: none, 1: data, 2: instructions, 3: both
-    if (type == 0) return;
+    if (type == 0) break;
     const std::size_t ways = (r.ebx >> 22u) + 1;
     const std::size_t partitions = (r.ebx >> 12u & 1023u) + 1;
     const std::size_t line = (r.ebx & 4095u) + 1;
     const std::size_t bytes = ways * partitions * line * (std::size_t{r.ecx} + 1);
     const std::uint32_t level = r.eax >> 5u & 7u;
     if (level == 2 && bytes >= kLeastL2) caches.l2_bytes = bytes;
+    if (level == 3) l3_bytes = bytes;
   }
+  return l3_bytes;
 }
 
 Caches detect() {
   Caches c;
   const bool is_intel = cpuid(0, 0).ebx == 0x756e6547u;  // "Genu"
   const bool is_amd = cpuid(0, 0).ebx == 0x68747541u;    // "Auth"
-  if (is_intel) read_caches(4, c);
   if (is_amd && cpuid(0x80000000u, 0).eax >= 0x8000001du) read_caches(0x8000001du, c);
-  // Server cores since Skylake-SP; those for desktops with AVX-512 have less.
-  c.far_l3 = is_intel && cpu_features().avx512 && c.l2_bytes >= 1024 * kKiB;
+  // Server cores since Skylake-SP; those of laptops with AVX-512 have less of either cache.
+  if (is_intel) {
+    c.far_l3 = read_caches(4, c) > kLaptopL3 && cpu_features().avx512 && c.l2_bytes >= kKiB * kKiB;
+  }
   return c;
 }
 
@@ -110,11 +117,13 @@ void parse_part(std::string_view part, Caches& caches) {
 }  // namespace
 
 Caches parse_caches(std::string_view text, Caches preset) {
-  while (!text.empty()) {
-    const std::size_t comma = text.find(',');
+  if (text.empty()) return preset;
+  for (std::size_t comma = text.find(','); comma != std::string_view::npos;
+       comma = text.find(',')) {
     parse_part(text.substr(0, comma), preset);
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    text.remove_prefix(comma + 1);
   }
+  parse_part(text, preset);
   return preset;
 }
 
