@@ -147,7 +147,8 @@ class LOCKSTEP_API Trainer {
   /// done. What it throws stops the pass too, and is passed on. A minibatch whose loss or gradient
   /// is not finite changes no weight, and ends the pass or not as Options::on_nan says. Throws
   /// std::invalid_argument if there are no parameters, sizes or labels do not fit, there is no
-  /// sequence, or a step takes more than Options::memory; std::bad_alloc if there is no work memory. Then no weight has changed.
+  /// sequence, or a step takes more than Options::memory; std::bad_alloc if there is no work
+  /// memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
   /// The same of data that are normalized on the way; of Lockstep's own.
