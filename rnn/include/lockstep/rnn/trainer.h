@@ -146,8 +146,9 @@ class LOCKSTEP_API Trainer {
   /// thread, may return false to stop after the current minibatch: the result then covers what was
   /// done. What it throws stops the pass too, and is passed on. A minibatch whose loss or gradient
   /// is not finite changes no weight, and ends the pass or not as Options::on_nan says. Throws
-  /// std::invalid_argument if there are no parameters, sizes or labels do not fit, or there is no
-  /// sequence; std::bad_alloc if there is no work memory. Then no weight has changed.
+  /// std::invalid_argument if there are no parameters, sizes or labels do not fit, there is no
+  /// sequence, or a step takes more than Options::memory; std::bad_alloc if there is no work
+  /// memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
                         const std::function<bool(const BatchProgress&)>& on_batch = {});
   /// The same of data that are normalized on the way; of Lockstep's own.
@@ -181,8 +182,8 @@ class LOCKSTEP_API Trainer {
 
 /// What workspace_bytes of such a trainer will be, on the active backend, after a data set of
 /// `sequences` sequences: exactly if `max_length` is the length of each, otherwise at most this.
-/// Throws std::invalid_argument as Trainer and Network::require_valid, and if it is more than the
-/// address space.
+/// Throws std::invalid_argument as Trainer and Network::require_valid, and if it is more than
+/// Options::memory or the address space.
 [[nodiscard]] LOCKSTEP_API std::size_t training_workspace_bytes(const Network& network,
                                                                 const Options& options,
                                                                 std::size_t sequences,
