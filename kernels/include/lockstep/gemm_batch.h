@@ -27,7 +27,8 @@ namespace lockstep {
 ///
 /// Errors: InvalidArgument as gemm, and for a null array or a null pointer in it, which is named,
 /// unless its matrices are not read; nothing is written then. std::bad_alloc as gemm. No error for
-/// `count` = 0, whatever the pointers are.
+/// `count` = 0, whatever the pointers are, if the strides of a product would do. A transposed B, or
+/// one times alpha, is packed for each product: share it as a PackedMatrix if all products have it.
 LOCKSTEP_API void gemm_batch(Transpose transpose_a, Transpose transpose_b, std::size_t m,
                              std::size_t n, std::size_t k, float alpha, const float* const* a,
                              std::size_t lda, const float* const* b, std::size_t ldb, float beta,

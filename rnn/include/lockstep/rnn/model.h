@@ -112,9 +112,9 @@ class LOCKSTEP_API Model {
   /// were being trained and the options of then. Its next `fit` continues that training, to the
   /// same bits as if it had never stopped, on any number of threads and any backend with fused
   /// multiply-add: it must get the same data, and options (set_options) that differ in `epochs`,
-  /// `threads` and `memory` alone, otherwise it throws InvalidArgument. (With other `epochs` the schedules
-  /// cosine and one_cycle go on as if it had been so from the first.) FitResult then covers the
-  /// whole training, also the epochs of before.
+  /// `threads` and `memory` alone, otherwise it throws InvalidArgument. (With other `epochs` the
+  /// schedules cosine and one_cycle go on as if it had been so from the first.) FitResult then
+  /// covers the whole training, also the epochs of before.
   ///
   /// The file is a model file with further tensors: checkpoint.optimizer, checkpoint.average,
   /// checkpoint.kept and checkpoint.state, JSON text in bytes: counters, options, history, a hash
