@@ -159,7 +159,7 @@ void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, cons
   output.forward(schedule, last(), weights.output, team);
 }
 
-void NetworkPass::read_steps(Range timesteps, const Team& team) {
+void NetworkPass::read_steps(Range timesteps, const Team& team) const {
   for (const RecurrentLayer& layer : last()) output.read_steps(schedule, layer, timesteps, team);
   team.barrier();
 }

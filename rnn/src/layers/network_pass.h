@@ -94,7 +94,7 @@ class NetworkPass {
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
   void forward(const Inputs& data, const PackedNetwork& weights, Range timesteps, Run run,
                const Team& team);
-  void read_steps(Range timesteps, const Team& team);
+  void read_steps(Range timesteps, const Team& team) const;
   void keep_segment(std::size_t segment, const Team& team);
 
   std::size_t segment_rows_;  // 0: windows are not divided

@@ -91,8 +91,8 @@ bool parse_number(std::string_view text, T& number) {
 
 bool parse_bytes(std::string_view text, std::size_t& bytes) {
   constexpr std::string_view kUnits = "KMG";
-  const std::size_t unit = text.empty() ? kUnits.npos : kUnits.find(text.back());
-  if (unit == kUnits.npos) return parse_number(text, bytes);
+  const std::size_t unit = text.empty() ? std::string_view::npos : kUnits.find(text.back());
+  if (unit == std::string_view::npos) return parse_number(text, bytes);
   const std::size_t shift = 10 * (unit + 1);
   if (!parse_number(text.substr(0, text.size() - 1), bytes)) return false;
   if (bytes > SIZE_MAX >> shift) return false;
