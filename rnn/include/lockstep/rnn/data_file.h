@@ -76,7 +76,7 @@ struct DataFile {
 /// values and bad rows throw DataError.
 ///
 /// Other targets than a class of each sequence, without `targets` as the file says:
-///   .ts   a number for each sequence, where the header has @targetLabel true
+///   .ts   a number for each sequence, where the header says `targetLabel true`
 ///   .arff the same, where the last attribute is `target` or `class` and a number
 ///   .npz, .npy  y [N][K] of floats: K numbers for each sequence; y [N][T] of integers or text: a
 ///   class
