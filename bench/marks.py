@@ -31,7 +31,7 @@ def stated_peaks(context: Mapping[str, object]) -> Peaks:
 
 
 def shared_gain(peaks: Mapping[int, float]) -> Optional[float]:
-    """The peak of two threads over that of one if they share a core; else, or if unknown, None."""
+    """The peak of two threads over that of one, where it is that of a shared core; otherwise None."""
     if not peaks.get(1) or 2 not in peaks or peaks[2] >= LEAST_GAIN * peaks[1]:
         return None
     return peaks[2] / peaks[1]
@@ -39,7 +39,7 @@ def shared_gain(peaks: Mapping[int, float]) -> Optional[float]:
 
 def shared_sentence(gain: float) -> str:
     return (f"two threads reach {gain:.2f} times the multiply-add peak of one, less than "
-            f"{LEAST_GAIN:g} times, so they share one core: what runs on two threads is not judged")
+            f"{LEAST_GAIN:g} times, as where they share one core: what runs on two threads is not judged")
 
 
 def fallback_sentence(lanes: Mapping[str, float]) -> str:

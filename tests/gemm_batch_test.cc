@@ -172,6 +172,13 @@ TEST_CASE("threads share products, or each product where there are fewer") {
   CHECK(threads_over(256, 256, 0, 1000, 8) == 1);
 }
 
+TEST_CASE("no thread is idle while others compute a product that pays for all") {
+  CHECK(products_left({.threads = 8}, 8, 9) == 1);
+  CHECK(products_left({.threads = 2}, 2, 3) == 1);
+  CHECK(products_left({.threads = 8}, 8, 16) == 0);
+  CHECK(products_left({.threads = 1}, 8, 9) == 0);
+}
+
 TEST_CASE("products share an operand whose stride is 0, and parts of it") {
   constexpr std::size_t kM = 5, kN = 9, kK = 7, kCount = 6;
   const std::vector<float> a = normal_floats(kCount * kM * kK, 1);

@@ -22,7 +22,8 @@ namespace lockstep {
 /// Bits, special values, accuracy: those of gemm for each product, whatever `count` and `threads`.
 ///
 /// Threads: `threads` as for resolve_threads, but no more than pay. They share the products; where
-/// one product pays for more threads than there are products, they share each product in turn.
+/// one product pays for more threads than there are products, or than are left for a last round,
+/// they share each of these in turn.
 /// Thread-safe.
 ///
 /// Errors: InvalidArgument as gemm, and for a null array or a null pointer in it, which is named,

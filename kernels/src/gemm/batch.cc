@@ -92,9 +92,11 @@ void run_all(const PlannedProduct& p, std::size_t count, const Batch& batch) {
   const int threads = threads_over_products(p.product, p.choice, p.threads, count);
   if (threads == 1) return run_range(p, batch, {0, count});
   const PlannedProduct alone = p.choice.threads == 1 ? p : planned(p.product, p.backend, 1);
+  const std::size_t even = count - products_left(p.choice, threads, count);
   parallel(threads, [&](const Team& team) {
-    run_range(alone, batch, share(count, team.index(), team.size()));
+    run_range(alone, batch, share(even, team.index(), team.size()));
   });
+  run_range(p, batch, {even, count});
 }
 
 }  // namespace

@@ -52,6 +52,12 @@ constexpr int threads_over_products(const Product& p, const Choice& choice, int 
   return useful_threads(work, kProductWorkPerThread, count, threads);
 }
 
+// Of `count` products on `threads`, those of a last round that would leave threads idle: where one
+// pays for more threads, they share each of these in turn.
+constexpr std::size_t products_left(const Choice& choice, int threads, std::size_t count) {
+  return choice.threads > 1 ? count % static_cast<std::size_t>(threads) : 0;
+}
+
 struct GemmPlan::State {
   PlannedProduct product;
 };
