@@ -12,12 +12,14 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "catch.h"
+#include "lockstep/backend.h"
 #include "lockstep/rnn/model.h"
 #include "process.h"
 #include "temporary_directory.h"
@@ -537,6 +539,46 @@ TEST_CASE("command: --truncate cuts the way back, and nothing where it reaches t
   CHECK(hash({"--truncate", "2"}) != whole);
   require_failure(2, "--truncate", {"train", "--dataset", "parity", "--truncate", "-1"});
   CHECK(run({"gradcheck", "--truncate", "3"}).code == 0);
+}
+
+TEST_CASE("command: too little --memory is refused with the least that trains the same weights",
+          "[command]") {
+  const TemporaryDirectory directory;
+  std::string text = "sample,step,label,x\n";
+  for (int i = 0; i < 4000; ++i) {
+    text +=
+        std::to_string(i / 400) + "," + std::to_string(i % 400) + "," + "abc"[i / 400 % 3] + ",1\n";
+  }
+  const std::string data = directory.write("long.csv", text);
+  const std::string model = directory / "model.safetensors";
+  const std::string steps = "classify_steps";
+  for (const std::string& head : {std::string("classify"), steps}) {
+    for (const char* directions : {"--no-bidirectional", "--bidirectional"}) {
+      CAPTURE(head, directions);
+      const auto train = [&](const std::string& memory) {
+        return std::vector<std::string>{"train", data,       "--model",  model,      "--head",
+                                        head,    directions, "--layers", "2",        "--hidden",
+                                        "9",     "--epochs", "1",        "--memory", memory};
+      };
+      const Outcome refused = run(train("1K"));
+      INFO(refused.err);
+      CHECK(refused.code == 1);
+      CHECK_FALSE(std::filesystem::exists(model));
+      const std::vector<std::string> lines = without_reading(refused.err);
+      REQUIRE(lines.size() == 1);
+      std::smatch least;
+      const std::regex sentence(
+          "memory: a training step takes at least ([0-9]+) bytes, found '1024'");
+      REQUIRE(std::regex_search(lines[0], least, sentence));
+      const unsigned long long bytes = std::stoull(least[1].str());
+      require_failure(1, least[1].str(), train(std::to_string(bytes - 1)));
+      const json hash = run_json(train(std::to_string(bytes)))["weights_hash"];
+      // The reference rounds the gradient of such a head wherever its sum is divided.
+      const bool rounds = active_backend().name == "reference" && head == steps;
+      if (!rounds) CHECK(hash == run_json(train("0"))["weights_hash"]);
+      std::filesystem::remove(model);
+    }
+  }
 }
 
 // OpenMP binds the first thread to one CPU as soon as it is loaded.

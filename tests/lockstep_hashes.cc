@@ -6,6 +6,7 @@
 #include <exception>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "backend_scope.h"
 #include "floats.h"
@@ -245,11 +246,17 @@ FnvHash large_networks() {
   return hash;
 }
 
-// Windows that are divided into segments.
+// Windows that are divided into segments, together or layer by layer.
 FnvHash long_sequences() {
   FnvHash hash;
-  for (const char* cell : {"tanh", "gru", "lstm"}) {
-    const Sizes shape{.features = 3, .hidden = 33, .classes = 3, .cell = cell, .layers = 2};
+  for (const auto& [cell, bidirectional] :
+       {std::pair{"tanh", false}, {"gru", false}, {"lstm", false}, {"gru", true}}) {
+    const Sizes shape{.features = 3,
+                      .hidden = 33,
+                      .classes = 3,
+                      .cell = cell,
+                      .layers = 2,
+                      .bidirectional = bidirectional};
     const Dataset data = data_for(shape, 20, 150);
     Options options;
     options.epochs = 2;

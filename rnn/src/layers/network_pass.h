@@ -38,41 +38,31 @@ struct Windows {
   OutputMemory output;
 };
 
-// The memory for `timesteps` timesteps of all sequences that layers keep, and `of_head` that a head
-// of timesteps has. In an inference nobody reads the timesteps of the last layer but such a head.
+// In an inference nobody reads the timesteps of the last layer but a head of timesteps.
 [[nodiscard]] Windows take_windows(Workspace& workspace, const Network& network, Purpose purpose,
-                                   std::size_t timesteps, std::size_t of_head);
-
-// Where the memory of a leaf begins in that for all of them.
-struct FirstRows {
-  std::size_t of_layers = 0;
-  std::size_t of_head = 0;
-};
-
-// Whether a training can keep a part of the windows: no layer reads what another, bidirectional one
-// makes of all timesteps.
-[[nodiscard]] bool can_divide_windows(const Network& network);
+                                   const WindowTimesteps& timesteps);
 
 // A leaf or chunk of sequences in the forward and the backward pass.
 class NetworkPass {
  public:
+  // `loss`: of a training, whose forward pass ends with the loss.
   NetworkPass(Workspace& workspace, const Network& network, const RecurrentLayer::Limits& limits,
-              const Dropout* dropout = nullptr);
+              const Dropout* dropout = nullptr, const LossSettings* loss = nullptr);
 
-  // Keeps the windows of what `schedule` holds in this memory, from row `first` of each layer on.
-  void keep_windows_in(const Windows& memory, FirstRows first);
+  // Keeps the windows of what `schedule` holds in this memory, from these rows of each layer on.
+  void keep_windows_in(const Windows& memory, const FirstRows& first);
   // Divides the window of what `schedule` holds into segments, if the limits say so.
   void divide_window();
 
-  // Runs all timesteps of what `schedule` holds, up to the outputs; the threads of `team` share the
-  // columns.
+  // Runs all timesteps of what `schedule` holds, up to the outputs or the loss; the threads of
+  // `team` share the columns.
   void forward(const Inputs& data, const PackedNetwork& weights, const Team& team);
   // From the gradients of the outputs those of the weights, of the same data. May be repeated. Runs
   // segments of which no state is kept forward again.
   void backward(const Inputs& data, const PackedNetwork& weights, const Team& team);
 
   // The directions of the last layer.
-  [[nodiscard]] std::span<const RecurrentLayer> last() const { return of_layer(levels_ - 1); }
+  [[nodiscard]] std::span<const RecurrentLayer> last() const { return of_level(levels_ - 1); }
   // The gradient of a tensor, counted as Parameters::tensors.
   [[nodiscard]] MatrixView gradient(std::size_t tensor) const {
     const std::size_t layer = tensor / kTensorsOfLayer;
@@ -85,22 +75,42 @@ class NetworkPass {
   OutputLayer output;
 
  private:
-  [[nodiscard]] std::span<const RecurrentLayer> of_layer(std::size_t level) const;
+  [[nodiscard]] std::span<const RecurrentLayer> of_levels(Range levels) const;
+  [[nodiscard]] std::span<const RecurrentLayer> of_level(std::size_t level) const {
+    return of_levels({level, level + 1});
+  }
   // Calls work(number, team) for each direction of a layer, for both at once where the team has two
   // halves; a barrier behind.
   template <class Work>
   void for_directions(std::size_t level, const Team& team, const Work& work);
   [[nodiscard]] LayerInputs inputs_of(const RecurrentLayer& layer, const Inputs& data) const;
   [[nodiscard]] LayerGradients gradients_of(const RecurrentLayer& layer) const;
-  void forward(const Inputs& data, const PackedNetwork& weights, Range timesteps, Run run,
-               const Team& team);
-  void read_steps(Range timesteps, const Team& team) const;
-  void keep_segment(std::size_t segment, const Team& team);
+  // A stage: layers that take a segment of timesteps together, since each of them reads of the one
+  // below the same timesteps. A bidirectional layer is alone: its directions begin at opposite
+  // ends, so the layer above and the gradients for the one below wait for all segments.
+  [[nodiscard]] bool begins_stage(std::size_t level) const;
+  [[nodiscard]] Range stage_from(std::size_t level) const;
+  [[nodiscard]] Range stage_before(std::size_t level) const;
+  [[nodiscard]] bool is_last(Range stage) const { return stage.end == levels_; }
+  void forward(const Inputs& data, const PackedNetwork& weights, Range stage, Range timesteps,
+               Run run, const Team& team);
+  [[nodiscard]] std::size_t forward_to_window(const Inputs& data, const PackedNetwork& weights,
+                                              Range stage, const Team& team);
+  void forward_segments(const Inputs& data, const PackedNetwork& weights, Range stage,
+                        const Team& team);
+  void read_steps(const Team& team) const;
+  void run_head(const Inputs& data, const PackedNetwork& weights, Run run, const Team& team);
+  void find_state_gradients(const PackedNetwork& weights, const Team& team);
+  void keep_segment(Range stage, std::size_t segment, const Team& team);
+  void bring_back(const Inputs& data, const PackedNetwork& weights, Range stage,
+                  std::size_t segment, const Team& team);
 
-  std::size_t segment_rows_;  // 0: windows are not divided
-  std::size_t levels_;        // layers, each with all its directions
-  std::size_t block_;         // timesteps that a layer takes before the next has its turn
+  std::size_t segment_rows_;     // 0: windows are not divided
+  std::size_t levels_;           // layers, each with all its directions
+  std::span<std::size_t> kept_;  // segment whose states a stage has in memory, of its first layer
+  std::size_t block_;            // timesteps that a layer takes before the next has its turn
   const Dropout* dropout_;
+  const LossSettings* loss_;
 };
 
 // A pass with memory for the windows of its own.
@@ -109,7 +119,8 @@ struct PassWithWindows {
   PassWithWindows(Workspace& workspace, const Network& network,
                   const RecurrentLayer::Limits& limits, std::size_t timesteps)
       : pass(workspace, network, limits),
-        windows(take_windows(workspace, network, limits.purpose, timesteps, timesteps)) {}
+        windows(take_windows(workspace, network, limits.purpose,
+                             {.all = timesteps, .kept = timesteps})) {}
 
   NetworkPass pass;
   Windows windows;

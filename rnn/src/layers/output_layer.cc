@@ -40,15 +40,15 @@ void PackedOutput::run(const float* h, std::size_t ldh, const MatrixView& y) con
 }
 
 OutputMemory::OutputMemory(Workspace& workspace, const Network& network, Purpose purpose,
-                           std::size_t count)
-    : states(0, network.layers.back().outputs()),
+                           std::size_t count, bool in_segments)
+    : by_segments(in_segments),
+      states(0, network.layers.back().outputs()),
       cols(network.outputs),
       stride(round_up(network.outputs)),
       rows(take_rows(workspace, states, count)),
       outputs(workspace.take<float>(count * stride)) {
   if (purpose == Purpose::inference) return;
   const TargetKind kind = head_of(network).targets;
-  if (lockstep::is_of_steps(kind)) step_gradients = workspace.take<float>(count * states.stride);
   if (is_label(kind)) labels = workspace.take<int>(count);
   weights = workspace.take<double>(count);
   if (!is_label(kind)) targets = workspace.take<float>(count * cols);
@@ -62,7 +62,6 @@ OutputMemory OutputMemory::from(std::size_t first) const {
   OutputMemory part = *this;
   part.rows = after(rows, first * states.stride);
   part.outputs = after(outputs, first * stride);
-  part.step_gradients = after(step_gradients, first * states.stride);
   part.labels = after(labels, first);
   part.weights = after(weights, first);
   part.targets = after(targets, first * cols);
@@ -105,15 +104,15 @@ void OutputLayer::read_states(const RowSchedule& schedule, std::span<const Recur
 }
 
 void OutputLayer::read_steps(const RowSchedule& schedule, const RecurrentLayer& layer,
-                             Range timesteps, const Team& team) const {
-  const Range mine = share(timesteps.size(), team.index(), team.size());
+                             const Team& team) const {
+  const Range segment = schedule.segment(schedule.kept());
+  const Range mine = share(segment.size(), team.index(), team.size());
   const std::size_t first = memory_.states.state + (layer.size().backward ? hidden_ : 0);
-  for (std::size_t t = timesteps.begin + mine.begin; t < timesteps.begin + mine.end; ++t) {
+  for (std::size_t t = segment.begin + mine.begin; t < segment.begin + mine.end; ++t) {
     for (std::size_t n = 0; n < schedule.active(t); ++n) {
       const std::size_t own = layer.own_time_of(schedule, n, t);
-      const std::size_t row = schedule.offset(schedule.start(n) + own) + n;
-      std::copy_n(layer.output(schedule, n, own), hidden_,
-                  memory_.rows.data() + row * memory_.states.stride + first);
+      float* row = memory_.rows.data() + step_row(schedule, n, own) * memory_.states.stride;
+      std::copy_n(layer.output(schedule, n, own), hidden_, row + first);
     }
   }
 }
@@ -146,40 +145,54 @@ void OutputLayer::take_targets(const Dataset& data, const RowSchedule& schedule,
   for (std::size_t n = 0; n < schedule.rows(); ++n) take(n, n, 0);
 }
 
+void OutputLayer::begin_loss() {
+  totals_ = {};
+  std::ranges::fill(gradient_, 0.0f);
+}
+
 void OutputLayer::find_loss(const Dataset& data, const RowSchedule& schedule, const Head& head,
-                            const LossSettings& settings) {
+                            const LossSettings& settings, Run run) {
   take_targets(data, schedule, settings.class_weights);
-  const std::size_t count = rows(schedule);
-  const HeadRows all{.outputs = outputs({0, count}),
+  const std::size_t count_of_rows = rows(schedule);
+  const HeadRows all{.outputs = outputs({0, count_of_rows}),
                      .labels = has_labels_ ? memory_.labels.data() : nullptr,
                      .targets = memory_.targets.data()};
-  totals_ = {.right = head.loss(all, settings.options, memory_.losses.data())};
-  for (std::size_t row = 0; row < count; ++row) {
-    const Target target = all.target(row);
-    const double known = known_share(target);
-    const double weight = memory_.weights[row];
-    if (weight != 1) {
-      // Nothing of what does not count, were it infinite.
-      for (float& gradient : std::span(all.outputs.data + row * memory_.stride, memory_.cols)) {
-        gradient = weight == 0 ? 0 : gradient * static_cast<float>(weight);
-      }
-      memory_.losses[row] = weight == 0 ? 0 : memory_.losses[row] * weight;
-    }
-    totals_.loss += memory_.losses[row];
-    totals_.weight += known * weight;
-    totals_.targets += known;
+  const double right = head.loss(all, settings.options, memory_.losses.data());
+  for (std::size_t row = 0; row < count_of_rows; ++row) weigh_gradients(row);
+  if (run == Run::again) return;
+  totals_.right += right;
+  for (std::size_t row = 0; row < count_of_rows; ++row) count(all, row);
+  add_gradient(count_of_rows);
+}
+
+// Nothing of what does not count, were it infinite.
+void OutputLayer::weigh_gradients(std::size_t row) const {
+  const double weight = memory_.weights[row];
+  if (weight == 1) return;
+  for (float& gradient : std::span(outputs({row, row + 1}).data, memory_.cols)) {
+    gradient = weight == 0 ? 0 : gradient * static_cast<float>(weight);
   }
 }
 
-// d: gradients of the outputs.  dWy = [1, h]^T d,  dh = d Wy^T
-void OutputLayer::backward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
-                           const PackedOutput& weights) {
-  const std::size_t count = rows(schedule);
-  std::ranges::fill(gradient_, 0.0f);
+void OutputLayer::count(const HeadRows& all, std::size_t row) {
+  const double weight = memory_.weights[row];
+  const double known = known_share(all.target(row));
+  totals_.loss += weight == 0 ? 0 : memory_.losses[row] * weight;
+  totals_.weight += known * weight;
+  totals_.targets += known;
+}
+
+// d: gradients of the outputs.  dWy += [1, h]^T d
+void OutputLayer::add_gradient(std::size_t count) {
   gemm_accumulate_transposed(memory_.cols, count, memory_.rows.data() + memory_.states.one,
                              memory_.states.stride, memory_.outputs.data(), memory_.stride,
                              gradient_.data(), memory_.stride, 0,
                              gradient_.size() / memory_.stride);
+}
+
+// dh = d Wy^T
+void OutputLayer::backward(const RowSchedule& schedule, std::span<const RecurrentLayer> last,
+                           const PackedOutput& weights) {
   for (std::size_t i = 0; i < last.size(); ++i) {
     PackedGemm states = gradients_of_states(schedule, last[i], i);
     states.a = memory_.outputs.data();
@@ -197,7 +210,7 @@ PackedGemm OutputLayer::gradients_of_states(const RowSchedule& schedule,
                                             std::size_t direction) const {
   const std::size_t count = rows(schedule);
   if (of_steps_) {
-    float* first = memory_.step_gradients.data() + direction * hidden_;
+    float* first = memory_.rows.data() + memory_.states.state + direction * hidden_;
     return {.m = count, .c = first, .ldc = memory_.states.stride};
   }
   if (pools_[direction].empty()) return layer.last_deltas(schedule);
@@ -208,9 +221,8 @@ PackedGemm OutputLayer::gradients_of_states(const RowSchedule& schedule,
 void OutputLayer::write_gradients(const RowSchedule& schedule, std::size_t n, std::size_t own,
                                   Range units, bool backward, bool adds, float* h) const {
   if (!of_steps_) return pool(backward).write(n, own, units, adds, h);
-  const std::size_t row = schedule.offset(schedule.start(n) + own) + n;
-  const float* from =
-      memory_.step_gradients.data() + row * memory_.states.stride + (backward ? hidden_ : 0);
+  const float* from = memory_.rows.data() + step_row(schedule, n, own) * memory_.states.stride +
+                      memory_.states.state + (backward ? hidden_ : 0);
   for (std::size_t j = units.begin; j < units.end; ++j) h[j] = adds ? h[j] + from[j] : from[j];
 }
 

@@ -201,10 +201,13 @@ PackedGemmPlan PackedLayer::step_back(std::size_t stride, std::size_t ldc, bool 
 }
 
 WindowMemory::WindowMemory(Workspace& workspace, const LayerSize& size, Purpose purpose,
-                           std::size_t timesteps)
-    : rows(take_rows(workspace, layout_of(size, purpose), timesteps)) {
+                           const WindowTimesteps& timesteps, bool hands_up, bool hands_down)
+    : rows(take_rows(workspace, layout_of(size, purpose), timesteps.kept)),
+      outputs(workspace.take<float>(hands_up ? timesteps.all * size.hidden : 0)),
+      has_all_gradients(hands_down) {
   if (purpose == Purpose::inference || size.layer == 0) return;
-  input_gradients = workspace.take<float>(timesteps * round_up(size.inputs));
+  const std::size_t count = hands_down ? timesteps.all : timesteps.kept;
+  input_gradients = workspace.take<float>(count * round_up(size.inputs));
 }
 
 RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std::size_t block,
@@ -243,11 +246,14 @@ RecurrentLayer::RecurrentLayer(Workspace& workspace, const LayerSize& size, std:
   inputs_ = workspace.take<float>(size.rows() * rows);
 }
 
-void RecurrentLayer::keep_window_in(const WindowMemory& memory, std::size_t first) {
+void RecurrentLayer::keep_window_in(const WindowMemory& memory, const FirstRows& first) {
   if (memory.rows.empty()) return;
-  window_ = memory.rows.data() + first * layout_.stride;
+  window_ = memory.rows.data() + first.of_kept * layout_.stride;
+  if (!memory.outputs.empty()) outputs_ = memory.outputs.data() + first.of_all * size_.hidden;
   if (memory.input_gradients.empty()) return;
-  input_gradients_ = memory.input_gradients.data() + first * input_gradient_stride_;
+  has_all_gradients_ = memory.has_all_gradients;
+  const std::size_t row = has_all_gradients_ ? first.of_all : first.of_kept;
+  input_gradients_ = memory.input_gradients.data() + row * input_gradient_stride_;
 }
 
 float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const {
@@ -261,14 +267,20 @@ float* RecurrentLayer::rows_at(const RowSchedule& schedule, std::size_t t) const
 
 const float* RecurrentLayer::output(const RowSchedule& schedule, std::size_t n,
                                     std::size_t own) const {
-  const std::size_t next = time_of(schedule, n, own) + 1;
-  if (next == schedule.steps()) return final_state(n);
-  return rows_at(schedule, next) + n * layout_.stride + layout_.state;
+  const std::size_t t = time_of(schedule, n, own);
+  if (outputs_ != nullptr) return outputs_ + (schedule.offset(t) + n) * size_.hidden;
+  return state_after(schedule, n, t);
+}
+
+const float* RecurrentLayer::state_after(const RowSchedule& schedule, std::size_t n,
+                                         std::size_t t) const {
+  if (t + 1 == schedule.steps()) return final_state(n);
+  return rows_at(schedule, t + 1) + n * layout_.stride + layout_.state;
 }
 
 float* RecurrentLayer::input_gradient(const RowSchedule& schedule, std::size_t n,
                                       std::size_t own) const {
-  const std::size_t row = schedule.kept_offset(time_of(schedule, n, own)) + n;
+  const std::size_t row = input_gradient_row(schedule, time_of(schedule, n, own)) + n;
   return input_gradients_ + row * input_gradient_stride_;
 }
 
@@ -373,6 +385,18 @@ void RecurrentLayer::restore_states(const RowSchedule& schedule, std::size_t seg
   float* states = rows_at(schedule, t) + layout_.state;
   for (std::size_t n = rows.begin; n < rows.end; ++n) {
     std::copy_n(saved_state(schedule, segment, n), size_.state(), states + n * layout_.stride);
+  }
+}
+
+void RecurrentLayer::hand_up(const RowSchedule& schedule, const Team& team) const {
+  if (outputs_ == nullptr) return;
+  const Range segment = schedule.segment(schedule.kept());
+  const Range mine = share(segment.size(), team.index(), team.size());
+  for (std::size_t t = segment.begin + mine.begin; t < segment.begin + mine.end; ++t) {
+    float* row = outputs_ + schedule.offset(t) * size_.hidden;
+    for (std::size_t n = 0; n < schedule.active(t); ++n, row += size_.hidden) {
+      std::copy_n(state_after(schedule, n, t), size_.hidden, row);
+    }
   }
 }
 
@@ -591,8 +615,8 @@ void RecurrentLayer::accumulate_packed(std::size_t depth, const float* z, const 
 void RecurrentLayer::find_input_gradients(const RowSchedule& schedule, const PackedLayer& weights,
                                           Range block, const Team& team) const {
   const Range panels = panels_of(team, weights.input_weights_back);
-  const std::size_t first = schedule.kept_offset(block.begin);
-  gemm_packed({.m = schedule.kept_offset(block.end) - first,
+  const std::size_t first = input_gradient_row(schedule, block.begin);
+  gemm_packed({.m = schedule.offset(block.end) - schedule.offset(block.begin),
                .a = deltas_.data() + size_.input_columns().begin,
                .lda = delta_stride_,
                .c = input_gradients_ + first * input_gradient_stride_,

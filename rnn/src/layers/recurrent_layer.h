@@ -167,10 +167,15 @@ struct PackedLayer {
 // Memory for the timesteps that a training keeps of a layer: rows of Z, and the gradients of what
 // the layer below gave, where there is one.
 struct WindowMemory {
-  WindowMemory(Workspace& workspace, const LayerSize& size, Purpose purpose, std::size_t timesteps);
+  // `hands_up`, `hands_down`: the layer above or below takes other segments, so what this one hands
+  // to it is kept of the whole window.
+  WindowMemory(Workspace& workspace, const LayerSize& size, Purpose purpose,
+               const WindowTimesteps& timesteps, bool hands_up, bool hands_down);
 
   std::span<float> rows;
+  std::span<float> outputs;  // [timesteps of the whole window][hidden], or empty
   std::span<float> input_gradients;
+  bool has_all_gradients;  // input_gradients are those of the whole window
 };
 
 class LayerInputs;
@@ -202,8 +207,8 @@ class RecurrentLayer {
 
   // Lets every timestep of the forward pass be pooled.
   void pool_into(const Pool& pool) { pool_ = pool; }
-  // Keeps the window in this memory, from its row `first` on.
-  void keep_window_in(const WindowMemory& memory, std::size_t first);
+  // Keeps the window in this memory, from these rows on.
+  void keep_window_in(const WindowMemory& memory, const FirstRows& first);
 
   // Runs some timesteps, in their order from call to call. The threads of `team` share the columns
   // of each step, with a barrier after it; a team of one takes everything. A run that repeats an
@@ -214,6 +219,9 @@ class RecurrentLayer {
   // them back when the segment is kept. A thread's share, without a barrier.
   void save_states(const RowSchedule& schedule, std::size_t segment, const Team& team) const;
   void restore_states(const RowSchedule& schedule, std::size_t segment, const Team& team) const;
+  // Keeps the outputs of the segment that is kept for a layer above that takes other segments, if
+  // there is one. A thread's share, without a barrier.
+  void hand_up(const RowSchedule& schedule, const Team& team) const;
   // Row of Z at the first sequence of timestep t. Before the window, the rows of later timesteps
   // replace those of t; in it, t is of the segment that is kept, or the timestep behind it.
   [[nodiscard]] float* rows_at(const RowSchedule& schedule, std::size_t t) const;
@@ -253,6 +261,13 @@ class RecurrentLayer {
 
  private:
   [[nodiscard]] Timestep timestep(const RowSchedule& schedule, std::size_t t) const;
+  // h of row n after timestep t of the group, which is before the window or of the kept segment.
+  [[nodiscard]] const float* state_after(const RowSchedule& schedule, std::size_t n,
+                                         std::size_t t) const;
+  // Row of the gradients of inputs at the first sequence of timestep t.
+  [[nodiscard]] std::size_t input_gradient_row(const RowSchedule& schedule, std::size_t t) const {
+    return has_all_gradients_ ? schedule.offset(t) : schedule.kept_offset(t);
+  }
   void gather_inputs(const LayerInputs& inputs, const RowSchedule& schedule, Range timesteps,
                      const Team& team) const;
   void add_inputs(const RowSchedule& schedule, const PackedLayer& weights, Range timesteps,
@@ -292,7 +307,9 @@ class RecurrentLayer {
   std::size_t together_;  // see timesteps_together
   Pool pool_;
   float* window_ = nullptr;
+  float* outputs_ = nullptr;          // see WindowMemory
   float* input_gradients_ = nullptr;  // [rows of the window][inputs], where a layer is below
+  bool has_all_gradients_ = false;
   std::size_t input_gradient_stride_;
   std::span<float> ring_;  // ring buffer: rows of Z before the window
   std::span<float> sums_;  // of `together` timesteps, where rows of Z have none

@@ -71,6 +71,7 @@ class RowSchedule {
   [[nodiscard]] std::size_t window_begin() const { return window_begin_; }
   [[nodiscard]] std::size_t offset(std::size_t t) const { return offsets_[t - window_begin_]; }
   [[nodiscard]] std::size_t window_rows() const { return offset(steps_); }
+  [[nodiscard]] Range window() const { return {window_begin_, steps_}; }
   [[nodiscard]] std::size_t member(std::size_t row) const { return members_[row]; }
   [[nodiscard]] std::size_t segments() const { return segments_; }
   [[nodiscard]] std::size_t kept() const { return kept_; }
@@ -97,6 +98,20 @@ class RowSchedule {
   std::size_t segments_ = 1;
   std::size_t kept_ = 0;
   std::size_t kept_offset_ = 0;  // of its first timestep
+};
+
+// Timesteps that memory for windows has room for, of all sequences together: those of the whole
+// windows, and of them those that layers keep at a time, all unless the windows are divided.
+struct WindowTimesteps {
+  std::size_t all = 0;
+  std::size_t kept = 0;
+  bool is_divided = false;
+};
+
+// Where the memory of a leaf begins in that for all of them.
+struct FirstRows {
+  std::size_t of_kept = 0;
+  std::size_t of_all = 0;
 };
 
 // What memory for a minibatch depends on.

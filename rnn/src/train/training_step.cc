@@ -104,11 +104,13 @@ RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const L
           .saved_rows = saved_rows(sizes, rows, steps, segment_rows)};
 }
 
-// Of all leaves.
-std::size_t kept_timesteps(std::span<const LayerSize> sizes, const MinibatchSize& largest,
-                           std::size_t segment_rows) {
-  return segment_rows == 0 ? largest.window_timesteps
-                           : leaf_count(sizes, largest.rows) * segment_rows;
+WindowTimesteps window_timesteps(std::span<const LayerSize> sizes, const MinibatchSize& largest,
+                                 std::size_t segment_rows) {
+  const std::size_t all = largest.window_timesteps;
+  const bool is_divided = segment_rows > 0;
+  return {.all = all,
+          .kept = is_divided ? leaf_count(sizes, largest.rows) * segment_rows : all,
+          .is_divided = is_divided};
 }
 
 }  // namespace
@@ -127,7 +129,6 @@ std::size_t parts_of(const Options& options, std::size_t sequences) {
 
 std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
                             std::size_t window, std::size_t segments) {
-  if (!can_divide_windows(network)) return 0;
   const std::vector<LayerSize> sizes = layer_sizes(network);
   const std::size_t most = rows_of_leaf(sizes, largest);
   const std::size_t steps = std::min(window, largest.steps);
@@ -148,8 +149,7 @@ TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
       dropout_(settings.options),
       weights_(workspace, network, Purpose::training),
       windows_(take_windows(workspace, network, Purpose::training,
-                            kept_timesteps(sizes_, largest, segment_rows),
-                            largest.window_timesteps)),
+                            window_timesteps(sizes_, largest, segment_rows))),
       ordered_(workspace.take<std::size_t>(largest.rows * parts)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
@@ -158,7 +158,7 @@ TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
                                        return NetworkPass(workspace, network,
                                                           limits_of(weights_, sizes_, largest,
                                                                     window_, segment_rows),
-                                                          &dropout_);
+                                                          &dropout_, &settings_);
                                      })),
       gradients_(
           workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
@@ -188,8 +188,8 @@ void TrainingStep::assign_leaves(const Dataset& data, std::size_t part) {
     leaf.divide_window();
     leaf.keep_windows_in(windows_, row);
     first_rows_[i] = row;
-    row.of_head += leaf.schedule.window_rows();
-    row.of_layers = segment_rows_ == 0 ? row.of_head : (i + 1) * segment_rows_;
+    row.of_all += leaf.schedule.window_rows();
+    row.of_kept = segment_rows_ == 0 ? row.of_all : (i + 1) * segment_rows_;
   }
   for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
     const std::span<MatrixView> gradients = gradients_of(tensor);
@@ -224,7 +224,7 @@ void TrainingStep::run(const Parameters& parameters, const Inputs& data,
     const FirstRows first = first_rows_[my_leaves(team).begin];
     for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
       if (t.size() == 1) leaf.keep_windows_in(windows_, first);
-      forward(leaf, data, t);
+      leaf.forward(data, weights_, t);
       leaf.backward(data, weights_, t);
     });
     add_leaves(team);
@@ -256,7 +256,7 @@ void TrainingStep::forward(const Parameters& parameters, const Inputs& data,
                            const Team& team) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
-  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { forward(leaf, data, t); });
+  for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) { leaf.forward(data, weights_, t); });
 }
 
 void TrainingStep::backward(const Inputs& data, const Team& team) noexcept {
@@ -283,14 +283,6 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
   const bool own = shares_leaves(team.size());
   const Range mine = my_leaves(team);
   for (std::size_t i = mine.begin; i < mine.end; ++i) work(leaves_[i], own ? Team() : team);
-}
-
-void TrainingStep::forward(NetworkPass& leaf, const Inputs& data, const Team& team) {
-  leaf.forward(data, weights_, team);
-  team.barrier();
-  if (team.index() == 0) {
-    leaf.output.find_loss(data.data, leaf.schedule, weights_.output.head, settings_);
-  }
 }
 
 // A barrier before and after. Threads share the rows of all tensors.

@@ -25,8 +25,7 @@ constexpr std::size_t window_of(std::size_t truncation) {
 }
 
 // Rows that each leaf keeps of a layer if it keeps `segments`-th parts of the window at a time, at
-// least; never fewer than the shortest segment takes. 0, all, if that would be no less, or if the
-// network has layers that read all timesteps of another.
+// least; never fewer than the shortest segment takes. 0, all, if that would be no less.
 [[nodiscard]] std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
                                           std::size_t window, std::size_t segments);
 
@@ -94,7 +93,6 @@ class TrainingStep {
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work);
-  void forward(NetworkPass& leaf, const Inputs& data, const Team& team);
   void assign_leaves(const Dataset& data, std::size_t part);
   void add_leaves(const Team& team);
   void add_parts(std::size_t part, const Team& team);

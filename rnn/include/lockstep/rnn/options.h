@@ -136,9 +136,11 @@ struct LOCKSTEP_API Options {
   int threads = 0;         ///< 0: default_threads(); the results do not depend on it
   /// Most bytes of Trainer::workspace_bytes; 0: no bound. Where the states of all timesteps do not
   /// fit, those of a part of them are kept, and the way back computes the others again from the
-  /// states that each part begins with: about a quarter more time, and the same bits. A stack with
-  /// bidirectional layers keeps all states, and so does what heads of timesteps read. Where nothing
-  /// fits, a training is refused with the bytes that it takes.
+  /// states that each part begins with: about a quarter more time, and the same bits (on the
+  /// backend `reference` not of heads of timesteps). Of all timesteps are kept only the outputs of
+  /// a bidirectional layer that another layer or a head of timesteps reads, or of a layer below a
+  /// bidirectional one, and the gradients of them. Where not even that fits, a training is refused
+  /// with the least that does.
   std::size_t memory = 0;
 
   double validation = 0;     ///< share of the training data that is held out, in [0, 1)
