@@ -10,8 +10,10 @@
 #include "allocation_count.h"
 #include "backend_scope.h"
 #include "catch.h"
+#include "dispatch.h"
 #include "gemm/planned.h"
 #include "guarded_matrix.h"
+#include "lockstep/backend.h"
 #include "lockstep/gemm.h"
 
 namespace lockstep {
@@ -24,16 +26,17 @@ struct BatchProblem {
   Transpose transpose_b = Transpose::no;
   float alpha = 1;
   float beta = 0;
+  bool one_b = false;  // of all products
 };
 
 // The matrices of all products, one below the other, with guards between all rows.
 struct BatchOperands {
   explicit BatchOperands(const BatchProblem& p)
       : a(stacked(p.count, p.m, p.k, p.transpose_a, 1)),
-        b(stacked(p.count, p.k, p.n, p.transpose_b, 2)),
+        b(stacked(p.one_b ? 1 : p.count, p.k, p.n, p.transpose_b, 2)),
         c(stacked(p.count, p.m, p.n, Transpose::no, 3)),
         stride_a(stride(a, p.count)),
-        stride_b(stride(b, p.count)),
+        stride_b(p.one_b ? 0 : stride(b, p.count)),
         stride_c(stride(c, p.count)) {
     if (p.beta == 0) c.fill(std::vector<float>(c.rows() * c.cols(), kNaN));  // must not be read
   }
@@ -200,6 +203,122 @@ TEST_CASE("products share an operand whose stride is 0, and parts of it") {
     check(0, 0);
     check(1, kN);
   });
+}
+
+// A block of B, several blocks of k, blocks of rows, and groups of panels; a transposed A of more
+// than a megabyte.
+constexpr std::array<BatchProblem, 7> kOfOneB{{{.m = 7, .n = 15, .k = 17, .count = 5},
+                                               {.m = 1, .n = 3, .k = 2, .count = 900},
+                                               {.m = 20, .n = 50, .k = 50, .count = 41},
+                                               {.m = 67, .n = 129, .k = 300, .count = 5},
+                                               {.m = 200, .n = 20, .k = 600, .count = 2},
+                                               {.m = 2, .n = 2100, .k = 520, .count = 3},
+                                               {.m = 513, .n = 64, .k = 514, .count = 2}}};
+
+TEST_CASE("products of one B that is copied have the bits of the loop over gemm") {
+  for (BatchProblem p : kOfOneB) {
+    p.one_b = true;
+    for (const auto& [alpha, beta] : {std::pair{1.0f, 0.0f}, {-0.7f, 0.3f}}) {
+      for (const Transpose transpose_a : {Transpose::no, Transpose::yes}) {
+        for (const Transpose transpose_b : {Transpose::no, Transpose::yes}) {
+          p.alpha = alpha;
+          p.beta = beta;
+          p.transpose_a = transpose_a;
+          p.transpose_b = transpose_b;
+          const BatchOperands in(p);
+          on_every_backend([&] {
+            // The reference rounds at each block of k, of which threads that share a product with
+            // a transposed A may make others.
+            const bool is_reference = active_backend().name == "reference";
+            if (!is_reference || transpose_a == Transpose::no) check_both_forms(p, in);
+          });
+        }
+      }
+    }
+  }
+  SUCCEED("all were compared");
+}
+
+TEST_CASE("products in a row may share a B, and others have their own") {
+  constexpr std::array<std::size_t, 9> kNumbers{0, 0, 1, 1, 1, 2, 0, 2, 2};
+  constexpr std::size_t kM = 9, kN = 37, kK = 530;
+  const std::vector<float> a = normal_floats(kNumbers.size() * kM * kK, 1);
+  const std::vector<float> b = normal_floats(3 * kN * kK, 2);
+  const std::vector<float> before = normal_floats(kNumbers.size() * kM * kN, 3);
+  on_every_backend([&] {
+    std::vector<float> expected = before;
+    std::array<const float*, kNumbers.size()> a_of{};
+    std::array<const float*, kNumbers.size()> b_of{};
+    for (std::size_t i = 0; i < kNumbers.size(); ++i) {
+      a_of[i] = a.data() + i * kM * kK;
+      b_of[i] = b.data() + kNumbers[i] * kN * kK;
+      gemm(Transpose::no, Transpose::yes, kM, kN, kK, 1, a_of[i], kK, b_of[i], kK, 1,
+           expected.data() + i * kM * kN, kN, 1);
+    }
+    for (const int threads : {1, 2, 3}) {
+      std::vector<float> c = before;
+      const std::vector<float*> backwards = pointers(c.data(), kM * kN, kNumbers.size());
+      const std::vector<float*> c_of(backwards.rbegin(), backwards.rend());
+      gemm_batch(Transpose::no, Transpose::yes, kM, kN, kK, 1, a_of.data(), kK, b_of.data(), kK, 1,
+                 c_of.data(), kN, kNumbers.size(), threads);
+      CHECK(same_bits(c, expected));
+    }
+  });
+}
+
+std::size_t copied_panels = 0;
+
+// The active backend, but that it counts the panels that it copies.
+Backend counting_backend() {
+  const Backend& b = dispatch();
+  constexpr auto kCopy = [](const PanelRows& rows) {
+    copied_panels += rows.panels;
+    dispatch().copy_panels(rows);
+  };
+  return {.library = b.library,
+          .target = b.target,
+          .fused = b.fused,
+          .lanes = b.lanes,
+          .panel = b.panel,
+          .panels_at_once = {b.panels_at_once[0], b.panels_at_once[1]},
+          .exact_b = b.exact_b,
+          .gemm_strip = b.gemm_strip,
+          .gemv_strip = b.gemv_strip,
+          .copy_panels = *+kCopy,
+          .tanh = b.tanh,
+          .tanh_rows = b.tanh_rows,
+          .exp = b.exp,
+          .sigmoid = b.sigmoid,
+          .relu = b.relu,
+          .softmax = b.softmax,
+          .log_softmax = b.log_softmax,
+          .lstm_forward = b.lstm_forward,
+          .lstm_backward = b.lstm_backward,
+          .gru_forward = b.gru_forward,
+          .gru_backward = b.gru_backward};
+}
+
+TEST_CASE("a B is copied once for the products in a row that have it") {
+  const Backend backend = counting_backend();
+  const std::size_t n = 3 * backend.panel;
+  constexpr std::size_t kM = 5, kK = 40, kCount = 1000;
+  const std::vector<float> a = normal_floats(kM * kK, 1);
+  const std::vector<float> b = normal_floats(2 * kK * n, 2);
+  std::vector<float> c(kCount * kM * n);
+  const std::vector<const float*> a_of(kCount, a.data());
+  const std::vector<float*> c_of = pointers(c.data(), kM * n, kCount);
+  const auto panels_copied = [&](const std::vector<const float*>& b_of) {
+    const Product product{.m = kM, .n = n, .k = kK, .alpha = 2, .lda = kK, .ldb = n, .ldc = n};
+    copied_panels = 0;
+    multiply_batch(planned(product, backend, 1), kCount, a_of.data(), b_of.data(), c_of.data());
+    return copied_panels;
+  };
+  std::vector<const float*> b_of(kCount, b.data());
+  CHECK(panels_copied(b_of) == 3);
+  b_of.back() = b.data() + kK * n;
+  CHECK(panels_copied(b_of) == 2 * 3);
+  for (std::size_t i = 0; i < kCount; i += 2) b_of[i] = b.data() + kK * n;
+  CHECK(panels_copied(b_of) == (kCount - 1) * 3);
 }
 
 TEST_CASE("the products of a batch may be blocks of columns of one matrix") {

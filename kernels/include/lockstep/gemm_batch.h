@@ -23,13 +23,14 @@ namespace lockstep {
 ///
 /// Threads: `threads` as for resolve_threads, but no more than pay. They share the products; where
 /// one product pays for more threads than there are products, or than are left for a last round,
-/// they share each of these in turn.
-/// Thread-safe.
+/// they share each of these in turn. A transposed B, or one times alpha, is packed by each thread,
+/// once for all of its products in a row that have it (the same pointer); for each where threads
+/// share one product, or where A is large and transposed. A PackedMatrix is packed once for many
+/// calls. Thread-safe.
 ///
 /// Errors: InvalidArgument as gemm, and for a null array or a null pointer in it, which is named,
 /// unless its matrices are not read; nothing is written then. std::bad_alloc as gemm. No error for
-/// `count` = 0, whatever the pointers are, if the strides of a product would do. A transposed B, or
-/// one times alpha, is packed for each product: share it as a PackedMatrix if all products have it.
+/// `count` = 0, whatever the pointers are, if the strides of a product would do.
 LOCKSTEP_API void gemm_batch(Transpose transpose_a, Transpose transpose_b, std::size_t m,
                              std::size_t n, std::size_t k, float alpha, const float* const* a,
                              std::size_t lda, const float* const* b, std::size_t ldb, float beta,

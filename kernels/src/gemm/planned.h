@@ -58,6 +58,10 @@ constexpr std::size_t products_left(const Choice& choice, int threads, std::size
   return choice.threads > 1 ? count % static_cast<std::size_t>(threads) : 0;
 }
 
+// Products of one shape. Errors: as GemmPlan::run_batch.
+void multiply_batch(const PlannedProduct& p, std::size_t count, const float* const* a,
+                    const float* const* b, float* const* c);
+
 struct GemmPlan::State {
   PlannedProduct product;
 };
