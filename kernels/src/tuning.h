@@ -55,6 +55,8 @@ inline constexpr std::size_t kJumpingDepthOfNarrow = tuned(96, 24);
 inline constexpr std::size_t kRowBlockOfNarrow = tuned(10, 2) * kTileRows;
 inline constexpr std::size_t kLinesOfPageOffset = tuned(4, 2);
 inline constexpr std::size_t kTilesPerPageOffset = tuned(2, 1);
+// And of rows times packed panels, the size of a block of A.
+inline constexpr std::size_t kResidentRows = tuned(256, 2) * kKiB;
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;
 inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
