@@ -38,6 +38,24 @@ struct BackendInfo {
 /// with the list of names that would do.
 LOCKSTEP_API void set_backend(std::string_view name);
 
+/// While it lives, kernels that its thread calls run on another backend than `set_backend` says;
+/// the last of several on one thread counts. What a training or prediction does on other threads
+/// does not see it.
+///
+/// Threads: made and destroyed on one thread.
+///
+/// Errors: as of `set_backend`, without a name InvalidArgument too.
+class LOCKSTEP_API ThreadBackend {
+ public:
+  explicit ThreadBackend(std::string_view name);
+  ~ThreadBackend();
+  ThreadBackend(const ThreadBackend&) = delete;
+  ThreadBackend& operator=(const ThreadBackend&) = delete;
+
+ private:
+  const void* saved_;  // what was forced before
+};
+
 /// The backend that the last kernel called from this thread ran on; empty before the first call.
 [[nodiscard]] LOCKSTEP_API std::string_view last_backend();
 
