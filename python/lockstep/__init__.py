@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from . import _threadpool
 from ._core import (
     Dataset,
     EpochResult,
@@ -19,6 +20,8 @@ from ._core import (
     options_table,
     threads,
 )
+
+_threadpool.register()
 
 # What needs more than NumPy is imported when it is first asked for: name -> module.
 _LAZY: dict[str, str] = {}

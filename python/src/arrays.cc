@@ -14,8 +14,8 @@ namespace {
 // What is asked of NumPy again and again. Never destroyed: the module lives as long as the process.
 struct NumPy {
   nb::object asarray;
-  nb::object ascontiguousarray;
   nb::object empty;
+  nb::object shares_memory;
   nb::object float32;
   nb::object float64;
   nb::object int32;
@@ -26,9 +26,8 @@ const NumPy& numpy() {
   static const NumPy* const parts = [] {
     const nb::module_ np = nb::module_::import_("numpy");
     const auto dtype = [&](const char* name) { return np.attr("dtype")(name); };
-    return new NumPy{np.attr("asarray"), np.attr("ascontiguousarray"),
-                     np.attr("empty"),   dtype("float32"),
-                     dtype("float64"),   dtype("int32"),
+    return new NumPy{np.attr("asarray"), np.attr("empty"), np.attr("shares_memory"),
+                     dtype("float32"),   dtype("float64"), dtype("int32"),
                      dtype("int64")};
   }();
   return *parts;
@@ -65,15 +64,16 @@ nb::object filled_array(const nb::object& dtype, std::initializer_list<std::size
 // The array that NumPy makes of an object, if it holds numbers of these kinds.
 nb::object array_of(nb::handle object, const char* what, const char* kinds, const char* expected) {
   nb::object array = numpy().asarray(object);
-  const auto kind = nb::cast<std::string>(array.attr("dtype").attr("kind"));
+  const nb::object dtype = array.attr("dtype");
+  const auto kind = nb::cast<std::string>(dtype.attr("kind"));
   if (std::strchr(kinds, kind[0]) != nullptr) return array;
-  const auto found = nb::cast<std::string>(nb::str(array.attr("dtype")));
+  const auto found = nb::cast<std::string>(nb::str(dtype));
   throw nb::type_error((std::string(what) + ": expected " + expected + ", found " + found).c_str());
 }
 
 void take_converted(Buffer& buffer, const nb::object& array, const nb::object& dtype,
                     const char* what) {
-  if (buffer.take(numpy().ascontiguousarray(array, dtype))) return;
+  if (buffer.take(numpy().asarray(array, dtype, "C"))) return;
   throw nb::type_error((std::string(what) + ": cannot be read as an array").c_str());
 }
 
@@ -124,6 +124,10 @@ std::vector<int> to_ints(const Buffer& integers, const char* what) {
     values.push_back(static_cast<int>(value));
   }
   return values;
+}
+
+bool share_memory(nb::handle a, nb::handle b) {
+  return nb::cast<bool>(numpy().shares_memory(a, b));
 }
 
 std::string shape_text(const Buffer& buffer) {

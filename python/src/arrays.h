@@ -66,6 +66,9 @@ void take_integers(Buffer& buffer, nb::handle object, const char* what);
 // Within the range of int. Throws ValueError with `what`.
 [[nodiscard]] std::vector<int> to_ints(const Buffer& integers, const char* what);
 
+// Whether two arrays have an element in common.
+[[nodiscard]] bool share_memory(nb::handle a, nb::handle b);
+
 // "(3, 4)"
 [[nodiscard]] std::string shape_text(const Buffer& buffer);
 

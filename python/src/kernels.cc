@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "gil.h"
+#include "lockstep/backend.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/error.h"
 #include "lockstep/gemm.h"
@@ -19,6 +21,19 @@ namespace lockstep::python {
 namespace {
 
 using Access = Buffer::Access;
+
+// The backend that a call names, or none.
+using MaybeBackend = std::optional<std::string>;
+
+class BackendOfCall {
+ public:
+  explicit BackendOfCall(const MaybeBackend& name) {
+    if (name) scope_.emplace(*name);
+  }
+
+ private:
+  std::optional<ThreadBackend> scope_;
+};
 
 constexpr auto kFloatBytes = static_cast<std::ptrdiff_t>(sizeof(float));
 
@@ -86,20 +101,29 @@ nb::object out_like(nb::handle x, nb::handle out) {
   return (*empty)(x, nb::arg("order") = "C", nb::arg("subok") = false);
 }
 
-// Whether two arrays share memory other than by being the same.
-void require_apart(const Rows& x, const Rows& y) {
-  const auto end = [](const Rows& r) {
-    return r.count == 0 ? r.row(0) : r.row(r.count - 1) + r.length;
-  };
-  const bool overlap = x.row(0) < end(y) && y.row(0) < end(x);
-  const bool equal = x.row(0) == y.row(0) && x.stride == y.stride;
-  if (!overlap || equal) return;
-  throw InvalidArgument("out: it overlaps x, and is not the same memory");
+// The bytes between the first and the last element of an array.
+std::pair<const char*, const char*> extent_of(const Buffer& b) {
+  const char* const first = b.data<const char>();
+  if (b.bytes() == 0) return {first, first};
+  const char* last = first;
+  for (std::size_t axis = 0; axis < b.ndim(); ++axis) {
+    last += static_cast<std::ptrdiff_t>(b.shape(axis) - 1) * b.stride(axis);
+  }
+  return {first, last + kFloatBytes};
+}
+
+void require_apart(nb::handle x, const Buffer& x_buffer, nb::handle out, const Buffer& out_buffer,
+                   const char* name) {
+  const auto [x_begin, x_end] = extent_of(x_buffer);
+  const auto [out_begin, out_end] = extent_of(out_buffer);
+  if (x_begin >= out_end || out_begin >= x_end || !share_memory(x, out)) return;
+  throw InvalidArgument(std::string("out: it overlaps ") + name);
 }
 
 // Work on rows of x and as many of y.
 template <class Work>
-nb::object on_rows(nb::handle object, nb::handle out, double work_per_value, const Work& work) {
+nb::object on_rows(nb::handle object, nb::handle out, const MaybeBackend& backend,
+                   double work_per_value, const Work& work) {
   Rows x{"x"};
   take_rows(x, object, Access::read);
   nb::object result = out_like(object, out);
@@ -109,16 +133,18 @@ nb::object on_rows(nb::handle object, nb::handle out, double work_per_value, con
     throw InvalidArgument("out: expected shape " + shape_text(x.buffer) + ", found " +
                           shape_text(y.buffer));
   }
-  require_apart(x, y);
+  const bool in_place = x.row(0) == y.row(0) && x.stride == y.stride;
+  if (!in_place) require_apart(object, x.buffer, result, y.buffer, "x");
+  const BackendOfCall scope(backend);
   const ReleaseGil release(work_per_value * static_cast<double>(x.count * x.length));
   work(x, y);
   return result;
 }
 
 template <void (*kernel)(const float*, float*, std::size_t)>
-nb::object elementwise(nb::handle x, nb::handle out) {
+nb::object elementwise(nb::handle x, nb::handle out, const MaybeBackend& backend) {
   constexpr double kWork = 20;
-  return on_rows(x, out, kWork, [](const Rows& from, const Rows& to) {
+  return on_rows(x, out, backend, kWork, [](const Rows& from, const Rows& to) {
     const bool is_whole = from.stride == from.length && to.stride == to.length;
     if (is_whole) return kernel(from.row(0), to.row(0), from.count * from.length);
     for (std::size_t i = 0; i < from.count; ++i) kernel(from.row(i), to.row(i), from.length);
@@ -126,21 +152,22 @@ nb::object elementwise(nb::handle x, nb::handle out) {
 }
 
 template <void (*kernel)(std::size_t, std::size_t, const float*, std::size_t, float*, std::size_t)>
-nb::object softmax_of_rows(nb::handle x, nb::handle out) {
+nb::object softmax_of_rows(nb::handle x, nb::handle out, const MaybeBackend& backend) {
   constexpr double kWork = 40;
-  return on_rows(x, out, kWork, [](const Rows& from, const Rows& to) {
+  return on_rows(x, out, backend, kWork, [](const Rows& from, const Rows& to) {
     kernel(from.count, from.length, from.row(0), from.stride, to.row(0), to.stride);
   });
 }
 
-nb::tuple cross_entropy(nb::handle logits, nb::handle labels, nb::handle out) {
+nb::tuple cross_entropy(nb::handle logits, nb::handle labels, nb::handle out,
+                        const MaybeBackend& backend) {
   Buffer integers;
   take_integers(integers, labels, "labels");
   const std::vector<int> classes = to_ints(integers, "labels");
   std::vector<double> losses(classes.size());
   std::size_t correct = 0;
   constexpr double kWork = 40;
-  nb::object gradient = on_rows(logits, out, kWork, [&](const Rows& x, const Rows& g) {
+  nb::object gradient = on_rows(logits, out, backend, kWork, [&](const Rows& x, const Rows& g) {
     if (x.count != classes.size()) {
       throw InvalidArgument("labels: expected one for each of " + std::to_string(x.count) +
                             " rows, found " + std::to_string(classes.size()));
@@ -178,7 +205,7 @@ ConstMatrixView matrix_of(const Buffer& b, const char* what) {
 }
 
 nb::object multiply(nb::handle a, nb::handle b, nb::handle out, float alpha, float beta,
-                    int threads) {
+                    int threads, const MaybeBackend& backend) {
   Buffer a_buffer;
   Buffer b_buffer;
   take_in_place(a_buffer, a, "a", Access::read);
@@ -193,46 +220,60 @@ nb::object multiply(nb::handle a, nb::handle b, nb::handle out, float alpha, flo
   if (c_view.transpose == Transpose::yes) {
     throw InvalidArgument("out: expected a matrix whose rows are each contiguous");
   }
+  require_apart(a, a_buffer, result, c_buffer, "a");
+  require_apart(b, b_buffer, result, c_buffer, "b");
   const MatrixView c(c_buffer.data<float>(), c_view.rows, c_view.cols, c_view.stride);
+  const BackendOfCall scope(backend);
   const ReleaseGil release(static_cast<double>(c.rows) * static_cast<double>(c.cols) *
                            static_cast<double>(a_view.cols));
   gemm(a_view, b_view, c, {.alpha = alpha, .beta = beta, .threads = threads});
   return result;
 }
 
+constexpr const char* kOut = ", out: numpy.ndarray | None = None";
+constexpr const char* kBackend = ", backend: str | None = None) -> ";
+
+void bind_elementwise(nb::module_& m) {
+  using namespace nb::literals;
+  const auto def = [&](const std::string& name, auto function, const char* doc) {
+    const std::string signature =
+        "def " + name + "(x: numpy.ndarray" + kOut + kBackend + "numpy.ndarray";
+    m.def(name.c_str(), function, "x"_a, "out"_a = nb::none(), "backend"_a = nb::none(),
+          nb::sig(signature.c_str()), doc);
+  };
+  def("tanh", elementwise<&lockstep::tanh>,
+      "Hyperbolic tangent, within 1.5 units in the last place.");
+  def("exp", elementwise<&lockstep::exp>, "e to the power of x, within 1 unit in the last place.");
+  def("sigmoid", elementwise<&lockstep::sigmoid>,
+      "1 / (1 + exp(-x)), within 3 units in the last place.");
+  def("relu", elementwise<&lockstep::relu>, "x, and 0 where it is negative.");
+  def("softmax", softmax_of_rows<&lockstep::softmax>, "Softmax along the last axis.");
+  def("log_softmax", softmax_of_rows<&lockstep::log_softmax>,
+      "Logarithm of the softmax along the last axis.");
+}
+
 }  // namespace
 
 void bind_kernels(nb::module_& m) {
   using namespace nb::literals;
-  const auto def = [&](const char* name, auto function, const char* signature, const char* doc) {
-    m.def(name, function, "x"_a, "out"_a = nb::none(), nb::sig(signature), doc);
-  };
-#define LOCKSTEP_SIGNATURE(name) \
-  "def " name "(x: numpy.ndarray, out: numpy.ndarray | None = None) -> numpy.ndarray"
-  def("tanh", elementwise<&lockstep::tanh>, LOCKSTEP_SIGNATURE("tanh"),
-      "Hyperbolic tangent, within 1.5 units in the last place.");
-  def("exp", elementwise<&lockstep::exp>, LOCKSTEP_SIGNATURE("exp"),
-      "e to the power of x, within 1 unit in the last place.");
-  def("sigmoid", elementwise<&lockstep::sigmoid>, LOCKSTEP_SIGNATURE("sigmoid"),
-      "1 / (1 + exp(-x)), within 3 units in the last place.");
-  def("relu", elementwise<&lockstep::relu>, LOCKSTEP_SIGNATURE("relu"),
-      "x, and 0 where it is negative.");
-  def("softmax", softmax_of_rows<&lockstep::softmax>, LOCKSTEP_SIGNATURE("softmax"),
-      "Softmax along the last axis.");
-  def("log_softmax", softmax_of_rows<&lockstep::log_softmax>, LOCKSTEP_SIGNATURE("log_softmax"),
-      "Logarithm of the softmax along the last axis.");
-#undef LOCKSTEP_SIGNATURE
+  bind_elementwise(m);
+  const std::string of_loss = std::string("def cross_entropy(logits: numpy.ndarray, labels: ") +
+                              "typing.Any" + kOut + kBackend +
+                              "tuple[numpy.ndarray, numpy.ndarray, int]";
   m.def("cross_entropy", cross_entropy, "logits"_a, "labels"_a, "out"_a = nb::none(),
-        nb::sig("def cross_entropy(logits: numpy.ndarray, labels: typing.Any, out: numpy.ndarray | "
-                "None = None) -> tuple[numpy.ndarray, numpy.ndarray, int]"),
-        "Cross-entropy of the softmax of each row: (losses [rows] in float64, gradient of their "
-        "sum by the logits, rows whose largest logit is at their label). `out` gets the gradient.");
+        "backend"_a = nb::none(), nb::sig(of_loss.c_str()),
+        R"(Cross-entropy of the softmax of each row and the label of its class.
+
+Returns the losses [rows] in float64, the gradient of their sum by the logits, which goes to `out`,
+and the number of rows whose largest logit is at their label.)");
+  const std::string of_gemm = std::string("def gemm(a: numpy.ndarray, b: numpy.ndarray") + kOut +
+                              ", *, alpha: float = 1.0, beta: float = 0.0, threads: int = 0" +
+                              kBackend + "numpy.ndarray";
   m.def("gemm", multiply, "a"_a, "b"_a, "out"_a = nb::none(), nb::kw_only(), "alpha"_a = 1.0f,
-        "beta"_a = 0.0f, "threads"_a = 0,
-        nb::sig("def gemm(a: numpy.ndarray, b: numpy.ndarray, out: numpy.ndarray | None = None, *, "
-                "alpha: float = 1.0, beta: float = 0.0, threads: int = 0) -> numpy.ndarray"),
-        "alpha a b + beta out. Transposes and views whose rows or columns are contiguous are read "
-        "where they are.");
+        "beta"_a = 0.0f, "threads"_a = 0, "backend"_a = nb::none(), nb::sig(of_gemm.c_str()),
+        R"(alpha * a @ b + beta * out.
+
+Transposes and views whose rows or columns are each contiguous are read where they are.)");
 }
 
 }  // namespace lockstep::python

@@ -17,6 +17,14 @@ bool is_list(nb::handle object) {
   return PyList_Check(object.ptr()) != 0 || PyTuple_Check(object.ptr()) != 0;
 }
 
+// Whether the elements of a list are arrays, not numbers.
+bool has_arrays(nb::handle list) {
+  const nb::object first = nb::steal(PySequence_GetItem(list.ptr(), 0));
+  const bool result = !first.is_valid() || PyObject_Size(first.ptr()) >= 0;
+  PyErr_Clear();
+  return result;
+}
+
 std::string numbered(const char* what, std::size_t i) {
   return std::string(what) + " " + std::to_string(i) + " (counted from 0)";
 }
@@ -26,7 +34,8 @@ template <class Take>
 std::deque<Buffer> taken(nb::handle list, const char* what, const Take& take) {
   std::deque<Buffer> buffers;
   for (const nb::handle element : nb::borrow<nb::sequence>(list)) {
-    take(buffers.emplace_back(), element, numbered(what, buffers.size() - 1).c_str());
+    const std::string place = numbered(what, buffers.size());
+    take(buffers.emplace_back(), element, place.c_str());
   }
   return buffers;
 }
@@ -166,7 +175,8 @@ StepRows<T> rows_of_array(const Dataset& data, const Buffer& buffer, std::size_t
 template <class T, class Take>
 StepRows<T> step_rows(const Dataset& data, nb::handle object, std::size_t axes, const char* what,
                       const Take& take) {
-  if (is_list(object)) return rows_of_list<T>(data, taken(object, what, take), what);
+  if (is_list(object) && has_arrays(object))
+    return rows_of_list<T>(data, taken(object, what, take), what);
   Buffer buffer;
   take(buffer, object, what);
   return rows_of_array<T>(data, buffer, axes, what);

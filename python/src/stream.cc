@@ -117,10 +117,10 @@ class StreamHandle {
     const bool fits = (has_steps || x.ndim() == axes) && x.shape(x.ndim() - 1) == channels_ &&
                       (rows == 1 || x.shape(x.ndim() - 2) == rows);
     if (fits) return has_steps ? x.shape(0) : 1;
-    const std::string row = (rows == 1 ? "" : std::to_string(rows) + ", ") +
-                            std::to_string(channels_) + (rows == 1 ? ",)" : ")");
-    throw InvalidArgument("x: expected shape (" + row + " or (timesteps, " +
-                          std::to_string(channels_) + "), found " + shape_text(x));
+    const std::string one = std::to_string(channels_);
+    const std::string row = rows == 1 ? one : std::to_string(rows) + ", " + one;
+    throw InvalidArgument("x: expected shape (" + row + (rows == 1 ? "," : "") +
+                          ") or (timesteps, " + row + "), found " + shape_text(x));
   }
 
   // As the network takes it: standardised, with a channel of zeros for each that marks gaps.

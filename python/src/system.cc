@@ -77,6 +77,12 @@ nb::dict info() {
 
 }  // namespace
 
+// threadpoolctl knows the module among others of its name by this symbol.
+extern "C" {
+LOCKSTEP_API extern const char lockstep_python_module[];
+const char lockstep_python_module[] = LOCKSTEP_VERSION;
+}
+
 void bind_system(nb::module_& m) {
   using namespace nb::literals;
   m.def("threads", threads, "count"_a = nb::none(),
