@@ -63,7 +63,7 @@ void set_labels(Dataset& data, TargetKind kind, std::vector<int> labels,
       throw InvalidArgument("labels: " + std::to_string(largest) + ", expected at most " +
                             std::to_string(kMaxUnits - 1));
     }
-    names = numbered(static_cast<std::size_t>(largest + 1));
+    names = numbered(largest < 0 ? 0 : static_cast<std::size_t>(largest) + 1);
   }
   data.set_targets(kind, std::move(*names), std::move(labels), {});
 }

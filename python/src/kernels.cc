@@ -53,7 +53,7 @@ struct Rows {
   std::size_t length = 1;
   std::size_t stride = 0;  // floats from row to row
 
-  float* row(std::size_t i) const { return buffer.data<float>() + i * stride; }
+  [[nodiscard]] float* row(std::size_t i) const { return buffer.data<float>() + i * stride; }
 };
 
 bool is_contiguous(const Buffer& b) {
@@ -195,7 +195,7 @@ ConstMatrixView matrix_of(const Buffer& b, const char* what) {
     return b.shape(across) <= 1 ? std::max<std::size_t>(1, b.shape(along))
                                 : static_cast<std::size_t>(b.stride(across) / kFloatBytes);
   };
-  const float* const data = b.data<const float>();
+  const auto* const data = b.data<const float>();
   if (b.bytes() == 0) return {data, rows, cols};
   if (strides_fit(1, 0)) return {data, rows, cols, stride_of(1, 0)};
   if (strides_fit(0, 1)) return ConstMatrixView(data, cols, rows, stride_of(0, 1)).transposed();

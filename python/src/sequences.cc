@@ -1,5 +1,6 @@
 #include "sequences.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -29,9 +30,11 @@ std::string numbered(const char* what, std::size_t i) {
   return std::string(what) + " " + std::to_string(i) + " (counted from 0)";
 }
 
+// take_floats or take_integers.
+using Take = void (*)(Buffer&, nb::handle, const char*);
+
 // The elements of a list, each an array.
-template <class Take>
-std::deque<Buffer> taken(nb::handle list, const char* what, const Take& take) {
+std::deque<Buffer> taken(nb::handle list, const char* what, Take take) {
   std::deque<Buffer> buffers;
   for (const nb::handle element : nb::borrow<nb::sequence>(list)) {
     const std::string place = numbered(what, buffers.size());
@@ -172,11 +175,13 @@ StepRows<T> rows_of_array(const Dataset& data, const Buffer& buffer, std::size_t
   return rows;
 }
 
-template <class T, class Take>
+template <class T>
 StepRows<T> step_rows(const Dataset& data, nb::handle object, std::size_t axes, const char* what,
-                      const Take& take) {
-  if (is_list(object) && has_arrays(object))
+                      Take take) {
+  if (is_list(object) && has_arrays(object)) {
     return rows_of_list<T>(data, taken(object, what, take), what);
+  }
+  // NOLINTNEXTLINE(misc-const-correctness): `take` writes to it
   Buffer buffer;
   take(buffer, object, what);
   return rows_of_array<T>(data, buffer, axes, what);
@@ -205,10 +210,9 @@ std::vector<int> labels_of(const Dataset& data, nb::handle labels) {
     throw InvalidArgument("labels: expected one for each of " + std::to_string(data.size()) +
                           " sequences, found shape " + shape_text(buffer));
   }
-  std::vector<int> result;
-  for (const std::int64_t label : buffer.values<const std::int64_t>()) {
-    result.push_back(to_label(label));
-  }
+  const auto values = buffer.values<const std::int64_t>();
+  std::vector<int> result(values.size());
+  std::ranges::transform(values, result.begin(), to_label);
   return result;
 }
 
@@ -216,8 +220,8 @@ std::vector<int> step_labels_of(const Dataset& data, nb::handle labels) {
   const StepRows<std::int64_t> rows =
       step_rows<std::int64_t>(data, labels, 0, "step_labels", take_integers);
   if (rows.width != 1) throw InvalidArgument("step_labels: expected one for each timestep");
-  std::vector<int> result;
-  for (const std::int64_t label : rows.values) result.push_back(to_label(label));
+  std::vector<int> result(rows.values.size());
+  std::ranges::transform(rows.values, result.begin(), to_label);
   return result;
 }
 

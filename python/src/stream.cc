@@ -147,7 +147,7 @@ class StreamHandle {
                           (std::isnan(*bad) ? "NaN, and a stream cannot fill gaps" : "infinite"));
   }
 
-  nb::object shaped(std::span<const float> rows) const {
+  [[nodiscard]] nb::object shaped(std::span<const float> rows) const {
     if (rows.size() == outputs_) return float_array(rows);
     return float_array(rows, {rows.size() / outputs_, outputs_});
   }
