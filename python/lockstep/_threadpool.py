@@ -8,13 +8,13 @@ from . import _core
 def register() -> None:
     """Tells threadpoolctl of this package. Limits hold for the whole process."""
     try:
-        import threadpoolctl
+        import threadpoolctl  # type: ignore[import-untyped]
     except ImportError:
         return
     if not hasattr(threadpoolctl, "register"):  # before 3.2
         return
 
-    class LockstepController(threadpoolctl.LibController):
+    class LockstepController(threadpoolctl.LibController):  # type: ignore[misc]
         user_api = "lockstep"
         internal_api = "lockstep"
         filename_prefixes = ("_core",)

@@ -290,6 +290,9 @@ channel_names, ids: what the channels and the sequences are called.)")
            "The same sequences with labels renumbered to `class_names`, matched by name.")
       .def_static("load", load, "path"_a, nb::kw_only(), "targets"_a = nb::none(), "format"_a = "",
                   "axes"_a = "NTC", "x"_a = "", "y"_a = "", "ignore_targets"_a = false,
+                  nb::sig("def load(path: str | os.PathLike[str], *, targets: str | None = None, "
+                          "format: str = '', axes: str = 'NTC', x: str = '', y: str = '', "
+                          "ignore_targets: bool = False) -> Dataset"),
                   R"(Reads a .ts, .tsv, .txt, .csv, .arff, .npz or .npy file.
 
 targets: what to learn of it, as `target_kind`; None: as the file says.

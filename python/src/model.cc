@@ -261,27 +261,22 @@ std::string text_of(const ModelHandle& handle) {
          ", head " + network.head + " of " + std::to_string(network.outputs) + ">";
 }
 
-}  // namespace
+// How it is given in signatures.
+#define LOCKSTEP_OPTIONS "options: dict[str, typing.Any] | None = None, **keywords: typing.Any"
 
-void bind_model(nb::module_& m) {
+void bind_training(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
-  constexpr const char* kOptionsOf =
-      "Beside it options, as a dictionary or keywords, in the place of those that it has.";
-  auto model = nb::class_<ModelHandle>(
-      m, "Model",
-      R"(A network for sequences, with what it knows of its data: classes, channels, scales.
-
-Model(train, **options) is made for the targets of `train`: first weights drawn by the seed, inputs
-standardised as fits `train` without the share that `fit` will hold out. `options_table()` lists the
-options; they may also be given as a dictionary.
-
-It takes data as they were measured, in a Dataset or as arrays. Several threads may use a model at
-a time; one that is being trained can be used by its callbacks alone, and refuses others with
-RuntimeError. Weights and results have the same bits for any number of threads.)");
-  model.def("__init__", make, "train"_a, "options"_a = nb::none(), "keywords"_a)
+  model
+      .def("__init__", make, "train"_a, "options"_a = nb::none(), "keywords"_a,
+           nb::sig("def __init__(self, train: Dataset, " LOCKSTEP_OPTIONS ") -> None"))
       .def("fit", fit_model, "train"_a, "validation"_a = nb::none(), "on_batch"_a = nb::none(),
            "on_epoch"_a = nb::none(), nb::kw_only(), "checkpoint"_a = nb::none(),
            "checkpoint_epochs"_a = 0, "checkpoint_seconds"_a = 0.0,
+           nb::sig("def fit(self, train: Dataset, validation: Dataset | None = None, on_batch: "
+                   "collections.abc.Callable[[int, int, int], typing.Any] | None = None, on_epoch: "
+                   "collections.abc.Callable[[EpochResult], typing.Any] | None = None, *, "
+                   "checkpoint: str | os.PathLike[str] | None = None, checkpoint_epochs: int = 0, "
+                   "checkpoint_seconds: float = 0.0) -> FitResult"),
            R"(Trains, and learns on from the weights that there are.
 
 After each epoch the loss of `validation` is measured; without that set, of the share that the
@@ -294,36 +289,76 @@ it too, as soon as the minibatch is done; the model keeps what it has learnt.
 
 checkpoint: a file to which the training is written after every `checkpoint_epochs` epochs and
 `checkpoint_seconds` seconds, and at its end, for Model.resume.)")
+      .def("evaluate", evaluate, "data"_a, "threads"_a = 0, "Compares predictions with targets.")
+      .def("set_options", change_options, "options"_a = nb::none(), "keywords"_a,
+           nb::sig("def set_options(self, " LOCKSTEP_OPTIONS ") -> None"),
+           "Changes options for the next `fit`. Those of how a model is made have no effect any "
+           "more.")
+      .def_prop_ro("options", options_of, nb::sig("def options(self) -> dict[str, typing.Any]"),
+                   "All options, by name.");
+}
+
+void bind_prediction(nb::class_<ModelHandle>& model) {
+  using namespace nb::literals;
+  model
       .def("predict_proba", predict_proba, "data"_a, "threads"_a = 0,
            nb::sig("def predict_proba(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),
-           "Probabilities [n, classes], or numbers in the units of the data [n, outputs]; of a "
-           "head of timesteps a row for each of all timesteps. Targets are ignored.")
+           R"(Probabilities [n, classes], or numbers in the units of the data [n, outputs].
+
+Of a head of timesteps they have a row for each of all timesteps. `data` is a Dataset, whose targets
+are ignored, or what one is made of.)")
       .def("predict", predict, "data"_a, "threads"_a = 0,
            nb::sig("def predict(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),
            "Index of the most probable class of each sequence or timestep, -1 where the "
-           "probabilities are NaN.")
-      .def("evaluate", evaluate, "data"_a, "threads"_a = 0, "Compares predictions with targets.")
-      .def("set_options", change_options, "options"_a = nb::none(), "keywords"_a,
-           "Changes options for the next `fit`. Those of how a model is made have no effect any "
-           "more.")
+           "probabilities are NaN.");
+}
+
+void bind_files(nb::class_<ModelHandle>& model) {
+  using namespace nb::literals;
+  constexpr const char* kOptions =
+      "Beside it options, as a dictionary or keywords, in the place of those that it has.";
+  model
       .def(
           "save",
           [](const ModelHandle& handle, const std::filesystem::path& path) {
             Reading(handle)->save(path);
           },
-          "path"_a, "Writes a safetensors file, the whole or nothing.")
+          "path"_a, nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
+          "Writes a safetensors file, the whole or nothing.")
       .def("to_bytes", bytes_of, "The bytes of the file that `save` writes.")
-      .def("weights_hash", hash_text, "Equal weights have an equal hash, 16 hexadecimal digits.")
+      .def("__getstate__", get_state,
+           nb::sig("def __getstate__(self) -> tuple[bytes, dict[str, typing.Any]]"))
+      .def("__setstate__", set_state,
+           nb::sig("def __setstate__(self, state: tuple[bytes, dict[str, typing.Any]], /) -> None"))
+      .def_static(
+          "load", load, "path"_a, "options"_a = nb::none(), "keywords"_a,
+          nb::sig("def load(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
+          (std::string("Reads a file that `save`, `lockstep train` or PyTorch wrote. ") + kOptions)
+              .c_str())
+      .def_static(
+          "resume", resume, "path"_a, "options"_a = nb::none(), "keywords"_a,
+          nb::sig("def resume(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
+          "The model of a training that `fit` wrote as a checkpoint. Its next fit continues that "
+          "training, to the same bits, with the same data; only epochs, threads and memory may be "
+          "other.")
+      .def_static("from_bytes", from_bytes, "data"_a, "options"_a = nb::none(), "keywords"_a,
+                  nb::sig("def from_bytes(data: bytes, " LOCKSTEP_OPTIONS ") -> Model"),
+                  (std::string("The model that `to_bytes` gave. ") + kOptions).c_str());
+}
+
+#undef LOCKSTEP_OPTIONS
+
+void bind_parts(nb::class_<ModelHandle>& model) {
+  using namespace nb::literals;
+  model.def("weights_hash", hash_text, "Equal weights have an equal hash, 16 hexadecimal digits.")
       .def("tensors", tensors_of, nb::sig("def tensors(self) -> dict[str, numpy.ndarray]"),
            "Copies of all weights, with the names and layouts of PyTorch's modules.")
       .def("set_tensors", set_tensors, "tensors"_a,
+           nb::sig("def set_tensors(self, tensors: collections.abc.Mapping[str, typing.Any]) -> "
+                   "None"),
            "Replaces weights, by the names of `tensors()`.")
-      .def("__getstate__", get_state)
-      .def("__setstate__", set_state)
-      .def("__repr__", text_of)
-      .def_prop_ro("options", options_of, "All options, by name.")
       .def_prop_ro(
           "class_names", [](const ModelHandle& handle) { return Reading(handle)->class_names(); },
           "Texts of the classes or outputs.")
@@ -331,30 +366,47 @@ checkpoint: a file to which the training is written after every `checkpoint_epoc
           "channel_names",
           [](const ModelHandle& handle) { return Reading(handle)->channel_names(); },
           "Of the channels of its data, or none.")
-      .def_prop_ro("network", network_of,
+      .def_prop_ro("network", network_of, nb::sig("def network(self) -> dict[str, typing.Any]"),
                    "features, layers (cell, hidden, bidirectional), head, pool, outputs.")
       .def_prop_ro("normalization", normalization_of,
+                   nb::sig("def normalization(self) -> dict[str, typing.Any]"),
                    "How inputs are standardised: kind, and of 'channel' mean and scale: "
                    "(x - mean) * scale.")
-      .def_prop_ro("missing", missing_of, "What is done about missing values: kind, mean, masked.")
+      .def_prop_ro("missing", missing_of, nb::sig("def missing(self) -> dict[str, typing.Any]"),
+                   "What is done about missing values: kind, mean, masked.")
       .def_prop_ro("target_scale", target_scale_of,
                    nb::sig("def target_scale(self) -> dict[str, numpy.ndarray] | None"),
-                   "How the numbers that it learns are standardised: (y - mean) / scale; or None.");
-  model.def_static("load", load, "path"_a, "options"_a = nb::none(), "keywords"_a, kOptionsOf)
+                   "How the numbers that it learns are standardised: (y - mean) / scale; or None.")
       .def_static(
-          "resume", resume, "path"_a, "options"_a = nb::none(), "keywords"_a,
-          "The model of a training that `fit` wrote as a checkpoint. Its next fit continues "
-          "that training, to the same bits, with the same data; only epochs, threads and "
-          "memory may be other.")
-      .def_static("from_bytes", from_bytes, "data"_a, "options"_a = nb::none(), "keywords"_a,
-                  kOptionsOf)
-      .def_static("from_parts", from_parts, "parts"_a,
-                  nb::sig("def from_parts(*, network: dict, tensors: dict, normalization: dict | "
-                          "None = None, class_names: list[str] | None = None, target_scale: dict | "
-                          "None = None, missing: dict | None = None, channel_names: list[str] | "
-                          "None = None, loss: str = 'mse', delta: float = 1.0) -> Model"),
-                  "A model of the parts that `network`, `tensors()`, `normalization` and so on "
-                  "have.");
+          "from_parts", from_parts, "parts"_a,
+          nb::sig("def from_parts(*, network: dict[str, typing.Any], tensors: "
+                  "collections.abc.Mapping[str, typing.Any], normalization: dict[str, typing.Any] "
+                  "| None = None, class_names: list[str] | None = None, target_scale: dict[str, "
+                  "typing.Any] | None = None, missing: dict[str, typing.Any] | None = None, "
+                  "channel_names: list[str] | None = None, loss: str = 'mse', delta: float = 1.0) "
+                  "-> Model"),
+          "A model of the parts that `network`, `tensors()`, `normalization` and so on have.");
+}
+
+}  // namespace
+
+void bind_model(nb::module_& m) {
+  auto model = nb::class_<ModelHandle>(
+      m, "Model",
+      R"(A network for sequences, with what it knows of its data: classes, channels, scales.
+
+Model(train, **options) is made for the targets of `train`: first weights drawn by the seed, inputs
+standardised as fits `train` without the share that `fit` will hold out. `options_table()` lists the
+options; they may also be given as a dictionary.
+
+It takes data as they were measured, in a Dataset or as arrays. Several threads may use a model at
+a time; one that is being trained can be used by its callbacks alone, and refuses others with
+RuntimeError. Weights and results have the same bits for any number of threads.)");
+  model.def("__repr__", text_of);
+  bind_training(model);
+  bind_prediction(model);
+  bind_files(model);
+  bind_parts(model);
 }
 
 }  // namespace lockstep::python

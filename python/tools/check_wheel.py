@@ -17,8 +17,10 @@ SYSTEM = ("libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "libpthread.so", 
 
 
 def module_of(wheel: zipfile.ZipFile) -> tuple[str, bytes]:
-    (name,) = [n for n in wheel.namelist() if n.startswith("lockstep/_core.") and n.endswith(".so")]
-    return name, wheel.read(name)
+    names = [n for n in wheel.namelist() if n.startswith("lockstep/_core.") and n.endswith(".so")]
+    if len(names) != 1:
+        sys.exit(f"expected one module, found {names}; are some left in python/lockstep?")
+    return names[0], wheel.read(names[0])
 
 
 def needed_by(elf: ELFFile) -> list[str]:
