@@ -47,6 +47,7 @@ LOCKSTEP_API void set_backend(std::string_view name);
 /// Errors: as of `set_backend`, without a name InvalidArgument too.
 class LOCKSTEP_API ThreadBackend {
  public:
+  /// `name` is one of those that run here.
   explicit ThreadBackend(std::string_view name);
   ~ThreadBackend();
   ThreadBackend(const ThreadBackend&) = delete;
@@ -66,7 +67,7 @@ struct Caches {
   /// cycles, where the rings and crossbars of others take 50 to 70.
   bool far_l3 = false;
 
-  bool operator==(const Caches&) const = default;
+  bool operator==(const Caches&) const = default;  ///< whether all parts are equal
 };
 
 /// What the CPU says, changed by the environment variable LOCKSTEP_CACHES: "l2=2M,l3=far" or a part
