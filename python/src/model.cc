@@ -211,25 +211,31 @@ void set_tensors(ModelHandle& handle, const nb::dict& tensors) {
   replace(*model, std::move(other));
 }
 
+ModelHandle* handle_of(Model&& model, const MaybeOptions& values, const nb::kwargs& keywords) {
+  model.set_options(with_options(model.options(), values, keywords));
+  return new ModelHandle(std::move(model));
+}
+
 ModelHandle* from_bytes(const nb::bytes& bytes, const MaybeOptions& values,
                         const nb::kwargs& keywords) {
-  Model model = model_of(bytes);
-  model.set_options(with_options(model.options(), values, keywords));
-  return new ModelHandle(std::move(model));
+  return handle_of(model_of(bytes), values, keywords);
 }
 
-ModelHandle* load(const std::filesystem::path& path, const MaybeOptions& values,
-                  const nb::kwargs& keywords) {
-  Model model = Model::load(path);
-  model.set_options(with_options(model.options(), values, keywords));
-  return new ModelHandle(std::move(model));
+// Model::load or Model::resume.
+template <Model (*read)(const std::filesystem::path&)>
+ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& values,
+                       const nb::kwargs& keywords) {
+  const auto without_gil = [&] {
+    const nb::gil_scoped_release release;
+    return read(path);
+  };
+  return handle_of(without_gil(), values, keywords);
 }
 
-ModelHandle* resume(const std::filesystem::path& path, const MaybeOptions& values,
-                    const nb::kwargs& keywords) {
-  Model model = Model::resume(path);
-  model.set_options(with_options(model.options(), values, keywords));
-  return new ModelHandle(std::move(model));
+void save(const ModelHandle& handle, const std::filesystem::path& path) {
+  const Reading model(handle);
+  const nb::gil_scoped_release release;
+  model->save(path);
 }
 
 ModelHandle* from_parts(const nb::kwargs& parts) {
@@ -320,25 +326,20 @@ void bind_files(nb::class_<ModelHandle>& model) {
   constexpr const char* kOptions =
       "Beside it options, as a dictionary or keywords, in the place of those that it has.";
   model
-      .def(
-          "save",
-          [](const ModelHandle& handle, const std::filesystem::path& path) {
-            Reading(handle)->save(path);
-          },
-          "path"_a, nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
-          "Writes a safetensors file, the whole or nothing.")
+      .def("save", save, "path"_a, nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
+           "Writes a safetensors file, the whole or nothing.")
       .def("to_bytes", bytes_of, "The bytes of the file that `save` writes.")
       .def("__getstate__", get_state,
            nb::sig("def __getstate__(self) -> tuple[bytes, dict[str, typing.Any]]"))
       .def("__setstate__", set_state,
            nb::sig("def __setstate__(self, state: tuple[bytes, dict[str, typing.Any]], /) -> None"))
       .def_static(
-          "load", load, "path"_a, "options"_a = nb::none(), "keywords"_a,
+          "load", read_file<&Model::load>, "path"_a, "options"_a = nb::none(), "keywords"_a,
           nb::sig("def load(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
           (std::string("Reads a file that `save`, `lockstep train` or PyTorch wrote. ") + kOptions)
               .c_str())
       .def_static(
-          "resume", resume, "path"_a, "options"_a = nb::none(), "keywords"_a,
+          "resume", read_file<&Model::resume>, "path"_a, "options"_a = nb::none(), "keywords"_a,
           nb::sig("def resume(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
           "The model of a training that `fit` wrote as a checkpoint. Its next fit continues that "
           "training, to the same bits, with the same data; only epochs, threads and memory may be "
