@@ -85,12 +85,10 @@ bool is_out_of_memory(const std::exception& error) {
 
 // Numbers of a file that no network can have are errors of the file, not of an argument.
 template <class Work>
-auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
-               const Work& work) {
+auto or_cannot(const std::string& what, const Work& work) {
   const auto error_of = [&](const std::exception& error) {
     if (is_out_of_memory(error)) throw std::bad_alloc();
-    return ModelFileError("cannot " + std::string(verb) + " " + what + " '" + path.string() +
-                          "': " + error.what());
+    return ModelFileError("cannot " + what + ": " + error.what());
   };
   try {
     return work();
@@ -99,6 +97,12 @@ auto or_cannot(const char* verb, const char* what, const std::filesystem::path& 
   } catch (const std::invalid_argument& error) {
     throw error_of(error);
   }
+}
+
+template <class Work>
+auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
+               const Work& work) {
+  return or_cannot(std::string(verb) + " " + what + " '" + path.string() + "'", work);
 }
 
 }  // namespace
@@ -302,6 +306,15 @@ Model Model::resume(const std::filesystem::path& path) {
 
 void Model::save(const std::filesystem::path& path) const {
   or_cannot("save", "model", path, [&] { save_model(state_->parts, path); });
+}
+
+Model Model::from_bytes(std::string_view bytes) {
+  return or_cannot("read the model from memory",
+                   [&] { return Model(std::make_unique<State>(State{decode_model(bytes), {}})); });
+}
+
+std::string Model::to_bytes() const {
+  return or_cannot("write the model to memory", [&] { return model_bytes(state_->parts); });
 }
 
 void Model::require_savable(const std::filesystem::path& path) const {

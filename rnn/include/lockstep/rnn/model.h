@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lockstep/error.h"
@@ -127,6 +128,12 @@ class LOCKSTEP_API Model {
   /// in .lockstep-*.tmp. Throws ModelFileError, also for what could not be read again, as a class
   /// name that is not UTF-8 or a header above 4 MiB.
   void save(const std::filesystem::path& path) const;
+  /// The bytes of the file that `save` writes, and the model that `load` would read of them: to
+  /// keep models in other places than files. They throw ModelFileError as these.
+  ///@{
+  [[nodiscard]] std::string to_bytes() const;
+  [[nodiscard]] static Model from_bytes(std::string_view bytes);
+  ///@}
   /// Throws ModelFileError if `save` would, as far as that can be known before a training: `path`,
   /// and the length of the header, which training does not change.
   void require_savable(const std::filesystem::path& path) const;
