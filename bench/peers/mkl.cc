@@ -13,7 +13,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "lockstep/detail/aligned_memory.h"
+#include "lockstep/aligned_vector.h"
 #include "peers/peer.h"
 
 namespace lockstep::bench {

@@ -11,7 +11,7 @@ namespace lockstep {
 //
 // Errors: std::bad_alloc.
 [[nodiscard]] void* allocate_pages(std::size_t bytes);
-void free_pages(void* memory) noexcept;
+void free_pages(void* memory, std::size_t bytes) noexcept;
 
 // The same for a vector.
 template <class T>
@@ -26,7 +26,7 @@ struct HugePageAllocator {
     if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
     return static_cast<T*>(allocate_pages(n * sizeof(T)));
   }
-  void deallocate(T* p, std::size_t) { free_pages(p); }
+  void deallocate(T* p, std::size_t n) { free_pages(p, n * sizeof(T)); }
 
   template <class U>
   bool operator==(const HugePageAllocator<U>&) const {
