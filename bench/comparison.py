@@ -12,11 +12,11 @@ from gb_results import Pool, Samples
 from marks import FALLBACK, SHARED, shared_gain
 from names import Name, work_of
 
-KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_packed", "gemm_batch", "gemm_loop", "tanh", "exp",
-                "sigmoid", "relu", "softmax", "log_softmax", "loss", "pack", "pack_tn", "update_sgd",
-                "update_adamw", "update_rmsprop", "rnn_forward", "rnn_backward", "rnn_train",
-                "lstm_forward", "lstm_backward", "lstm_train", "gru_forward", "gru_backward",
-                "gru_train", "rnn_fit"]
+KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_alpha", "gemm_packed", "gemm_batch", "gemm_loop", "tanh",
+                "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss", "pack", "pack_tn",
+                "update_sgd", "update_adamw", "update_rmsprop", "rnn_forward", "rnn_backward",
+                "rnn_train", "lstm_forward", "lstm_backward", "lstm_train", "gru_forward",
+                "gru_backward", "gru_train", "rnn_fit"]
 # Not every peer can pack beforehand, or take many products in one call, and whoever uses it then
 # calls the plain product.
 STANDS_IN_FOR = {"gemm_packed": "gemm", "gemm_batch": "gemm_loop"}

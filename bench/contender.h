@@ -18,6 +18,7 @@ enum class Kernel {
   gemm,         // C = A B
   gemm_packed,  // C = A B, B packed beforehand
   gemm_tn,      // C += A^T B
+  gemm_alpha,   // C = 0.7 A B + 0.3 C
   gemm_batch,   // C_i = A_i B_i, many products in one call
   gemm_loop,    // the same in a call for each
   tanh,
@@ -41,6 +42,16 @@ enum class Kernel {
 // Prepared work that can be run again and again: memory is taken, operands are bound, and what a
 // caller would do once for many calls (packing weights, creating primitives) is done.
 using Task = std::function<void()>;
+
+// What a product is multiplied by, and what was in C before.
+struct Factors {
+  float alpha, beta;
+};
+constexpr Factors factors_of(Kernel layout) {
+  if (layout == Kernel::gemm_tn) return {1.0f, 1.0f};
+  if (layout == Kernel::gemm_alpha) return {0.7f, 0.3f};
+  return {1.0f, 0.0f};
+}
 
 struct GemmOperands {
   std::size_t m, n, k;

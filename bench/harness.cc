@@ -11,10 +11,10 @@ namespace {
 
 // In the order of Kernel.
 constexpr const char* kKernelNames[] = {
-    "gemm",         "gemm_packed", "gemm_tn",    "gemm_batch",   "gemm_loop",      "tanh",
-    "exp",          "sigmoid",     "relu",       "softmax",      "log_softmax",    "loss",
-    "pack",         "pack_tn",     "update_sgd", "update_adamw", "update_rmsprop", "rnn_forward",
-    "rnn_backward", "rnn_train",   "rnn_fit"};
+    "gemm",        "gemm_packed",  "gemm_tn",   "gemm_alpha", "gemm_batch",   "gemm_loop",
+    "tanh",        "exp",          "sigmoid",   "relu",       "softmax",      "log_softmax",
+    "loss",        "pack",         "pack_tn",   "update_sgd", "update_adamw", "update_rmsprop",
+    "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
 
 std::string suite_name(const Case& c) {
   const std::string kernel = kKernelNames[static_cast<int>(c.kernel)];

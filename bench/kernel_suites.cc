@@ -20,7 +20,7 @@ std::string dimensions(std::initializer_list<std::size_t> sizes) {
 
 // Operands of one product in memory of their own.
 struct GemmCopy {
-  explicit GemmCopy(const GemmProblem& p) : a(p.a), b(p.b), c(p.m * p.n) {}
+  explicit GemmCopy(const GemmProblem& p) : a(p.a), b(p.b), c(p.c) {}
   [[nodiscard]] GemmOperands operands(const GemmProblem& p) {
     return {p.m, p.n, p.k, a.data(), p.lda, b.data(), p.ldb, c.data(), p.n};
   }
@@ -36,7 +36,7 @@ std::size_t cold_copies(const GemmProblem& p) {
 }
 
 void time_gemm(benchmark::State& state, const Case& c, const GemmShape& shape) {
-  const GemmProblem& problem = gemm_problem(shape, c.kernel == Kernel::gemm_tn);
+  const GemmProblem& problem = gemm_problem(shape, c.kernel);
   std::vector<GemmCopy> copies(c.cold ? cold_copies(problem) : 1, GemmCopy(problem));
   std::vector<Task> tasks;
   tasks.reserve(copies.size());
@@ -54,8 +54,10 @@ void time_gemm(benchmark::State& state, const Case& c, const GemmShape& shape) {
 void register_gemm(std::span<Contender* const> contenders, const GemmShape& shape, int threads) {
   const Body body = [shape](benchmark::State& s, const Case& c) { time_gemm(s, c, shape); };
   const std::string name = dimensions({shape.m, shape.n, shape.k});
-  const std::pair<unsigned, Kernel> layouts[] = {
-      {kPlain, Kernel::gemm}, {kPacked, Kernel::gemm_packed}, {kTransposed, Kernel::gemm_tn}};
+  const std::pair<unsigned, Kernel> layouts[] = {{kPlain, Kernel::gemm},
+                                                 {kPacked, Kernel::gemm_packed},
+                                                 {kTransposed, Kernel::gemm_tn},
+                                                 {kScaled, Kernel::gemm_alpha}};
   for (const auto& [layout, kernel] : layouts) {
     // The first contender is ours: what we have not, peers are not measured in.
     if ((shape.layouts & layout) == 0 || !contenders.front()->offers(kernel, threads)) continue;
@@ -85,7 +87,7 @@ struct Batch {
     GemmOperands p = operands.first;
     for (std::size_t i = 0; i < operands.count; ++i) {
       for (std::size_t row = 0; row < p.m; ++row) {
-        const std::vector<float> product = expected_product_row(p, false, row);
+        const std::vector<float> product = expected_product_row(Kernel::gemm, p, row);
         expected.insert(expected.end(), product.begin(), product.end());
       }
       p.a += operands.stride_a;

@@ -114,6 +114,7 @@ class LockstepContender : public Contender {
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     switch (kernel) {
       case Kernel::gemm:
+      case Kernel::gemm_alpha:
       case Kernel::gemm_batch:
       case Kernel::rnn_forward:
       case Kernel::rnn_backward:
@@ -158,9 +159,10 @@ class LockstepContender : public Contender {
       const PackedGemmPlan plan(g, *b);
       return [b, plan, o] { plan.run(o.m, o.a, nullptr, o.c); };
     }
-    if (layout != Kernel::gemm) refuse();
-    const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, 1.0f,
-                                                 o.lda, o.ldb, 0.0f, o.ldc, threads);
+    if (layout != Kernel::gemm && layout != Kernel::gemm_alpha) refuse();
+    const auto [alpha, beta] = factors_of(layout);
+    const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, o.m, o.n, o.k, alpha,
+                                                 o.lda, o.ldb, beta, o.ldc, threads);
     return [plan, o] { plan->run(o.a, o.b, o.c); };
   }
 

@@ -34,15 +34,20 @@ double log_sum_exp(std::span<const float> x) {
 
 }  // namespace
 
-std::vector<float> expected_product_row(const GemmOperands& o, bool transposed, std::size_t row) {
+std::vector<float> expected_product_row(Kernel layout, const GemmOperands& o, std::size_t row) {
+  const bool transposed = layout == Kernel::gemm_tn;
+  const auto [alpha, beta] = factors_of(layout);
   std::vector<double> sums(o.n);
   for (std::size_t p = 0; p < o.k; ++p) {
     const auto a = static_cast<double>(o.a[transposed ? p * o.lda + row : row * o.lda + p]);
     for (std::size_t j = 0; j < o.n; ++j) sums[j] += a * static_cast<double>(o.b[p * o.ldb + j]);
   }
   std::vector<float> result(o.n);
-  std::transform(sums.begin(), sums.end(), result.begin(),
-                 [](double sum) { return static_cast<float>(sum); });
+  for (std::size_t j = 0; j < o.n; ++j) {
+    double sum = static_cast<double>(alpha) * sums[j];
+    if (beta != 0) sum += static_cast<double>(beta) * static_cast<double>(o.c[row * o.ldc + j]);
+    result[j] = static_cast<float>(sum);
+  }
   return result;
 }
 

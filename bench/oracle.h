@@ -10,8 +10,8 @@
 
 namespace lockstep::bench {
 
-// Row `row` of A B, or of A^T B, for m x k and k x n operands.
-std::vector<float> expected_product_row(const GemmOperands& o, bool transposed, std::size_t row);
+// Row `row` of the product that a suite of products computes, of what is in C before.
+std::vector<float> expected_product_row(Kernel layout, const GemmOperands& o, std::size_t row);
 
 // Throws std::invalid_argument if the kernel is no elementwise function.
 std::vector<float> expected_elementwise(Kernel function, std::span<const float> x);

@@ -82,29 +82,30 @@ std::string difference(std::span<const float> found, std::span<const float> expe
   return {};
 }
 
-GemmProblem::GemmProblem(const GemmShape& s, bool a_transposed)
+GemmProblem::GemmProblem(const GemmShape& s, Kernel layout)
     : m(s.m),
       n(s.n),
       k(s.k),
-      transposed(a_transposed),
-      lda(transposed ? m : k),
+      lda(layout == Kernel::gemm_tn ? m : k),
       // What gemm_accumulate_transposed asks for. Plain products get rows without gaps.
-      ldb(transposed ? (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns : n),
+      ldb(layout == Kernel::gemm_tn ? (n + kAlignedColumns - 1) / kAlignedColumns * kAlignedColumns
+                                    : n),
       a(random_numbers(m * k, 1)),
-      b(random_numbers(k * ldb, 2)) {
+      b(random_numbers(k * ldb, 2)),
+      c(layout == Kernel::gemm_alpha ? random_numbers(m * n, 6) : AlignedVector<float>(m * n)) {
   const auto row_work = static_cast<double>(n * k);
   known_rows = spread(affordable(row_work, 2, m), m);
-  const GemmOperands operands{m, n, k, a.data(), lda, b.data(), ldb, nullptr, n};
+  const GemmOperands operands{m, n, k, a.data(), lda, b.data(), ldb, c.data(), n};
   for (const std::size_t row : known_rows) {
-    const std::vector<float> product = expected_product_row(operands, transposed, row);
+    const std::vector<float> product = expected_product_row(layout, operands, row);
     expected.insert(expected.end(), product.begin(), product.end());
   }
 }
 
-std::string GemmProblem::check(std::span<const float> c) const {
+std::string GemmProblem::check(std::span<const float> result) const {
   std::vector<float> found(expected.size());
   for (std::size_t i = 0; i < known_rows.size(); ++i) {
-    std::copy_n(c.data() + known_rows[i] * n, n, found.data() + i * n);
+    std::copy_n(result.data() + known_rows[i] * n, n, found.data() + i * n);
   }
   return difference(found, expected, kOfLargest);
 }
@@ -292,12 +293,12 @@ const RnnProblem& rnn_problem(const RnnBenchShape& s) {
   return *problem;
 }
 
-const GemmProblem& gemm_problem(const GemmShape& s, bool transposed) {
-  static std::map<std::tuple<std::size_t, std::size_t, std::size_t, bool>,
+const GemmProblem& gemm_problem(const GemmShape& s, Kernel layout) {
+  static std::map<std::tuple<std::size_t, std::size_t, std::size_t, Kernel>,
                   std::unique_ptr<GemmProblem>>
       problems;
-  auto& problem = problems[{s.m, s.n, s.k, transposed}];
-  if (problem == nullptr) problem = std::make_unique<GemmProblem>(s, transposed);
+  auto& problem = problems[{s.m, s.n, s.k, layout}];
+  if (problem == nullptr) problem = std::make_unique<GemmProblem>(s, layout);
   return *problem;
 }
 

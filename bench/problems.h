@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "contender.h"
 #include "lockstep/aligned_vector.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/parameters.h"
@@ -50,15 +51,14 @@ std::string difference(std::span<const float> found, std::span<const float> expe
 // A product and as many rows of its result, spread over all, as plain loops do in a tenth of a
 // second.
 struct GemmProblem {
-  GemmProblem(const GemmShape& shape, bool transposed);
+  GemmProblem(const GemmShape& shape, Kernel layout);
 
   // As `difference`, of the rows that are known.
-  [[nodiscard]] std::string check(std::span<const float> c) const;
+  [[nodiscard]] std::string check(std::span<const float> result) const;
 
   std::size_t m, n, k;
-  bool transposed;
   std::size_t lda, ldb;
-  AlignedVector<float> a, b;
+  AlignedVector<float> a, b, c;  // c: before
   std::vector<std::size_t> known_rows;
   std::vector<float> expected;  // [known rows][n]
 };
@@ -91,7 +91,7 @@ std::vector<float> recurrent_part(std::span<const float> values, const Parameter
 
 // The problem of a shape, made when first asked for.
 const RnnProblem& rnn_problem(const RnnBenchShape& shape);
-const GemmProblem& gemm_problem(const GemmShape& shape, bool transposed);
+const GemmProblem& gemm_problem(const GemmShape& shape, Kernel layout);
 
 // Length of sequence i of n: all equal, or from a quarter of t to t.
 std::size_t sequence_length(const RnnBenchShape& shape, std::size_t i);

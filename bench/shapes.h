@@ -16,6 +16,7 @@ enum Layout : unsigned {
   kPacked = 2,      // gemm_packed: the same with B packed beforehand, once for many products
   kTransposed = 4,  // gemm_tn: C += A^T B, the gradient of weights from activations and deltas
   kCold = 8,        // each layout once more with operands that are in no cache
+  kScaled = 16,     // gemm_alpha: C = alpha A B + beta C, to be read beside gemm
 };
 
 struct GemmShape {
@@ -28,17 +29,17 @@ inline constexpr GemmShape kGemmShapes[] = {
     // One sequence: a recurrent step at batch 1, bound by latency, then by reading the weights.
     {1, 64, 64, kPlain | kPacked, Run::quick},
     {1, 256, 256, kPlain | kPacked, Run::full},
-    {1, 1024, 1024, kPlain | kPacked, Run::quick},
+    {1, 1024, 1024, kPlain | kPacked | kScaled, Run::quick},
     // Minibatches on small layers. 50 columns are no whole number of vectors.
     {8, 64, 64, kPlain | kPacked, Run::full},
-    {20, 50, 50, kPlain | kPacked | kCold, Run::quick},
+    {20, 50, 50, kPlain | kPacked | kCold | kScaled, Run::quick},
     {20, 50, 1, kPlain | kPacked, Run::full},  // an input layer of one feature
     {32, 128, 128, kPlain | kPacked, Run::quick},
     {32, 128, 28, kPlain | kPacked, Run::full},   // an input layer of 28 features
     {32, 10, 128, kPlain | kPacked, Run::quick},  // logits of ten classes
     // Layers that outgrow the first-level cache, then the second.
     {64, 256, 256, kPlain | kPacked | kCold, Run::quick},
-    {128, 512, 512, kPlain | kPacked, Run::quick},
+    {128, 512, 512, kPlain | kPacked | kScaled, Run::quick},
     {64, 1024, 1024, kPlain | kPacked, Run::full},
     {16, 1760, 1760, kPlain | kPacked, Run::quick},  // DeepBench's vanilla layers
     {64, 2560, 2560, kPlain | kPacked, Run::full},

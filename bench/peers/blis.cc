@@ -34,19 +34,19 @@ class Blis : public Contender {
   }
   [[nodiscard]] std::size_t lanes() const override { return lanes_of_kernels(); }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
+    return kernel == Kernel::gemm || kernel == Kernel::gemm_alpha ||
+           (kernel == Kernel::gemm_tn && threads == 1);
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
     bli_thread_set_num_threads(threads);
     const bool transposed = layout == Kernel::gemm_tn;
-    return [o, transposed] {
-      float one = 1;
-      float beta = transposed ? 1.0f : 0.0f;
+    return [o, transposed, factors = factors_of(layout)] {
+      auto [alpha, beta] = factors;
       const auto size = [](std::size_t n) { return static_cast<dim_t>(n); };
       // The interface of older releases takes pointers to non-const.
       bli_sgemm(transposed ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, size(o.m),
-                size(o.n), size(o.k), &one, const_cast<float*>(o.a), size(o.lda), 1,
+                size(o.n), size(o.k), &alpha, const_cast<float*>(o.a), size(o.lda), 1,
                 const_cast<float*>(o.b), size(o.ldb), 1, &beta, o.c, size(o.ldc), 1);
     };
   }

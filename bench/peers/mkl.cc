@@ -69,7 +69,7 @@ class Mkl : public Contender {
   [[nodiscard]] std::size_t lanes() const override { return setting_.product_lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     if (threads > 1 && !setting_.has_threads) return false;
-    return kernel == Kernel::gemm || kernel == Kernel::gemm_batch ||
+    return kernel == Kernel::gemm || kernel == Kernel::gemm_alpha || kernel == Kernel::gemm_batch ||
            (threads == 1 && (kernel == Kernel::gemm_tn || kernel == Kernel::gemm_packed));
   }
 
@@ -77,10 +77,10 @@ class Mkl : public Contender {
     mkl_set_num_threads(threads);
     if (layout == Kernel::gemm_packed) return packed(o);
     const bool transposed = layout == Kernel::gemm_tn;
-    return [o, transposed] {
+    return [o, transposed, factors = factors_of(layout)] {
       cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, size(o.m),
-                  size(o.n), size(o.k), 1.0f, o.a, size(o.lda), o.b, size(o.ldb),
-                  transposed ? 1.0f : 0.0f, o.c, size(o.ldc));
+                  size(o.n), size(o.k), factors.alpha, o.a, size(o.lda), o.b, size(o.ldb),
+                  factors.beta, o.c, size(o.ldc));
     };
   }
 
@@ -124,8 +124,8 @@ class MklJit : public Contender {
   [[nodiscard]] std::string about() const override { return "mkl_jit_create_sgemm"; }
   [[nodiscard]] std::size_t lanes() const override { return setting_.product_lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return threads == 1 &&
-           (kernel == Kernel::gemm || kernel == Kernel::gemm_tn || kernel == Kernel::gemm_loop);
+    return threads == 1 && (kernel == Kernel::gemm || kernel == Kernel::gemm_tn ||
+                            kernel == Kernel::gemm_alpha || kernel == Kernel::gemm_loop);
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int /*threads*/) override {
@@ -158,11 +158,11 @@ class MklJit : public Contender {
     const Key key{layout, o.m, o.n, o.k, o.lda, o.ldb, o.ldc};
     if (jitter_ != nullptr && key == key_) return jitter_;
     const bool transposed = layout == Kernel::gemm_tn;
+    const auto [alpha, beta] = factors_of(layout);
     void* made = nullptr;
-    const mkl_jit_status_t status =
-        mkl_jit_create_sgemm(&made, MKL_ROW_MAJOR, transposed ? MKL_TRANS : MKL_NOTRANS,
-                             MKL_NOTRANS, size(o.m), size(o.n), size(o.k), 1.0f, size(o.lda),
-                             size(o.ldb), transposed ? 1.0f : 0.0f, size(o.ldc));
+    const mkl_jit_status_t status = mkl_jit_create_sgemm(
+        &made, MKL_ROW_MAJOR, transposed ? MKL_TRANS : MKL_NOTRANS, MKL_NOTRANS, size(o.m),
+        size(o.n), size(o.k), alpha, size(o.lda), size(o.ldb), beta, size(o.ldc));
     jitter_ = {made, [](void* jitter) {
                  if (jitter != nullptr) mkl_jit_destroy(jitter);
                }};

@@ -26,17 +26,18 @@ class OpenBlas : public Contender {
 #endif
   }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return kernel == Kernel::gemm || (kernel == Kernel::gemm_tn && threads == 1);
+    return kernel == Kernel::gemm || kernel == Kernel::gemm_alpha ||
+           (kernel == Kernel::gemm_tn && threads == 1);
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int threads) override {
     openblas_set_num_threads(threads);
     const bool transposed = layout == Kernel::gemm_tn;
-    return [o, transposed] {
+    return [o, transposed, factors = factors_of(layout)] {
       cblas_sgemm(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans,
                   static_cast<blasint>(o.m), static_cast<blasint>(o.n), static_cast<blasint>(o.k),
-                  1.0f, o.a, static_cast<blasint>(o.lda), o.b, static_cast<blasint>(o.ldb),
-                  transposed ? 1.0f : 0.0f, o.c, static_cast<blasint>(o.ldc));
+                  factors.alpha, o.a, static_cast<blasint>(o.lda), o.b, static_cast<blasint>(o.ldb),
+                  factors.beta, o.c, static_cast<blasint>(o.ldc));
     };
   }
 
