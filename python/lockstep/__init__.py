@@ -25,7 +25,7 @@ _threadpool.register()
 
 # What needs more than NumPy is imported when it is first asked for: name -> module.
 _LAZY: dict[str, str] = {}
-_SUBMODULES = ("kernels",)
+_SUBMODULES = ("interchange", "kernels", "numpy_rnn")
 
 __all__ = [
     "Dataset",

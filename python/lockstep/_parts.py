@@ -46,6 +46,16 @@ def _file(arrays: Mapping[str, Any], metadata: dict[str, str]) -> bytes:
     return _LENGTH.pack(len(text)) + text + b"".join(parts)
 
 
+def file_of_tensors(arrays: Mapping[str, Any]) -> bytes:
+    """A file of tensors alone, as PyTorch's users save them."""
+    return _file(arrays, {})
+
+
+def plain_model(model: Any) -> Any:
+    """The model of an estimator that has been fitted; a model itself."""
+    return getattr(model, "model_", model)
+
+
 def with_tensors(data: bytes, replaced: Mapping[str, Any]) -> bytes:
     """The model file with other values for some of its tensors."""
     arrays = tensors(data)

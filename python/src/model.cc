@@ -243,6 +243,44 @@ ModelHandle* from_parts(const nb::kwargs& parts) {
   return new ModelHandle(model_of(nb::cast<nb::bytes>(bytes)));
 }
 
+nb::object interchange() { return nb::module_::import_("lockstep.interchange"); }
+
+void bind_interchange(nb::class_<ModelHandle>& model) {
+  using namespace nb::literals;
+  model
+      .def(
+          "to_torch", [](const nb::object& self) { return interchange().attr("to_torch")(self); },
+          nb::sig("def to_torch(self) -> dict[str, typing.Any]"),
+          "Weights as a state dict of torch: lockstep.interchange.to_torch.")
+      .def(
+          "to_onnx",
+          [](const nb::object& self, const nb::object& path, bool lengths) {
+            return interchange().attr("to_onnx")(self, path, "lengths"_a = lengths);
+          },
+          "path"_a = nb::none(), nb::kw_only(), "lengths"_a = true,
+          nb::sig("def to_onnx(self, path: typing.Any = None, *, lengths: bool = True) -> "
+                  "typing.Any"),
+          "The model as an ONNX graph, which is also written to `path`: "
+          "lockstep.interchange.to_onnx.")
+      .def_static(
+          "from_torch",
+          [](const nb::object& source, const nb::kwargs& parts) {
+            return interchange().attr("from_torch")(source, **parts);
+          },
+          "source"_a, "parts"_a,
+          nb::sig("def from_torch(source: typing.Any, **parts: typing.Any) -> Model"),
+          "A model with the weights of a state dict or module of torch: "
+          "lockstep.interchange.from_torch.")
+      .def_static(
+          "from_keras",
+          [](const nb::object& source, const nb::kwargs& parts) {
+            return interchange().attr("from_keras")(source, **parts);
+          },
+          "source"_a, "parts"_a,
+          nb::sig("def from_keras(source: typing.Any, **parts: typing.Any) -> Model"),
+          "A model with the weights of a model of Keras: lockstep.interchange.from_keras.");
+}
+
 nb::tuple get_state(const ModelHandle& handle) {
   return nb::make_tuple(bytes_of(handle), options_of(handle));
 }
@@ -408,6 +446,7 @@ RuntimeError. Weights and results have the same bits for any number of threads.)
   bind_prediction(model);
   bind_files(model);
   bind_parts(model);
+  bind_interchange(model);
 }
 
 }  // namespace lockstep::python

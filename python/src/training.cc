@@ -1,16 +1,9 @@
 #include "training.h"
 
-#include <chrono>
-#include <optional>
-#include <utility>
+#include "interruption.h"
 
 namespace lockstep::python {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// How long a signal, such as that of Ctrl-C, may wait for a minibatch to end.
-constexpr auto kTimeBetweenSignals = std::chrono::milliseconds(50);
 
 // Whether the training goes on: None says so, as True does.
 bool goes_on(const nb::object& answer) {
@@ -34,47 +27,24 @@ class Watch {
     return observer;
   }
 
-  // What has ended the training, if anything has. Called with the GIL.
-  void throw_failure() {
-    if (failure_) throw nb::python_error(std::move(*failure_));
-  }
+  void throw_failure() { interruption_.throw_failure(); }
 
  private:
   bool after_batch(const BatchProgress& progress) {
     const bool is_called = !call_.on_batch.is_none();
-    const bool is_time = Clock::now() - last_signals_ >= kTimeBetweenSignals;
-    if (!is_called && !is_time) return true;
-    return guarded([&] {
-      if (is_time) look_at_signals();
+    if (!is_called && !interruption_.is_due()) return true;
+    return interruption_.guarded([&] {
       return !is_called ||
              goes_on(call_.on_batch(progress.epoch, progress.samples_done, progress.samples));
     });
   }
 
   bool after_epoch(const EpochResult& epoch) {
-    return guarded([&] { return goes_on(call_.on_epoch(epoch)); });
-  }
-
-  void look_at_signals() {
-    last_signals_ = Clock::now();
-    if (PyErr_CheckSignals() != 0) nb::raise_python_error();
-  }
-
-  // Keeps the first failure for afterwards.
-  template <class Work>
-  bool guarded(const Work& work) {
-    const nb::gil_scoped_acquire gil;
-    try {
-      return work();
-    } catch (nb::python_error& error) {
-      if (!failure_) failure_.emplace(std::move(error));
-      return false;
-    }
+    return interruption_.guarded([&] { return goes_on(call_.on_epoch(epoch)); });
   }
 
   const FitCall& call_;
-  Clock::time_point last_signals_ = Clock::now();
-  std::optional<nb::python_error> failure_;
+  Interruption interruption_;
 };
 
 }  // namespace
