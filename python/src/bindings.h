@@ -15,5 +15,6 @@ void bind_dataset(nb::module_& m);
 void bind_results(nb::module_& m);
 void bind_model(nb::module_& m);
 void bind_stream(nb::module_& m);
+void bind_report(nb::module_& m);
 
 }  // namespace lockstep::python

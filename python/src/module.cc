@@ -13,4 +13,5 @@ NB_MODULE(_core, m) {
   bind_results(m);
   bind_model(m);
   bind_stream(m);
+  bind_report(m);
 }
