@@ -16,5 +16,6 @@ void bind_results(nb::module_& m);
 void bind_model(nb::module_& m);
 void bind_stream(nb::module_& m);
 void bind_simple_rnn(nb::module_& m);
+void bind_report(nb::module_& m);
 
 }  // namespace lockstep::python

@@ -106,6 +106,12 @@ FitResult fit_model(ModelHandle& handle, const Dataset& train, const Dataset* va
   return fit(*model, train, validation, call);
 }
 
+FitResult learn_model(ModelHandle& handle, const Dataset& train, nb::object on_batch,
+                      nb::object on_epoch) {
+  const Writing model(handle);
+  return learn(*model, train, {std::move(on_batch), std::move(on_epoch), {}});
+}
+
 void change_options(ModelHandle& handle, const MaybeOptions& values, const nb::kwargs& keywords) {
   const Writing model(handle);
   model->set_options(with_options(model->options(), values, keywords));
@@ -345,6 +351,12 @@ checkpoint: a file to which the training is written after every `checkpoint_epoc
 void bind_prediction(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
   model
+      .def("learn", learn_model, "train"_a, "on_batch"_a = nb::none(), "on_epoch"_a = nb::none(),
+           R"(One more pass over data that may be others each time, without validation.
+
+Momentum, schedule and the orders of the epochs go on where the last call left them: n calls with
+the same data give the bits of a `fit` of n epochs. After `fit`, with other options, on another
+backend and in a model that was loaded they begin anew. Callbacks are those of `fit`.)")
       .def("predict_proba", predict_proba, "data"_a, "threads"_a = 0,
            nb::sig("def predict_proba(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),

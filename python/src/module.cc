@@ -14,4 +14,5 @@ NB_MODULE(_core, m) {
   bind_model(m);
   bind_stream(m);
   bind_simple_rnn(m);
+  bind_report(m);
 }

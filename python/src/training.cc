@@ -47,17 +47,33 @@ class Watch {
   Interruption interruption_;
 };
 
+// Trains by `work`, which gets an observer, without the GIL.
+template <class Work>
+FitResult watched(Watch& watch, const Work& work) {
+  const FitObserver observer = watch.observer();
+  const nb::gil_scoped_release release;
+  return work(observer);
+}
+
 }  // namespace
 
 FitResult fit(Model& model, const Dataset& train, const Dataset* validation, const FitCall& call) {
   Watch watch(call);
-  const FitObserver observer = watch.observer();
-  FitResult result;
-  {
-    const nb::gil_scoped_release release;
-    result = validation == nullptr ? model.fit(train, observer)
-                                   : model.fit(train, *validation, observer);
-  }
+  FitResult result = watched(watch, [&](const FitObserver& observer) {
+    return validation == nullptr ? model.fit(train, observer)
+                                 : model.fit(train, *validation, observer);
+  });
+  watch.throw_failure();
+  return result;
+}
+
+FitResult learn(Model& model, const Dataset& train, const FitCall& call) {
+  Watch watch(call);
+  FitResult result = watched(watch, [&](const FitObserver& observer) {
+    FitResult pass = model.learn(train, observer.on_batch);
+    if (observer.on_epoch) observer.on_epoch(pass.history.back());
+    return pass;
+  });
   watch.throw_failure();
   return result;
 }

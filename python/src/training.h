@@ -24,5 +24,7 @@ struct FitCall {
 // what was learnt.
 [[nodiscard]] FitResult fit(Model& model, const Dataset& train, const Dataset* validation,
                             const FitCall& call);
+// The same of one pass, without checkpoints.
+[[nodiscard]] FitResult learn(Model& model, const Dataset& train, const FitCall& call);
 
 }  // namespace lockstep::python

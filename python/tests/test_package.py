@@ -1,6 +1,7 @@
 import ast
 import importlib.metadata
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -81,3 +82,13 @@ def test_nothing_leaks_at_exit():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0
     assert "leak" not in result.stderr
+
+
+def test_the_estimators_have_types_of_the_options_table():
+    pytest.importorskip("sklearn", minversion="1.6")
+    tool = pathlib.Path(__file__).parent.parent / "tools" / "estimator_stubs.py"
+    if not tool.exists():
+        pytest.skip("the tool is in the checkout")
+    written = runpy.run_path(str(tool))["main"]()
+    assert (FOLDER / "estimators.pyi").read_text() == written, f"run {tool.name} again"
+    ast.parse(written)

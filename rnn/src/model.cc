@@ -110,7 +110,8 @@ auto or_cannot(const char* verb, const char* what, const std::filesystem::path& 
 struct Model::State {
   ModelParts parts;
   Options options;
-  std::optional<TrainingParts> paused{};  // that the next fit resumes
+  std::optional<TrainingParts> paused{};   // that the next fit resumes
+  std::unique_ptr<PassByPass> learning{};  // that the next learn goes on with
 
   // Data as the network takes them.
   struct Read {
@@ -143,7 +144,16 @@ struct Model::State {
     if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
+  FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch) {
+    const Read own = labelled(train);
+    if (learning == nullptr || !learning->goes_on_with(options)) {
+      learning = std::make_unique<PassByPass>(parts.parameters, options);
+    }
+    paused.reset();
+    return learning->pass(own.inputs(), on_batch, parts.parameters);
+  }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
+    learning.reset();
     const Read own_train = labelled(train);
     const Read own_validation = labelled(validation);
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
@@ -255,6 +265,11 @@ FitResult Model::fit(const Dataset& train, const FitObserver& observer) {
 FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
   if (validation.empty()) throw InvalidArgument("there is no sequence to validate on");
   return state_->fit(train, validation, observer);
+}
+
+FitResult Model::learn(const Dataset& train,
+                       const std::function<bool(const BatchProgress&)>& on_batch) {
+  return state_->learn(train, on_batch);
 }
 
 std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
