@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import inspect
 import textwrap
 from typing import Any, Callable, NamedTuple
@@ -76,6 +77,7 @@ _OTHERS = {
 }
 
 
+@functools.cache
 def _rows(is_classifier: bool) -> list[dict[str, Any]]:
     others = _OF_NUMBERS if is_classifier else _OF_CLASSES
     rows = [row for row in _core.options_table() if row["name"] not in others]
@@ -164,8 +166,8 @@ def model_options(estimator: Any, is_classifier: bool) -> dict[str, Any]:
     """The options of an estimator as those of a Model, without its class weights."""
     options = {}
     for row in _rows(is_classifier):
-        keyword, _ = _keyword(row)
-        options[row["name"]] = getattr(estimator, keyword)
+        name = row["name"]
+        options[name] = getattr(estimator, _SKLEARN[name][0] if name in _SKLEARN else name)
     options.pop("class_weights", None)
     options["seed"] = _seed(options["seed"])
     options["threads"] = threads_of(options["threads"])
