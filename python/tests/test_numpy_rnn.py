@@ -99,8 +99,8 @@ def test_golden_training(name, chaotic, monkeypatch):
     tolerance = np.full(len(losses), 1e-4)
     tolerance[chaotic] = 2e-3
     assert (np.abs(classifier.loss_history - losses) <= tolerance * losses.max()).all()
-    for name, weights in zip(("Wx", "Wh", "B", "Wy", "By"), weights_of(classifier)):
-        np.testing.assert_allclose(weights, expected[name], atol=5e-4)
+    for key, weights in zip(("Wx", "Wh", "B", "Wy", "By"), weights_of(classifier)):
+        np.testing.assert_allclose(weights, expected[key], atol=5e-4)
     np.testing.assert_allclose(classifier.predict_proba(x), expected["probabilities"], atol=5e-4)
     assert classifier.predict(x).tolist() == expected["labels"]
 
