@@ -117,9 +117,7 @@ class _Graph:
         places = self.add("Range", zero, timesteps, one)
         lengths = self.cast(self.lengths, np.int64)
         column = self.add("Unsqueeze", lengths, self.constant([1], np.int64))
-        return self.add(
-            "Unsqueeze", self.add("Less", places, column), self.constant([2], np.int64)
-        )
+        return self.add("Unsqueeze", self.add("Less", places, column), self.constant([2], np.int64))
 
     def timesteps(self, dtype: Any) -> str:
         """How many each sequence has, [n, 1] or [1]."""
@@ -153,9 +151,7 @@ def _filled(graph: _Graph, x: str, missing: dict[str, Any]) -> str:
 def _carried(graph: _Graph, x: str, mean: str, channels: int) -> str:
     """The last known value of each channel; before the first that one, and `mean` without any."""
     known = graph.of_valid(x, np.nan)
-    shape = graph.add(
-        "Concat", graph.size(x, 0), graph.constant([channels], np.int64), axis=0
-    )
+    shape = graph.add("Concat", graph.size(x, 0), graph.constant([channels], np.int64), axis=0)
     unknown = graph.add("Expand", mean, shape)
     first, _ = _scan(graph, unknown, known, backwards=1)
     return _scan(graph, first, known, backwards=0)[1]

@@ -275,9 +275,7 @@ def test_torch_there_and_back(cell, sequences, labelled):
         np.testing.assert_allclose(ours.predict_proba(sequences), drawn, rtol=0, atol=1e-6)
         module.load_state_dict(model.to_torch())
         expected = model.predict_proba(sequences)
-        np.testing.assert_allclose(
-            probabilities_of(module, sequences), expected, rtol=0, atol=1e-6
-        )
+        np.testing.assert_allclose(probabilities_of(module, sequences), expected, rtol=0, atol=1e-6)
         nonlinearity = "relu" if cell == "relu" else None
         back = Model.from_torch(module.state_dict(), nonlinearity=nonlinearity)
         assert back.weights_hash() == model.weights_hash()
