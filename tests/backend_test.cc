@@ -90,6 +90,31 @@ TEST_CASE("a backend that is unknown or cannot run is an error that lists those 
   }
 }
 
+TEST_CASE("ThreadBackend holds for its thread and its scope only") {
+  const std::string usual(active_backend().name);
+  const std::string other = runnable_backends().back();
+  {
+    const ThreadBackend scope(other);
+    CHECK(active_backend().name == other);
+    const float x = 1;
+    float y = 0;
+    lockstep::tanh(&x, &y, 1);
+    CHECK(last_backend() == other);
+    std::string elsewhere;
+    std::thread([&] { elsewhere = active_backend().name; }).join();
+    CHECK(elsewhere == usual);
+    {
+      const ThreadBackend inner(usual);
+      CHECK(active_backend().name == usual);
+      CHECK_THROWS_AS(ThreadBackend("no/such"), std::invalid_argument);
+      CHECK_THROWS_AS(ThreadBackend(""), std::invalid_argument);
+      CHECK(active_backend().name == usual);
+    }
+    CHECK(active_backend().name == other);
+  }
+  CHECK(active_backend().name == usual);
+}
+
 TEST_CASE("LOCKSTEP_BACKEND names the default backend, which set_backend overrules") {
   for (const std::string& name : runnable_backends()) {
     const EnvironmentScope environment(name);

@@ -97,6 +97,87 @@ TEST_CASE("another fit learns on from the weights") {
   CHECK_THROWS_AS(twice.set_options({.momentum = 1}), std::invalid_argument);
 }
 
+TEST_CASE("passes one by one have the bits of a fit") {
+  const Dataset train = ramps(24);
+  for (const LearningRateSchedule schedule :
+       {LearningRateSchedule::cosine, LearningRateSchedule::one_cycle,
+        LearningRateSchedule::plateau}) {
+    Options options = small(4);
+    options.schedule = schedule;
+    options.decay_epochs = 1;
+    options.ema = 0.9;
+    options.layers = 2;
+    options.dropout = 0.3;
+    Model fitted(train, options);
+    const FitResult whole = fitted.fit(train);
+    Model model(train, options);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const FitResult pass = model.learn(train);
+      CHECK(pass.status == FitStatus::finished);
+      CHECK(pass.kept_epoch == i + 1);
+      REQUIRE(pass.history.size() == 1);
+      CHECK(pass.history[0].epoch == i + 1);
+      CHECK(pass.history[0].loss == whole.history[i].loss);
+      CHECK(pass.history[0].learning_rate == whole.history[i].learning_rate);
+    }
+    CHECK(model.weights_hash() == fitted.weights_hash());
+  }
+}
+
+TEST_CASE("passes go over data of any size, and begin anew after a fit and with other options") {
+  const Dataset train = ramps(24);
+  Model model(train, small());
+  CHECK(model.learn(train.subset(std::vector<std::size_t>{0, 3, 5})).history[0].epoch == 1);
+  CHECK(model.learn(ramps(40, 2)).history[0].epoch == 2);
+  CHECK(model.learn(train.subset(std::vector<std::size_t>{1})).history[0].epoch == 3);
+  model.fit(train);
+  CHECK(model.learn(train).history[0].epoch == 1);
+  Options options = small();
+  options.optimizer = "sgd";
+  model.set_options(options);
+  CHECK(model.learn(train).history[0].epoch == 1);
+  CHECK(model.learn(train).history[0].epoch == 2);
+  const std::uint64_t before = model.weights_hash();
+  CHECK_THROWS_AS(model.learn(Dataset(2)), std::invalid_argument);
+  CHECK_THROWS_AS(model.learn(train.subset({})), std::invalid_argument);
+  CHECK(model.weights_hash() == before);
+  CHECK(model.learn(train).history[0].epoch == 3);
+  Model moved = std::move(model);
+  CHECK(moved.learn(train).history[0].epoch == 4);
+}
+
+TEST_CASE("a pass that ends early has taught what was done") {
+  const Dataset train = ramps(24);
+  Model model(train, small());
+  const std::uint64_t first = model.weights_hash();
+  const auto after_two = [](const BatchProgress& batch) { return batch.samples_done < 10; };
+  const FitResult stopped = model.learn(train, after_two);
+  CHECK(stopped.status == FitStatus::stopped);
+  CHECK(model.weights_hash() != first);
+  Model thrown(train, small());
+  const auto throws = [](const BatchProgress& batch) -> bool {
+    if (batch.samples_done >= 10) throw std::runtime_error("mine");
+    return true;
+  };
+  CHECK_THROWS_WITH(thrown.learn(train, throws), "mine");
+  CHECK(thrown.weights_hash() == model.weights_hash());
+  CHECK(model.learn(train).history[0].epoch == 2);
+}
+
+TEST_CASE("a pass that diverges keeps finite weights") {
+  const Dataset train = ramps(24);
+  Options options = small();
+  options.clip_norm = 0;
+  options.learning_rate = 1e300;
+  Model model(train, options);
+  const std::uint64_t first = model.weights_hash();
+  const FitResult result = model.learn(train);
+  CHECK(result.status == FitStatus::diverged);
+  CHECK(result.kept_epoch == 0);
+  CHECK(model.weights_hash() == first);
+  CHECK(model.learn(train).history[0].epoch == 1);
+}
+
 TEST_CASE("a validation share is held out of training and normalization, by the seed") {
   const Dataset all = ramps(40);
   Options options = small(4);

@@ -9,11 +9,15 @@ namespace {
 constexpr std::size_t kMiB = 1024 * kKiB;
 constexpr Blocking kNear = blocking_of({.l2_bytes = kMiB, .far_l3 = false});
 constexpr Blocking kFar = blocking_of({.l2_bytes = 2 * kMiB, .far_l3 = true});
+constexpr Blocking kSmallL2 = blocking_of({.l2_bytes = kMiB / 2, .far_l3 = false});
 constexpr const Blocking& near_l3() { return kNear; }
+constexpr const Blocking& small_l2() { return kSmallL2; }
 constexpr const Blocking& far_l3() { return kFar; }
 constexpr Traits kAvx512{.lanes = 16, .panel = 64, .exact_b = true, .blocking = near_l3};
 constexpr Traits kXeon{.lanes = 16, .panel = 64, .exact_b = true, .blocking = far_l3};
 constexpr Traits kAvx2{.lanes = 8, .panel = 16, .exact_b = true, .blocking = near_l3};
+constexpr Traits kZen3{.lanes = 8, .panel = 16, .exact_b = true, .blocking = small_l2};
+constexpr Traits kWideSmall{.lanes = 16, .panel = 64, .exact_b = true, .blocking = small_l2};
 constexpr Traits kSse{.lanes = 4, .panel = 8, .exact_b = false, .blocking = near_l3};
 
 constexpr Product product(std::size_t m, std::size_t n, std::size_t k,
@@ -42,12 +46,13 @@ constexpr auto kYes = Transpose::yes;
 
 // What is copied, prefetched and cut, in blocks by one thread.
 constexpr Choice blocks(bool copies_a, bool copies_b, bool prefetches_b, std::size_t depth,
-                        std::size_t panels_together) {
+                        std::size_t panels_together, std::size_t row_block = kRowBlock) {
   return {.path = Path::blocked,
           .copies_a = copies_a,
           .copies_b = copies_b,
           .prefetches_b = prefetches_b,
           .depth = depth,
+          .row_block = row_block,
           .panels_together = panels_together};
 }
 
@@ -115,6 +120,18 @@ constexpr Row kTable[] = {
     {"far L3, rows anywhere in their pages", product(64, 1040, 1024), kXeon, 1,
      blocks(false, false, true, 512, 1)},
     {"far L3, many rows", product(257, 1024, 1024), kXeon, 1, blocks(false, true, false, 512, 8)},
+    {"small L2, lines of B collide", product(64, 256, 256), kZen3, 1,
+     blocks(false, true, false, 256, 4, kRowBlockOfNarrow)},
+    {"small L2, too few rows for a copy", product(24, 512, 512), kZen3, 1,
+     blocks(false, false, true, 512, 4, kRowBlockOfNarrow)},
+    {"small L2, rows of B anywhere in their pages", product(64, 2000, 512), kZen3, 1,
+     blocks(false, false, true, 512, 4, kRowBlockOfNarrow)},
+    {"small L2, few steps", product(64, 256, 16), kZen3, 1, {.path = Path::whole}},
+    {"small L2, lines of A collide", product(256, 256, 128, kYes), kZen3, 1,
+     blocks(true, true, false, 128, 64, kRowBlockOfNarrow)},
+    {"small L2, A transposed, in place", product(50, 50, 1200, kYes), kZen3, 1,
+     blocks(false, false, false, 93, 4, kRowBlockOfNarrow)},
+    {"small L2, wide panels", product(64, 256, 256), kWideSmall, 1, {.path = Path::whole}},
     {"three panels, too few rows", product(23, 192, 512), kAvx512, 2,
      shared(2, true, blocks(false, false, true, 512, 1))},
 };
@@ -131,6 +148,7 @@ TEST_CASE("each product takes the path of its shape and backend") {
     CHECK(found.prefetches_b == row.choice.prefetches_b);
     CHECK(found.depth == row.choice.depth);
     CHECK(found.panels_together == row.choice.panels_together);
+    CHECK(found.row_block == row.choice.row_block);
   }
 }
 

@@ -173,6 +173,39 @@ TEST_CASE("a saved model is read back bit for bit") {
   CHECK(loaded.class_names == model.class_names);
 }
 
+TEST_CASE("the bytes of a model are those of its file, and read back bit for bit") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const Model model = Model::load(path);
+  const std::string bytes = model.to_bytes();
+  CHECK(bytes == read_file(path));
+  const Model again = Model::from_bytes(bytes);
+  CHECK(again.parameters() == model.parameters());
+  CHECK(again.normalization() == model.normalization());
+  CHECK(again.class_names() == model.class_names());
+  CHECK(again.to_bytes() == bytes);
+}
+
+TEST_CASE("bytes of no model are refused as a file of them is") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory / "model.safetensors";
+  save_model(small_model(), path);
+  const std::string bytes = read_file(path);
+  const auto reason_in_memory = [](const std::string& text) {
+    return complaint_of([&] { (void)decode_model(text); });
+  };
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    CAPTURE(length);
+    const std::string cut = bytes.substr(0, length);
+    REQUIRE(reason_in_memory(cut) == complaint(path, cut));
+  }
+  CHECK(contains(reason_in_memory(bytes + '\0'), "after its last tensor"));
+  CHECK_THROWS_AS(Model::from_bytes(""), ModelFileError);
+  CHECK_THROWS_WITH(Model::from_bytes("x"),
+                    "cannot read the model from memory: it is too short for a safetensors file");
+}
+
 // As torch.nn.GRU(1, 2) or LSTM(1, 2) with numbers that tell their places.
 std::vector<RawTensor> foreign_gates(std::size_t gates) {
   const auto counted = [](std::size_t count, float first) {

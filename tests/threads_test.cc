@@ -207,6 +207,25 @@ TEST_CASE("resolve_threads") {
   CHECK(nested == 1);
 }
 
+TEST_CASE("set_default_threads says what 0 threads are, until it is 0 itself") {
+  const int own = resolve_threads(0);
+  set_default_threads(7);
+  CHECK(resolve_threads(0) == 7);
+  CHECK(resolve_threads(2) == 2);
+  for (const int wrong : {-1, kMaxThreads + 1}) {
+    CHECK_THROWS_AS(set_default_threads(wrong), std::invalid_argument);
+    CHECK(resolve_threads(0) == 7);
+  }
+  std::atomic<int> nested{0};
+  parallel(2, [&](const Team& team) {
+    if (team.index() == 0) nested = team.size() == 2 ? resolve_threads(0) : 1;
+  });
+  CHECK(nested == 1);
+  set_default_threads(0);
+  CHECK(resolve_threads(0) == own);
+  CHECK(default_threads().count == own);
+}
+
 void write(const std::filesystem::path& file, const std::string& text) {
   std::ofstream(file) << text;
 }

@@ -101,13 +101,16 @@ class Mkl : public Contender {
   static Task packed(const GemmOperands& o) {
     const std::size_t bytes =
         cblas_sgemm_pack_get_size(CblasBMatrix, size(o.m), size(o.n), size(o.k));
-    const auto b =
-        std::make_shared<AlignedVector<float>>((bytes + sizeof(float) - 1) / sizeof(float));
+    // Megabytes at the least, of which a small matrix touches few.
+    constexpr std::size_t kAlignment = 64;
+    const std::shared_ptr<float> b(
+        static_cast<float*>(lockstep::detail::allocate_aligned(bytes, kAlignment)),
+        [](float* p) { lockstep::detail::free_aligned(p); });
     cblas_sgemm_pack(CblasRowMajor, CblasBMatrix, CblasNoTrans, size(o.m), size(o.n), size(o.k),
-                     1.0f, o.b, size(o.ldb), b->data());
+                     1.0f, o.b, size(o.ldb), b.get());
     return [o, b] {
       cblas_sgemm_compute(CblasRowMajor, CblasNoTrans, CblasPacked, size(o.m), size(o.n), size(o.k),
-                          o.a, size(o.lda), b->data(), size(o.ldb), 0.0f, o.c, size(o.ldc));
+                          o.a, size(o.lda), b.get(), size(o.ldb), 0.0f, o.c, size(o.ldc));
     };
   }
 

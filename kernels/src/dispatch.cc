@@ -93,6 +93,7 @@ const Entry& default_entry() {
 
 std::atomic<const Backend*> g_active{nullptr};
 thread_local const Backend* t_last = nullptr;
+thread_local const Backend* t_forced = nullptr;  // by a ThreadBackend
 
 const Entry& entry_of(const Backend& backend) {
   return *std::ranges::find_if(
@@ -100,6 +101,7 @@ const Entry& entry_of(const Backend& backend) {
 }
 
 const Backend& active() {
+  if (t_forced != nullptr) return *t_forced;
   const Backend* backend = g_active.load(std::memory_order_acquire);
   if (backend == nullptr) {
     static_cast<void>(caches());  // which may throw
@@ -137,6 +139,13 @@ void set_backend(std::string_view name) {
   const Entry& e = name.empty() ? default_entry() : named(name);
   g_active.store(&e.table(), std::memory_order_release);
 }
+
+ThreadBackend::ThreadBackend(std::string_view name) : saved_(t_forced) {
+  static_cast<void>(caches());
+  t_forced = &backend_named(name);
+}
+
+ThreadBackend::~ThreadBackend() { t_forced = static_cast<const Backend*>(saved_); }
 
 std::string_view last_backend() {
   return t_last == nullptr ? std::string_view() : entry_of(*t_last).name;

@@ -46,6 +46,17 @@ inline constexpr std::size_t kRowsInPlaceWhereFar = tuned(4, 1);
 inline constexpr std::size_t kPackedRowsAheadWhereFar = tuned(0, 2);
 inline constexpr std::size_t kFewestRowsInPlace = tuned(128, 24);
 inline constexpr std::size_t kPageBytes = 4 * kKiB;
+// Narrow panels, of a line per row, where the second-level cache is smaller than kLargeL2: steps of
+// k where A is transposed and in place, rows of A per block, lines with the same offset in their
+// pages that one operand may have in the first-level cache, and tiles of rows per such offset
+// beyond which B is copied where it has more lines.
+inline constexpr std::size_t kLargeL2 = tuned(1024, 2048) * kKiB;
+inline constexpr std::size_t kJumpingDepthOfNarrow = tuned(96, 24);
+inline constexpr std::size_t kRowBlockOfNarrow = tuned(10, 2) * kTileRows;
+inline constexpr std::size_t kLinesOfPageOffset = tuned(4, 2);
+inline constexpr std::size_t kTilesPerPageOffset = tuned(2, 1);
+// And of rows times packed panels, the size of a block of A.
+inline constexpr std::size_t kResidentRows = tuned(256, 2) * kKiB;
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;
 inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);

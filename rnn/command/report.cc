@@ -202,14 +202,14 @@ std::string data_text(const TrainingRun& run) {
 }
 
 // The options that have an effect have the names by which they are set.
-std::string settings(const TrainingRun& run) {
+std::string settings(const TrainingRun& run, OptionName option_name) {
   const Options& options = run.command.options;
   const Network& network = run.model.parameters().network();
   std::vector<Row> rows = {{"Data", data_text(run)},
                            {"Features", std::to_string(network.features)},
                            {capitalized(outputs_text(network)), std::to_string(network.outputs)}};
   for (const OptionInfo& info : options_table()) {
-    if (options.uses(info.name)) rows.push_back({flag_of(info.name), options.get(info.name)});
+    if (options.uses(info.name)) rows.push_back({option_name(info.name), options.get(info.name)});
   }
   rows.insert(rows.end(), {{"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
                            {"Backend", run.backend},
@@ -247,7 +247,7 @@ const char* end_text(const TrainingRun& run) {
 
 }  // namespace
 
-std::string report_page(const TrainingRun& run) {
+std::string report_page(const TrainingRun& run, OptionName option_name) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
   html += std::string("<style>\n") + kReportCss +
@@ -256,7 +256,7 @@ std::string report_page(const TrainingRun& run) {
           escape_html(data_text(run)) + end_text(run) + "</p>\n";
   html += figures(run);
   if (!run.fit.history.empty()) html += curves(run);
-  html += classes(run) + numbers(run) + settings(run) + epoch_table(run);
+  html += classes(run) + numbers(run) + settings(run, option_name) + epoch_table(run);
   return html + "</main>\n</body>\n</html>\n";
 }
 

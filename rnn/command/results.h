@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
@@ -76,6 +77,8 @@ struct GradientCheck {
 [[nodiscard]] std::string layers_text(const Network& network);
 /// Accuracy, loss and number of sequences.
 [[nodiscard]] std::string evaluation_line(const Evaluation& evaluation, const Network& network);
+/// The same with a table of classes or labels, and of the confusions of classes.
+[[nodiscard]] std::string evaluation_text(const Evaluation& evaluation, const Model& model);
 /// The loss over the epochs as a table of a few rows with bars.
 [[nodiscard]] std::string curve_text(const std::vector<EpochResult>& history);
 [[nodiscard]] std::string summary_text(const TrainingRun& run);
@@ -96,8 +99,11 @@ struct GradientCheck {
 /// Text as a JSON string, in quotes.
 [[nodiscard]] std::string json_string(const std::string& text);
 
+/// What an option is called where a report is read.
+using OptionName = std::string (*)(std::string_view name);
+
 /// One HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix, the
 /// settings and a table of all epochs.
-[[nodiscard]] std::string report_page(const TrainingRun& run);
+[[nodiscard]] std::string report_page(const TrainingRun& run, OptionName option_name);
 
 }  // namespace lockstep::command

@@ -368,7 +368,8 @@ void train(TrainingRun& run, const TrainingData& data) {
   }
   if (failure != nullptr) std::rethrow_exception(failure);
   evaluate_run(run, data);
-  on_report(run.command, [&] { write_file_atomically(run.command.report_file, report_page(run)); });
+  on_report(run.command,
+            [&] { write_file_atomically(run.command.report_file, report_page(run, flag_of)); });
 }
 
 }  // namespace

@@ -85,12 +85,10 @@ bool is_out_of_memory(const std::exception& error) {
 
 // Numbers of a file that no network can have are errors of the file, not of an argument.
 template <class Work>
-auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
-               const Work& work) {
+auto or_cannot(const std::string& what, const Work& work) {
   const auto error_of = [&](const std::exception& error) {
     if (is_out_of_memory(error)) throw std::bad_alloc();
-    return ModelFileError("cannot " + std::string(verb) + " " + what + " '" + path.string() +
-                          "': " + error.what());
+    return ModelFileError("cannot " + what + ": " + error.what());
   };
   try {
     return work();
@@ -101,12 +99,19 @@ auto or_cannot(const char* verb, const char* what, const std::filesystem::path& 
   }
 }
 
+template <class Work>
+auto or_cannot(const char* verb, const char* what, const std::filesystem::path& path,
+               const Work& work) {
+  return or_cannot(std::string(verb) + " " + what + " '" + path.string() + "'", work);
+}
+
 }  // namespace
 
 struct Model::State {
   ModelParts parts;
   Options options;
-  std::optional<TrainingParts> paused{};  // that the next fit resumes
+  std::optional<TrainingParts> paused{};   // that the next fit resumes
+  std::unique_ptr<PassByPass> learning{};  // that the next learn goes on with
 
   // Data as the network takes them.
   struct Read {
@@ -139,7 +144,16 @@ struct Model::State {
     if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
+  FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch) {
+    const Read own = labelled(train);
+    if (learning == nullptr || !learning->goes_on_with(options)) {
+      learning = std::make_unique<PassByPass>(parts.parameters, options);
+    }
+    paused.reset();
+    return learning->pass(own.inputs(), on_batch, parts.parameters);
+  }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
+    learning.reset();
     const Read own_train = labelled(train);
     const Read own_validation = labelled(validation);
     const bool saves = observer.checkpoints && !observer.checkpoints->path.empty();
@@ -253,6 +267,11 @@ FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitO
   return state_->fit(train, validation, observer);
 }
 
+FitResult Model::learn(const Dataset& train,
+                       const std::function<bool(const BatchProgress&)>& on_batch) {
+  return state_->learn(train, on_batch);
+}
+
 std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
   std::vector<float> outputs = state_->outputs(data, threads);
   if (state_->scales_targets()) target_scale().restore(outputs);
@@ -302,6 +321,15 @@ Model Model::resume(const std::filesystem::path& path) {
 
 void Model::save(const std::filesystem::path& path) const {
   or_cannot("save", "model", path, [&] { save_model(state_->parts, path); });
+}
+
+Model Model::from_bytes(std::string_view bytes) {
+  return or_cannot("read the model from memory",
+                   [&] { return Model(std::make_unique<State>(State{decode_model(bytes), {}})); });
+}
+
+std::string Model::to_bytes() const {
+  return or_cannot("write the model to memory", [&] { return model_bytes(state_->parts); });
 }
 
 void Model::require_savable(const std::filesystem::path& path) const {

@@ -38,6 +38,25 @@ struct BackendInfo {
 /// with the list of names that would do.
 LOCKSTEP_API void set_backend(std::string_view name);
 
+/// While it lives, kernels that its thread calls run on another backend than `set_backend` says;
+/// the last of several on one thread counts. What a training or prediction does on other threads
+/// does not see it.
+///
+/// Threads: made and destroyed on one thread.
+///
+/// Errors: as of `set_backend`, without a name InvalidArgument too.
+class LOCKSTEP_API ThreadBackend {
+ public:
+  /// `name` is one of those that run here.
+  explicit ThreadBackend(std::string_view name);
+  ~ThreadBackend();
+  ThreadBackend(const ThreadBackend&) = delete;
+  ThreadBackend& operator=(const ThreadBackend&) = delete;
+
+ private:
+  const void* saved_;  // what was forced before
+};
+
 /// The backend that the last kernel called from this thread ran on; empty before the first call.
 [[nodiscard]] LOCKSTEP_API std::string_view last_backend();
 
@@ -48,7 +67,7 @@ struct Caches {
   /// cycles, where the rings and crossbars of others take 50 to 70.
   bool far_l3 = false;
 
-  bool operator==(const Caches&) const = default;
+  bool operator==(const Caches&) const = default;  ///< whether all parts are equal
 };
 
 /// What the CPU says, changed by the environment variable LOCKSTEP_CACHES: "l2=2M,l3=far" or a part

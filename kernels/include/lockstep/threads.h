@@ -37,9 +37,17 @@ struct ThreadChoice {
 /// Most threads that a call may ask for.
 inline constexpr int kMaxThreads = 1024;
 
-/// `requested` > 0: that number; 0: default_threads(), but 1 inside a parallel region of the
-/// caller (with std::thread: inside a body of `parallel`). Always 1 with OpenMP after a fork from a
-/// process that had run a team (see `parallel`).
+/// Lets all later calls in this process that ask for 0 threads use `count` of them, as
+/// OMP_NUM_THREADS would, but also more than there are CPUs; 0 returns to default_threads().
+///
+/// Threads: thread-safe; a call that already runs keeps its number.
+///
+/// Errors: InvalidArgument for a number below 0 or above kMaxThreads.
+LOCKSTEP_API void set_default_threads(int count);
+
+/// `requested` > 0: that number; 0: that of set_default_threads, without it default_threads(), but
+/// 1 inside a parallel region of the caller (with std::thread: inside a body of `parallel`). Always
+/// 1 with OpenMP after a fork from a process that had run a team (see `parallel`).
 ///
 /// Errors: InvalidArgument for a number below 0 or above kMaxThreads; as threading().
 [[nodiscard]] LOCKSTEP_API int resolve_threads(int requested);

@@ -36,8 +36,8 @@ struct BlockedProduct {
     at_p.b = choice.copies_b ? copy_b(plan, column, cols, p) : b_at(p, column);
     if (p > 0) at_p.start = operands.c;
     const float* after = choice.prefetches_b ? b_after(some.end, p, plan.k) : nullptr;
-    for (std::size_t row = rows.begin; row < rows.end; row += kRowBlock) {
-      const std::size_t count = std::min(kRowBlock, rows.end - row);
+    for (std::size_t row = rows.begin; row < rows.end; row += choice.row_block) {
+      const std::size_t count = std::min(choice.row_block, rows.end - row);
       GemmStrip strip = strip_at(plan, at_p, row, count, column, cols);
       if (choice.copies_a) strip.a = copy_a(plan, row, count, p);
       run_strips(backend, panels_at_once(backend, count), choice.prefetches_b, after, strip);

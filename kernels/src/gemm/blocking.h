@@ -23,6 +23,8 @@ struct Blocking {
   std::size_t rows_per_page_offset;
   // Rows of B that are prefetched before their turn to be copied.
   std::size_t packed_rows_ahead;
+  // Do narrow panels wait for lines that are not in the first-level cache?
+  bool small_l2;
 };
 
 // With the last cache at hand what leaves the second one costs little, so that larger blocks pay.
@@ -33,7 +35,8 @@ constexpr Blocking blocking_of(const Caches& caches) {
             .rows_in_place_per_column = kRowsInPlacePerColumn,
             .columns_of_row_blocks = kColumnsOfRowBlocks,
             .rows_per_page_offset = kDepthBlock,
-            .packed_rows_ahead = kPackedRowsAhead};
+            .packed_rows_ahead = kPackedRowsAhead,
+            .small_l2 = caches.l2_bytes < kLargeL2};
   }
   return {.resident_bytes = std::max(kResidentBytes, caches.l2_bytes / kResidentParts),
           .near_bytes = std::max(kResidentBytes, caches.l2_bytes / kNearParts),
@@ -41,16 +44,22 @@ constexpr Blocking blocking_of(const Caches& caches) {
           .columns_of_row_blocks = std::max(
               kColumnsTogether, caches.l2_bytes / kCopiedParts / (kDepthBlock * sizeof(float))),
           .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts,
-          .packed_rows_ahead = kPackedRowsAheadWhereFar};
+          .packed_rows_ahead = kPackedRowsAheadWhereFar,
+          .small_l2 = caches.l2_bytes < kLargeL2};
 }
 
-// The same offsets in their pages take the same sets of a cache, of which a core's second-level
-// cache has one line per page of its size.
-constexpr std::size_t depth_in_place(const Blocking& blocking, std::size_t ldb) {
+// Offsets in their pages at which rows of ldb floats begin. Lines of the same offset take the same
+// set of a first-level cache, and of a second-level cache one of a few.
+constexpr std::size_t page_offsets(std::size_t ldb) {
   const std::size_t bytes = ldb * sizeof(float);
   const std::size_t distance = std::min(bytes & (~bytes + 1), kPageBytes);  // a power of two
-  const std::size_t offsets = distance == 0 ? 1 : kPageBytes / distance;
-  return std::clamp(blocking.rows_per_page_offset * offsets, kFewestRowsInPlace, kDepthBlock);
+  return distance == 0 ? 1 : kPageBytes / distance;
+}
+
+// A second-level cache has one line of an offset per page of its size.
+constexpr std::size_t depth_in_place(const Blocking& blocking, std::size_t ldb) {
+  return std::clamp(blocking.rows_per_page_offset * page_offsets(ldb), kFewestRowsInPlace,
+                    kDepthBlock);
 }
 
 // For this machine.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "gemm/blocking.h"
 #include "microkernels.h"
 
 namespace lockstep {
@@ -97,13 +98,22 @@ inline void run_strip(const Backend& backend, const GemmStrip& whole) {
   run_strip(backend, strip);
 }
 
+// Rows of A per block: no more than a small second-level cache holds beside the panels, which would
+// otherwise wait for A again and again.
+inline std::size_t rows_together(std::size_t m, std::size_t k) {
+  if (m * k * sizeof(float) <= kResidentRows || !blocking().small_l2) return kRowBlock;
+  const std::size_t tiles = kResidentRows / (kTileRows * k * sizeof(float));
+  return std::min(kRowBlock, even_part(m, std::max<std::size_t>(1, tiles) * kTileRows));
+}
+
 // Runs `m` rows of a plan. If `prefetches`, panels are, in the order of their use. The tanh of a
 // block of rows follows while a cache has them.
 [[gnu::always_inline]] inline void run_rows(const detail::ProductPlan& plan, std::size_t m,
                                             const Operands& operands, bool prefetches) {
   const std::size_t panels = panels_at_once(*plan.backend, m);
-  for (std::size_t row = 0; row < m; row += kRowBlock) {
-    const std::size_t rows = std::min(kRowBlock, m - row);
+  const std::size_t most = rows_together(m, plan.strips.k);
+  for (std::size_t row = 0; row < m; row += most) {
+    const std::size_t rows = std::min(most, m - row);
     run_strips(*plan.backend, panels, prefetches, operands.b,
                strip_at(plan.strips, operands, row, rows, plan.first_column, plan.cols));
     if (plan.strips.epilogue == Epilogue::tanh) {

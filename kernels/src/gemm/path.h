@@ -55,6 +55,7 @@ struct Choice {
   bool copies_b = false;       // B is copied into panels, block by block
   bool prefetches_b = false;
   std::size_t depth = 0;            // steps of k per block
+  std::size_t row_block = 0;        // rows of A per block
   std::size_t panels_together = 0;  // panels that are copied or passed over at a time
 
   bool operator==(const Choice&) const = default;
@@ -72,22 +73,39 @@ constexpr bool is_resident(const Product& p, const Traits& traits) {
   return bytes_of_b(p) <= kResidentBytes || bytes_of_b(p) <= traits.blocking().resident_bytes;
 }
 
+// Is each row of a panel in one line?
+constexpr bool is_narrow(const Traits& traits) { return traits.panel <= kFloatsPerLine; }
+
+// Do its tiles wait for lines that are not in the first-level cache?
+constexpr bool waits_for_lines(const Traits& traits) {
+  return is_narrow(traits) && traits.blocking().small_l2;
+}
+
+// Do the lines of k rows, one of each, drive each other out of the first-level cache?
+constexpr bool collide(std::size_t k, std::size_t row_stride) {
+  return std::min(k, kDepthBlock) > kLinesOfPageOffset * page_offsets(row_stride);
+}
+
 // Is B copied into panels for this number of rows of A?
 constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows) {
   if (p.transpose_b == Transpose::yes || p.alpha != 1.0f) return true;
   if (!traits.exact_b && p.n % traits.lanes != 0) return true;
+  if (collide(p.k, p.ldb) && rows > kTilesPerPageOffset * kTileRows * page_offsets(p.ldb) &&
+      waits_for_lines(traits))
+    return true;
   if (is_resident(p, traits)) return false;
   // Rows that are a page or more apart, read a single line at a time, are slower in place.
-  const bool are_far = traits.panel <= kFloatsPerLine &&
-                       std::min(p.k, kDepthBlock) * p.ldb * sizeof(float) > kFarBytes;
+  const bool are_far =
+      is_narrow(traits) && std::min(p.k, kDepthBlock) * p.ldb * sizeof(float) > kFarBytes;
   return rows > traits.blocking().rows_in_place_per_column * traits.panel / (are_far ? 2 : 1);
 }
 
 // Is a transposed A copied into rows of its own? In place its columns come from as many pages as a
 // block of k has steps; for few columns of B the copy costs more.
-constexpr bool copies_a(const Product& p) {
+constexpr bool copies_a(const Product& p, const Traits& traits) {
   return p.transpose_a == Transpose::yes && p.n >= kColumnsForCopyOfA &&
-         std::min(p.k, kDepthBlock) * p.lda * sizeof(float) >= kScatteredBytes;
+         (std::min(p.k, kDepthBlock) * p.lda * sizeof(float) >= kScatteredBytes ||
+          (collide(std::min(p.k, kJumpingDepthOfNarrow), p.lda) && waits_for_lines(traits)));
 }
 
 // Is it a row times a matrix that is bound by reading it, and so is read in its own order?
@@ -102,7 +120,8 @@ constexpr bool fits_one_block(const Product& p, const Traits& traits) {
 
 // The most steps of k of a block.
 constexpr std::size_t most_steps(const Product& p, const Traits& traits, const Choice& c) {
-  if (p.transpose_a == Transpose::yes && !c.copies_a) return kJumpingDepth;
+  if (p.transpose_a == Transpose::yes && !c.copies_a)
+    return waits_for_lines(traits) ? kJumpingDepthOfNarrow : kJumpingDepth;
   if (c.copies_b || is_resident(p, traits)) return kDepthBlock;
   return depth_in_place(traits.blocking(), p.ldb);
 }
@@ -111,11 +130,12 @@ constexpr std::size_t most_steps(const Product& p, const Traits& traits, const C
 constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t rows,
                            bool may_copy = true) {
   Choice c{.path = Path::blocked};
-  c.copies_a = may_copy && copies_a(p);
+  c.copies_a = may_copy && copies_a(p, traits);
   c.copies_b = may_copy && copies_b(p, traits, rows);
   c.prefetches_b =
       !c.copies_b && bytes_of_b(p) > kResidentBytes && bytes_of_b(p) > traits.blocking().near_bytes;
   c.depth = even_part(p.k, most_steps(p, traits, c));
+  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow : kRowBlock;
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
   const std::size_t columns =
       reads_b_once ? kColumnsTogether : traits.blocking().columns_of_row_blocks;
@@ -156,7 +176,7 @@ constexpr Choice choose(const Product& p, const Traits& traits, int threads) {
     }
   }
   if (is_row(p, traits)) return {.path = Path::row};
-  if (fits_one_block(p, traits) && !copies_a(p) && !copies_b(p, traits, p.m))
+  if (fits_one_block(p, traits) && !copies_a(p, traits) && !copies_b(p, traits, p.m))
     return {.path = Path::whole};
   return in_blocks(p, traits, p.m);
 }

@@ -102,15 +102,31 @@ const ThreadChoice& default_threads() {
 
 const char* threading() { return team_runtime().title; }
 
+namespace {
+
+std::atomic<int> g_default_threads{0};  // 0: default_threads()
+
+void require_count(int threads) {
+  if (threads >= 0 && threads <= kMaxThreads) return;
+  throw InvalidArgument("threads: " + std::to_string(threads) + " is not a count up to " +
+                        std::to_string(kMaxThreads) + ", or 0 for the default");
+}
+
+}  // namespace
+
+void set_default_threads(int count) {
+  require_count(count);
+  g_default_threads.store(count, std::memory_order_relaxed);
+}
+
 int resolve_threads(int requested) {
-  if (requested < 0 || requested > kMaxThreads) {
-    throw InvalidArgument("threads: " + std::to_string(requested) + " is not a count up to " +
-                          std::to_string(kMaxThreads) + ", or 0 for the default");
-  }
+  require_count(requested);
   const TeamRuntime& runtime = team_runtime();
   if (!runtime.can_run()) return 1;
   if (requested > 0) return requested;
-  return runtime.in_team() ? 1 : default_threads().count;
+  if (runtime.in_team()) return 1;
+  const int chosen = g_default_threads.load(std::memory_order_relaxed);
+  return chosen > 0 ? chosen : default_threads().count;
 }
 
 void Team::barrier() const {

@@ -26,6 +26,12 @@ std::size_t InputFile::read(char* to, std::size_t count) const {
 }
 
 std::string InputFile::read_at(std::uint64_t at, std::uint64_t count) const {
+  if (is_memory_) {
+    if (at > bytes_.size() || count > bytes_.size() - at) {
+      throw std::runtime_error("it is truncated");
+    }
+    return std::string(bytes_.substr(at, count));
+  }
   std::string bytes(count, '\0');
   for (std::size_t done = 0; done < count;) {
     const auto more = uninterrupted([&] {

@@ -501,12 +501,23 @@ ModelParts read_model(safetensors::Reader& file, const std::vector<std::string>&
   return model;
 }
 
-ModelParts load_model(const std::filesystem::path& path) {
-  safetensors::Reader file(path);
+namespace {
+
+ModelParts read_finished_model(safetensors::Reader file) {
   if (file.tensors().contains("checkpoint.state")) {
     throw std::runtime_error("it is a checkpoint: `lockstep train --resume` continues it");
   }
   return read_model(file);
+}
+
+}  // namespace
+
+ModelParts load_model(const std::filesystem::path& path) {
+  return read_finished_model(safetensors::Reader(path));
+}
+
+ModelParts decode_model(std::string_view bytes) {
+  return read_finished_model(safetensors::Reader(bytes));
 }
 
 std::vector<safetensors::Tensor> encode_model(const ModelParts& model) {
@@ -517,9 +528,13 @@ safetensors::Metadata metadata_of(const ModelParts& model) {
   return {{kMetadataKey, encode_metadata(model)}};
 }
 
-void save_model(const ModelParts& model, const std::filesystem::path& path) {
+std::string model_bytes(const ModelParts& model) {
   const safetensors::Metadata metadata = metadata_of(model);  // first: it refuses what is not whole
-  write_file_atomically(path, safetensors::encode(encode_model(model), metadata));
+  return safetensors::encode(encode_model(model), metadata);
+}
+
+void save_model(const ModelParts& model, const std::filesystem::path& path) {
+  write_file_atomically(path, model_bytes(model));
 }
 
 void require_savable(const ModelParts& model, const std::filesystem::path& path) {

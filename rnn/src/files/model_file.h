@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "files/safetensors.h"
@@ -35,6 +36,9 @@ struct ModelParts {
 
 [[nodiscard]] ModelParts load_model(const std::filesystem::path& path);
 void save_model(const ModelParts& model, const std::filesystem::path& path);
+// The same of the bytes of such a file.
+[[nodiscard]] ModelParts decode_model(std::string_view bytes);
+[[nodiscard]] std::string model_bytes(const ModelParts& model);
 // Fails if save_model would, as far as that can be known.
 void require_savable(const ModelParts& model, const std::filesystem::path& path);
 // Fails if the header of a file would be too long with tensors of these names too, whatever their

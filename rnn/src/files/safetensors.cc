@@ -132,7 +132,6 @@ std::uint64_t size_of_file(const std::filesystem::path& path) {
   }
   const std::uint64_t bytes = std::filesystem::file_size(path, error);
   if (error) throw std::runtime_error(error.message());
-  if (bytes < kLengthBytes) throw std::runtime_error("it is too short for a safetensors file");
   return bytes;
 }
 
@@ -141,6 +140,15 @@ std::uint64_t size_of_file(const std::filesystem::path& path) {
 Reader::Reader(const std::filesystem::path& path) : Reader(path, size_of_file(path)) {}
 
 Reader::Reader(const std::filesystem::path& path, std::uint64_t file_bytes) : file_(path) {
+  read_header(file_bytes);
+}
+
+Reader::Reader(std::string_view bytes) : file_(bytes) { read_header(bytes.size()); }
+
+void Reader::read_header(std::uint64_t file_bytes) {
+  if (file_bytes < kLengthBytes) {
+    throw std::runtime_error("it is too short for a safetensors file");
+  }
   const std::uint64_t header_bytes =
       read_little_endian(file_.read_at(0, kLengthBytes).data(), kLengthBytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_bytes - kLengthBytes) {

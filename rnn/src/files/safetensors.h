@@ -35,6 +35,8 @@ struct TensorInfo {
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path);
+  /// Of the bytes of a file, which must live as long.
+  explicit Reader(std::string_view bytes);
 
   [[nodiscard]] const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
   [[nodiscard]] const Metadata& metadata() const { return metadata_; }
@@ -49,6 +51,7 @@ class Reader {
 
  private:
   Reader(const std::filesystem::path& path, std::uint64_t file_bytes);
+  void read_header(std::uint64_t file_bytes);
   void parse_header(std::string_view text);
 
   InputFile file_;

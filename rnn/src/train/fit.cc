@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "infer/predict.h"
+#include "lockstep/backend.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/random.h"
@@ -200,6 +201,48 @@ FitResult fit(Parameters& parameters, const Inputs& train, const Inputs& validat
               const Options& options, const FitObserver& observer, const FitState* from,
               const std::function<void(const Parameters&, const FitState&)>& save) {
   return Fit(parameters, train, validation, options, observer, from, save).run();
+}
+
+PassByPass::PassByPass(Parameters parameters, Options options)
+    : parameters_(std::move(parameters)),
+      options_(std::move(options)),
+      backend_(active_backend().name),
+      trainer_(parameters_, options_) {}
+
+bool PassByPass::goes_on_with(const Options& options) const {
+  return !has_failed_ && options == options_ && backend_ == active_backend().name;
+}
+
+bool PassByPass::keep(Parameters& kept) const {
+  const Parameters learnt = trainer_.averaged();
+  if (!all_finite(learnt) || !all_finite(parameters_)) return false;
+  std::ranges::copy(learnt.values(), kept.values().begin());
+  return true;
+}
+
+FitResult PassByPass::pass(const Inputs& train,
+                           const std::function<bool(const BatchProgress&)>& on_batch,
+                           Parameters& kept) {
+  FitResult result;
+  result.threads = trainer_.threads();
+  const auto observer = [&](const BatchProgress& progress) {
+    const bool goes_on = !on_batch || on_batch(progress);
+    if (!goes_on) result.status = FitStatus::stopped;
+    return goes_on;
+  };
+  try {
+    result.history.push_back(trainer_.run_epoch(train, observer));
+  } catch (...) {
+    has_failed_ = !keep(kept);
+    throw;
+  }
+  const EpochResult& epoch = result.history.back();
+  trainer_.note_loss(epoch.loss);
+  const bool is_kept = keep(kept);
+  if (is_kept && epoch.failed_minibatch != 1) result.kept_epoch = epoch.epoch;
+  has_failed_ = !is_kept;
+  if (!is_kept || epoch.failed_minibatch > 0) result.status = FitStatus::diverged;
+  return result;
 }
 
 double FitResult::seconds() const {

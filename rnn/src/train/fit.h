@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "data/inputs.h"
@@ -30,5 +31,28 @@ struct FitState {
 FitResult fit(Parameters& parameters, const Inputs& train, const Inputs& validation,
               const Options& options, const FitObserver& observer, const FitState* from = nullptr,
               const std::function<void(const Parameters&, const FitState&)>& save = {});
+
+// A training pass by pass, each over data of its own, as Model::learn.
+class PassByPass {
+ public:
+  PassByPass(Parameters parameters, Options options);
+  PassByPass(const PassByPass&) = delete;
+  PassByPass& operator=(const PassByPass&) = delete;
+
+  // Whether another pass may follow, with these options and the backend that is active.
+  [[nodiscard]] bool goes_on_with(const Options& options) const;
+  // `kept` gets what was learnt, unless it is not finite; so it does if on_batch throws.
+  FitResult pass(const Inputs& train, const std::function<bool(const BatchProgress&)>& on_batch,
+                 Parameters& kept);
+
+ private:
+  bool keep(Parameters& kept) const;
+
+  Parameters parameters_;
+  Options options_;
+  std::string backend_;
+  Trainer trainer_;
+  bool has_failed_ = false;
+};
 
 }  // namespace lockstep

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lockstep/error.h"
@@ -63,6 +65,16 @@ class LOCKSTEP_API Model {
   FitResult fit(const Dataset& train, const FitObserver& observer = {});
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer = {});
   ///@}
+
+  /// One more pass over data that may be others each time, all of which count: Options::validation
+  /// and patience have no effect. Momentum, schedule and the orders of the epochs go on where the
+  /// last call left them, so that n calls with the same data give the bits of a `fit` of n epochs;
+  /// after `fit`, with other options, on another backend and in a model that was loaded they begin
+  /// anew. The result is of this pass, with its number as epoch; a pass that on_batch ends early,
+  /// by false or by what it throws, has taught what was done. A model that has learnt so keeps the
+  /// memory of the training until the next `fit`.
+  FitResult learn(const Dataset& train,
+                  const std::function<bool(const BatchProgress&)>& on_batch = {});
 
   /// Probabilities [size][classes] row-major, or of values those in the units of the data,
   /// [size][outputs]; of heads of timesteps [total_timesteps][...]. Targets are ignored. `threads`
@@ -127,6 +139,12 @@ class LOCKSTEP_API Model {
   /// in .lockstep-*.tmp. Throws ModelFileError, also for what could not be read again, as a class
   /// name that is not UTF-8 or a header above 4 MiB.
   void save(const std::filesystem::path& path) const;
+  /// The bytes of the file that `save` writes, and the model that `load` would read of them: to
+  /// keep models in other places than files. They throw ModelFileError as these.
+  ///@{
+  [[nodiscard]] std::string to_bytes() const;
+  [[nodiscard]] static Model from_bytes(std::string_view bytes);
+  ///@}
   /// Throws ModelFileError if `save` would, as far as that can be known before a training: `path`,
   /// and the length of the header, which training does not change.
   void require_savable(const std::filesystem::path& path) const;

@@ -1,0 +1,73 @@
+"""Lockstep: recurrent networks on CPUs, fast, with the same bits on every machine."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import _threadpool
+from ._core import (
+    Dataset,
+    EpochResult,
+    Evaluation,
+    FileError,
+    FitResult,
+    Model,
+    Stream,
+    __version__,
+    backend,
+    info,
+    options_table,
+    threads,
+)
+
+if TYPE_CHECKING:
+    from .estimators import RNNClassifier, RNNRegressor
+
+_threadpool.register()
+
+# What is imported when it is first asked for: name -> module.
+_LAZY = {"RNNClassifier": "estimators", "RNNRegressor": "estimators"}
+_SUBMODULES = ("aeon", "interchange", "kernels", "numpy_rnn")
+# What modules need beside NumPy: module -> (package, extra of this one).
+_NEEDS = {"aeon": ("aeon", "aeon"), "estimators": ("scikit-learn", "sklearn")}
+
+__all__ = [
+    "Dataset",
+    "EpochResult",
+    "Evaluation",
+    "FileError",
+    "FitResult",
+    "Model",
+    "Stream",
+    "__version__",
+    "backend",
+    "info",
+    "kernels",
+    "options_table",
+    "threads",
+]
+
+
+def _module(name: str, asked_for: str) -> Any:
+    try:
+        return importlib.import_module(f".{name}", __name__)
+    except ModuleNotFoundError as error:
+        if name not in _NEEDS or (error.name or "").startswith(__name__):
+            raise
+        package, extra = _NEEDS[name]
+        raise ImportError(
+            f"{__name__}.{asked_for} needs {package}: pip install '{__name__}[{extra}]'"
+        ) from error
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return _module(name, name)
+    if name in _LAZY:
+        return getattr(_module(_LAZY[name], name), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_LAZY, *_SUBMODULES})

@@ -1,0 +1,191 @@
+"""scikit-learn's estimators over Model. Written by tools/estimator_stubs.py."""
+
+from typing import Any, Callable, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from typing_extensions import Self
+
+from ._core import Model
+from .report import Report
+
+class RNNClassifier(ClassifierMixin, BaseEstimator):
+    """Recurrent network that classifies sequences, in the manner of scikit-learn.
+
+    It learns one of several classes for each sequence, any of several labels (y of 0 and 1 with a
+    column for each) or with head='classify_steps' a class for each timestep. Weights have the same
+    bits for any number of threads and on every machine with fused multiply-add."""
+
+    classes_: np.ndarray
+    n_features_in_: int
+    loss_history_: list[float]
+    history_: dict[str, list[float]]
+    model_: Model
+    def __init__(
+        self,
+        *,
+        cell: Literal["tanh", "relu", "gru", "lstm"] = "gru",
+        hidden: int = 64,
+        layers: int = 1,
+        bidirectional: bool = False,
+        head: Literal["auto", "classify", "classify_steps", "multilabel"] = "auto",
+        pool: Literal["last", "mean", "max"] = "max",
+        init: Literal["gaussian", "xavier", "orthogonal", "pytorch"] = "orthogonal",
+        sigma: float = 0.01,
+        normalize: Literal["none", "channel", "series"] = "channel",
+        missing: Literal["fail", "carry", "mean", "mask"] = "fail",
+        epochs: int = 300,
+        batch_size: int = 20,
+        accumulate: int = 1,
+        learning_rate: float | None = None,
+        schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "cosine",
+        warmup_epochs: float = 0.0,
+        decay: float = 0.5,
+        decay_epochs: int = 50,
+        optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam",
+        momentum: float | None = None,
+        nesterov: bool = False,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        alpha: float = 0.99,
+        centered: bool = False,
+        eps: float = 1e-08,
+        weight_decay: float | None = None,
+        decay_biases: bool = False,
+        ema: float = 0.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        label_smoothing: float = 0.0,
+        clip_norm: float | None = None,
+        truncate: int = 0,
+        on_nan: Literal["stop", "skip"] = "stop",
+        dropout: float = 0.0,
+        dropout_kind: Literal["step", "sequence"] = "step",
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = 1,
+        n_jobs: int | None = None,
+        memory: int = 0,
+        validation: float = 0.0,
+        patience: int = 0,
+        axes: Literal["NTC", "NCT"] = "NTC",
+        warm_start: bool = False,
+        callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
+        verbose: int = 0,
+    ) -> None: ...
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Trains for `epochs` passes over the data; with `warm_start` it learns on.
+
+        X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
+        channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
+        timestep); or a Dataset. float32 in C order is read where it is.
+
+        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
+        [timesteps] or [n, timesteps].
+
+        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
+
+        KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
+        estimator keeps what it has learnt until then."""
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
+        where the last call left them. Inputs are standardised as fits the data of the first call,
+        which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
+    def predict(self, X: Any) -> Any:
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
+        heads of timesteps a list of them, or an array if X is one."""
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities [n, classes], columns as classes_; X as that of `fit`. Of head
+        classify_steps a list of [timesteps, classes], or an array if X is one."""
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
+    def report(self, X: Any, y: Any, name: str = "the data") -> Report:
+        """What there is to say of the training, and of how well it does on X and y; `name` is that
+        of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""
+
+class RNNRegressor(RegressorMixin, BaseEstimator):
+    """Recurrent network that learns numbers of sequences, in the manner of scikit-learn.
+
+    It learns one number or several for each sequence, or with head='regress_steps' for each
+    timestep. Weights have the same bits for any number of threads and on every machine with fused
+    multiply-add."""
+
+    n_features_in_: int
+    loss_history_: list[float]
+    history_: dict[str, list[float]]
+    model_: Model
+    def __init__(
+        self,
+        *,
+        cell: Literal["tanh", "relu", "gru", "lstm"] = "gru",
+        hidden: int = 64,
+        layers: int = 1,
+        bidirectional: bool = False,
+        head: Literal["auto", "regress", "regress_steps"] = "auto",
+        pool: Literal["last", "mean", "max"] = "max",
+        init: Literal["gaussian", "xavier", "orthogonal", "pytorch"] = "orthogonal",
+        sigma: float = 0.01,
+        normalize: Literal["none", "channel", "series"] = "channel",
+        missing: Literal["fail", "carry", "mean", "mask"] = "fail",
+        normalize_targets: bool = True,
+        epochs: int = 300,
+        batch_size: int = 20,
+        accumulate: int = 1,
+        learning_rate: float | None = None,
+        schedule: Literal["constant", "step", "cosine", "one_cycle", "plateau"] = "cosine",
+        warmup_epochs: float = 0.0,
+        decay: float = 0.5,
+        decay_epochs: int = 50,
+        optimizer: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam",
+        momentum: float | None = None,
+        nesterov: bool = False,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        alpha: float = 0.99,
+        centered: bool = False,
+        eps: float = 1e-08,
+        weight_decay: float | None = None,
+        decay_biases: bool = False,
+        ema: float = 0.0,
+        loss: Literal["mse", "huber", "mae"] = "mse",
+        delta: float = 1.0,
+        clip_norm: float | None = None,
+        truncate: int = 0,
+        on_nan: Literal["stop", "skip"] = "stop",
+        dropout: float = 0.0,
+        dropout_kind: Literal["step", "sequence"] = "step",
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = 1,
+        n_jobs: int | None = None,
+        memory: int = 0,
+        validation: float = 0.0,
+        patience: int = 0,
+        axes: Literal["NTC", "NCT"] = "NTC",
+        warm_start: bool = False,
+        callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
+        verbose: int = 0,
+    ) -> None: ...
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Trains for `epochs` passes over the data; with `warm_start` it learns on.
+
+        X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
+        channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
+        timestep); or a Dataset. float32 in C order is read where it is.
+
+        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
+        [timesteps] or [n, timesteps].
+
+        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
+
+        KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
+        estimator keeps what it has learnt until then."""
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
+        where the last call left them. Inputs and numbers are standardised as fits the data of the
+        first call. X, y and sample_weight as those of `fit`."""
+    def predict(self, X: Any) -> Any:
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
+        heads of timesteps a list of them, or an array if X is one."""
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
+    def report(self, X: Any, y: Any, name: str = "the data") -> Report:
+        """What there is to say of the training, and of how well it does on X and y; `name` is that
+        of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""

@@ -1,0 +1,38 @@
+"""The report of a training: the page that the command `lockstep` writes, and a text."""
+
+from __future__ import annotations
+
+import html
+import os
+import pathlib
+
+from . import _core
+
+_HEIGHT = 900  # of the page in a notebook, in pixels
+
+
+class Report:
+    """Training curves, and how well an estimator does on some data: confusions of its classes, or
+    predicted against true numbers. A notebook shows the page, print() the text."""
+
+    def __init__(self, evaluation: _core.Evaluation, page: str, text: str) -> None:
+        self.evaluation = evaluation
+        self.html = page
+        self._text = text
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the page, which needs no other file."""
+        pathlib.Path(path).write_text(self.html, encoding="utf-8")
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<lockstep.Report: {self.evaluation!r}>"
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own, so that its style is not that of the notebook.
+        return (
+            f'<iframe srcdoc="{html.escape(self.html)}" title="Lockstep training report" '
+            f'style="width: 100%; height: {_HEIGHT}px; border: 0"></iframe>'
+        )

@@ -1,0 +1,53 @@
+// What may end work that has given the interpreter's lock away.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+namespace lockstep::python {
+
+namespace nb = nanobind;
+
+// Signals, such as that of Ctrl-C, and what callbacks raise. Made and asked on one thread.
+class Interruption {
+ public:
+  // Whether signals have waited long enough.
+  [[nodiscard]] bool is_due() const { return Clock::now() - last_signals_ >= kTimeBetweenSignals; }
+
+  // Calls `work` with the lock, whether to go on; signals are looked at before, if that is due. The
+  // first failure of either is kept, and says no.
+  template <class Work>
+  bool guarded(const Work& work) {
+    const nb::gil_scoped_acquire gil;
+    try {
+      if (is_due()) look_at_signals();
+      return work();
+    } catch (nb::python_error& error) {
+      if (!failure_) failure_.emplace(std::move(error));
+      return false;
+    }
+  }
+
+  // What has been kept, if anything has. Called with the lock.
+  void throw_failure() {
+    if (failure_) throw nb::python_error(std::move(*failure_));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  static constexpr auto kTimeBetweenSignals = std::chrono::milliseconds(50);
+
+  void look_at_signals() {
+    last_signals_ = Clock::now();
+    if (PyErr_CheckSignals() != 0) nb::raise_python_error();
+  }
+
+  Clock::time_point last_signals_ = Clock::now();
+  std::optional<nb::python_error> failure_;
+};
+
+}  // namespace lockstep::python

@@ -1,0 +1,118 @@
+// How a training and an evaluation went.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+
+#include "arrays.h"
+#include "bindings.h"
+#include "lockstep/rnn/metrics.h"
+#include "lockstep/rnn/trainer.h"
+
+namespace lockstep::python {
+namespace {
+
+const char* name_of(FitStatus status) {
+  switch (status) {
+    case FitStatus::finished:
+      return "finished";
+    case FitStatus::patience:
+      return "patience";
+    case FitStatus::stopped:
+      return "stopped";
+    default:
+      return "diverged";
+  }
+}
+
+std::string number(double value) { return nb::cast<std::string>(nb::str("{:.6g}").format(value)); }
+
+std::string text_of(const EpochResult& e) {
+  return "<EpochResult " + std::to_string(e.epoch) + ": loss " + number(e.loss) + ", accuracy " +
+         number(e.accuracy) + ", validation_loss " + number(e.validation_loss) + ">";
+}
+
+std::string text_of_fit(const FitResult& fit) {
+  return std::string("<FitResult ") + name_of(fit.status) + ": " +
+         std::to_string(fit.history.size()) + " epochs in " + number(fit.seconds()) +
+         " s, kept epoch " + std::to_string(fit.kept_epoch) + ">";
+}
+
+std::string text_of_evaluation(const Evaluation& e) {
+  return "<Evaluation of " + std::to_string(e.samples) + ": loss " + number(e.loss) +
+         ", accuracy " + number(e.accuracy) + ", rmse " + number(e.rmse) + ">";
+}
+
+nb::object confusion(const Evaluation& evaluation) {
+  std::vector<std::size_t> rows;
+  for (const ConfusionCount& c : evaluation.confusion) {
+    rows.insert(rows.end(), {c.actual, c.predicted, c.count});
+  }
+  return index_array(rows, {evaluation.confusion.size(), 3});
+}
+
+template <std::vector<double> Evaluation::* member>
+nb::object doubles(const Evaluation& evaluation) {
+  return double_array(evaluation.*member);
+}
+
+nb::object support(const Evaluation& evaluation) {
+  return index_array(evaluation.support, {evaluation.support.size()});
+}
+
+void bind_fit_results(nb::module_& m) {
+  nb::class_<EpochResult>(m, "EpochResult", "What one pass over the training data gave.")
+      .def_ro("epoch", &EpochResult::epoch, "Counted from 1.")
+      .def_ro("loss", &EpochResult::loss, "Mean, each minibatch before its update.")
+      .def_ro("accuracy", &EpochResult::accuracy, "Share classified right; NaN of numbers.")
+      .def_ro("learning_rate", &EpochResult::learning_rate, "Of its first update.")
+      .def_ro("seconds", &EpochResult::seconds, "Wall time.")
+      .def_ro("timesteps", &EpochResult::timesteps, "Of the sequences trained on.")
+      .def_ro("validation_loss", &EpochResult::validation_loss, "NaN without validation data.")
+      .def_ro("validation_accuracy", &EpochResult::validation_accuracy, "NaN without.")
+      .def_ro("skipped", &EpochResult::skipped, "Minibatches left out, by on_nan='skip'.")
+      .def_ro("failed_minibatch", &EpochResult::failed_minibatch,
+              "That ended the pass by on_nan='stop', from 1; 0: none.")
+      .def("__repr__", text_of);
+  nb::class_<FitResult>(m, "FitResult", "How a training went.")
+      .def_prop_ro(
+          "status", [](const FitResult& fit) { return name_of(fit.status); },
+          "'finished', 'patience', 'stopped' (by a callback) or 'diverged'.")
+      .def_ro("history", &FitResult::history, "An EpochResult for each epoch.")
+      .def_ro("kept_epoch", &FitResult::kept_epoch,
+              "Whose weights were kept; 0: those from before.")
+      .def_ro("threads", &FitResult::threads, "That it could use.")
+      .def_prop_ro("seconds", &FitResult::seconds, "Of all epochs.")
+      .def_prop_ro("skipped", &FitResult::skipped, "Minibatches of all epochs left out.")
+      .def_prop_ro("timesteps_per_second", &FitResult::timesteps_per_second, "Mean.")
+      .def("__repr__", text_of_fit);
+}
+
+}  // namespace
+
+void bind_results(nb::module_& m) {
+  bind_fit_results(m);
+  nb::class_<Evaluation>(m, "Evaluation",
+                         "How well predictions match targets; what a head has not is NaN or empty.")
+      .def_ro("accuracy", &Evaluation::accuracy, "Share predicted right.")
+      .def_ro("loss", &Evaluation::loss, "Mean over all samples.")
+      .def_ro("samples", &Evaluation::samples, "Whose target is known.")
+      .def_ro("balanced_accuracy", &Evaluation::balanced_accuracy, "Mean recall.")
+      .def_ro("macro_f1", &Evaluation::macro_f1, "Mean of f1.")
+      .def_ro("rmse", &Evaluation::rmse, "Root mean square error, of numbers.")
+      .def_ro("mae", &Evaluation::mae, "Mean absolute error, of numbers.")
+      .def_ro("r2", &Evaluation::r2, "Coefficient of determination, of numbers.")
+      .def_prop_ro("confusion", confusion, nb::sig("def confusion(self) -> numpy.ndarray"),
+                   "Rows (actual class, predicted class, samples), without those of 0 samples.")
+      .def_prop_ro("precision", doubles<&Evaluation::precision>,
+                   nb::sig("def precision(self) -> numpy.ndarray"), "Of each class.")
+      .def_prop_ro("recall", doubles<&Evaluation::recall>,
+                   nb::sig("def recall(self) -> numpy.ndarray"), "Of each class.")
+      .def_prop_ro("f1", doubles<&Evaluation::f1>, nb::sig("def f1(self) -> numpy.ndarray"),
+                   "Of each class.")
+      .def_prop_ro("support", support, nb::sig("def support(self) -> numpy.ndarray"),
+                   "Samples of each class.")
+      .def("__repr__", text_of_evaluation);
+}
+
+}  // namespace lockstep::python

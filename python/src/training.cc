@@ -1,0 +1,81 @@
+#include "training.h"
+
+#include "interruption.h"
+
+namespace lockstep::python {
+namespace {
+
+// Whether the training goes on: None says so, as True does.
+bool goes_on(const nb::object& answer) {
+  if (answer.is_none()) return true;
+  const int truth = PyObject_IsTrue(answer.ptr());
+  if (truth < 0) nb::raise_python_error();
+  return truth != 0;
+}
+
+class Watch {
+ public:
+  explicit Watch(const FitCall& call) : call_(call) {}
+
+  [[nodiscard]] FitObserver observer() {
+    FitObserver observer;
+    observer.on_batch = [this](const BatchProgress& progress) { return after_batch(progress); };
+    if (!call_.on_epoch.is_none()) {
+      observer.on_epoch = [this](const EpochResult& epoch) { return after_epoch(epoch); };
+    }
+    if (!call_.checkpoints.path.empty()) observer.checkpoints = call_.checkpoints;
+    return observer;
+  }
+
+  void throw_failure() { interruption_.throw_failure(); }
+
+ private:
+  bool after_batch(const BatchProgress& progress) {
+    const bool is_called = !call_.on_batch.is_none();
+    if (!is_called && !interruption_.is_due()) return true;
+    return interruption_.guarded([&] {
+      return !is_called ||
+             goes_on(call_.on_batch(progress.epoch, progress.samples_done, progress.samples));
+    });
+  }
+
+  bool after_epoch(const EpochResult& epoch) {
+    return interruption_.guarded([&] { return goes_on(call_.on_epoch(epoch)); });
+  }
+
+  const FitCall& call_;
+  Interruption interruption_;
+};
+
+// Trains by `work`, which gets an observer, without the GIL.
+template <class Work>
+FitResult watched(Watch& watch, const Work& work) {
+  const FitObserver observer = watch.observer();
+  const nb::gil_scoped_release release;
+  return work(observer);
+}
+
+}  // namespace
+
+FitResult fit(Model& model, const Dataset& train, const Dataset* validation, const FitCall& call) {
+  Watch watch(call);
+  FitResult result = watched(watch, [&](const FitObserver& observer) {
+    return validation == nullptr ? model.fit(train, observer)
+                                 : model.fit(train, *validation, observer);
+  });
+  watch.throw_failure();
+  return result;
+}
+
+FitResult learn(Model& model, const Dataset& train, const FitCall& call) {
+  Watch watch(call);
+  FitResult result = watched(watch, [&](const FitObserver& observer) {
+    FitResult pass = model.learn(train, observer.on_batch);
+    if (observer.on_epoch) observer.on_epoch(pass.history.back());
+    return pass;
+  });
+  watch.throw_failure();
+  return result;
+}
+
+}  // namespace lockstep::python

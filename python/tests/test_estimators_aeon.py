@@ -1,0 +1,58 @@
+"""lockstep.aeon: aeon's own checks, and collections of aeon."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("aeon", minversion="1.0")
+
+from aeon.testing.estimator_checking import parametrize_with_checks
+
+import lockstep
+from lockstep import aeon
+
+ESTIMATORS = [aeon.RNNClassifier, aeon.RNNRegressor]
+SMALL = {"hidden": 8, "epochs": 5}
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_aeon(check):
+    check()
+
+
+@pytest.fixture
+def x(rng):
+    shift = np.arange(20)[:, None, None] % 2
+    return rng.standard_normal((20, 3, 9)).astype(np.float32) + 2 * shift
+
+
+@pytest.fixture
+def y():
+    return np.array(["even", "odd"])[np.arange(20) % 2]
+
+
+def test_collections_have_channels_first(x, y):
+    found = aeon.RNNClassifier(**SMALL).fit(x, y)
+    expected = lockstep.RNNClassifier(**SMALL).fit(np.swapaxes(x, 1, 2), y)
+    assert found.estimator_.model_.weights_hash() == expected.model_.weights_hash()
+    assert found.loss_history_ == expected.loss_history_
+    np.testing.assert_array_equal(
+        found.predict_proba(x), expected.predict_proba(np.swapaxes(x, 1, 2))
+    )
+    as_list = aeon.RNNClassifier(**SMALL).fit(list(x), y)
+    np.testing.assert_array_equal(as_list.predict_proba(x), found.predict_proba(x))
+
+
+def test_series_of_unequal_length(x, y):
+    ragged = [series[:, : 3 + i % 6] for i, series in enumerate(x)]
+    classifier = aeon.RNNClassifier(**SMALL).fit(ragged, y)
+    assert set(classifier.predict(ragged)) <= {"even", "odd"}
+    numbers = np.array([series.sum() for series in ragged])
+    assert aeon.RNNRegressor(**SMALL).fit(ragged, numbers).predict(ragged).shape == (20,)
+
+
+def test_missing_values_by_the_option(x, y):
+    x[3, 1, 4] = np.nan
+    with pytest.raises(ValueError, match="missing values"):
+        aeon.RNNClassifier(**SMALL).fit(x, y)
+    classifier = aeon.RNNClassifier(missing="carry", **SMALL).fit(x, y)
+    assert np.isfinite(classifier.predict_proba(x)).all()
