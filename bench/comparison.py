@@ -12,8 +12,8 @@ from gb_results import Pool, Samples
 from marks import FALLBACK, SHARED, shared_gain
 from names import Name, work_of
 
-KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_alpha", "gemm_packed", "gemm_batch", "gemm_loop", "tanh",
-                "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss", "pack", "pack_tn",
+KERNEL_ORDER = ["gemm", "gemm_tn", "gemm_alpha", "gemm_packed", "gemm_batch", "gemm_loop",
+                "gemm_batch_nt", "tanh", "exp", "sigmoid", "relu", "softmax", "log_softmax", "loss", "pack", "pack_tn",
                 "update_sgd", "update_adamw", "update_rmsprop", "rnn_forward", "rnn_backward",
                 "rnn_train", "lstm_forward", "lstm_backward", "lstm_train", "gru_forward",
                 "gru_backward", "gru_train", "rnn_fit"]

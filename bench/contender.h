@@ -15,12 +15,13 @@ class Dataset;
 namespace lockstep::bench {
 
 enum class Kernel {
-  gemm,         // C = A B
-  gemm_packed,  // C = A B, B packed beforehand
-  gemm_tn,      // C += A^T B
-  gemm_alpha,   // C = 0.7 A B + 0.3 C
-  gemm_batch,   // C_i = A_i B_i, many products in one call
-  gemm_loop,    // the same in a call for each
+  gemm,           // C = A B
+  gemm_packed,    // C = A B, B packed beforehand
+  gemm_tn,        // C += A^T B
+  gemm_alpha,     // C = 0.7 A B + 0.3 C
+  gemm_batch,     // C_i = A_i B_i, many products in one call
+  gemm_loop,      // the same in a call for each
+  gemm_batch_nt,  // C_i = A_i B^T, one B of all products of a call
   tanh,
   exp,
   sigmoid,
@@ -57,7 +58,9 @@ struct GemmOperands {
   std::size_t m, n, k;
   const float* a;  // m x k, for gemm_tn k x m
   std::size_t lda;
-  const float* b;  // k x n; for gemm_tn rows are readable up to the next multiple of 16 columns
+  // k x n, for gemm_batch_nt n x k; for gemm_tn rows are readable up to the next multiple of 16
+  // columns.
+  const float* b;
   std::size_t ldb;
   float* c;  // m x n
   std::size_t ldc;

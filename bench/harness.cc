@@ -11,10 +11,10 @@ namespace {
 
 // In the order of Kernel.
 constexpr const char* kKernelNames[] = {
-    "gemm",        "gemm_packed",  "gemm_tn",   "gemm_alpha", "gemm_batch",   "gemm_loop",
-    "tanh",        "exp",          "sigmoid",   "relu",       "softmax",      "log_softmax",
-    "loss",        "pack",         "pack_tn",   "update_sgd", "update_adamw", "update_rmsprop",
-    "rnn_forward", "rnn_backward", "rnn_train", "rnn_fit"};
+    "gemm",           "gemm_packed", "gemm_tn",      "gemm_alpha", "gemm_batch", "gemm_loop",
+    "gemm_batch_nt",  "tanh",        "exp",          "sigmoid",    "relu",       "softmax",
+    "log_softmax",    "loss",        "pack",         "pack_tn",    "update_sgd", "update_adamw",
+    "update_rmsprop", "rnn_forward", "rnn_backward", "rnn_train",  "rnn_fit"};
 
 std::string suite_name(const Case& c) {
   const std::string kernel = kKernelNames[static_cast<int>(c.kernel)];
@@ -107,7 +107,8 @@ void verify_and_time(benchmark::State& state, const Case& c, std::span<const Tas
   count(state, work);
   // What only several threads, or a warm cache, get wrong.
   const bool is_repeatable = c.kernel == Kernel::gemm || c.kernel == Kernel::gemm_packed ||
-                             c.kernel == Kernel::gemm_batch || c.kernel == Kernel::gemm_loop;
+                             c.kernel == Kernel::gemm_batch || c.kernel == Kernel::gemm_loop ||
+                             c.kernel == Kernel::gemm_batch_nt;
   if (is_repeatable && !c.cold) what = check();
   if (!what.empty()) state.SkipWithError(("wrong result after timing: " + what).c_str());
 }

@@ -70,24 +70,27 @@ void register_gemm(std::span<Contender* const> contenders, const GemmShape& shap
   }
 }
 
-// The operands of many products, each one after another.
+// The operands of many products, each one after another; one B where they share it.
 struct Batch {
-  explicit Batch(const BatchShape& s)
-      : a(random_numbers(s.count * s.m * s.k, 1)),
-        b(random_numbers(s.count * s.k * s.n, 2)),
+  Batch(Kernel kernel, const BatchShape& s)
+      : how(kernel),
+        a(random_numbers(s.count * s.m * s.k, 1)),
+        b(random_numbers((shares_b() ? 1 : s.count) * s.k * s.n, 2)),
         c(s.count * s.m * s.n),
-        operands{{s.m, s.n, s.k, a.data(), s.k, b.data(), s.n, c.data(), s.n},
+        operands{{s.m, s.n, s.k, a.data(), s.k, b.data(), shares_b() ? s.k : s.n, c.data(), s.n},
                  s.count,
                  s.m * s.k,
-                 s.k * s.n,
+                 shares_b() ? 0 : s.k * s.n,
                  s.m * s.n} {}
+
+  [[nodiscard]] bool shares_b() const { return how == Kernel::gemm_batch_nt; }
 
   [[nodiscard]] std::string check() const {
     std::vector<float> expected;
     GemmOperands p = operands.first;
     for (std::size_t i = 0; i < operands.count; ++i) {
       for (std::size_t row = 0; row < p.m; ++row) {
-        const std::vector<float> product = expected_product_row(Kernel::gemm, p, row);
+        const std::vector<float> product = expected_product_row(how, p, row);
         expected.insert(expected.end(), product.begin(), product.end());
       }
       p.a += operands.stride_a;
@@ -96,12 +99,13 @@ struct Batch {
     return difference(c, expected, kOfLargest);
   }
 
+  Kernel how;
   AlignedVector<float> a, b, c;
   BatchOperands operands;
 };
 
 void time_batch(benchmark::State& state, const Case& c, const BatchShape& shape) {
-  const Batch batch(shape);
+  const Batch batch(c.kernel, shape);
   const Task task = c.contender->gemm_batch(c.kernel, batch.operands, c.threads);
   const auto flops = 2.0 * static_cast<double>(shape.count * shape.m * shape.n * shape.k);
   const auto bytes = 4.0 * static_cast<double>(batch.a.size() + batch.b.size() + batch.c.size());
@@ -109,10 +113,11 @@ void time_batch(benchmark::State& state, const Case& c, const BatchShape& shape)
       state, c, {&task, 1}, [&] { return batch.check(); }, product_work(c, flops, bytes));
 }
 
-void register_batch(std::span<Contender* const> contenders, const BatchShape& shape, int threads) {
+void register_batch(std::span<Contender* const> contenders, const BatchShape& shape, int threads,
+                    std::initializer_list<Kernel> kernels) {
   const Body body = [shape](benchmark::State& s, const Case& c) { time_batch(s, c, shape); };
   const std::string name = dimensions({shape.count, shape.m, shape.n, shape.k});
-  for (const Kernel how : {Kernel::gemm_batch, Kernel::gemm_loop}) {
+  for (const Kernel how : kernels) {
     if (!contenders.front()->offers(how, threads)) continue;
     for (Contender* contender : contenders) register_case({how, contender, name, threads}, body);
   }
@@ -250,7 +255,12 @@ void register_kernel_suites(std::span<Contender* const> contenders, const Select
       if (selection.includes(shape.run)) register_gemm(contenders, shape, threads);
     }
     for (const BatchShape& shape : kBatchShapes) {
-      if (selection.includes(shape.run)) register_batch(contenders, shape, threads);
+      if (!selection.includes(shape.run)) continue;
+      register_batch(contenders, shape, threads, {Kernel::gemm_batch, Kernel::gemm_loop});
+    }
+    for (const BatchShape& shape : kSharedShapes) {
+      if (!selection.includes(shape.run)) continue;
+      register_batch(contenders, shape, threads, {Kernel::gemm_batch_nt});
     }
   }
   register_elementwise(contenders, selection);

@@ -116,6 +116,7 @@ class LockstepContender : public Contender {
       case Kernel::gemm:
       case Kernel::gemm_alpha:
       case Kernel::gemm_batch:
+      case Kernel::gemm_batch_nt:
       case Kernel::rnn_forward:
       case Kernel::rnn_backward:
       case Kernel::rnn_train:
@@ -168,11 +169,13 @@ class LockstepContender : public Contender {
 
   Task gemm_batch(Kernel how, const BatchOperands& o, int threads) override {
     set_backend(backend_.name);
-    if (how != Kernel::gemm_batch && how != Kernel::gemm_loop) refuse();
+    const bool transposed = how == Kernel::gemm_batch_nt;
+    if (!transposed && how != Kernel::gemm_batch && how != Kernel::gemm_loop) refuse();
     const GemmOperands& p = o.first;
-    const auto plan = std::make_shared<GemmPlan>(Transpose::no, Transpose::no, p.m, p.n, p.k, 1.0f,
-                                                 p.lda, p.ldb, 0.0f, p.ldc, threads);
-    if (how == Kernel::gemm_batch) {
+    const auto plan =
+        std::make_shared<GemmPlan>(Transpose::no, transposed ? Transpose::yes : Transpose::no, p.m,
+                                   p.n, p.k, 1.0f, p.lda, p.ldb, 0.0f, p.ldc, threads);
+    if (how != Kernel::gemm_loop) {
       return [plan, o] {
         plan->run_batch_strided(o.count, o.first.a, o.stride_a, o.first.b, o.stride_b, o.first.c,
                                 o.stride_c);

@@ -40,7 +40,10 @@ std::vector<float> expected_product_row(Kernel layout, const GemmOperands& o, st
   std::vector<double> sums(o.n);
   for (std::size_t p = 0; p < o.k; ++p) {
     const auto a = static_cast<double>(o.a[transposed ? p * o.lda + row : row * o.lda + p]);
-    for (std::size_t j = 0; j < o.n; ++j) sums[j] += a * static_cast<double>(o.b[p * o.ldb + j]);
+    for (std::size_t j = 0; j < o.n; ++j) {
+      const std::size_t place = layout == Kernel::gemm_batch_nt ? j * o.ldb + p : p * o.ldb + j;
+      sums[j] += a * static_cast<double>(o.b[place]);
+    }
   }
   std::vector<float> result(o.n);
   for (std::size_t j = 0; j < o.n; ++j) {

@@ -74,6 +74,10 @@ inline constexpr BatchShape kBatchShapes[] = {{1000, 8, 8, 8, Run::quick},
                                               {1000, 16, 16, 16, Run::full},
                                               {1000, 1, 64, 64, Run::full}};
 
+// gemm_batch_nt: inputs of several sequences times the weights of a layer, a row for each unit.
+inline constexpr BatchShape kSharedShapes[] = {
+    {1000, 8, 8, 8, Run::full}, {200, 20, 50, 50, Run::quick}, {64, 8, 512, 512, Run::quick}};
+
 struct RnnBenchShape {
   std::size_t n, t, d, h;  // sequences, timesteps, features, hidden units
   bool ragged;             // lengths from a quarter of t to t (ragged_length)

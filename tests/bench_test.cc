@@ -221,18 +221,19 @@ class Collector : public benchmark::BenchmarkReporter {
 // One small shape of every suite.
 constexpr const char* kSmall =
     "(gemm|gemm_packed|gemm_alpha)/.*/20x50x50/1/|gemm_tn/.*/50x50x1200/|"
-    "gemm_(batch|loop)/.*/1000x7x15x17/1/|(tanh|exp|sigmoid|relu)/.*/4096/|"
+    "gemm_(batch|loop)/.*/1000x7x15x17/1/|gemm_batch_nt/.*/200x20x50x50/1/|(tanh|exp|sigmoid|relu)/"
+    ".*/4096/|"
     "(softmax|log_softmax|loss)/.*/64x10/|(pack|pack_tn)/.*/50x50/|"
     "update_(sgd|adamw|rmsprop)/.*/2860/|"
     "(rnn|lstm|gru)_(forward|backward|train)/.*/"
     "(20x18x12x64|20x29x12x64-ragged|20x60x1x50-denormal|20x29x12x2x64-bidirectional-ragged)/"
     "|rnn_fit";
 constexpr const char* kSuites[] = {
-    "gemm",      "gemm_packed",  "gemm_tn",       "gemm_alpha",  "gemm_batch",   "gemm_loop",
-    "tanh",      "exp",          "sigmoid",       "relu",        "softmax",      "log_softmax",
-    "loss",      "pack",         "pack_tn",       "rnn_forward", "rnn_backward", "rnn_train",
-    "rnn_fit",   "gru_forward",  "gru_backward",  "update_sgd",  "update_adamw", "update_rmsprop",
-    "gru_train", "lstm_forward", "lstm_backward", "lstm_train"};
+    "gemm",           "gemm_packed", "gemm_tn",      "gemm_alpha",    "gemm_batch",  "gemm_loop",
+    "gemm_batch_nt",  "tanh",        "exp",          "sigmoid",       "relu",        "softmax",
+    "log_softmax",    "loss",        "pack",         "pack_tn",       "rnn_forward", "rnn_backward",
+    "rnn_train",      "rnn_fit",     "gru_forward",  "gru_backward",  "update_sgd",  "update_adamw",
+    "update_rmsprop", "gru_train",   "lstm_forward", "lstm_backward", "lstm_train"};
 
 Collector collect(std::vector<Contender*> contenders, const char* names) {
   static const bool initialized = [] {

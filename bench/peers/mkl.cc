@@ -70,6 +70,7 @@ class Mkl : public Contender {
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
     if (threads > 1 && !setting_.has_threads) return false;
     return kernel == Kernel::gemm || kernel == Kernel::gemm_alpha || kernel == Kernel::gemm_batch ||
+           kernel == Kernel::gemm_batch_nt ||
            (threads == 1 && (kernel == Kernel::gemm_tn || kernel == Kernel::gemm_packed));
   }
 
@@ -84,14 +85,15 @@ class Mkl : public Contender {
     };
   }
 
-  Task gemm_batch(Kernel /*how*/, const BatchOperands& o, int threads) override {
+  Task gemm_batch(Kernel how, const BatchOperands& o, int threads) override {
     mkl_set_num_threads(threads);
-    return [o] {
+    const CBLAS_TRANSPOSE of_b = how == Kernel::gemm_batch_nt ? CblasTrans : CblasNoTrans;
+    return [o, of_b] {
       const GemmOperands& p = o.first;
-      cblas_sgemm_batch_strided(CblasRowMajor, CblasNoTrans, CblasNoTrans, size(p.m), size(p.n),
-                                size(p.k), 1.0f, p.a, size(p.lda), size(o.stride_a), p.b,
-                                size(p.ldb), size(o.stride_b), 0.0f, p.c, size(p.ldc),
-                                size(o.stride_c), size(o.count));
+      cblas_sgemm_batch_strided(CblasRowMajor, CblasNoTrans, of_b, size(p.m), size(p.n), size(p.k),
+                                1.0f, p.a, size(p.lda), size(o.stride_a), p.b, size(p.ldb),
+                                size(o.stride_b), 0.0f, p.c, size(p.ldc), size(o.stride_c),
+                                size(o.count));
     };
   }
 
@@ -124,8 +126,9 @@ class MklJit : public Contender {
   [[nodiscard]] std::string about() const override { return "mkl_jit_create_sgemm"; }
   [[nodiscard]] std::size_t lanes() const override { return setting_.product_lanes; }
   [[nodiscard]] bool offers(Kernel kernel, int threads) const override {
-    return threads == 1 && (kernel == Kernel::gemm || kernel == Kernel::gemm_tn ||
-                            kernel == Kernel::gemm_alpha || kernel == Kernel::gemm_loop);
+    return threads == 1 &&
+           (kernel == Kernel::gemm || kernel == Kernel::gemm_tn || kernel == Kernel::gemm_alpha ||
+            kernel == Kernel::gemm_loop || kernel == Kernel::gemm_batch_nt);
   }
 
   Task gemm(Kernel layout, const GemmOperands& o, int /*threads*/) override {
@@ -161,8 +164,9 @@ class MklJit : public Contender {
     const auto [alpha, beta] = factors_of(layout);
     void* made = nullptr;
     const mkl_jit_status_t status = mkl_jit_create_sgemm(
-        &made, MKL_ROW_MAJOR, transposed ? MKL_TRANS : MKL_NOTRANS, MKL_NOTRANS, size(o.m),
-        size(o.n), size(o.k), alpha, size(o.lda), size(o.ldb), beta, size(o.ldc));
+        &made, MKL_ROW_MAJOR, transposed ? MKL_TRANS : MKL_NOTRANS,
+        layout == Kernel::gemm_batch_nt ? MKL_TRANS : MKL_NOTRANS, size(o.m), size(o.n), size(o.k),
+        alpha, size(o.lda), size(o.ldb), beta, size(o.ldc));
     jitter_ = {made, [](void* jitter) {
                  if (jitter != nullptr) mkl_jit_destroy(jitter);
                }};

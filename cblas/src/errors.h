@@ -3,8 +3,8 @@
 
 namespace lockstep::blas {
 
-// To the `xerbla_` of the program or of another BLAS in it, if there is one; otherwise the program
-// ends. `routine` is a name in capitals.
+// To the `xerbla_` of the program or of another BLAS in it, if there is one that this library can
+// see; otherwise to standard error. `routine` is a name in capitals.
 void report_to_fortran(const char* routine, int position);
 
 // The same with `cblas_xerbla`; `form` is printed with `value`.

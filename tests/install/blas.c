@@ -1,9 +1,13 @@
 /*
  * A program that speaks BLAS. Its argument says what it does: `product`; `c` or `fortran`, a call
  * with a wrong argument; `other`, a wrong argument of a function that Lockstep has not. With
- * HANDLERS it has handlers of its own.
+ * HANDLERS it has handlers of its own. With LOADS it loads the library of its third argument
+ * before, `global` or `local` as the second says.
  */
 #include <cblas.h>
+#ifdef LOADS
+#include <dlfcn.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +53,14 @@ static void multiply_in_fortran(int lda) {
 }
 
 int main(int argc, char** argv) {
-  const char* what = argc == 2 ? argv[1] : "";
+  const char* what = argc >= 2 ? argv[1] : "";
+#ifdef LOADS
+  if (argc != 4) return 2;
+  if (!dlopen(argv[3], RTLD_NOW | (strcmp(argv[2], "global") == 0 ? RTLD_GLOBAL : RTLD_LOCAL))) {
+    fprintf(stderr, "%s\n", dlerror());
+    return 2;
+  }
+#endif
   if (strcmp(what, "product") == 0) {
     multiply_in_c(3);
     print_product();
@@ -68,6 +79,10 @@ int main(int argc, char** argv) {
   } else {
     return 2;
   }
+#ifdef LOADS
+  /* Nothing of what was looked for in vain is left for the program. */
+  if (dlerror()) return 1;
+#endif
   printf("end\n");
   return 0;
 }

@@ -58,10 +58,33 @@ end'
   says_only ' ** On entry to SGEMM parameter number 10 had an illegal value
 end'
   handlers_win
+  # shellcheck disable=SC2046,SC2086
+  {
+    try "$CC" -std=c99 -D LOADS $strict -o loads $(pc cblas) -ldl
+    try "$CC" -std=c99 -shared -fPIC -I "$prefix/include/lockstep-cblas" \
+      "$SOURCE/tests/install/other_blas.c" -o libother.so
+  }
+  later_handlers_win
   calls_lockstep ./program product
 }
 case_blas_shared() { blas_linked shared; }
 case_blas_static() { blas_linked static; }
+
+# A BLAS that is loaded after Lockstep, for all to see or for itself.
+later_handlers_win() {
+  try ./loads c global ./libother.so >output
+  says_only 'other cblas_xerbla: cblas_sgemm 9
+end'
+  try ./loads fortran global ./libother.so >output
+  says_only 'other xerbla_: SGEMM  10
+end'
+  ./loads c local ./libother.so >output 2>&1
+  says_only 'Parameter 9 to routine cblas_sgemm was incorrect
+end'
+  ./loads fortran local ./libother.so >output 2>&1
+  says_only ' ** On entry to SGEMM parameter number 10 had an illegal value
+end'
+}
 
 # handlers_win [COMMAND...]: those of the program "handlers", after which it goes on.
 handlers_win() {

@@ -110,8 +110,8 @@ class ProductsOfOneB {
                               .b = b,
                               .start = has_start ? batch_.c(i) : nullptr,
                               .c = batch_.c(i)};
-      for (std::size_t row = 0; row < p_.product.m; row += kRowBlock) {
-        const std::size_t rows = std::min(kRowBlock, p_.product.m - row);
+      for (std::size_t row = 0; row < p_.product.m; row += p_.choice.row_block) {
+        const std::size_t rows = std::min(p_.choice.row_block, p_.product.m - row);
         run_strips(p_.backend, panels_at_once(p_.backend, rows), /*prefetches=*/false, nullptr,
                    strip_at(plan, operands, row, rows, column, cols));
       }
