@@ -50,6 +50,8 @@ void release(std::size_t bytes) {
 
 std::optional<std::size_t> lockstep::allocation_count() { return std::nullopt; }
 std::optional<std::size_t> lockstep::allocated_bytes() { return std::nullopt; }
+lockstep::NoMemory::NoMemory() = default;
+lockstep::NoMemory::~NoMemory() = default;
 
 namespace {
 
@@ -71,6 +73,7 @@ namespace {
 
 std::atomic<std::size_t> g_count{0};
 std::atomic<std::size_t> g_bytes{0};
+std::atomic<bool> g_fails{false};
 
 void install_hooks() {}
 
@@ -90,11 +93,15 @@ void give_back(void* memory) {
 
 std::optional<std::size_t> lockstep::allocation_count() { return g_count; }
 std::optional<std::size_t> lockstep::allocated_bytes() { return g_bytes; }
+lockstep::NoMemory::NoMemory() { g_fails = true; }
+lockstep::NoMemory::~NoMemory() { g_fails = false; }
 
-void* operator new(std::size_t size) { return counted(std::malloc(size > 0 ? size : 1), size); }
+void* operator new(std::size_t size) {
+  return counted(g_fails ? nullptr : std::malloc(size > 0 ? size : 1), size);
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
   const auto unit = static_cast<std::size_t>(alignment);
-  return counted(std::aligned_alloc(unit, (size / unit + 1) * unit), size);
+  return counted(g_fails ? nullptr : std::aligned_alloc(unit, (size / unit + 1) * unit), size);
 }
 void operator delete(void* memory) noexcept { give_back(memory); }
 void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }

@@ -11,6 +11,15 @@ std::optional<std::size_t> allocation_count();
 // The bytes that they asked for together, whether given back or not.
 std::optional<std::size_t> allocated_bytes();
 
+// While it lives operator new fails where allocation_count counts. One at a time.
+class NoMemory {
+ public:
+  NoMemory();
+  ~NoMemory();
+  NoMemory(const NoMemory&) = delete;
+  NoMemory& operator=(const NoMemory&) = delete;
+};
+
 // The memory that is taken from now on, at most at a time; with sanitizers too. One at a time.
 class HeapWatch {
  public:

@@ -1,7 +1,11 @@
 #include <array>
 #include <cmath>
+#include <new>
 #include <stdexcept>
+#include <string>
+#include <thread>
 
+#include "allocation_count.h"
 #include "backend_scope.h"
 #include "catch.h"
 #include "guarded_matrix.h"
@@ -469,6 +473,35 @@ TEST_CASE("gemm_accumulate_transposed rejects short rows and null, and does noth
   CHECK_THROWS_WITH(null(nullptr, x, x + 32), ContainsSubstring("a matrix is null"));
   CHECK_THROWS_WITH(null(x, nullptr, x + 32), ContainsSubstring("a matrix is null"));
   CHECK_THROWS_WITH(null(x, x, nullptr), ContainsSubstring("a matrix is null"));
+}
+
+TEST_CASE("without memory for copies gemm_accumulate_transposed gives the same bits") {
+  if (!allocation_count()) LOCKSTEP_SKIP("sanitizers have an operator new of their own");
+  constexpr std::size_t kRows = 100, kColumns = 256, kDepth = 200;
+  const std::vector<float> a = normal_floats(kDepth * kRows, 1);
+  const std::vector<float> b = normal_floats(kDepth * kColumns, 2);
+  for (const std::string& name : runnable_backends()) {
+    CAPTURE(name);
+    const BackendScope scope(name);
+    std::vector<float> c(kRows * kColumns, 0.25f), expected = c;
+    const auto accumulate = [&](std::vector<float>& sum) {
+      gemm_accumulate_transposed(kColumns, kDepth, a.data(), kRows, b.data(), kColumns, sum.data(),
+                                 kColumns, 0, kRows);
+    };
+    accumulate(expected);
+    bool has_thrown = false;
+    std::thread([&] {  // which has no copies yet
+      const NoMemory no_memory;
+      try {
+        accumulate(c);
+      } catch (const std::bad_alloc&) {
+        has_thrown = true;
+      }
+    })
+        .join();
+    CHECK_FALSE(has_thrown);
+    CHECK(same_bits(c, expected));
+  }
 }
 
 TEST_CASE("transpose moves every element, and nothing else is written") {

@@ -179,8 +179,18 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
                   .ldc = ldc,
                   .b_is_padded = true};
   const Range rows{first_row, last_row};
-  multiply_blocked(p, backend, in_blocks(p, traits_of(backend), rows.size(), /*may_copy=*/false),
-                   {.a = a, .b = b, .start = c, .c = c}, rows, {0, divide_up(n, backend.panel)});
+  const Traits traits = traits_of(backend);
+  const auto multiply_with = [&](bool may_copy) {
+    multiply_blocked(p, backend, in_blocks(p, traits, rows.size(), may_copy),
+                     {.a = a, .b = b, .start = c, .c = c}, rows, {0, divide_up(n, backend.panel)});
+  };
+  if (!waits_for_lines(traits)) return multiply_with(/*may_copy=*/false);
+  try {
+    multiply_with(/*may_copy=*/true);
+  } catch (const std::bad_alloc&) {
+    // The first copies are the largest, so nothing of C has been written.
+    multiply_with(/*may_copy=*/false);
+  }
 }
 
 }  // namespace lockstep

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <memory>
 #include <new>
@@ -66,7 +67,7 @@ Copies& copies_of_thread() {
 float* thread_memory(CopyOf operand, std::size_t size) {
   Copies& copies = copies_of_thread();
   AlignedVector<float>& memory = operand == CopyOf::a ? copies.a : copies.b;
-  if (memory.size() < size) memory.resize(size);
+  if (memory.size() < size) memory.resize(std::bit_ceil(size));
   return memory.data();
 }
 
