@@ -117,6 +117,33 @@ TEST_CASE("a training that was stopped anywhere is resumed to the same weights")
   }
 }
 
+TEST_CASE("a training that was interrupted anywhere is resumed to the same weights") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "checkpoint";
+  const Dataset data = training_data();
+  for (const Case& c : cases()) {
+    Model whole(data, c.options);
+    const FitResult expected = whole.fit(data);
+    std::size_t stopped = 0;
+    for (const std::size_t stop : {1u, 2u, 4u, 5u, 6u, 7u, 8u, 11u, 18u}) {
+      CAPTURE(c.name, stop);
+      Model first(data, c.options);
+      std::size_t asked = 0;
+      FitObserver observer;
+      observer.checkpoints = {.path = path};
+      observer.is_interrupted = [&] { return ++asked >= stop; };
+      const FitResult part = first.fit(data, observer);
+      if (part.status != FitStatus::stopped) continue;
+      ++stopped;
+      CHECK(asked >= stop);
+      Model second = Model::resume(path);
+      check_equal(second.fit(data), expected);
+      CHECK(second.weights_hash() == whole.weights_hash());
+    }
+    CHECK(stopped >= 3);
+  }
+}
+
 // A relu network overflows on a sequence of such numbers.
 TEST_CASE("no checkpoint leads past what was not finite") {
   const TemporaryDirectory directory;

@@ -250,6 +250,87 @@ TEST_CASE("an observer ends a training after a minibatch or an epoch") {
   CHECK(model.weights_hash() != before);
 }
 
+// Leaves that threads have to themselves, and such that they share.
+std::vector<Options> with_leaves() {
+  return {{.hidden = 8, .epochs = 3, .batch_size = 64},
+          {.hidden = 400, .epochs = 3, .batch_size = 128}};
+}
+
+TEST_CASE("an interrupted minibatch has taught nothing, and what was learnt before stays") {
+  const Dataset train = ramps(300);
+  for (Options options : with_leaves()) {
+    for (const int threads : {1, 2, 3}) {
+      for (const std::size_t stop : {1u, 2u, 5u, 9u}) {
+        CAPTURE(options.hidden, threads, stop);
+        options.threads = threads;
+        Model model(train, options);
+        std::size_t minibatches = 0, asked = 0;
+        FitObserver observer;
+        observer.on_batch = [&](const BatchProgress&) { return ++minibatches < 10'000; };
+        observer.is_interrupted = [&] { return ++asked >= stop; };
+        const FitResult result = model.fit(train, observer);
+        REQUIRE(result.status == FitStatus::stopped);
+        CHECK(result.history.empty() == (minibatches == 0));
+
+        Model same(train, options);
+        std::size_t done = 0;
+        observer.on_batch = [&](const BatchProgress&) { return ++done < minibatches; };
+        observer.is_interrupted = {};
+        if (minibatches > 0) same.fit(train, observer);
+        CHECK(model.weights_hash() == same.weights_hash());
+      }
+    }
+  }
+}
+
+TEST_CASE("an interrupted validation has no loss") {
+  const Dataset train = ramps(24);
+  Model model(train, small());
+  bool is_validating = false;
+  FitObserver observer;
+  observer.on_batch = [&](const BatchProgress& batch) {
+    is_validating = batch.samples_done == batch.samples;
+    return true;
+  };
+  observer.is_interrupted = [&] { return is_validating; };
+  const FitResult result = model.fit(train, ramps(20, 3), observer);
+  CHECK(result.status == FitStatus::stopped);
+  REQUIRE(result.history.size() == 1);
+  CHECK(std::isnan(result.history[0].validation_loss));
+  CHECK(result.kept_epoch == 1);
+}
+
+TEST_CASE("an interrupted pass of learn has taught what was done") {
+  const Dataset train = ramps(24);
+  Model model(train, small());
+  const std::uint64_t before = model.weights_hash();
+  const FitResult nothing = model.learn(train, {}, [] { return true; });
+  CHECK(nothing.status == FitStatus::stopped);
+  CHECK(nothing.history.empty());
+  CHECK(model.weights_hash() == before);
+  std::size_t asked = 0;
+  CHECK(model.learn(train, {}, [&] { return ++asked > 2; }).history.size() == 1);
+  CHECK(model.weights_hash() != before);
+}
+
+TEST_CASE("predictions and measurements are interrupted") {
+  const Dataset train = ramps(300);
+  for (const Options& options : with_leaves()) {
+    const Model model(train, options);
+    for (const int threads : {1, 2}) {
+      CAPTURE(options.hidden, threads);
+      std::size_t asked = 0;
+      const auto at_second = [&] { return ++asked >= 2; };
+      CHECK_THROWS_AS(model.predict_proba(train, threads, at_second), Interrupted);
+      CHECK(asked == 2);
+      CHECK_THROWS_AS(model.predict(train, threads, at_second), Interrupted);
+      CHECK_THROWS_AS(model.evaluate(train, threads, at_second), Interrupted);
+      const auto never = [] { return false; };
+      CHECK(same_bits(model.predict_proba(train, threads, never), model.predict_proba(train)));
+    }
+  }
+}
+
 TEST_CASE("what an observer throws passes on, and the model keeps the last whole epoch") {
   const Dataset train = ramps(24);
   Model stopped(train, small());

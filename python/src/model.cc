@@ -70,11 +70,10 @@ double work_of(const Model& model, const Dataset& data) {
 nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  std::vector<float> outputs;
-  {
+  const std::vector<float> outputs = interruptible([&](const IsInterrupted& is_interrupted) {
     const ReleaseGil release(work_of(*model, *data));
-    outputs = model->predict_proba(*data, threads);
-  }
+    return model->predict_proba(*data, threads, is_interrupted);
+  });
   const std::size_t width = model->parameters().network().outputs;
   return float_array(outputs, {outputs.size() / width, width});
 }
@@ -82,18 +81,19 @@ nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threa
 nb::object predict(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  std::vector<int> classes;
-  {
+  const std::vector<int> classes = interruptible([&](const IsInterrupted& is_interrupted) {
     const ReleaseGil release(work_of(*model, *data));
-    classes = model->predict(*data, threads);
-  }
+    return model->predict(*data, threads, is_interrupted);
+  });
   return int_array(classes, {classes.size()});
 }
 
 Evaluation evaluate(const ModelHandle& handle, const Dataset& data, int threads) {
   const Reading model(handle);
-  const ReleaseGil release(work_of(*model, data));
-  return model->evaluate(data, threads);
+  return interruptible([&](const IsInterrupted& is_interrupted) {
+    const ReleaseGil release(work_of(*model, data));
+    return model->evaluate(data, threads, is_interrupted);
+  });
 }
 
 FitResult fit_model(ModelHandle& handle, const Dataset& train, const Dataset* validation,

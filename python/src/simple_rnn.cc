@@ -102,9 +102,9 @@ class SimpleRnn {
     EpochResult result;
     {
       const ReleaseGil release(work_of(ordered));
-      result = trainer_->run_epoch(ordered, [&](const BatchProgress&) {
-        return !interruption.is_due() || interruption.guarded([] { return true; });
-      });
+      result = trainer_->run_epoch(
+          ordered, [&](const BatchProgress&) { return !interruption.is_there(); },
+          interruption.question());
     }
     interruption.throw_failure();
     return result;

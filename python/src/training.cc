@@ -19,6 +19,7 @@ class Watch {
 
   [[nodiscard]] FitObserver observer() {
     FitObserver observer;
+    observer.is_interrupted = interruption_.question();
     observer.on_batch = [this](const BatchProgress& progress) { return after_batch(progress); };
     if (!call_.on_epoch.is_none()) {
       observer.on_epoch = [this](const EpochResult& epoch) { return after_epoch(epoch); };
@@ -31,16 +32,17 @@ class Watch {
 
  private:
   bool after_batch(const BatchProgress& progress) {
-    const bool is_called = !call_.on_batch.is_none();
-    if (!is_called && !interruption_.is_due()) return true;
-    return interruption_.guarded([&] {
-      return !is_called ||
-             goes_on(call_.on_batch(progress.epoch, progress.samples_done, progress.samples));
+    if (call_.on_batch.is_none()) return !interruption_.is_there();
+    return interruption_.call([&] {
+      return goes_on(call_.on_batch(progress.epoch, progress.samples_done, progress.samples));
     });
   }
 
+  // A signal that has come must not end the callback before it has noted the epoch.
   bool after_epoch(const EpochResult& epoch) {
-    return interruption_.guarded([&] { return goes_on(call_.on_epoch(epoch)); });
+    interruption_.look_at_signals();
+    const bool goes_on_then = interruption_.call([&] { return goes_on(call_.on_epoch(epoch)); });
+    return goes_on_then && !interruption_.is_there();
   }
 
   const FitCall& call_;
@@ -70,8 +72,8 @@ FitResult fit(Model& model, const Dataset& train, const Dataset* validation, con
 FitResult learn(Model& model, const Dataset& train, const FitCall& call) {
   Watch watch(call);
   FitResult result = watched(watch, [&](const FitObserver& observer) {
-    FitResult pass = model.learn(train, observer.on_batch);
-    if (observer.on_epoch) observer.on_epoch(pass.history.back());
+    FitResult pass = model.learn(train, observer.on_batch, observer.is_interrupted);
+    if (observer.on_epoch && !pass.history.empty()) observer.on_epoch(pass.history.back());
     return pass;
   });
   watch.throw_failure();

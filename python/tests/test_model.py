@@ -304,6 +304,62 @@ def test_ctrl_c_ends_a_training_and_what_was_learnt_stays(endless):
     assert model.fit(train).status == "finished"
 
 
+@pytest.fixture
+def long():
+    """A data set, and a model that takes seconds for all of it."""
+    x = np.zeros((64, 4000, 1), np.float32)
+    data = Dataset(x, labels=np.arange(64) % 2, class_names=["a", "b"])
+    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "threads": 1, "memory": "128MB"}
+    return data, Model(data, **options)
+
+
+def interrupt_soon():
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+@pytest.mark.parametrize("train", [Model.fit, Model.learn])
+def test_ctrl_c_drops_a_minibatch(long, train):
+    data, model = long
+    before = model.weights_hash()
+    epochs = []
+    interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, data, on_epoch=epochs.append)
+    assert epochs == [] and model.weights_hash() == before
+
+
+@pytest.mark.parametrize("work", [Model.predict_proba, Model.predict, Model.evaluate])
+def test_ctrl_c_ends_a_prediction(long, work):
+    data, model = long
+    data = data.subset(np.arange(192) % 64)
+    begin = time.process_time()
+    work(model, data, threads=1)
+    whole = time.process_time() - begin
+    interrupt_soon()
+    begin = time.process_time()
+    with pytest.raises(KeyboardInterrupt):
+        work(model, data, threads=1)
+    assert time.process_time() - begin < whole / 2
+
+
+def test_ctrl_c_near_the_end_of_an_epoch_does_not_hide_what_was_learnt():
+    train, _ = Dataset.builtin("synthetic-control")
+    for delay in np.linspace(0, 0.15, 16):
+        model = Model(train, epochs=2, hidden=128, threads=1)
+        before = model.weights_hash()
+        epochs = []
+        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            model.fit(train, on_epoch=epochs.append)
+            timer.join()
+            time.sleep(1)
+        except KeyboardInterrupt:
+            pass
+        timer.join()
+        assert bool(epochs) == (model.weights_hash() != before)
+
+
 def test_other_threads_run_during_a_training_but_cannot_use_its_model(endless):
     train, model = endless
     started, stop = threading.Event(), threading.Event()

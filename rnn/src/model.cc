@@ -126,9 +126,10 @@ struct Model::State {
     return {std::move(whole), std::move(scale)};
   }
   // What the head makes of them, numbers as it has learnt them.
-  [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads) const {
+  [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads,
+                                           const IsInterrupted& is_interrupted = {}) const {
     const Read own = read(data);
-    return lockstep::predict_proba(parts.parameters, own.inputs(), threads);
+    return lockstep::predict_proba(parts.parameters, own.inputs(), threads, is_interrupted);
   }
   [[nodiscard]] bool scales_targets() const { return !parts.targets.mean.empty(); }
   void set_options(const Options& next) {
@@ -144,13 +145,14 @@ struct Model::State {
     if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
-  FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch) {
+  FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch,
+                  const IsInterrupted& is_interrupted) {
     const Read own = labelled(train);
     if (learning == nullptr || !learning->goes_on_with(options)) {
       learning = std::make_unique<PassByPass>(parts.parameters, options);
     }
     paused.reset();
-    return learning->pass(own.inputs(), on_batch, parts.parameters);
+    return learning->pass(own.inputs(), on_batch, is_interrupted, parts.parameters);
   }
   FitResult fit(const Dataset& train, const Dataset& validation, const FitObserver& observer) {
     learning.reset();
@@ -192,6 +194,8 @@ struct Model::State {
     }
   }
 };
+
+const char* Interrupted::what() const noexcept { return "interrupted"; }
 
 // The options say what is known of how the parts were made.
 Model::Model(std::unique_ptr<State> state) : state_(std::move(state)) {
@@ -268,31 +272,35 @@ FitResult Model::fit(const Dataset& train, const Dataset& validation, const FitO
 }
 
 FitResult Model::learn(const Dataset& train,
-                       const std::function<bool(const BatchProgress&)>& on_batch) {
-  return state_->learn(train, on_batch);
+                       const std::function<bool(const BatchProgress&)>& on_batch,
+                       const IsInterrupted& is_interrupted) {
+  return state_->learn(train, on_batch, is_interrupted);
 }
 
-std::vector<float> Model::predict_proba(const Dataset& data, int threads) const {
-  std::vector<float> outputs = state_->outputs(data, threads);
+std::vector<float> Model::predict_proba(const Dataset& data, int threads,
+                                        const IsInterrupted& is_interrupted) const {
+  std::vector<float> outputs = state_->outputs(data, threads, is_interrupted);
   if (state_->scales_targets()) target_scale().restore(outputs);
   return outputs;
 }
 
-std::vector<int> Model::predict(const Dataset& data, int threads) const {
+std::vector<int> Model::predict(const Dataset& data, int threads,
+                                const IsInterrupted& is_interrupted) const {
   if (!is_label(head_of(parameters().network()).targets)) {
     throw InvalidArgument("predict: the model gives values, not classes");
   }
-  return most_probable(parameters().network(), state_->outputs(data, threads));
+  return most_probable(parameters().network(), state_->outputs(data, threads, is_interrupted));
 }
 
-Evaluation Model::evaluate(const Dataset& data, int threads) const {
+Evaluation Model::evaluate(const Dataset& data, int threads,
+                           const IsInterrupted& is_interrupted) const {
   require_targets(parameters().network(), data);
   require_all_labels(data);
   const Dataset named = data.with_classes(class_names());
   const auto measure = [&](std::span<const float> outputs, const Dataset& of) {
     return lockstep::evaluate(parameters().network(), outputs, of, state_->options);
   };
-  std::vector<float> outputs = state_->outputs(named, threads);
+  std::vector<float> outputs = state_->outputs(named, threads, is_interrupted);
   if (!state_->scales_targets()) return measure(outputs, named);
   Dataset scaled = named;
   target_scale().apply(scaled);

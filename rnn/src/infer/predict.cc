@@ -8,6 +8,8 @@
 
 #include "data/mapped_file.h"
 #include "layers/network_pass.h"
+#include "layers/stop_request.h"
+#include "lockstep/rnn/model.h"
 #include "network/tensors.h"
 #include "tuning.h"
 
@@ -73,7 +75,7 @@ class Prediction {
     order_by_length(data_, ordered_);
   }
 
-  std::vector<float> run(const Parameters& parameters) {
+  std::vector<float> run(const Parameters& parameters, StopRequest& stop) {
     std::optional<WithMemory<PassWithWindows>> shared;
     if (plan_.shares_columns) shared.emplace(network_, limits(), kept_timesteps());
     for (std::size_t c = 0; c < chunks_at_once(); ++c) data_file::prefetch(data_, sequences_of(c));
@@ -82,16 +84,20 @@ class Prediction {
       weights_->pack(parameters, team);
       team.barrier();
       if (plan_.shares_columns) {
-        for (std::size_t c = 0; c < plan_.chunks; ++c) classify(c, **shared, team);
+        for (std::size_t c = 0; c < plan_.chunks && !stop.is_there_for_all(team); ++c) {
+          classify(c, **shared, team);
+        }
         return;
       }
       WithMemory<PassWithWindows> own(network_, limits(), kept_timesteps());
       // Every team.size()-th chunk: the long sequences are first and must not fall to one thread.
       for (auto c = static_cast<std::size_t>(team.index()); c < plan_.chunks;
            c += static_cast<std::size_t>(team.size())) {
+        if (stop.is_there(team)) return;
         classify(c, *own, Team());
       }
     });
+    if (stop.has_come()) throw Interrupted();
     return std::move(outputs_);
   }
 
@@ -172,12 +178,14 @@ class Prediction {
 
 }  // namespace
 
-std::vector<float> predict_proba(const Parameters& parameters, const Inputs& inputs, int threads) {
+std::vector<float> predict_proba(const Parameters& parameters, const Inputs& inputs, int threads,
+                                 const IsInterrupted& is_interrupted) {
   require_parameters(parameters, "predict");
   const Network& network = parameters.network();
   require_channels(network, inputs.data, "predict: ");
   if (inputs.data.empty()) return {};
-  return Prediction(network, inputs, resolve_threads(threads)).run(parameters);
+  StopRequest stop(is_interrupted);
+  return Prediction(network, inputs, resolve_threads(threads)).run(parameters, stop);
 }
 
 std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {

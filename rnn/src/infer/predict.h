@@ -5,12 +5,14 @@
 
 #include "data/inputs.h"
 #include "lockstep/rnn/predict.h"
+#include "lockstep/rnn/trainer.h"
 
 namespace lockstep {
 
-// As the public function, of data that are normalized on the way.
+// As the public function, of data that are normalized on the way. Throws Interrupted.
 [[nodiscard]] std::vector<float> predict_proba(const Parameters& parameters, const Inputs& inputs,
-                                               int threads);
+                                               int threads,
+                                               const IsInterrupted& is_interrupted = {});
 
 // As `predict` chooses from these outputs. Throws std::invalid_argument for a network of values.
 [[nodiscard]] std::vector<int> most_probable(const Network& network,

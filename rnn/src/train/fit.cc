@@ -13,6 +13,7 @@
 #include "lockstep/backend.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/metrics.h"
+#include "lockstep/rnn/model.h"
 #include "lockstep/rnn/random.h"
 
 namespace lockstep {
@@ -46,6 +47,10 @@ class Keeper {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     kept_.loss = std::isnan(result.validation_loss) ? kInfinity : result.validation_loss;
     keep(result.epoch, weights);
+  }
+  // Nobody knows whether they are better.
+  void note_unmeasured(const EpochResult& result, const Parameters& weights) {
+    if (patience_ == 0 || kept_.epoch == 0) keep(result.epoch, weights);
   }
   // The weights before a minibatch that failed, where none are better.
   void note_failure(const EpochResult& result, const Parameters& weights) {
@@ -92,11 +97,16 @@ class CheckpointTimes {
   Clock::time_point last_ = Clock::now();
 };
 
+// Was a pass ended in its first minibatch?
+bool has_taught_nothing(const EpochResult& pass) {
+  return pass.timesteps == 0 && pass.skipped == 0 && pass.failed_minibatch == 0;
+}
+
 void add_validation(EpochResult& result, const Parameters& parameters, const Inputs& validation,
-                    const Options& options, int threads) {
+                    const Options& options, int threads, const IsInterrupted& is_interrupted) {
   if (validation.data.empty()) return;
   const Evaluation evaluation =
-      evaluate(parameters.network(), predict_proba(parameters, validation, threads),
+      evaluate(parameters.network(), predict_proba(parameters, validation, threads, is_interrupted),
                validation.data, options);
   result.validation_loss = evaluation.loss;
   result.validation_accuracy = evaluation.accuracy;
@@ -115,6 +125,8 @@ class Fit {
         observer_(observer),
         save_(save),
         times_(observer),
+        is_interrupted_(observer.is_interrupted ? IsInterrupted([this] { return asks(); })
+                                                : IsInterrupted()),
         trainer_(trainer_from(parameters, options, from)),
         keeper_(parameters, options.patience, from) {
     if (from != nullptr) result_.history = from->history;
@@ -139,17 +151,20 @@ class Fit {
   }
 
   void run_epoch() {
-    EpochResult epoch = trainer_.run_epoch(train_, [this](const BatchProgress& progress) {
+    const auto on_batch = [this](const BatchProgress& progress) {
       if (times_.is_due_in_epoch()) write_checkpoint(true);
       if (observer_.on_batch && !observer_.on_batch(progress)) {
         result_.status = FitStatus::stopped;
       }
       return result_.status == FitStatus::finished;
-    });
-    if (result_.status == FitStatus::stopped) write_checkpoint(true);
-    const bool has_diverged = !note(epoch);
-    result_.history.push_back(epoch);
+    };
+    EpochResult epoch = trainer_.run_epoch(train_, on_batch, is_interrupted_);
+    const bool ended_early = result_.status == FitStatus::stopped;
+    if (ended_early) write_checkpoint(true);
+    if (ended_early && has_taught_nothing(epoch)) return;
+    const bool has_diverged = !note(epoch, ended_early);
     const bool was_stopped = result_.status == FitStatus::stopped;
+    result_.history.push_back(epoch);
     if (observer_.on_epoch && !observer_.on_epoch(epoch)) result_.status = FitStatus::stopped;
     if (keeper_.is_patience_over()) result_.status = FitStatus::patience;
     if (has_diverged) result_.status = FitStatus::diverged;
@@ -159,16 +174,28 @@ class Fit {
     if (ends || times_.is_due_after(epoch.epoch)) write_checkpoint(false);
   }
 
+  bool asks() {
+    if (!observer_.is_interrupted()) return false;
+    result_.status = FitStatus::stopped;
+    return true;
+  }
+
   // Measures the weights after an epoch and keeps them or not; false if it has diverged.
-  bool note(EpochResult& epoch) {
+  bool note(EpochResult& epoch, bool ended_early) {
     const Parameters weights = trainer_.averaged();
     const bool is_finite = all_finite(weights) && all_finite(parameters_);
     if (epoch.failed_minibatch > 0 || !is_finite) {
       if (is_finite) keeper_.note_failure(epoch, weights);
       return false;
     }
-    add_validation(epoch, weights, validation_, options_, result_.threads);
-    trainer_.note_loss(validation_.data.empty() ? epoch.loss : epoch.validation_loss);
+    try {
+      add_validation(epoch, weights, validation_, options_, result_.threads, is_interrupted_);
+      trainer_.note_loss(validation_.data.empty() ? epoch.loss : epoch.validation_loss);
+    } catch (const Interrupted&) {
+      if (!ended_early) write_checkpoint(true);  // who resumes it repeats the validation
+      keeper_.note_unmeasured(epoch, weights);
+      return true;
+    }
     keeper_.note(epoch, weights);
     return true;
   }
@@ -190,6 +217,7 @@ class Fit {
   const FitObserver& observer_;
   const std::function<void(const Parameters&, const FitState&)>& save_;
   CheckpointTimes times_;
+  IsInterrupted is_interrupted_;  // empty if nobody is to be asked
   FitResult result_;
   Trainer trainer_;
   Keeper keeper_;
@@ -222,7 +250,7 @@ bool PassByPass::keep(Parameters& kept) const {
 
 FitResult PassByPass::pass(const Inputs& train,
                            const std::function<bool(const BatchProgress&)>& on_batch,
-                           Parameters& kept) {
+                           const IsInterrupted& is_interrupted, Parameters& kept) {
   FitResult result;
   result.threads = trainer_.threads();
   const auto observer = [&](const BatchProgress& progress) {
@@ -230,11 +258,21 @@ FitResult PassByPass::pass(const Inputs& train,
     if (!goes_on) result.status = FitStatus::stopped;
     return goes_on;
   };
+  const auto asks = [&] {
+    if (!is_interrupted()) return false;
+    result.status = FitStatus::stopped;
+    return true;
+  };
   try {
-    result.history.push_back(trainer_.run_epoch(train, observer));
+    result.history.push_back(trainer_.run_epoch(
+        train, observer, is_interrupted ? IsInterrupted(asks) : IsInterrupted()));
   } catch (...) {
     has_failed_ = !keep(kept);
     throw;
+  }
+  if (result.status == FitStatus::stopped && has_taught_nothing(result.history.back())) {
+    result.history.clear();
+    return result;
   }
   const EpochResult& epoch = result.history.back();
   trainer_.note_loss(epoch.loss);

@@ -43,7 +43,7 @@ class PassByPass {
   [[nodiscard]] bool goes_on_with(const Options& options) const;
   // `kept` gets what was learnt, unless it is not finite; so it does if on_batch throws.
   FitResult pass(const Inputs& train, const std::function<bool(const BatchProgress&)>& on_batch,
-                 Parameters& kept);
+                 const IsInterrupted& is_interrupted, Parameters& kept);
 
  private:
   bool keep(Parameters& kept) const;

@@ -64,6 +64,7 @@ struct Epoch {
   const std::function<bool(const BatchProgress&)>& on_batch;
   std::size_t updates;  // of the whole pass
   bool continues;
+  StopRequest& stop;
   std::exception_ptr failure{};  // of on_batch
 
   [[nodiscard]] std::size_t size() const { return inputs.data.size(); }
@@ -179,7 +180,9 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
     bool has_targets = false;
     {
       const FlushDenormals flush;
-      step.run(parameters, epoch.inputs, team);
+      step.run(parameters, epoch.inputs, team, &epoch.stop);
+      // The same for all: nobody asks between the barrier at the end of `run` and the next step.
+      if (epoch.stop.has_come()) return;
       const double norm = step.gradient_norm();
       const LossTotals found = step.totals().loss;
       is_finite = std::isfinite(norm) && std::isfinite(found.loss);
@@ -211,12 +214,14 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 
 EpochResult Trainer::run_epoch(const Dataset& data,
-                               const std::function<bool(const BatchProgress&)>& on_batch) {
-  return run_epoch(Inputs(data), on_batch);
+                               const std::function<bool(const BatchProgress&)>& on_batch,
+                               const IsInterrupted& is_interrupted) {
+  return run_epoch(Inputs(data), on_batch, is_interrupted);
 }
 
 EpochResult Trainer::run_epoch(const Inputs& inputs,
-                               const std::function<bool(const BatchProgress&)>& on_batch) {
+                               const std::function<bool(const BatchProgress&)>& on_batch,
+                               const IsInterrupted& is_interrupted) {
   State& s = *state_;
   const Dataset& data = inputs.data;
   if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
@@ -231,10 +236,12 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
   (*s.memory)->set_class_weights(std::move(settings.class_weights));
   s.start_epoch();
   const std::size_t batch = s.minibatch_size();
+  StopRequest stop(is_interrupted);
   Epoch epoch{.inputs = inputs,
               .on_batch = on_batch,
               .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
-              .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0};
+              .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0,
+              .stop = stop};
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
   if (epoch.continues) {
     TrainingStep& step = **s.memory;

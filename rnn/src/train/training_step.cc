@@ -205,8 +205,8 @@ int TrainingStep::team_size(int threads) const {
                         shares, threads);
 }
 
-void TrainingStep::run(const Parameters& parameters, const Inputs& data,
-                       const Team& team) noexcept {
+void TrainingStep::run(const Parameters& parameters, const Inputs& data, const Team& team,
+                       StopRequest* stop) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
   const std::size_t parts = all_leaves_ / leaves_in_use_;
@@ -222,11 +222,12 @@ void TrainingStep::run(const Parameters& parameters, const Inputs& data,
     // leaves of a thread use the same memory one after another, that of the first, so that it stays
     // there.
     const FirstRows first = first_rows_[my_leaves(team).begin];
-    for_my_leaves(team, [&](NetworkPass& leaf, const Team& t) {
+    const auto run_leaf = [&](NetworkPass& leaf, const Team& t) {
       if (t.size() == 1) leaf.keep_windows_in(windows_, first);
       leaf.forward(data, weights_, t);
       leaf.backward(data, weights_, t);
-    });
+    };
+    for_my_leaves(team, run_leaf, stop);
     add_leaves(team);
     if (parts > 1) add_parts(part, team);
   }
@@ -279,10 +280,13 @@ Range TrainingStep::my_leaves(const Team& team) const {
 }
 
 template <class Work>
-void TrainingStep::for_my_leaves(const Team& team, const Work& work) {
+void TrainingStep::for_my_leaves(const Team& team, const Work& work, StopRequest* stop) {
   const bool own = shares_leaves(team.size());
   const Range mine = my_leaves(team);
-  for (std::size_t i = mine.begin; i < mine.end; ++i) work(leaves_[i], own ? Team() : team);
+  for (std::size_t i = mine.begin; i < mine.end; ++i) {
+    if (stop != nullptr && (own ? stop->is_there(team) : stop->is_there_for_all(team))) return;
+    work(leaves_[i], own ? Team() : team);
+  }
 }
 
 // A barrier before and after. Threads share the rows of all tensors.

@@ -11,6 +11,7 @@
 #include "heads/loss_settings.h"
 #include "layers/network_pass.h"
 #include "layers/row_schedule.h"
+#include "layers/stop_request.h"
 #include "layers/workspace.h"
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/options.h"
@@ -74,8 +75,10 @@ class TrainingStep {
 
   // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team, once
   // after each `begin` with a team of one size: leaves of a thread share memory afterwards.
-  // Throws nothing: a thread that left would keep the others waiting.
-  void run(const Parameters& parameters, const Inputs& data, const Team& team) noexcept;
+  // Throws nothing: a thread that left would keep the others waiting. If `stop` comes, which is
+  // asked at every leaf, the gradients are of no use.
+  void run(const Parameters& parameters, const Inputs& data, const Team& team,
+           StopRequest* stop = nullptr) noexcept;
 
   // The two halves of `run`, of a minibatch of one part. The same team calls both; `backward` may
   // be repeated.
@@ -92,7 +95,7 @@ class TrainingStep {
   [[nodiscard]] bool shares_leaves(int team_size) const;
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
-  void for_my_leaves(const Team& team, const Work& work);
+  void for_my_leaves(const Team& team, const Work& work, StopRequest* stop = nullptr);
   void assign_leaves(const Dataset& data, std::size_t part);
   void add_leaves(const Team& team);
   void add_parts(std::size_t part, const Team& team);

@@ -27,6 +27,12 @@ class LOCKSTEP_API ModelFileError : public FileError {
   using FileError::FileError;
 };
 
+/// Thrown by a measurement or prediction that IsInterrupted has ended.
+class LOCKSTEP_API Interrupted : public std::exception {
+ public:
+  [[nodiscard]] const char* what() const noexcept override;
+};
+
 /// A classifier or a regression of sequences or of their timesteps: a network, how its inputs (and
 /// the numbers that it learns) are standardised, and its classes or the names of its outputs. It
 /// takes data as they were measured, and matches their labels to its classes by name.
@@ -71,23 +77,29 @@ class LOCKSTEP_API Model {
   /// last call left them, so that n calls with the same data give the bits of a `fit` of n epochs;
   /// after `fit`, with other options, on another backend and in a model that was loaded they begin
   /// anew. The result is of this pass, with its number as epoch; a pass that on_batch ends early,
-  /// by false or by what it throws, has taught what was done. A model that has learnt so keeps the
+  /// by false or by what it throws, has taught what was done; so has one that is_interrupted ends,
+  /// which is not in the history if that was no minibatch. A model that has learnt so keeps the
   /// memory of the training until the next `fit`.
   FitResult learn(const Dataset& train,
-                  const std::function<bool(const BatchProgress&)>& on_batch = {});
+                  const std::function<bool(const BatchProgress&)>& on_batch = {},
+                  const IsInterrupted& is_interrupted = {});
 
   /// Probabilities [size][classes] row-major, or of values those in the units of the data,
   /// [size][outputs]; of heads of timesteps [total_timesteps][...]. Targets are ignored. `threads`
-  /// as resolve_threads.
-  [[nodiscard]] std::vector<float> predict_proba(const Dataset& data, int threads = 0) const;
+  /// as resolve_threads. Throws Interrupted if is_interrupted says so.
+  [[nodiscard]] std::vector<float> predict_proba(const Dataset& data, int threads = 0,
+                                                 const IsInterrupted& is_interrupted = {}) const;
   /// Index of the most probable class per sequence or timestep, the first of equals, or
   /// kNoLabel where the model overflows so that they are NaN. Throws InvalidArgument for a model of
-  /// values.
-  [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0) const;
+  /// values, Interrupted as predict_proba.
+  [[nodiscard]] std::vector<int> predict(const Dataset& data, int threads = 0,
+                                         const IsInterrupted& is_interrupted = {}) const;
   /// Compares predictions with the targets. The loss is that of a training without weights and
   /// label smoothing; of numbers that the model standardises it is of the standardised ones, while
   /// rmse and mae are in the units of the data.
-  [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0) const;
+  /// Throws Interrupted if is_interrupted says so.
+  [[nodiscard]] Evaluation evaluate(const Dataset& data, int threads = 0,
+                                    const IsInterrupted& is_interrupted = {}) const;
   /// Throws InvalidArgument as `evaluate` would: for test data, before a training.
   void require_fit(const Dataset& data) const;
 

@@ -59,6 +59,10 @@ struct Checkpoints {
   double every_seconds = 0;      ///< after a minibatch, once so long has passed; 0: not by time
 };
 
+/// Whether long work is to end: asked by the thread that called for it, every few sequences. It
+/// must not throw. May be empty: no.
+using IsInterrupted = std::function<bool()>;
+
 /// What observes a training, on the thread that called Model::fit. Both may be empty, and end
 /// the training by returning false. What they throw ends it too and passes on.
 struct FitObserver {
@@ -67,6 +71,10 @@ struct FitObserver {
   /// Written if its path is not empty: at its times, when an observer ends the training (with the
   /// part of an epoch that was done), and at the end, but never after what was not finite.
   std::optional<Checkpoints> checkpoints{};
+  /// Asked within minibatches and measurements too. A minibatch that it ends has taught nothing:
+  /// the training is stopped as if on_batch had returned false after the one before. A validation
+  /// that it ends has no loss (NaN).
+  IsInterrupted is_interrupted{};
 };
 
 /// How a training went.
@@ -126,7 +134,8 @@ struct LOCKSTEP_API TrainerState {
 /// is active when the trainer first gets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer gets its first data set (and again only if a later one has
-/// longer sequences); a training step itself allocates nothing. One trainer is used by one thread
+/// longer sequences); a training step itself allocates nothing, but for what a thread's first
+/// products with large operands copy them into (gemm_accumulate_transposed). One trainer is used by one thread
 /// at a time; it uses up to `threads` threads itself.
 class LOCKSTEP_API Trainer {
  public:
@@ -144,16 +153,19 @@ class LOCKSTEP_API Trainer {
   /// One more pass over `data` (already normalized, with targets of the head, every sequence
   /// labelled if it has one class); calling it again continues. `on_batch`, called on the calling
   /// thread, may return false to stop after the current minibatch: the result then covers what was
-  /// done. What it throws stops the pass too, and is passed on. A minibatch whose loss or gradient
+  /// done; so may is_interrupted before the current minibatch, which then changes no weight. What
+  /// on_batch throws stops the pass too, and is passed on. A minibatch whose loss or gradient
   /// is not finite changes no weight, and ends the pass or not as Options::on_nan says. Throws
   /// std::invalid_argument if there are no parameters, sizes or labels do not fit, there is no
   /// sequence, or a step takes more than Options::memory; std::bad_alloc if there is no work
   /// memory. Then no weight has changed.
   EpochResult run_epoch(const Dataset& data,
-                        const std::function<bool(const BatchProgress&)>& on_batch = {});
+                        const std::function<bool(const BatchProgress&)>& on_batch = {},
+                        const IsInterrupted& is_interrupted = {});
   /// The same of data that are normalized on the way; of Lockstep's own.
   LOCKSTEP_HIDDEN EpochResult run_epoch(const Inputs& inputs,
-                                        const std::function<bool(const BatchProgress&)>& on_batch);
+                                        const std::function<bool(const BatchProgress&)>& on_batch,
+                                        const IsInterrupted& is_interrupted);
 
   /// The average of the parameters by Options::ema; without it, and before the first update, the
   /// parameters themselves.
