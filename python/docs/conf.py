@@ -1,6 +1,6 @@
 """The API reference of the Python package, by Sphinx:
 
-    python -m sphinx -W python/docs build/reference/python
+python -m sphinx -W python/docs build/reference/python
 """
 
 import inspect

@@ -48,7 +48,9 @@ def draw_confusion(axes, evaluation, classes):
     for actual, predicted, count in evaluation.confusion.tolist():
         share = count / evaluation.support[actual]
         corner = (predicted - 0.5, actual - 0.5)
-        axes.add_patch(svg.plt.Rectangle(corner, 1, 1, color=svg.SERIES[0], alpha=0.5 * share, lw=0))
+        axes.add_patch(
+            svg.plt.Rectangle(corner, 1, 1, color=svg.SERIES[0], alpha=0.5 * share, lw=0)
+        )
         axes.text(predicted, actual, str(count), ha="center", va="center")
     places = range(len(classes))
     axes.set_yticks(places, classes)
