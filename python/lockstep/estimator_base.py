@@ -107,6 +107,8 @@ class RNN:
         before = len(self.loss_history_)
         try:
             result = train(data, on_batch=progress.on_batch, on_epoch=on_epoch)
+            if result.status != "diverged":
+                progress.end()
         except BaseException:
             self._end.update(status="stopped", kept_epoch=self._kept_epoch(before))
             raise

@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <string>
 
 #include "arrays.h"
@@ -27,9 +28,14 @@ const char* name_of(FitStatus status) {
 
 std::string number(double value) { return nb::cast<std::string>(nb::str("{:.6g}").format(value)); }
 
+// Empty for what a result has not.
+std::string named(const char* name, double value) {
+  return std::isnan(value) ? "" : std::string(", ") + name + " " + number(value);
+}
+
 std::string text_of(const EpochResult& e) {
-  return "<EpochResult " + std::to_string(e.epoch) + ": loss " + number(e.loss) + ", accuracy " +
-         number(e.accuracy) + ", validation_loss " + number(e.validation_loss) + ">";
+  return "<EpochResult " + std::to_string(e.epoch) + ": loss " + number(e.loss) +
+         named("accuracy", e.accuracy) + named("validation_loss", e.validation_loss) + ">";
 }
 
 std::string text_of_fit(const FitResult& fit) {
@@ -40,7 +46,7 @@ std::string text_of_fit(const FitResult& fit) {
 
 std::string text_of_evaluation(const Evaluation& e) {
   return "<Evaluation of " + std::to_string(e.samples) + ": loss " + number(e.loss) +
-         ", accuracy " + number(e.accuracy) + ", rmse " + number(e.rmse) + ">";
+         named("accuracy", e.accuracy) + named("rmse", e.rmse) + ">";
 }
 
 nb::object confusion(const Evaluation& evaluation) {
