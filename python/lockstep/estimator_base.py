@@ -223,7 +223,8 @@ class RNN:
         """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
 
         Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
-        overflows, so that no class is the most probable. Several threads may predict at a time.
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time.
         """
         outputs, data = self._outputs(X)
         return self._head.decode(outputs, data)

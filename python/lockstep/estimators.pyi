@@ -104,7 +104,8 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
 
         Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
-        overflows, so that no class is the most probable. Several threads may predict at a time."""
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time."""
     def predict_proba(self, X: Any) -> Any:
         """Probabilities [n, classes], with the columns of `classes_`; X as that of `fit`.
 
@@ -214,7 +215,8 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
         """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
 
         Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
-        overflows, so that no class is the most probable. Several threads may predict at a time."""
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time."""
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
         sample_weight as those of `fit`."""

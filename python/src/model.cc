@@ -355,6 +355,10 @@ void bind_prediction(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
   model
       .def("learn", learn_model, "train"_a, "on_batch"_a = nb::none(), "on_epoch"_a = nb::none(),
+           nb::sig("def learn(self, train: Dataset, on_batch: "
+                   "collections.abc.Callable[[int, int, int], typing.Any] | None = None, on_epoch: "
+                   "collections.abc.Callable[[EpochResult], typing.Any] | None = None) -> "
+                   "FitResult"),
            R"(One more pass over data that may be others each time, without validation.
 
 Momentum, schedule and the orders of the epochs go on where the last call left them: n calls with
