@@ -13,7 +13,7 @@ from ._core import Model
 def to_torch(model: Any) -> dict[str, Any]:
     """The weights of a model as a state dict of torch tensors, copies.
 
-    The names are those of a module that has
+    The names are those of a module that has ::
 
         rnn = torch.nn.GRU(features, hidden, num_layers, bidirectional=..., batch_first=True)
         head = torch.nn.Linear(hidden or 2 * hidden, outputs)

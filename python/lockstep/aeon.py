@@ -49,7 +49,17 @@ class _Wrapper:
 
 @with_options(is_classifier=True, defaults=_DEFAULTS, without=("axes", "warm_start"))
 class RNNClassifier(_Wrapper, BaseClassifier):
-    """Recurrent network that classifies time series, in the manner of aeon."""
+    """Recurrent network that classifies time series, in the manner of aeon.
+
+    Its methods are those of aeon's BaseClassifier: `fit(X, y)`, `predict(X)`, `predict_proba(X)`.
+
+    Attributes
+    ----------
+    estimator_ : lockstep.RNNClassifier
+        What does the work, with its `model_`.
+    loss_history_ : list of float
+        Mean loss of each epoch.
+    """
 
     _tags = _TAGS
     _wrapped = estimators.RNNClassifier
@@ -60,7 +70,17 @@ class RNNClassifier(_Wrapper, BaseClassifier):
 
 @with_options(is_classifier=False, defaults=_DEFAULTS, without=("axes", "warm_start"))
 class RNNRegressor(_Wrapper, BaseRegressor):
-    """Recurrent network that learns a number of each time series, in the manner of aeon."""
+    """Recurrent network that learns a number of each time series, in the manner of aeon.
+
+    Its methods are those of aeon's BaseRegressor: `fit(X, y)`, `predict(X)`.
+
+    Attributes
+    ----------
+    estimator_ : lockstep.RNNRegressor
+        What does the work, with its `model_`.
+    loss_history_ : list of float
+        Mean loss of each epoch.
+    """
 
     _tags = _TAGS
     _wrapped = estimators.RNNRegressor

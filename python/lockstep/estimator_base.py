@@ -55,17 +55,26 @@ class RNN:
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
-        X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
-        channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
-        timestep); or a Dataset. float32 in C order is read where it is.
-
-        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
-        [timesteps] or [n, timesteps].
-
-        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
-
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then.
+
+        Parameters
+        ----------
+        X : array, list, table or Dataset
+            [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
+            channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
+            timestep); or a Dataset. float32 in C order is read where it is.
+        y : array or list
+            [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
+            [timesteps] or [n, timesteps].
+        sample_weight : array [n]
+            How much the error of each sequence counts; 0 is as if it were not there. Inputs and
+            numbers are standardised as if all other weights were 1.
+
+        Raises
+        ------
+        ValueError
+            For options, shapes and values that cannot be learnt; then it is as it was before.
         """
         is_first = not (self.warm_start and hasattr(self, "model_"))
         with self._unchanged_if_nothing_learnt():
@@ -98,6 +107,8 @@ class RNN:
         before = len(self.loss_history_)
         try:
             result = train(data, on_batch=progress.on_batch, on_epoch=on_epoch)
+            if result.status != "diverged":
+                progress.end()
         except BaseException:
             self._end.update(status="stopped", kept_epoch=self._kept_epoch(before))
             raise
@@ -209,20 +220,29 @@ class RNN:
         return self.model_.predict_proba(data, threads_of(self.n_jobs)), data
 
     def predict(self, X: Any) -> Any:
-        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
-        heads of timesteps a list of them, or an array if X is one."""
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
+
+        Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time.
+        """
         outputs, data = self._outputs(X)
         return self._head.decode(outputs, data)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
+        sample_weight as those of `fit`."""
         predicted = self.predict(X)
         truth, predicted, weights = self._head.scored(y, predicted, sample_weight)
         return self._metric(truth, predicted, sample_weight=weights)
 
     def report(self, X: Any, y: Any, name: str = "the data") -> Report:
-        """What there is to say of the training, and of how well it does on X and y; `name` is that
-        of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""
+        """What there is to say of the training, and of how well it does on X and y, which are those
+        of `fit`.
+
+        In a notebook it shows itself; print() writes it as text, save() as a page, on which the
+        data are called `name`.
+        """
         if not hasattr(self, "model_"):
             check_is_fitted(self, "model_")
         y = self._read_targets(y, False)

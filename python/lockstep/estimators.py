@@ -28,11 +28,16 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : ndarray of the labels, sorted
-    n_features_in_ : columns of a table, otherwise channels
-    loss_history_ : mean loss of each epoch
-    history_ : dict of lists, what there is to say of each epoch
-    model_ : Model, which can be saved, streamed and exported
+    classes_ : ndarray
+        The labels, sorted.
+    n_features_in_ : int
+        Columns of a table, otherwise channels.
+    loss_history_ : list of float
+        Mean loss of each epoch.
+    history_ : dict of lists
+        What there is to say of each epoch: the columns of EpochResult.
+    model_ : Model
+        What was trained, to be saved, streamed and exported; its class names are `classes_`.
     """
 
     _is_classifier = True
@@ -40,9 +45,12 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     _metric = staticmethod(accuracy_score)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs are standardised as fits the data of the first call,
-        which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate.
+
+        Optimizer and orders go on where the last call left them. Inputs are standardised as fits
+        the data of the first call, which needs `classes`, all that will occur. X, y and
+        sample_weight as those of `fit`.
+        """
         if self.class_weight == "balanced":
             raise ValueError("class_weight='balanced' needs all data, which partial_fit has not")
         if not hasattr(self, "model_"):
@@ -53,8 +61,11 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         return self._partial_fit(X, y, classes, sample_weight)
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities [n, classes], columns as classes_; X as that of `fit`. Of head
-        classify_steps a list of [timesteps, classes], or an array if X is one."""
+        """Probabilities [n, classes], with the columns of `classes_`; X as that of `fit`.
+
+        Of the head classify_steps a list of [timesteps, classes], or an array if X is one. Of
+        several labels each column is the probability of one.
+        """
         outputs, data = self._outputs(X)
         return self._head.proba(outputs, data)
 
@@ -101,10 +112,14 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
-    n_features_in_ : columns of a table, otherwise channels
-    loss_history_ : mean loss of each epoch
-    history_ : dict of lists, what there is to say of each epoch
-    model_ : Model, which can be saved, streamed and exported
+    n_features_in_ : int
+        Columns of a table, otherwise channels.
+    loss_history_ : list of float
+        Mean loss of each epoch.
+    history_ : dict of lists
+        What there is to say of each epoch: the columns of EpochResult.
+    model_ : Model
+        What was trained, to be saved, streamed and exported.
     """
 
     _is_classifier = False
@@ -112,9 +127,11 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     _metric = staticmethod(r2_score)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs and numbers are standardised as fits the data of the
-        first call. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate.
+
+        Optimizer and orders go on where the last call left them. Inputs and numbers are
+        standardised as fits the data of the first call. X, y and sample_weight as those of `fit`.
+        """
         return self._partial_fit(X, y, None, sample_weight)
 
     def _head_for(self, y: Any) -> str:

@@ -74,32 +74,52 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
-        X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
-        channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
-        timestep); or a Dataset. float32 in C order is read where it is.
-
-        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
-        [timesteps] or [n, timesteps].
-
-        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
-
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
-        estimator keeps what it has learnt until then."""
+        estimator keeps what it has learnt until then.
+
+        Parameters
+        ----------
+        X : array, list, table or Dataset
+            [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
+            channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
+            timestep); or a Dataset. float32 in C order is read where it is.
+        y : array or list
+            [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
+            [timesteps] or [n, timesteps].
+        sample_weight : array [n]
+            How much the error of each sequence counts; 0 is as if it were not there. Inputs and
+            numbers are standardised as if all other weights were 1.
+
+        Raises
+        ------
+        ValueError
+            For options, shapes and values that cannot be learnt; then it is as it was before."""
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs are standardised as fits the data of the first call,
-        which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate.
+
+        Optimizer and orders go on where the last call left them. Inputs are standardised as fits
+        the data of the first call, which needs `classes`, all that will occur. X, y and
+        sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
-        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
-        heads of timesteps a list of them, or an array if X is one."""
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
+
+        Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time."""
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities [n, classes], columns as classes_; X as that of `fit`. Of head
-        classify_steps a list of [timesteps, classes], or an array if X is one."""
+        """Probabilities [n, classes], with the columns of `classes_`; X as that of `fit`.
+
+        Of the head classify_steps a list of [timesteps, classes], or an array if X is one. Of
+        several labels each column is the probability of one."""
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
+        sample_weight as those of `fit`."""
     def report(self, X: Any, y: Any, name: str = "the data") -> Report:
-        """What there is to say of the training, and of how well it does on X and y; `name` is that
-        of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""
+        """What there is to say of the training, and of how well it does on X and y, which are those
+        of `fit`.
+
+        In a notebook it shows itself; print() writes it as text, save() as a page, on which the
+        data are called `name`."""
 
 class RNNRegressor(RegressorMixin, BaseEstimator):
     """Recurrent network that learns numbers of sequences, in the manner of scikit-learn.
@@ -166,26 +186,43 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
-        X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
-        channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
-        timestep); or a Dataset. float32 in C order is read where it is.
-
-        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
-        [timesteps] or [n, timesteps].
-
-        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
-
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
-        estimator keeps what it has learnt until then."""
+        estimator keeps what it has learnt until then.
+
+        Parameters
+        ----------
+        X : array, list, table or Dataset
+            [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
+            channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
+            timestep); or a Dataset. float32 in C order is read where it is.
+        y : array or list
+            [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
+            [timesteps] or [n, timesteps].
+        sample_weight : array [n]
+            How much the error of each sequence counts; 0 is as if it were not there. Inputs and
+            numbers are standardised as if all other weights were 1.
+
+        Raises
+        ------
+        ValueError
+            For options, shapes and values that cannot be learnt; then it is as it was before."""
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs and numbers are standardised as fits the data of the
-        first call. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate.
+
+        Optimizer and orders go on where the last call left them. Inputs and numbers are
+        standardised as fits the data of the first call. X, y and sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
-        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
-        heads of timesteps a list of them, or an array if X is one."""
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`.
+
+        Of heads of timesteps a list of them, or an array if X is one. ValueError where a model
+        overflows, so that no class is the most probable; NotFittedError before `fit`. Several
+        threads may predict at a time."""
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
+        sample_weight as those of `fit`."""
     def report(self, X: Any, y: Any, name: str = "the data") -> Report:
-        """What there is to say of the training, and of how well it does on X and y; `name` is that
-        of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""
+        """What there is to say of the training, and of how well it does on X and y, which are those
+        of `fit`.
+
+        In a notebook it shows itself; print() writes it as text, save() as a page, on which the
+        data are called `name`."""

@@ -22,7 +22,7 @@ _NOT_CALLED = (
 
 
 class ScratchSimpleRNNClassifier:
-    """One recurrent layer, h_t = tanh(x_t Wx + h_{t-1} Wh + B), and softmax(h_T Wy + By).
+    """One recurrent layer, `h_t = tanh(x_t Wx + h_{t-1} Wh + B)`, and `softmax(h_T Wy + By)`.
 
     Trained by minibatch gradient descent on the mean cross-entropy, with backpropagation through
     all timesteps. First weights are `sigma` times standard normal numbers, biases 0; each epoch

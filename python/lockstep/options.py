@@ -72,7 +72,11 @@ _OTHERS = {
         "Callable[..., Any] | list[Callable[..., Any]] | None",
     ),
     "verbose": Keyword(
-        0, "int", "1: a bar of tqdm, where it is installed, otherwise some lines; 2: lines", "int"
+        0,
+        "int",
+        "1: a bar of tqdm in a terminal or notebook, where it is installed, otherwise some lines; "
+        "2: a line for each epoch",
+        "int",
     ),
 }
 

@@ -12,8 +12,17 @@ _HEIGHT = 900  # of the page in a notebook, in pixels
 
 
 class Report:
-    """Training curves, and how well an estimator does on some data: confusions of its classes, or
-    predicted against true numbers. A notebook shows the page, print() the text."""
+    """What `report` of an estimator gives: training curves, and how well it does on some data.
+
+    The page has confusions of the classes, or predicted against true numbers. A notebook shows it,
+    print() a text.
+
+    Attributes
+    ----------
+    evaluation : Evaluation
+    html : str
+        The page.
+    """
 
     def __init__(self, evaluation: _core.Evaluation, page: str, text: str) -> None:
         self.evaluation = evaluation
@@ -21,7 +30,7 @@ class Report:
         self._text = text
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the page, which needs no other file."""
+        """Writes the page, which needs no other file; OSError if it cannot."""
         pathlib.Path(path).write_text(self.html, encoding="utf-8")
 
     def __str__(self) -> str:

@@ -22,7 +22,9 @@ def _codes(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     unknown = classes[places] != labels
     if unknown.any():
         label = labels[np.argmax(unknown)]
-        raise ValueError(f"y: label {label!s} is none of the classes {', '.join(names_of(classes))}")
+        raise ValueError(
+            f"y: label {label!s} is none of the classes {', '.join(names_of(classes))}"
+        )
     return places
 
 

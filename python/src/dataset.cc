@@ -238,22 +238,41 @@ void bind_dataset(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<Dataset>(m, "Dataset", R"(Sequences of unequal length with targets; it never changes.
 
-sequences: a float32 array [n, timesteps, channels] in C order, which is read where it is and must
-not be changed while the set lives, or a list of arrays [timesteps, channels] or [timesteps], which
-are copied. Other arrays of numbers are converted. NaN is a missing value, which a model refuses or
-fills, by its option `missing`.
+len(), an index and a loop give its sequences, [timesteps, channels], to be read only. Several
+threads may use a set at a time.
 
-At most one kind of targets:
-labels: [n], whole numbers: indices of `class_names`, -1 where the class is not known.
-step_labels: one for each timestep: a list of [timesteps], [n, timesteps] or [all timesteps].
-values: numbers, [n] or [n, outputs]; NaN where one is not known.
-step_values: the same for each timestep: a list of [timesteps, outputs], [n, timesteps, outputs] or
+Parameters
+----------
+sequences : array or list
+    A float32 array [n, timesteps, channels] in C order, which is read where it is and must not be
+    changed while the set lives, or a list of arrays [timesteps, channels] or [timesteps], which are
+    copied. Other arrays of numbers are converted. NaN is a missing value, which a model refuses or
+    fills, by its option `missing`.
+labels : array of int [n]
+    Indices of `class_names`, -1 where the class is not known. There is at most one kind of targets:
+    this or one of the next three.
+step_labels : array of int
+    One for each timestep: a list of [timesteps], [n, timesteps] or [all timesteps].
+values : array of float [n] or [n, outputs]
+    NaN where a number is not known.
+step_values : array of float
+    The same for each timestep: a list of [timesteps, outputs], [n, timesteps, outputs] or
     [all timesteps, outputs].
+class_names : list of str
+    Of the classes, or of the outputs; without them "0", "1" and so on.
+lengths : array of int [n]
+    How many timesteps of a padded array belong to each sequence.
+weights : array of float [n]
+    How much the targets of each sequence count in the loss of a training: 0 or more. Inputs and
+    targets are standardised as if all were 1.
+channel_names, ids : list of str
+    What the channels and the sequences are called.
 
-class_names: texts of the classes, or of the outputs; without them "0", "1", ...
-lengths: [n], how many timesteps of a padded array belong to each sequence.
-weights: [n], how much the targets of each sequence count in the loss of a training.
-channel_names, ids: what the channels and the sequences are called.)")
+Raises
+------
+ValueError
+    For other shapes, labels that are no index of `class_names`, and lengths or weights out of their
+    ranges.)")
       .def("__init__", make, "sequences"_a, nb::kw_only(), "labels"_a = nb::none(),
            "step_labels"_a = nb::none(), "values"_a = nb::none(), "step_values"_a = nb::none(),
            "class_names"_a = nb::none(), "lengths"_a = nb::none(), "weights"_a = nb::none(),
@@ -262,30 +281,33 @@ channel_names, ids: what the channels and the sequences are called.)")
       .def("__getitem__", sequence_of, "index"_a,
            "Sequence `index`, [timesteps, channels], to be read only.")
       .def("__repr__", text_of)
-      .def_prop_ro("n_channels", &Dataset::channels, "Values per timestep.")
+      .def_prop_ro("n_channels", &Dataset::channels, "Values of a timestep.")
       .def_prop_ro("n_classes", &Dataset::classes, "Number of classes, or of outputs.")
       .def_prop_ro("class_names", &Dataset::class_names, "Texts of the classes or outputs.")
-      .def_prop_ro("channel_names", &Dataset::channel_names, "Of all channels, or none.")
-      .def_prop_ro("ids", ids, "What the sequences are called, or none.")
+      .def_prop_ro("channel_names", &Dataset::channel_names,
+                   "What the channels are called; empty if they have no names.")
+      .def_prop_ro("ids", ids, "What the sequences are called; empty if they have no names.")
       .def_prop_ro(
           "target_kind", [](const Dataset& data) { return name_of(data.target_kind()); },
           "'label', 'step_labels', 'values' or 'step_values'.")
-      .def_prop_ro("labels", labels, nb::sig("def labels(self) -> numpy.ndarray | None"),
-                   "Classes of the sequences, or of all timesteps; -1: not known.")
+      .def_prop_ro(
+          "labels", labels, nb::sig("def labels(self) -> numpy.ndarray | None"),
+          "Classes of the sequences, or of all timesteps, -1 where it is not known; None without.")
       .def_prop_ro("values", values, nb::sig("def values(self) -> numpy.ndarray | None"),
-                   "Numbers of the sequences, or of all timesteps, [..., outputs].")
+                   "Numbers of the sequences, or of all timesteps, [..., outputs]; None without.")
       .def_prop_ro("weights", weights, nb::sig("def weights(self) -> numpy.ndarray"),
                    "How much the sequences count in a training.")
       .def_prop_ro("lengths", lengths, nb::sig("def lengths(self) -> numpy.ndarray"),
                    "Timesteps of the sequences.")
       .def_prop_ro("max_length", &Dataset::max_length, "Timesteps of the longest sequence.")
-      .def_prop_ro("total_timesteps", &Dataset::total_timesteps, "Of all sequences.")
-      .def_prop_ro("missing_values", &Dataset::missing_values, "Values that are NaN.")
+      .def_prop_ro("total_timesteps", &Dataset::total_timesteps, "Timesteps of all sequences.")
+      .def_prop_ro("missing_values", &Dataset::missing_values, "How many values are NaN.")
       .def_prop_ro("is_view", &Dataset::is_over_other_memory,
                    "Whether the values are read where they were given.")
-      .def("subset", subset, "indices"_a, "The sequences with these indices, in this order.")
+      .def("subset", subset, "indices"_a,
+           "The sequences with these indices, in this order, as a Dataset of its own.")
       .def("split", split, "share"_a, "seed"_a = 1,
-           "Holds out a share, of each class, that the seed draws: (the others, held out).")
+           "Holds out a share of each class, which the seed draws: a pair (the others, held out).")
       .def("with_classes", &Dataset::with_classes, "class_names"_a,
            "The same sequences with labels renumbered to `class_names`, matched by name.")
       .def_static("load", load, "path"_a, nb::kw_only(), "targets"_a = nb::none(), "format"_a = "",
@@ -295,13 +317,29 @@ channel_names, ids: what the channels and the sequences are called.)")
                           "ignore_targets: bool = False) -> Dataset"),
                   R"(Reads a .ts, .tsv, .txt, .csv, .arff, .npz or .npy file.
 
-targets: what to learn of it, as `target_kind`; None: as the file says.
-format: without the '.'; "": by the name. axes, x, y: of a .npz or .npy the order of the axes of
-its array of values, its name and that of the targets. Missing values are NaN.
-Raises FileError.)")
+Missing values are NaN.
+
+Parameters
+----------
+path : str or PathLike
+targets : str
+    What to learn of it, a value of `target_kind`; None: as the file says.
+format : str
+    An ending without its dot, "csv"; "": that of the name.
+axes : 'NTC' or 'NCT'
+    The order of the axes of the values of a .npz or .npy file.
+x, y : str
+    What the values and the targets are called in a .npz file.
+ignore_targets : bool
+    Whether targets of the file are passed over.
+
+Raises
+------
+FileError
+    If the file cannot be read, or is not what it should be; with the line or array.)")
       .def_static(
           "builtin", builtin, "name"_a, "seed"_a = 1,
-          "Makes a built-in set: (training part, test part). `lockstep.info()` lists them.");
+          "Makes a built-in set, a pair (training part, test part). `lockstep.info()` lists them.");
 }
 
 }  // namespace lockstep::python

@@ -242,11 +242,12 @@ void bind_elementwise(nb::module_& m) {
           nb::sig(signature.c_str()), doc);
   };
   def("tanh", elementwise<&lockstep::tanh>,
-      "Hyperbolic tangent, within 1.5 units in the last place.");
-  def("exp", elementwise<&lockstep::exp>, "e to the power of x, within 1 unit in the last place.");
+      "Hyperbolic tangent of an array of any shape, within 1.5 units in the last place.");
+  def("exp", elementwise<&lockstep::exp>,
+      "e to the power of x, of any shape, within 1 unit in the last place.");
   def("sigmoid", elementwise<&lockstep::sigmoid>,
-      "1 / (1 + exp(-x)), within 3 units in the last place.");
-  def("relu", elementwise<&lockstep::relu>, "x, and 0 where it is negative.");
+      "1 / (1 + exp(-x)) of an array of any shape, within 3 units in the last place.");
+  def("relu", elementwise<&lockstep::relu>, "x, of any shape, and 0 where it is negative.");
   def("softmax", softmax_of_rows<&lockstep::softmax>, "Softmax along the last axis.");
   def("log_softmax", softmax_of_rows<&lockstep::log_softmax>,
       "Logarithm of the softmax along the last axis.");
@@ -264,16 +265,19 @@ void bind_kernels(nb::module_& m) {
         "backend"_a = nb::none(), nb::sig(of_loss.c_str()),
         R"(Cross-entropy of the softmax of each row and the label of its class.
 
-Returns the losses [rows] in float64, the gradient of their sum by the logits, which goes to `out`,
-and the number of rows whose largest logit is at their label.)");
+logits [rows, classes], labels [rows] of whole numbers below `classes`. Returns the losses [rows] in
+float64, the gradient of their sum by the logits, which goes to `out`, and the number of rows whose
+largest logit is at their label.)");
   const std::string of_gemm = std::string("def gemm(a: numpy.ndarray, b: numpy.ndarray") + kOut +
                               ", *, alpha: float = 1.0, beta: float = 0.0, threads: int = 0" +
                               kBackend + "numpy.ndarray";
   m.def("gemm", multiply, "a"_a, "b"_a, "out"_a = nb::none(), nb::kw_only(), "alpha"_a = 1.0f,
         "beta"_a = 0.0f, "threads"_a = 0, "backend"_a = nb::none(), nb::sig(of_gemm.c_str()),
-        R"(alpha * a @ b + beta * out.
+        R"(The product `alpha * a @ b + beta * out` of matrices [m, k] and [k, n].
 
-Transposes and views whose rows or columns are each contiguous are read where they are.)");
+Transposes and views whose rows or columns are each contiguous are read where they are. `threads` of
+0 are those of `lockstep.threads()`. ValueError where shapes do not fit, and for a `beta` without
+`out` or an `out` that shares memory with a or b.)");
 }
 
 }  // namespace lockstep::python

@@ -257,7 +257,7 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
       .def(
           "to_torch", [](const nb::object& self) { return interchange().attr("to_torch")(self); },
           nb::sig("def to_torch(self) -> dict[str, typing.Any]"),
-          "Weights as a state dict of torch: lockstep.interchange.to_torch.")
+          "Weights as a state dict of torch, by `lockstep.interchange.to_torch`.")
       .def(
           "to_onnx",
           [](const nb::object& self, const nb::object& path, bool lengths) {
@@ -266,8 +266,8 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
           "path"_a = nb::none(), nb::kw_only(), "lengths"_a = true,
           nb::sig("def to_onnx(self, path: typing.Any = None, *, lengths: bool = True) -> "
                   "typing.Any"),
-          "The model as an ONNX graph, which is also written to `path`: "
-          "lockstep.interchange.to_onnx.")
+          "The model as an ONNX graph, which is also written to `path`, by "
+          "`lockstep.interchange.to_onnx`.")
       .def_static(
           "from_torch",
           [](const nb::object& source, const nb::kwargs& parts) {
@@ -275,8 +275,8 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
           },
           "source"_a, "parts"_a,
           nb::sig("def from_torch(source: typing.Any, **parts: typing.Any) -> Model"),
-          "A model with the weights of a state dict or module of torch: "
-          "lockstep.interchange.from_torch.")
+          "A model with the weights of a state dict or module of torch, by "
+          "`lockstep.interchange.from_torch`.")
       .def_static(
           "from_keras",
           [](const nb::object& source, const nb::kwargs& parts) {
@@ -284,7 +284,7 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
           },
           "source"_a, "parts"_a,
           nb::sig("def from_keras(source: typing.Any, **parts: typing.Any) -> Model"),
-          "A model with the weights of a model of Keras: lockstep.interchange.from_keras.");
+          "A model with the weights of a model of Keras, by `lockstep.interchange.from_keras`.");
 }
 
 nb::tuple get_state(const ModelHandle& handle) {
@@ -337,9 +337,12 @@ on_batch(epoch, samples_done, samples) is called after every minibatch, on_epoch
 every epoch, on this thread; False ends the training. What they raise, and KeyboardInterrupt, ends
 it too, as soon as the minibatch is done; the model keeps what it has learnt.
 
-checkpoint: a file to which the training is written after every `checkpoint_epochs` epochs and
-`checkpoint_seconds` seconds, and at its end, for Model.resume.)")
-      .def("evaluate", evaluate, "data"_a, "threads"_a = 0, "Compares predictions with targets.")
+`checkpoint` is a file to which the training is written after every `checkpoint_epochs` epochs and
+`checkpoint_seconds` seconds, and at its end, for `Model.resume`.
+
+ValueError for data that the model was not made for; RuntimeError while another call trains it.)")
+      .def("evaluate", evaluate, "data"_a, "threads"_a = 0,
+           "Compares predictions with the targets of `data`, in an Evaluation.")
       .def("set_options", change_options, "options"_a = nb::none(), "keywords"_a,
            nb::sig("def set_options(self, " LOCKSTEP_OPTIONS ") -> None"),
            "Changes options for the next `fit`. Those of how a model is made have no effect any "
@@ -352,6 +355,10 @@ void bind_prediction(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
   model
       .def("learn", learn_model, "train"_a, "on_batch"_a = nb::none(), "on_epoch"_a = nb::none(),
+           nb::sig("def learn(self, train: Dataset, on_batch: "
+                   "collections.abc.Callable[[int, int, int], typing.Any] | None = None, on_epoch: "
+                   "collections.abc.Callable[[EpochResult], typing.Any] | None = None) -> "
+                   "FitResult"),
            R"(One more pass over data that may be others each time, without validation.
 
 Momentum, schedule and the orders of the epochs go on where the last call left them: n calls with
@@ -367,8 +374,8 @@ are ignored, or what one is made of.)")
       .def("predict", predict, "data"_a, "threads"_a = 0,
            nb::sig("def predict(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),
-           "Index of the most probable class of each sequence or timestep, -1 where the "
-           "probabilities are NaN.");
+           "Index of the most probable class of each sequence [n], or of each of all timesteps, -1 "
+           "where the probabilities are NaN.");
 }
 
 void bind_files(nb::class_<ModelHandle>& model) {
@@ -377,23 +384,26 @@ void bind_files(nb::class_<ModelHandle>& model) {
       "Beside it options, as a dictionary or keywords, in the place of those that it has.";
   model
       .def("save", save, "path"_a, nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
-           "Writes a safetensors file, the whole or nothing.")
+           "Writes a safetensors file, which `load`, the command and PyTorch read: the whole or "
+           "nothing. "
+           "FileError if it cannot be written.")
       .def("to_bytes", bytes_of, "The bytes of the file that `save` writes.")
       .def("__getstate__", get_state,
            nb::sig("def __getstate__(self) -> tuple[bytes, dict[str, typing.Any]]"))
       .def("__setstate__", set_state,
            nb::sig("def __setstate__(self, state: tuple[bytes, dict[str, typing.Any]], /) -> None"))
-      .def_static(
-          "load", read_file<&Model::load>, "path"_a, "options"_a = nb::none(), "keywords"_a,
-          nb::sig("def load(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
-          (std::string("Reads a file that `save`, `lockstep train` or PyTorch wrote. ") + kOptions)
-              .c_str())
+      .def_static("load", read_file<&Model::load>, "path"_a, "options"_a = nb::none(), "keywords"_a,
+                  nb::sig("def load(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
+                  (std::string("Reads a file that `save`, `lockstep train` or PyTorch wrote; "
+                               "FileError if it cannot. ") +
+                   kOptions)
+                      .c_str())
       .def_static(
           "resume", read_file<&Model::resume>, "path"_a, "options"_a = nb::none(), "keywords"_a,
           nb::sig("def resume(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
-          "The model of a training that `fit` wrote as a checkpoint. Its next fit continues that "
-          "training, to the same bits, with the same data; only epochs, threads and memory may be "
-          "other.")
+          "The model of a training that `fit` wrote as a checkpoint. Its next `fit` continues that "
+          "training, to the same bits, with the same data; only the options of which "
+          "`options_table()` says `may_change` may be other. FileError if it cannot be read.")
       .def_static("from_bytes", from_bytes, "data"_a, "options"_a = nb::none(), "keywords"_a,
                   nb::sig("def from_bytes(data: bytes, " LOCKSTEP_OPTIONS ") -> Model"),
                   (std::string("The model that `to_bytes` gave. ") + kOptions).c_str());
@@ -409,25 +419,33 @@ void bind_parts(nb::class_<ModelHandle>& model) {
       .def("set_tensors", set_tensors, "tensors"_a,
            nb::sig("def set_tensors(self, tensors: collections.abc.Mapping[str, typing.Any]) -> "
                    "None"),
-           "Replaces weights, by the names of `tensors()`.")
+           "Replaces weights, by the names of `tensors()`. ValueError for an unknown name, another "
+           "shape or what is not finite; then nothing is replaced.")
       .def_prop_ro(
           "class_names", [](const ModelHandle& handle) { return Reading(handle)->class_names(); },
           "Texts of the classes or outputs.")
       .def_prop_ro(
           "channel_names",
           [](const ModelHandle& handle) { return Reading(handle)->channel_names(); },
-          "Of the channels of its data, or none.")
-      .def_prop_ro("network", network_of, nb::sig("def network(self) -> dict[str, typing.Any]"),
-                   "features, layers (cell, hidden, bidirectional), head, pool, outputs.")
-      .def_prop_ro("normalization", normalization_of,
-                   nb::sig("def normalization(self) -> dict[str, typing.Any]"),
-                   "How inputs are standardised: kind, and of 'channel' mean and scale: "
-                   "(x - mean) * scale.")
-      .def_prop_ro("missing", missing_of, nb::sig("def missing(self) -> dict[str, typing.Any]"),
-                   "What is done about missing values: kind, mean, masked.")
-      .def_prop_ro("target_scale", target_scale_of,
-                   nb::sig("def target_scale(self) -> dict[str, numpy.ndarray] | None"),
-                   "How the numbers that it learns are standardised: (y - mean) / scale; or None.")
+          "What the channels of its data are called; empty if they have no names.")
+      .def_prop_ro(
+          "network", network_of, nb::sig("def network(self) -> dict[str, typing.Any]"),
+          "Its parts, a dictionary of features, layers (cell, hidden, bidirectional), head, pool "
+          "and outputs.")
+      .def_prop_ro(
+          "normalization", normalization_of,
+          nb::sig("def normalization(self) -> dict[str, typing.Any]"),
+          "How inputs are standardised, a dictionary of `kind`, and if that is 'channel' of "
+          "`mean` and `scale` [channels]; then a network reads `(x - mean) * scale`.")
+      .def_prop_ro(
+          "missing", missing_of, nb::sig("def missing(self) -> dict[str, typing.Any]"),
+          "What is done about missing values, a dictionary of `kind` (as the option `missing`), "
+          "`mean` [channels] and `masked`, the channels that have one of gaps beside them.")
+      .def_prop_ro(
+          "target_scale", target_scale_of,
+          nb::sig("def target_scale(self) -> dict[str, numpy.ndarray] | None"),
+          "How the numbers that it learns are standardised, `(y - mean) / scale`, a dictionary of "
+          "`mean` and `scale` [outputs]; or None.")
       .def_static(
           "from_parts", from_parts, "parts"_a,
           nb::sig("def from_parts(*, network: dict[str, typing.Any], tensors: "
@@ -436,7 +454,10 @@ void bind_parts(nb::class_<ModelHandle>& model) {
                   "typing.Any] | None = None, missing: dict[str, typing.Any] | None = None, "
                   "channel_names: list[str] | None = None, loss: str = 'mse', delta: float = 1.0) "
                   "-> Model"),
-          "A model of the parts that `network`, `tensors()`, `normalization` and so on have.");
+          R"(A model of the parts that another has.
+
+Each has the form of the property or method of its name, and what is absent its default. ValueError
+for parts that do not fit each other.)");
 }
 
 }  // namespace
@@ -446,9 +467,9 @@ void bind_model(nb::module_& m) {
       m, "Model",
       R"(A network for sequences, with what it knows of its data: classes, channels, scales.
 
-Model(train, **options) is made for the targets of `train`: first weights drawn by the seed, inputs
-standardised as fits `train` without the share that `fit` will hold out. `options_table()` lists the
-options; they may also be given as a dictionary.
+A new one is made for the targets of `train`: first weights drawn by the seed, inputs standardised
+as fits `train` without the share that `fit` will hold out. `options_table()` lists the options,
+which are keywords or a dictionary; ValueError says what is possible where one is wrong.
 
 It takes data as they were measured, in a Dataset or as arrays. Several threads may use a model at
 a time; one that is being trained can be used by its callbacks alone, and refuses others with

@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <string>
 
 #include "arrays.h"
@@ -27,9 +28,14 @@ const char* name_of(FitStatus status) {
 
 std::string number(double value) { return nb::cast<std::string>(nb::str("{:.6g}").format(value)); }
 
+// Empty for what a result has not.
+std::string named(const char* name, double value) {
+  return std::isnan(value) ? "" : std::string(", ") + name + " " + number(value);
+}
+
 std::string text_of(const EpochResult& e) {
-  return "<EpochResult " + std::to_string(e.epoch) + ": loss " + number(e.loss) + ", accuracy " +
-         number(e.accuracy) + ", validation_loss " + number(e.validation_loss) + ">";
+  return "<EpochResult " + std::to_string(e.epoch) + ": loss " + number(e.loss) +
+         named("accuracy", e.accuracy) + named("validation_loss", e.validation_loss) + ">";
 }
 
 std::string text_of_fit(const FitResult& fit) {
@@ -40,7 +46,7 @@ std::string text_of_fit(const FitResult& fit) {
 
 std::string text_of_evaluation(const Evaluation& e) {
   return "<Evaluation of " + std::to_string(e.samples) + ": loss " + number(e.loss) +
-         ", accuracy " + number(e.accuracy) + ", rmse " + number(e.rmse) + ">";
+         named("accuracy", e.accuracy) + named("rmse", e.rmse) + ">";
 }
 
 nb::object confusion(const Evaluation& evaluation) {
@@ -62,17 +68,20 @@ nb::object support(const Evaluation& evaluation) {
 
 void bind_fit_results(nb::module_& m) {
   nb::class_<EpochResult>(m, "EpochResult", "What one pass over the training data gave.")
-      .def_ro("epoch", &EpochResult::epoch, "Counted from 1.")
-      .def_ro("loss", &EpochResult::loss, "Mean, each minibatch before its update.")
-      .def_ro("accuracy", &EpochResult::accuracy, "Share classified right; NaN of numbers.")
-      .def_ro("learning_rate", &EpochResult::learning_rate, "Of its first update.")
-      .def_ro("seconds", &EpochResult::seconds, "Wall time.")
-      .def_ro("timesteps", &EpochResult::timesteps, "Of the sequences trained on.")
-      .def_ro("validation_loss", &EpochResult::validation_loss, "NaN without validation data.")
-      .def_ro("validation_accuracy", &EpochResult::validation_accuracy, "NaN without.")
+      .def_ro("epoch", &EpochResult::epoch, "Which pass it was, from 1.")
+      .def_ro("loss", &EpochResult::loss, "Mean loss, each minibatch before its update.")
+      .def_ro("accuracy", &EpochResult::accuracy,
+              "Share classified right; NaN where numbers are learnt.")
+      .def_ro("learning_rate", &EpochResult::learning_rate, "That of its first update.")
+      .def_ro("seconds", &EpochResult::seconds, "How long it took.")
+      .def_ro("timesteps", &EpochResult::timesteps, "Timesteps of the sequences trained on.")
+      .def_ro("validation_loss", &EpochResult::validation_loss,
+              "Mean loss of the validation data; NaN without them.")
+      .def_ro("validation_accuracy", &EpochResult::validation_accuracy,
+              "Share of the validation data classified right; NaN without them.")
       .def_ro("skipped", &EpochResult::skipped, "Minibatches left out, by on_nan='skip'.")
       .def_ro("failed_minibatch", &EpochResult::failed_minibatch,
-              "That ended the pass by on_nan='stop', from 1; 0: none.")
+              "The minibatch, from 1, that ended the pass by on_nan='stop'; 0 if none did.")
       .def("__repr__", text_of);
   nb::class_<FitResult>(m, "FitResult", "How a training went.")
       .def_prop_ro(
@@ -80,11 +89,12 @@ void bind_fit_results(nb::module_& m) {
           "'finished', 'patience', 'stopped' (by a callback) or 'diverged'.")
       .def_ro("history", &FitResult::history, "An EpochResult for each epoch.")
       .def_ro("kept_epoch", &FitResult::kept_epoch,
-              "Whose weights were kept; 0: those from before.")
-      .def_ro("threads", &FitResult::threads, "That it could use.")
-      .def_prop_ro("seconds", &FitResult::seconds, "Of all epochs.")
+              "The epoch whose weights were kept; 0 if they are those from before.")
+      .def_ro("threads", &FitResult::threads, "How many threads it could use.")
+      .def_prop_ro("seconds", &FitResult::seconds, "How long all epochs took.")
       .def_prop_ro("skipped", &FitResult::skipped, "Minibatches of all epochs left out.")
-      .def_prop_ro("timesteps_per_second", &FitResult::timesteps_per_second, "Mean.")
+      .def_prop_ro("timesteps_per_second", &FitResult::timesteps_per_second,
+                   "Mean over all epochs.")
       .def("__repr__", text_of_fit);
 }
 
@@ -96,22 +106,25 @@ void bind_results(nb::module_& m) {
                          "How well predictions match targets; what a head has not is NaN or empty.")
       .def_ro("accuracy", &Evaluation::accuracy, "Share predicted right.")
       .def_ro("loss", &Evaluation::loss, "Mean over all samples.")
-      .def_ro("samples", &Evaluation::samples, "Whose target is known.")
+      .def_ro("samples", &Evaluation::samples, "How many targets are known.")
       .def_ro("balanced_accuracy", &Evaluation::balanced_accuracy, "Mean recall.")
       .def_ro("macro_f1", &Evaluation::macro_f1, "Mean of f1.")
       .def_ro("rmse", &Evaluation::rmse, "Root mean square error, of numbers.")
       .def_ro("mae", &Evaluation::mae, "Mean absolute error, of numbers.")
       .def_ro("r2", &Evaluation::r2, "Coefficient of determination, of numbers.")
-      .def_prop_ro("confusion", confusion, nb::sig("def confusion(self) -> numpy.ndarray"),
-                   "Rows (actual class, predicted class, samples), without those of 0 samples.")
+      .def_prop_ro(
+          "confusion", confusion, nb::sig("def confusion(self) -> numpy.ndarray"),
+          "Rows (actual class, predicted class, samples), [rows, 3], without those of 0 samples.")
       .def_prop_ro("precision", doubles<&Evaluation::precision>,
-                   nb::sig("def precision(self) -> numpy.ndarray"), "Of each class.")
+                   nb::sig("def precision(self) -> numpy.ndarray"),
+                   "Share of the predictions of each class that are right, [classes].")
       .def_prop_ro("recall", doubles<&Evaluation::recall>,
-                   nb::sig("def recall(self) -> numpy.ndarray"), "Of each class.")
+                   nb::sig("def recall(self) -> numpy.ndarray"),
+                   "Share of the samples of each class that are predicted right, [classes].")
       .def_prop_ro("f1", doubles<&Evaluation::f1>, nb::sig("def f1(self) -> numpy.ndarray"),
-                   "Of each class.")
+                   "Harmonic mean of precision and recall, [classes].")
       .def_prop_ro("support", support, nb::sig("def support(self) -> numpy.ndarray"),
-                   "Samples of each class.")
+                   "Samples of each class, [classes].")
       .def("__repr__", text_of_evaluation);
 }
 

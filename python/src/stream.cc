@@ -193,13 +193,13 @@ void bind_stream(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<StreamHandle>(m, "Stream", R"(Predicts sequences while they arrive.
 
-Stream(model, sequences=1, threads=0) takes `sequences` of them forward side by side, each with a
-state of its own. What it gives has the bits of predict_proba for a sequence of all timesteps fed
+It takes `sequences` of them forward side by side, each with a state of its own. What it gives has the bits of predict_proba for a sequence of all timesteps fed
 since the last reset, however they were cut into calls: inputs are standardised and numbers scaled
 back as the model does. It keeps the weights that the model has now.
 
-A bidirectional network, and inputs standardised by 'series', need whole sequences and are refused;
-so are NaN and infinite values. One thread at a time uses a stream.)")
+A bidirectional network, and inputs standardised by 'series', need whole sequences and are refused
+with ValueError; so are NaN and infinite values. One thread at a time uses a stream; a second one
+gets RuntimeError.)")
       .def("__init__", make, "model"_a, "sequences"_a = 1, "threads"_a = 0)
       .def("feed", &StreamHandle::feed, "x"_a, "out"_a = nb::none(),
            nb::sig("def feed(self, x: typing.Any, out: numpy.ndarray | None = None) -> "
@@ -213,14 +213,14 @@ so are NaN and infinite values. One thread at a time uses a stream.)")
            "Feeds one of several sequences alone, and gives its outputs.")
       .def("outputs", &StreamHandle::outputs, "out"_a = nb::none(),
            nb::sig("def outputs(self, out: numpy.ndarray | None = None) -> numpy.ndarray"),
-           "Outputs now, as of `feed`.")
+           "What the sequences give now, in the shape that `feed` has it.")
       .def("logits", &StreamHandle::logits, nb::sig("def logits(self) -> numpy.ndarray"),
-           "Outputs of the network, before softmax or scale.")
+           "Outputs of the network now, before softmax or scale.")
       .def("state", &StreamHandle::state, "sequence"_a = 0,
            nb::sig("def state(self, sequence: int = 0) -> numpy.ndarray"),
-           "A copy of the state of a sequence.")
+           "A copy of the state of a sequence, for `set_state`.")
       .def("set_state", &StreamHandle::set_state, "state"_a, "sequence"_a = 0,
-           "Puts a state in its place; the next timestep follows on it.")
+           "Puts a state that `state` gave in its place; the next timestep follows on it.")
       .def("reset", &StreamHandle::reset, "sequence"_a = nb::none(),
            "Begins all sequences, or one, anew.")
       .def_prop_ro("sequences", &StreamHandle::sequences, "How many it takes side by side.");

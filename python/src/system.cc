@@ -86,18 +86,20 @@ const char lockstep_python_module[] = LOCKSTEP_VERSION;
 void bind_system(nb::module_& m) {
   using namespace nb::literals;
   m.def("threads", threads, "count"_a = nb::none(),
-        R"(Lets all later calls that ask for 0 threads use `count`; 0 returns to the default.
+        R"(Lets all later calls that ask for 0 threads use `count`, and 0 returns to the default.
 
 Returns the number that such calls use. The default is the smallest of the physical cores that the
 process may run on and its container's CPU quota, or what OMP_NUM_THREADS says. Results do not
 depend on it.)");
   m.def(
       "backend", backend, "name"_a = nb::none(),
-      R"(Lets all later calls in this process run on the backend `name`; "" returns to the default.
+      R"(Lets all later calls in this process run on the backend `name`, and "" returns to the default.
 
 Returns the name of the one in use. `info()` lists them. Fused ones give the same bits.)");
-  m.def("info", info, nb::sig("def info() -> dict[str, typing.Any]"),
-        "What this build has and what it makes of the machine.");
+  m.def(
+      "info", info, nb::sig("def info() -> dict[str, typing.Any]"),
+      "What this build has and what it makes of the machine, a dictionary: version, cpu, backend, "
+      "backends, caches, threads and why so many, threading, cells, heads, built-in data sets.");
 }
 
 }  // namespace lockstep::python

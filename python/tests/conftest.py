@@ -1,7 +1,12 @@
+import signal
+
 import numpy as np
 import pytest
 
 import lockstep
+
+# What a shell runs in the background ignores Ctrl-C, and so would the tests of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Estimators among the tools of scikit-learn and of Python: searches, pipelines, threads, signals,
 bars."""
 
+import json
 import os
 import pickle
 import signal
@@ -189,7 +190,35 @@ def test_ctrl_c_before_anything_was_learnt_leaves_an_estimator_unfitted(x, y, mo
     assert not [name for name in vars(classifier) if name.endswith("_")]
 
 
+LABELS = np.array(["\u00fcber, 'all'", "<b> & c"])
+
+
+def test_labels_are_in_the_file_of_the_model(x, tmp_path):
+    classifier = RNNClassifier(**SMALL).fit(x, LABELS[np.arange(30) % 2])
+    classifier.model_.save(tmp_path / "model")
+    model = lockstep.Model.load(tmp_path / "model")
+    assert model.class_names == classifier.classes_.tolist() == sorted(LABELS)
+    found = [model.class_names[place] for place in model.predict(x)]
+    assert found == classifier.predict(x).tolist()
+    numbers = RNNClassifier(**SMALL).fit(x, np.arange(30) % 2 * 13 - 3)
+    assert numbers.model_.class_names == ["-3", "10"]
+
+
+def test_labels_are_in_the_graph(x, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    classifier = RNNClassifier(**SMALL).fit(x, LABELS[np.arange(30) % 2])
+    classifier.model_.to_onnx(tmp_path / "model.onnx")
+    properties = onnx.load(tmp_path / "model.onnx").metadata_props
+    assert {p.key: json.loads(p.value) for p in properties} == {"class_names": sorted(LABELS)}
+
+
+def make_terminal(monkeypatch):
+    """What is captured would show a bar, where tqdm is installed."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+
+
 def test_lines_where_there_is_no_bar(x, y, capsys, monkeypatch):
+    make_terminal(monkeypatch)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     RNNClassifier(**{**SMALL, "epochs": 40, "verbose": 1}).fit(x, y)
     lines = capsys.readouterr().out.splitlines()
@@ -203,19 +232,66 @@ def test_lines_where_there_is_no_bar(x, y, capsys, monkeypatch):
     assert capsys.readouterr().out == ""
 
 
-def test_a_bar(x, y, capsys):
+def test_lines_in_a_file_or_a_pipe(x, y, capsys):
     pytest.importorskip("tqdm")
+    RNNClassifier(verbose=1, **SMALL).fit(x, y)
+    shown = capsys.readouterr()
+    assert shown.err == "" and shown.out.startswith("epoch 1/5  loss ")
+
+
+def test_the_last_of_some_lines_is_that_of_the_last_epoch(x, y, capsys):
+    def fail(estimator, epoch):
+        if epoch.epoch == 37:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        RNNClassifier(**{**SMALL, "epochs": 100, "verbose": 1, "callbacks": fail}).fit(x, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == [f"{n}/100" for n in (1, 10, 20, 30, 37)]
+
+
+def test_lines_of_passes_count_on(x, y, capsys):
+    classifier = RNNClassifier(verbose=1, **SMALL)
+    for _ in range(3):
+        classifier.partial_fit(x, y, classes=np.unique(y))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
+
+
+def test_a_bar(x, y, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    make_terminal(monkeypatch)
     RNNClassifier(verbose=1, validation=0.2, **SMALL).fit(x, y)
     shown = capsys.readouterr().err
-    assert "5/5 epochs" in shown
-    assert "loss=" in shown and "validation_loss=" in shown and "accuracy=" in shown
+    assert "| 5/5 [" in shown
+    assert "loss=" in shown and "val_loss=" in shown and "val_acc=" in shown
+    RNNRegressor(verbose=1, **SMALL).fit(x, np.arange(30))
+    shown = capsys.readouterr().err
+    assert "loss=" in shown and "acc" not in shown
 
     def fail(*_):
         raise LookupError
 
     with pytest.raises(LookupError):
         RNNClassifier(verbose=1, callbacks=fail, **SMALL).fit(x, y)
-    assert "1/5 epochs" in capsys.readouterr().err
+    assert "| 1/5 [" in capsys.readouterr().err
+
+
+def test_a_bar_is_full_where_a_training_ends_early(x, y, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    make_terminal(monkeypatch)
+    RNNClassifier(verbose=1, callbacks=lambda _, epoch: epoch.epoch < 3, **SMALL).fit(x, y)
+    assert "| 3/3 [" in capsys.readouterr().err
+
+
+def test_bars_of_passes(x, y, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    make_terminal(monkeypatch)
+    classifier = RNNClassifier(verbose=1, **SMALL)
+    for _ in range(3):
+        classifier.partial_fit(x, y, classes=np.unique(y))
+        shown = capsys.readouterr().err
+        assert "100%" in shown and "| 1/1 [" in shown
 
 
 def test_without_scikit_learn_it_says_what_is_needed():
