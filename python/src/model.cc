@@ -17,6 +17,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "gil.h"
+#include "interruption.h"
 #include "lockstep/error.h"
 #include "options.h"
 #include "sequences.h"
