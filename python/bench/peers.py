@@ -85,6 +85,7 @@ def torch_module(p: Problem) -> Any:
             self.head = torch.nn.Linear(p.hidden, p.classes)
             state = {k: torch.from_numpy(v) for k, v in p.torch_weights().items()}
             self.load_state_dict(state)
+            self.rnn.bias_hh_l0.requires_grad_(False)  # one bias learns, as everywhere else
 
         def forward(self, x: Any, lengths: Any = None) -> Any:
             if lengths is not None:
