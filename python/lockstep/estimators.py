@@ -39,7 +39,9 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     _heads = (targets.Classify, targets.MultiLabel, targets.ClassifySteps)
     _metric = staticmethod(accuracy_score)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
         """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
         where the last call left them. Inputs are standardised as fits the data of the first call,
         which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
@@ -68,8 +70,8 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         is_labels = has_columns and type_of_target(y) == "multilabel-indicator"
         return "multilabel" if is_labels else "classify"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y, classes)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y, classes)
         self.classes_ = self._head.classes
 
     def _weight_options(self) -> dict[str, Any]:
@@ -111,7 +113,7 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     _heads = (targets.Regress, targets.RegressSteps)
     _metric = staticmethod(r2_score)
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
         where the last call left them. Inputs and numbers are standardised as fits the data of the
         first call. X, y and sample_weight as those of `fit`."""
@@ -120,8 +122,8 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     def _head_for(self, y: Any) -> str:
         return "regress"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

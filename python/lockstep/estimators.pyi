@@ -71,33 +71,45 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
         X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
         channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
-        timestep); or a Dataset. float32 in C order is read where it is.
+        timestep), whose rows are sorted by timestep; or a Dataset. float32 in C order is read where
+        it is. Columns of tables of timesteps, and a Dataset's names, are names of channels: later
+        data that have names must have the same. The keyword `axes` is of arrays and lists of them.
 
-        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
-        [timesteps] or [n, timesteps].
+        y: [n]; of several outputs or labels [n, outputs], whose columns' names are kept; of heads
+        of timesteps a list of [timesteps] or [n, timesteps]. An array [n, columns] of 0 and 1 has
+        several labels for each sequence, also where there are as many columns as timesteps: labels
+        of timesteps need head='classify_steps'. For a table of timesteps y of pandas is matched by
+        its index, the ids of sequences; an array is in the order in which they first appear. None:
+        the targets of a Dataset.
 
-        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
+        sample_weight: [n], how much each sequence counts; 0 is as if it were not there. It is
+        matched as y is. None: the weights of a Dataset, which leaves no room for others.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
         """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
         where the last call left them. Inputs are standardised as fits the data of the first call,
         which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
-        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
-        heads of timesteps a list of them, or an array if X is one."""
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`, of two
+        axes only after a `fit` of such. Of heads of timesteps a list of them, or an array if X is
+        one."""
     def predict_proba(self, X: Any) -> Any:
         """Probabilities [n, classes], columns as classes_; X as that of `fit`. Of head
         classify_steps a list of [timesteps, classes], or an array if X is one."""
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
-    def report(self, X: Any, y: Any, name: str = "the data") -> Report:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
+        sample_weight as those of `fit`.
+
+        Heads of timesteps score all timesteps whose y is known. scikit-learn's scoring="accuracy"
+        does not: it counts sequences right in every timestep, and takes labels 0 and 1 only."""
+    def report(self, X: Any, y: Any = None, name: str = "the data") -> Report:
         """What there is to say of the training, and of how well it does on X and y; `name` is that
         of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""
 
@@ -163,29 +175,41 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
         X: [n, timesteps], a series in each row; [n, timesteps, channels]; a list of [timesteps,
         channels] or [timesteps] of unequal length; a table of pandas with the index (sequence,
-        timestep); or a Dataset. float32 in C order is read where it is.
+        timestep), whose rows are sorted by timestep; or a Dataset. float32 in C order is read where
+        it is. Columns of tables of timesteps, and a Dataset's names, are names of channels: later
+        data that have names must have the same. The keyword `axes` is of arrays and lists of them.
 
-        y: [n]; of several outputs or labels [n, outputs]; of heads of timesteps a list of
-        [timesteps] or [n, timesteps].
+        y: [n]; of several outputs or labels [n, outputs], whose columns' names are kept; of heads
+        of timesteps a list of [timesteps] or [n, timesteps]. An array [n, columns] of 0 and 1 has
+        several labels for each sequence, also where there are as many columns as timesteps: labels
+        of timesteps need head='classify_steps'. For a table of timesteps y of pandas is matched by
+        its index, the ids of sequences; an array is in the order in which they first appear. None:
+        the targets of a Dataset.
 
-        sample_weight: [n], how much each sequence counts; 0 is as if it were not there.
+        sample_weight: [n], how much each sequence counts; 0 is as if it were not there. It is
+        matched as y is. None: the weights of a Dataset, which leaves no room for others.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
         where the last call left them. Inputs and numbers are standardised as fits the data of the
         first call. X, y and sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
-        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
-        heads of timesteps a list of them, or an array if X is one."""
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
-    def report(self, X: Any, y: Any, name: str = "the data") -> Report:
+        """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`, of two
+        axes only after a `fit` of such. Of heads of timesteps a list of them, or an array if X is
+        one."""
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Share classified right (accuracy_score), or of numbers R2 (r2_score); X, y and
+        sample_weight as those of `fit`.
+
+        Heads of timesteps score all timesteps whose y is known. scikit-learn's scoring="accuracy"
+        does not: it counts sequences right in every timestep, and takes labels 0 and 1 only."""
+    def report(self, X: Any, y: Any = None, name: str = "the data") -> Report:
         """What there is to say of the training, and of how well it does on X and y; `name` is that
         of the data. In a notebook it shows itself; print() writes it as text, save() as a page."""

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 from ._core import Dataset
+from .tables import column_names
 
 _UNKNOWN = -1
 
@@ -51,8 +52,9 @@ def names_of(classes: np.ndarray) -> list[str]:
 
 def _by_sequence(rows: np.ndarray, data: Dataset) -> Any:
     """Rows of all timesteps as [n, timesteps, ...], or as a list if X was one."""
-    parts = np.split(rows, np.cumsum(data.lengths)[:-1])
-    return np.stack(parts) if data.is_view else parts
+    lengths = data.lengths
+    parts = np.split(rows, np.cumsum(lengths)[:-1])
+    return np.stack(parts) if data.is_view and (lengths == lengths[0]).all() else parts
 
 
 def _numbers(outputs: np.ndarray, is_flat: bool) -> np.ndarray:
@@ -67,11 +69,31 @@ def _where(known: np.ndarray, *rows: Any) -> tuple[Any, ...]:
     return tuple(None if part is None else part[known] for part in rows)
 
 
+def names_of_outputs(y: Any) -> list[str] | None:
+    """Those of the columns of a table, which must differ."""
+    names = column_names(y) if hasattr(y, "columns") else None
+    return names if names and len(set(names)) == len(names) else None
+
+
 class _Targets:
     """Targets of sequences."""
 
     head: str
     has_steps = False
+    names: list[str] | None = None  # of outputs
+
+    def set_names(self, names: list[str] | None, is_first: bool) -> None:
+        """Of the columns of y, which stay those of the first one."""
+        if is_first:
+            self.names = names
+        elif names is not None and self.names is not None and names != self.names:
+            raise ValueError(
+                f"y: its columns are {', '.join(names)}, but the estimator was fitted with "
+                f"{', '.join(self.names)}"
+            )
+
+    def _class_names(self) -> dict[str, Any]:
+        return {} if self.names is None else {"class_names": self.names}
 
     def proba(self, outputs: np.ndarray, data: Dataset) -> Any:
         return outputs
@@ -164,7 +186,7 @@ class MultiLabel(_Targets):
         return check_array(y, input_name="y")
 
     def encode(self, y: np.ndarray) -> dict[str, Any]:
-        return {"values": y, "class_names": names_of(self.classes)}
+        return {"values": y, "class_names": names_of(self.classes), **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> np.ndarray:
         return (outputs > 0.5).astype(int)
@@ -183,7 +205,7 @@ class Regress(_Targets):
         return check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
 
     def encode(self, y: np.ndarray) -> dict[str, Any]:
-        return {"values": y}
+        return {"values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> np.ndarray:
         return _numbers(outputs, self.is_flat)
@@ -207,7 +229,7 @@ class RegressSteps(_Targets):
         ]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
-        return {"step_values": y}
+        return {"step_values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> Any:
         return _by_sequence(_numbers(outputs, self.is_flat), data)

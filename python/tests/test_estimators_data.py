@@ -1,0 +1,146 @@
+"""Estimators on a Dataset."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", minversion="1.6")
+
+from lockstep import Dataset, Model, RNNClassifier, RNNRegressor
+from lockstep.inputs import make_dataset, read_sequences
+
+SMALL = {"hidden": 8, "epochs": 3, "n_jobs": 1}
+
+
+@pytest.fixture
+def x(rng):
+    return rng.standard_normal((40, 10, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def y():
+    return np.arange(40) % 2
+
+
+def hash_of(estimator):
+    return estimator.model_.weights_hash()
+
+
+def test_the_values_of_a_data_set_are_read_where_they_are(x, y):
+    whole, owned = Dataset(x), Dataset(list(x))
+    classifier = RNNClassifier(**SMALL)
+    assert make_dataset(read_sequences(classifier, whole)) is whole
+    for data, is_view in [
+        (whole, True),
+        (owned, True),
+        (whole.subset(range(5, 20)), True),
+        (whole.subset(range(0, 40, 2)), False),
+        (Dataset([x[0], x[1, :4]]), False),
+        (Dataset(x, lengths=[4, 10] * 20), False),
+    ]:
+        expected = list(data)
+        found = make_dataset(read_sequences(classifier, data), labels=y[: len(data)])
+        assert found.is_view == is_view
+        for one, other in zip(found, expected):
+            np.testing.assert_array_equal(one, other)
+            assert not is_view or np.shares_memory(one, other)
+
+
+def test_a_data_set_keeps_weights_names_and_ids(x, y):
+    weights = np.linspace(0, 2, 40).astype(np.float32)
+    ids = [f"s{i}" for i in range(40)]
+    data = Dataset(x, labels=y, weights=weights, channel_names=["u", "v"], ids=ids)
+    expected = RNNClassifier(**SMALL).fit(x, y, sample_weight=weights)
+    for given in (y, None):
+        found = RNNClassifier(**SMALL).fit(data, given)
+        assert hash_of(found) == hash_of(expected)
+        assert found.model_.channel_names == ["u", "v"]
+        assert found.loss_history_ == expected.loss_history_
+    with pytest.raises(ValueError, match="sample_weight: X is a Dataset with weights, which"):
+        RNNClassifier(**SMALL).fit(data, y, sample_weight=weights)
+    plain = Dataset(x, labels=y)
+    assert hash_of(RNNClassifier(**SMALL).fit(plain, sample_weight=weights)) == hash_of(expected)
+
+
+def test_y_none_is_that_of_the_data_set(x, y, ragged, numbers):
+    indices = RNNClassifier(**SMALL).fit(Dataset(x, labels=y))
+    assert hash_of(indices) == hash_of(RNNClassifier(**SMALL).fit(x, y))
+    assert indices.classes_.tolist() == [0, 1]
+    named = RNNClassifier(**SMALL).fit(ragged)
+    assert named.classes_.tolist() == ["a", "b", "c"]
+    model = Model(ragged, hidden=8, epochs=3)
+    model.fit(ragged)
+    assert named.model_.weights_hash() == model.weights_hash()
+    labels = np.array(list("abc"))[ragged.labels]
+    assert named.score(ragged) == named.score(list(ragged), labels)
+    assert str(named.report(ragged)) == str(named.report(list(ragged), labels))
+    unsorted = Dataset(x, labels=y, class_names=["walk", "run"])
+    assert RNNClassifier(**SMALL).fit(unsorted).classes_.tolist() == ["run", "walk"]
+    values = RNNRegressor(**SMALL).fit(numbers)
+    assert values.model_.class_names == ["sum", "first"]
+    assert hash_of(values) == hash_of(RNNRegressor(**SMALL).fit(list(numbers), numbers.values))
+    assert np.isfinite(values.score(numbers))
+
+
+def test_y_none_of_timesteps(x, y):
+    ragged = [series[: 4 + i % 5] for i, series in enumerate(x)]
+    steps = [(series[:, 0] > 0).astype(int) for series in ragged]
+    steps[0][1] = -1
+    data = Dataset(ragged, step_labels=steps, class_names=["low", "high"])
+    found = RNNClassifier(**SMALL).fit(data)
+    assert found.classes_.tolist() == ["high", "low"] and len(found.predict(data)) == 40
+    names = [
+        np.where(labels < 0, None, np.array(["low", "high"], object)[labels]) for labels in steps
+    ]
+    expected = RNNClassifier(head="classify_steps", **SMALL).fit(ragged, names)
+    assert hash_of(found) == hash_of(expected)
+    assert found.score(data) == expected.score(ragged, names)
+    data = Dataset(ragged, step_values=[series[:, :1] for series in ragged])
+    assert RNNRegressor(**SMALL).fit(data).predict(data)[1].shape == (5,)
+
+
+def test_y_none_of_labels_that_go_together(x, y):
+    found = RNNClassifier(**SMALL).fit(Dataset(x, values=np.c_[y, 1 - y], class_names=["p", "q"]))
+    assert found.model_.class_names == ["p", "q"]
+    assert found.predict(x).shape == (40, 2)
+
+
+def test_partial_fit_takes_the_targets_of_a_data_set(x, y):
+    data = Dataset(x, labels=y)
+    found = RNNClassifier(**SMALL).partial_fit(data, classes=[0, 1]).partial_fit(data)
+    expected = RNNClassifier(**SMALL).partial_fit(x, y, classes=[0, 1]).partial_fit(x, y)
+    assert hash_of(found) == hash_of(expected)
+
+
+def test_targets_that_do_not_fit_are_refused(x, y):
+    labels = Dataset(x, labels=y)
+    for estimator, data, text in [
+        (
+            RNNRegressor(**SMALL),
+            labels,
+            "its targets are label, which this estimator does not learn",
+        ),
+        (RNNClassifier(head="multilabel", **SMALL), labels, "label, but multilabel learns values"),
+        (RNNClassifier(**SMALL), Dataset(x), "requires y to be passed"),
+        (RNNClassifier(**SMALL), labels.subset(np.arange(0)), "the Dataset has no sequence"),
+        (RNNClassifier(**SMALL), Dataset(x, labels=[-1, *y[1:]]), r"sequence 0 .* has no label"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            estimator.fit(data)
+        assert not hasattr(estimator, "model_")
+
+
+def test_predictions_of_timesteps_of_a_padded_data_set(x):
+    steps = (x[:, :, 0] > 0).astype(int)
+    found = RNNClassifier(head="classify_steps", **SMALL).fit(x, steps)
+    padded = Dataset(x, lengths=[4, 10] * 20)
+    assert [len(labels) for labels in found.predict(padded)] == [4, 10] * 20
+    assert found.predict(Dataset(x)).shape == (40, 10)
+
+
+def test_scikit_learns_accuracy_counts_whole_sequences(x):
+    from sklearn.model_selection import cross_val_score
+
+    steps = (x[:, :, 0] > 0).astype(int)
+    classifier = RNNClassifier(head="classify_steps", **SMALL)
+    whole = cross_val_score(classifier, x, steps, cv=2, scoring="accuracy")
+    assert (whole < cross_val_score(classifier, x, steps, cv=2)).all()
