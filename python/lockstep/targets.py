@@ -65,6 +65,27 @@ def _of_steps(weights: Any, rows: list[np.ndarray]) -> np.ndarray | None:
     return None if weights is None else np.repeat(weights, [len(row) for row in rows])
 
 
+def _rows_of_steps(y: Any, shapes: str) -> list[Any]:
+    """What y has for each sequence."""
+    y = y.to_numpy() if hasattr(y, "to_numpy") else y
+    rows = list(y) if np.iterable(y) else []
+    if not rows or any(isinstance(row, str) or not hasattr(row, "__len__") for row in rows):
+        found = f"shape {y.shape}" if hasattr(y, "shape") else f"{type(y).__name__} of {len(rows)}"
+        raise ValueError(f"y: expected for each sequence {shapes}, found {found}")
+    return rows
+
+
+def _require_steps(y: list[Any], predicted: Any) -> None:
+    if len(y) != len(predicted):
+        raise ValueError(f"y: it has {len(y)} sequences, but X has {len(predicted)}")
+    for i, (rows, others) in enumerate(zip(y, predicted)):
+        if len(rows) != len(others):
+            raise ValueError(
+                f"y: sequence {i} (counted from 0) has {len(rows)} timesteps, but X has "
+                f"{len(others)} there"
+            )
+
+
 def _where(known: np.ndarray, *rows: Any) -> tuple[Any, ...]:
     return tuple(None if part is None else part[known] for part in rows)
 
@@ -147,7 +168,7 @@ class ClassifySteps(_Targets):
 
     @staticmethod
     def read(y: Any) -> list[np.ndarray]:
-        return [column_or_1d(labels) for labels in y]
+        return [column_or_1d(labels) for labels in _rows_of_steps(y, "labels [timesteps]")]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
         return {"step_labels": list(map(self._codes, y)), "class_names": names_of(self.classes)}
@@ -166,6 +187,7 @@ class ClassifySteps(_Targets):
 
     def scored(self, y: Any, predicted: Any, weights: Any) -> tuple[Any, Any, Any]:
         y = self.read(y)
+        _require_steps(y, predicted)
         labels = np.concatenate(y)
         known = _is_known(labels)
         weights = _of_steps(weights, y)
@@ -225,7 +247,7 @@ class RegressSteps(_Targets):
     def read(y: Any) -> list[np.ndarray]:
         return [
             check_array(rows, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan")
-            for rows in y
+            for rows in _rows_of_steps(y, "numbers [timesteps] or [timesteps, outputs]")
         ]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
@@ -236,6 +258,7 @@ class RegressSteps(_Targets):
 
     def scored(self, y: Any, predicted: Any, weights: Any) -> tuple[Any, Any, Any]:
         y = self.read(y)
+        _require_steps(y, predicted)
         rows = np.concatenate(y)
         known = ~np.isnan(rows.reshape(len(rows), -1)).any(axis=1)
         return _where(known, rows, np.concatenate(predicted), _of_steps(weights, y))

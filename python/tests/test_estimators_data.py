@@ -137,6 +137,24 @@ def test_predictions_of_timesteps_of_a_padded_data_set(x):
     assert found.predict(Dataset(x)).shape == (40, 10)
 
 
+@pytest.mark.parametrize(
+    "estimator, head", [(RNNClassifier, "classify_steps"), (RNNRegressor, "regress_steps")]
+)
+def test_y_of_timesteps_needs_a_row_for_each_sequence(estimator, head, x, y):
+    with pytest.raises(ValueError, match=r"y: expected for each sequence .*, found shape \(40,\)"):
+        estimator(head=head, **SMALL).fit(x, y)
+    with pytest.raises(ValueError, match="y: expected for each sequence .*, found list of 40"):
+        estimator(head=head, **SMALL).fit(x, y.tolist())
+    steps = (x[:, :, 0] > 0).astype(int)
+    found = estimator(head=head, **SMALL).fit(x, steps)
+    with pytest.raises(ValueError, match="y: it has 39 sequences, but X has 40"):
+        found.score(x, steps[:-1])
+    wrong = list(steps)
+    wrong[3] = wrong[3][:4]
+    with pytest.raises(ValueError, match=r"y: sequence 3 .* has 4 timesteps, but X has 10 there"):
+        found.score(x, wrong)
+
+
 def test_scikit_learns_accuracy_counts_whole_sequences(x):
     from sklearn.model_selection import cross_val_score
 
