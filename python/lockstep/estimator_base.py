@@ -43,7 +43,13 @@ def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
 
 def _callbacks_of(estimator: Any) -> list[Any]:
     callbacks = estimator.callbacks
-    return [callbacks] if callable(callbacks) else list(callbacks or ())
+    if callbacks is None or callable(callbacks):
+        return [] if callbacks is None else [callbacks]
+    if not isinstance(callbacks, (list, tuple)) or not all(map(callable, callbacks)):
+        raise ValueError(
+            f"callbacks: expected a function, a list of functions or None, found {callbacks!r}"
+        )
+    return list(callbacks)
 
 
 def _weights_of(read: Sequences, sample_weight: Any) -> np.ndarray | None:
@@ -169,6 +175,7 @@ class RNN:
     def _training_data(
         self, X: Any, y: Any, sample_weight: Any, is_first: bool, classes: Any = None
     ) -> Dataset:
+        _callbacks_of(self)
         read = read_sequences(self, X, is_first)
         data = self._with_targets(read, y, sample_weight, is_first, classes)
         if is_first and not self._has_columns:

@@ -155,6 +155,16 @@ def test_y_of_timesteps_needs_a_row_for_each_sequence(estimator, head, x, y):
         found.score(x, wrong)
 
 
+@pytest.mark.parametrize("callbacks", [3, [None], [3], "text"])
+def test_callbacks_that_are_none_are_refused(callbacks, x, y):
+    classifier = RNNClassifier(callbacks=callbacks, **SMALL)
+    with pytest.raises(
+        ValueError, match="callbacks: expected a function, a list of functions or None"
+    ):
+        classifier.fit(x, y)
+    assert not hasattr(classifier, "model_")
+
+
 def test_scikit_learns_accuracy_counts_whole_sequences(x):
     from sklearn.model_selection import cross_val_score
 
