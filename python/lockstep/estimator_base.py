@@ -15,6 +15,7 @@ from ._core import Dataset, EpochResult, Model
 from .inputs import Sequences, make_dataset, read_sequences
 from .options import MADE_WITH, model_options, threads_of
 from .own_targets import Own, are_own, has_targets, head_for, own_targets
+from .precision import warn_of_lost_digits
 from .progress import progress_of
 from .report import Report
 from .tables import aligned, is_long
@@ -93,6 +94,10 @@ class RNN:
 
         sample_weight: [n], how much each sequence counts; 0 is as if it were not there. It is
         matched as y is. None: the weights of a Dataset, which leaves no room for others.
+
+        Models compute in float32. UserWarning: rounding to it moves values of a channel or of y by
+        more than a thousandth of the range that they have, as of numbers near 1e8 that differ by 1.
+        ValueError: a number is too large for it.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then.
@@ -177,6 +182,7 @@ class RNN:
     ) -> Dataset:
         _callbacks_of(self)
         read = read_sequences(self, X, is_first)
+        warn_of_lost_digits("X", "channel", read.wide)
         data = self._with_targets(read, y, sample_weight, is_first, classes)
         if is_first and not self._has_columns:
             self.n_features_in_ = data.n_channels

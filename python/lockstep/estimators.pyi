@@ -90,6 +90,10 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: [n], how much each sequence counts; 0 is as if it were not there. It is
         matched as y is. None: the weights of a Dataset, which leaves no room for others.
 
+        Models compute in float32. UserWarning: rounding to it moves values of a channel or of y by
+        more than a thousandth of the range that they have, as of numbers near 1e8 that differ by 1.
+        ValueError: a number is too large for it.
+
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None) -> Self:
@@ -193,6 +197,10 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
 
         sample_weight: [n], how much each sequence counts; 0 is as if it were not there. It is
         matched as y is. None: the weights of a Dataset, which leaves no room for others.
+
+        Models compute in float32. UserWarning: rounding to it moves values of a channel or of y by
+        more than a thousandth of the range that they have, as of numbers near 1e8 that differ by 1.
+        ValueError: a number is too large for it.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""

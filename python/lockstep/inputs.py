@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from ._core import Dataset
+from .precision import first_too_large, is_wide
 from .tables import Long, column_names, is_long, is_pandas, read_long
 
 _AXES = ("NTC", "NCT")
@@ -17,6 +18,8 @@ _FORMS = (
     "[timesteps, channels] or [timesteps], a table of pandas with the index (sequence, timestep), "
     "or a Dataset"
 )
+# What becomes float32 at once; all else becomes float64 first, to see what float32 has not.
+_DTYPES = (np.float64, np.float32, np.float16, np.int8, np.uint8, np.int16, np.uint16, np.bool_)
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Sequences:
     values: Any  # what Dataset takes; of a Dataset itself
     names: list[str] | None = None  # of channels
     long: Long | None = None  # if it was a long table
+    wide: list[Any] = field(default_factory=list)  # parts that are rounded to float32
     is_table: bool = False  # of series, one a row
 
     @property
@@ -82,11 +86,12 @@ def _floats(array: Any) -> np.ndarray:
 
 
 def _checks(**others: Any) -> dict[str, Any]:
-    return {"dtype": np.float32, "ensure_all_finite": False, **others}
+    return {"dtype": _DTYPES, "ensure_all_finite": False, **others}
 
 
 def _of_array(array: np.ndarray, **others: Any) -> Sequences:
-    return Sequences(_floats(array), **others)
+    wide = [array] if is_wide(array) else []
+    return Sequences(_floats(array), wide=wide, **others)
 
 
 def _of_table(estimator: Any, X: Any, is_first: bool, is_list: bool) -> Sequences:
@@ -126,18 +131,29 @@ def _names_of_frames(X: list[Any]) -> list[str] | None:
     return column_names(X[0])
 
 
+def _as_part(x: Any) -> Any:
+    """[timesteps, channels] of a sequence; what is none is for the Dataset to refuse."""
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        return None
+    return x[:, None] if x.ndim == 1 else x
+
+
 def _of_list(X: list[Any], has_channels_first: bool) -> Sequences:
     names = _names_of_frames(X)
     if has_channels_first:
         X = [_steps_first(x) for x in X]
-    return Sequences(X, names=names)
+    parts = list(map(_as_part, X))
+    return Sequences(X, names=names, wide=parts if any(map(is_wide, parts)) else [])
 
 
 def _of_long(X: Any) -> Sequences:
     long = read_long(X)
     rows = check_array(long.rows, ensure_2d=False, input_name="X", **_checks())
     rows = rows.reshape(len(rows), -1)
-    return Sequences(long.parts(_floats(rows)), column_names(X), long)
+    wide = [rows] if is_wide(rows) else []
+    return Sequences(long.parts(_floats(rows)), column_names(X), long, wide)
 
 
 def _is_ready(X: Any) -> bool:
@@ -167,6 +183,20 @@ def _read(estimator: Any, X: Any, is_first: bool) -> Sequences:
         X = np.swapaxes(np.asarray(X), 1, 2)
     array = check_array(X, allow_nd=True, input_name="X", estimator=estimator, **_checks())
     return _of_array(array)
+
+
+def _refuse_too_large(read: Sequences) -> None:
+    found = first_too_large(read.wide)
+    if found is None:
+        return
+    part, place, value = found
+    if read.long is not None:
+        sequence, timestep = read.long.rows.index[place[0]]
+        where = f"sequence {sequence}, timestep {timestep}, channel {place[1]}"
+    else:
+        sequence, timestep, channel = place if len(place) == 3 else (part, *place)
+        where = f"sequence {sequence}, timestep {timestep}, channel {channel} (counted from 0)"
+    raise ValueError(f"X: {where} is {value!s}, too large for float32")
 
 
 def _set_names(estimator: Any, read: Sequences) -> None:
@@ -209,6 +239,8 @@ def read_sequences(estimator: Any, X: Any, is_first: bool = False) -> Sequences:
         raise ValueError(f"axes: expected one of {', '.join(_AXES)}, found {estimator.axes!r}")
     with np.errstate(over="ignore"):
         read = _read(estimator, X, is_first)
+    if read.wide:
+        _refuse_too_large(read)
     if is_first:
         _set_names(estimator, read)
     elif read.names is not None:

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 from ._core import Dataset
+from .precision import first_too_large, is_wide, warn_of_lost_digits
 from .tables import column_names
 
 _UNKNOWN = -1
@@ -84,6 +85,17 @@ def _require_steps(y: list[Any], predicted: Any) -> None:
                 f"y: sequence {i} (counted from 0) has {len(rows)} timesteps, but X has "
                 f"{len(others)} there"
             )
+
+
+def _check_range(parts: list[np.ndarray]) -> None:
+    """Refuses numbers that float32 has not, and warns where it loses their differences."""
+    parts = [part[:, None] if part.ndim == 1 else part for part in parts]
+    if not any(map(is_wide, parts)):
+        return
+    found = first_too_large(parts)
+    if found is not None:
+        raise ValueError(f"y: {found[2]!s} is too large for float32")
+    warn_of_lost_digits("y", "output", parts)
 
 
 def _where(known: np.ndarray, *rows: Any) -> tuple[Any, ...]:
@@ -227,6 +239,7 @@ class Regress(_Targets):
         return check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
 
     def encode(self, y: np.ndarray) -> dict[str, Any]:
+        _check_range([y])
         return {"values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> np.ndarray:
@@ -251,6 +264,7 @@ class RegressSteps(_Targets):
         ]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
+        _check_range(y)
         return {"step_values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> Any:

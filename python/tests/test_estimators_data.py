@@ -1,4 +1,6 @@
-"""Estimators on a Dataset."""
+"""Estimators on a Dataset, on numbers that float32 does not hold, and on y of wrong shapes."""
+
+import warnings
 
 import numpy as np
 import pytest
@@ -135,6 +137,58 @@ def test_predictions_of_timesteps_of_a_padded_data_set(x):
     padded = Dataset(x, lengths=[4, 10] * 20)
     assert [len(labels) for labels in found.predict(padded)] == [4, 10] * 20
     assert found.predict(Dataset(x)).shape == (40, 10)
+
+
+FORMS = {"array": lambda x: x, "list": list, "table": lambda x: x[:, :, 0]}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_spread_that_float32_loses_is_warned_of(form, x, y):
+    far = FORMS[form](x.astype(np.float64) + 1e8)
+    with pytest.warns(UserWarning, match="X: channel 0 .* has steps of 8: .* subtract an offset"):
+        RNNClassifier(**SMALL).fit(far, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near = RNNClassifier(**SMALL).fit(FORMS[form](x.astype(np.float64) + 100), y)
+        near.predict(far)
+        RNNClassifier(**SMALL).fit(FORMS[form](np.full(x.shape, 1e8 + 1)), y)
+        RNNClassifier(**SMALL).fit(FORMS[form](np.sign(x).astype(int) + 10_000_000), y)
+        RNNClassifier(**SMALL).fit(FORMS[form](x), y)
+
+
+def test_a_spread_of_integers_and_of_one_channel(x, y):
+    wide = np.round(x.astype(np.float64)).astype(np.int64) + np.array([0, 2**40 + 1])
+    with pytest.warns(UserWarning, match="X: channel 1 .* has steps of "):
+        RNNClassifier(**SMALL).fit(wide, y)
+
+
+def test_numbers_that_float32_rounds_to_one_are_warned_of(x, y):
+    for far in (y + 1e8 + 1, np.c_[y, y + 1e8]):
+        with pytest.warns(UserWarning, match="y: output . .* has steps of 8"):
+            RNNRegressor(**SMALL).fit(x, far)
+    steps = x[:, :, 0].astype(np.float64) + 1e8
+    with pytest.warns(UserWarning, match="y: output 0"):
+        RNNRegressor(head="regress_steps", **SMALL).fit(x, steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RNNRegressor(**SMALL).fit(x, y + 100.0)
+        RNNRegressor(**SMALL).fit(x, np.full(40, 1e8 + 1))
+
+
+def test_too_large_numbers_are_refused_as_such(x, y):
+    for wrong in (y * 1e300, np.c_[y, y * -1e39]):
+        with pytest.raises(ValueError, match="y: -?1e.* is too large for float32"):
+            RNNRegressor(**SMALL).fit(x, wrong)
+    largest = float(np.finfo(np.float32).max)
+    bad = np.ones((4, 3))
+    bad[2, 1] = np.nextafter(largest, np.inf)
+    with pytest.raises(ValueError, match="is missing"):  # it is rounded to the largest one
+        RNNClassifier(**SMALL).fit(np.where(np.arange(3) == 2, np.nan, bad), [0, 1, 0, 1])
+    bad[2, 1] = largest * (1 + 2.0**-24)
+    with pytest.raises(
+        ValueError, match="sequence 2, timestep 1, channel 0 .* too large for float32"
+    ):
+        RNNClassifier(**SMALL).fit(bad, [0, 1, 0, 1])
 
 
 @pytest.mark.parametrize(
