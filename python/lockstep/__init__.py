@@ -20,6 +20,7 @@ from ._core import (
     options_table,
     threads,
 )
+from .tables import split_table
 
 if TYPE_CHECKING:
     from .estimators import RNNClassifier, RNNRegressor
@@ -45,6 +46,7 @@ __all__ = [
     "info",
     "kernels",
     "options_table",
+    "split_table",
     "threads",
 ]
 

@@ -44,7 +44,9 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     _heads = (targets.Classify, targets.MultiLabel, targets.ClassifySteps)
     _metric = staticmethod(accuracy_score)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
         """One more pass, over these data, with a constant learning rate.
 
         Optimizer and orders go on where the last call left them. Inputs are standardised as fits
@@ -79,8 +81,8 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         is_labels = has_columns and type_of_target(y) == "multilabel-indicator"
         return "multilabel" if is_labels else "classify"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y, classes)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y, classes)
         self.classes_ = self._head.classes
 
     def _weight_options(self) -> dict[str, Any]:
@@ -126,7 +128,7 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     _heads = (targets.Regress, targets.RegressSteps)
     _metric = staticmethod(r2_score)
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """One more pass, over these data, with a constant learning rate.
 
         Optimizer and orders go on where the last call left them. Inputs and numbers are
@@ -137,8 +139,8 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     def _head_for(self, y: Any) -> str:
         return "regress"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -71,7 +71,7 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
@@ -183,7 +183,7 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
