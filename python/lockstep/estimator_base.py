@@ -11,22 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import _core
-from ._core import Dataset, EpochResult, Model
+from ._core import Dataset, Model
 from .inputs import make_dataset, read_sequences
 from .options import MADE_WITH, model_options, threads_of
-from .progress import progress_of
-from .report import Report
-
-_HISTORY = (
-    "loss",
-    "accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-    "timesteps",
-    "skipped",
-)
+from .report import Report, outcome_text
+from .training import HISTORY, Training
 
 
 def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
@@ -36,11 +25,6 @@ def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
     if not weights.any():
         raise ValueError("sample_weight: all weights are zero")
     return data.subset(np.flatnonzero(weights))
-
-
-def _callbacks_of(estimator: Any) -> list[Any]:
-    callbacks = estimator.callbacks
-    return [callbacks] if callable(callbacks) else list(callbacks or ())
 
 
 class RNN:
@@ -71,7 +55,7 @@ class RNN:
         with self._unchanged_if_nothing_learnt():
             data = self._training_data(X, y, sample_weight, is_first)
             self._prepare_model(data, is_first, {})
-            self._train(self.model_.fit, data, self.model_.options["epochs"])
+            self._train(self.model_.fit, data, self.model_.options["epochs"], is_first)
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
@@ -82,41 +66,12 @@ class RNN:
             if not is_first:
                 others["seed"] = self.model_.options["seed"]
             self._prepare_model(data, is_first, others)
-            self._train(self.model_.learn, data, 1)
+            self._train(self.model_.learn, data, 1, is_first)
         return self
 
-    def _train(self, train: Any, data: Dataset, epochs: int) -> None:
-        callbacks = _callbacks_of(self)
-        progress = progress_of(epochs, self.verbose)
-
-        def on_epoch(result: EpochResult) -> bool:
-            self._note(result)
-            progress.on_epoch(result)
-            answers = [callback(self, result) for callback in callbacks]
-            return all(answer is None or answer for answer in answers)
-
-        before = len(self.loss_history_)
-        try:
-            result = train(data, on_batch=progress.on_batch, on_epoch=on_epoch)
-        except BaseException:
-            self._end.update(status="stopped", kept_epoch=self._kept_epoch(before))
-            raise
-        finally:
-            progress.close()
-        self._end.update(status=result.status, kept_epoch=before + result.kept_epoch)
-        if result.status == "diverged":
+    def _train(self, train: Any, data: Dataset, epochs: int, is_first: bool) -> None:
+        if Training(self, epochs, is_first).run(train, data) == "diverged":
             self._warn_of_divergence()
-
-    def _kept_epoch(self, before: int) -> int:
-        """Whose weights a training has left that something raised has ended."""
-        losses = np.nan_to_num(self.history_["validation_loss"][before:], nan=np.inf)
-        if self.model_.options["patience"] == 0 or len(losses) == 0:
-            return len(self.loss_history_)
-        return before + 1 + int(np.argmin(losses))
-
-    def _note(self, result: EpochResult) -> None:
-        for name, column in self.history_.items():
-            column.append(getattr(result, name))
 
     @contextmanager
     def _unchanged_if_nothing_learnt(self) -> Iterator[None]:
@@ -179,14 +134,24 @@ class RNN:
         options["head"] = self._head.head
         if is_first:
             self.model_ = Model(data, options)
-            self.history_ = {name: [] for name in _HISTORY}
-            self.loss_history_ = self.history_["loss"]
+            self._begin_history()
         else:
             self._require_made_with(options)
             self.model_.set_options(options)
         size = data.total_timesteps if self._head.has_steps else len(data)
         held_out = round(self.model_.options["validation"] * size)
-        self._end = {"learnt": size - held_out, "held_out": held_out, "status": "", "kept_epoch": 0}
+        self._samples = {"learnt": size - held_out, "held_out": held_out}
+
+    def _begin_history(self) -> None:
+        self.history_ = {name: [] for name in HISTORY}
+        self.loss_history_ = self.history_["loss"]
+        self.status_ = ""
+        self.kept_epoch_ = 0
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that it has learnt, of all trainings since the weights were drawn."""
+        return len(self.loss_history_)
 
     def _require_made_with(self, options: dict[str, Any]) -> None:
         made_with = self.model_.options
@@ -227,8 +192,12 @@ class RNN:
             check_is_fitted(self, "model_")
         y = self._read_targets(y, False)
         data = make_dataset(read_sequences(self, X), **self._head.encode(y))
-        page, text = _core.report(self.model_, data, name=name, history=self.history_, **self._end)
-        return Report(self.model_.evaluate(data, threads_of(self.n_jobs)), page, text)
+        evaluation = self.model_.evaluate(data, threads_of(self.n_jobs))
+        end = {"status": self.status_, "kept_epoch": self.kept_epoch_}
+        page, text = _core.report(
+            self.model_, data, name=name, history=self.history_, **self._samples, **end
+        )
+        return Report(evaluation, page, f"{outcome_text(self.n_iter_, **end)}\n\n{text}")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

@@ -31,7 +31,13 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     classes_ : ndarray of the labels, sorted
     n_features_in_ : columns of a table, otherwise channels
     loss_history_ : mean loss of each epoch
-    history_ : dict of lists, what there is to say of each epoch
+    history_ : dict of lists, what there is to say of each epoch; NaN is not known
+    n_iter_ : epochs that it has learnt, over all calls of `fit` and `partial_fit` that learn on
+    kept_epoch_ : the epoch whose weights it has, counted as n_iter_; another than the last by
+        `patience`
+    status_ : how the last training ended: 'finished', 'patience' (no better validation loss),
+        'stopped' (by a callback, Ctrl-C or another exception) or 'diverged'; for callbacks
+        'running'; '' of a model that was loaded
     model_ : Model, which can be saved, streamed and exported
     """
 
@@ -103,7 +109,13 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     ----------
     n_features_in_ : columns of a table, otherwise channels
     loss_history_ : mean loss of each epoch
-    history_ : dict of lists, what there is to say of each epoch
+    history_ : dict of lists, what there is to say of each epoch; NaN is not known
+    n_iter_ : epochs that it has learnt, over all calls of `fit` and `partial_fit` that learn on
+    kept_epoch_ : the epoch whose weights it has, counted as n_iter_; another than the last by
+        `patience`
+    status_ : how the last training ended: 'finished', 'patience' (no better validation loss),
+        'stopped' (by a callback, Ctrl-C or another exception) or 'diverged'; for callbacks
+        'running'; '' of a model that was loaded
     model_ : Model, which can be saved, streamed and exported
     """
 

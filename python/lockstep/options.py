@@ -67,8 +67,8 @@ _OTHERS = {
     "callbacks": Keyword(
         None,
         "function, list of functions or None",
-        "Called after every epoch with the estimator, which can predict, and an EpochResult; False "
-        "ends the training",
+        "Called after every epoch with the estimator, which can predict, and an EpochResult, whose "
+        "`epoch` counts as n_iter_; False ends the training",
         "Callable[..., Any] | list[Callable[..., Any]] | None",
     ),
     "verbose": Keyword(
@@ -172,6 +172,18 @@ def model_options(estimator: Any, is_classifier: bool) -> dict[str, Any]:
     options["seed"] = _seed(options["seed"])
     options["threads"] = threads_of(options["threads"])
     return options
+
+
+def callbacks_of(callbacks: Any) -> list[Callable[..., Any]]:
+    """The functions that `callbacks` names."""
+    found = callbacks
+    if callbacks is None or callable(callbacks):
+        found = [] if callbacks is None else [callbacks]
+    if not isinstance(found, (list, tuple)) or not all(map(callable, found)):
+        raise ValueError(
+            f"callbacks: expected a function, a list of functions or None, found {callbacks!r}"
+        )
+    return list(found)
 
 
 def _seed(random_state: Any) -> int:

@@ -31,15 +31,17 @@ class Silence:
 class Lines(Silence):
     """A line for each epoch, or for some of them."""
 
-    def __init__(self, epochs: int, shows_all: bool) -> None:
-        self._epochs = epochs
+    def __init__(self, before: int, epochs: int, shows_all: bool) -> None:
+        self._before = before
+        self._last = before + epochs
         self._between = 1 if shows_all else max(1, epochs // _LINES)
 
     def on_epoch(self, result: EpochResult) -> None:
-        if result.epoch % self._between and result.epoch not in (1, self._epochs):
+        done = result.epoch - self._before
+        if done % self._between and done != 1 and result.epoch != self._last:
             return
         values = "  ".join(f"{name} {text}" for name, text in _texts(result).items())
-        print(f"epoch {result.epoch}/{self._epochs}  {values}  {result.seconds:.2f} s", flush=True)
+        print(f"epoch {result.epoch}/{self._last}  {values}  {result.seconds:.2f} s", flush=True)
 
 
 class Bar:
@@ -47,13 +49,15 @@ class Bar:
 
     _FORMAT = "{l_bar}{bar}| {n:.0f}/{total} epochs [{elapsed}<{remaining}{postfix}]"
 
-    def __init__(self, tqdm: Any, epochs: int) -> None:
-        self._bar = tqdm(total=epochs, bar_format=self._FORMAT)
+    def __init__(self, tqdm: Any, before: int, epochs: int) -> None:
+        self._epochs = before
+        self._bar = tqdm(initial=before, total=before + epochs, bar_format=self._FORMAT)
 
     def on_batch(self, epoch: int, done: int, samples: int) -> None:
-        self._bar.update(epoch - 1 + done / samples - self._bar.n)
+        self._bar.update(self._epochs + done / samples - self._bar.n)
 
     def on_epoch(self, result: EpochResult) -> None:
+        self._epochs = result.epoch
         self._bar.set_postfix(_texts(result), refresh=False)
 
     def close(self) -> None:
@@ -61,12 +65,13 @@ class Bar:
         self._bar.close()
 
 
-def progress_of(epochs: int, verbose: int) -> Any:
-    """0: silence; 1: a bar, or some lines where there is no tqdm; 2: a line for each epoch."""
+def progress_of(before: int, epochs: int, verbose: int) -> Any:
+    """0: silence; 1: a bar, or some lines where there is no tqdm; 2: a line for each epoch. `before`:
+    epochs of the trainings before, from which the numbers go on."""
     if verbose == 1:
         try:
             from tqdm.auto import tqdm
         except ImportError:
-            return Lines(epochs, shows_all=False)
-        return Bar(tqdm, epochs)
-    return Lines(epochs, shows_all=True) if verbose else Silence()
+            return Lines(before, epochs, shows_all=False)
+        return Bar(tqdm, before, epochs)
+    return Lines(before, epochs, shows_all=True) if verbose else Silence()

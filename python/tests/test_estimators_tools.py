@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import lockstep
-from lockstep import RNNClassifier, RNNRegressor, estimator_base, progress
+from lockstep import RNNClassifier, RNNRegressor, estimator_base, progress, training
 
 SMALL = {"hidden": 8, "epochs": 5, "n_jobs": 1}
 
@@ -156,7 +156,7 @@ def test_ctrl_c_keeps_what_was_learnt(x, y, method, repeats, monkeypatch):
     if method == "partial_fit" and repeats == 1:
         pytest.skip("the pass is over before a signal comes")
     interrupter = Interrupter()
-    monkeypatch.setattr(estimator_base, "progress_of", lambda *_: interrupter)
+    monkeypatch.setattr(training, "progress_of", lambda *_: interrupter)
     classifier = endless()
     many, labels = np.repeat(x, repeats, axis=0), np.repeat(y, repeats)
     with pytest.raises(KeyboardInterrupt):

@@ -28,6 +28,8 @@ ATTRIBUTES = {
     "n_features_in_": "int",
     "loss_history_": "list[float]",
     "history_": "dict[str, list[float]]",
+    "kept_epoch_": "int",
+    "status_": "str",
     "model_": "Model",
 }
 RETURNS = {
@@ -64,6 +66,7 @@ def stub(cls, mixin, is_classifier):
     lines.append(textwrap.indent(f'"""{text}"""', "    ") + "\n")
     attributes = [name for name in ATTRIBUTES if is_classifier or name != "classes_"]
     lines += [f"    {name}: {ATTRIBUTES[name]}" for name in attributes]
+    lines += ["    @property", "    def n_iter_(self) -> int:", f'        """{cls.n_iter_.__doc__}"""']
     lines += initializer(is_classifier)
     for name in RETURNS:
         if hasattr(cls, name):
