@@ -12,8 +12,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import _core
 from ._core import Dataset, Model
+from .checks import about_keywords, check_keywords, warn_of_what_has_no_effect
 from .inputs import make_dataset, read_sequences
 from .options import MADE_WITH, model_options, threads_of
+from .pickles import Pickled
 from .report import Report, outcome_text
 from .training import HISTORY, Training
 
@@ -27,7 +29,7 @@ def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
     return data.subset(np.flatnonzero(weights))
 
 
-class RNN:
+class RNN(Pickled):
     """To be followed by the mixins of scikit-learn."""
 
     _is_classifier: bool
@@ -51,14 +53,17 @@ class RNN:
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then.
         """
+        check_keywords(self)
         is_first = not (self.warm_start and hasattr(self, "model_"))
         with self._unchanged_if_nothing_learnt():
             data = self._training_data(X, y, sample_weight, is_first)
             self._prepare_model(data, is_first, {})
+            warn_of_what_has_no_effect(self, self.model_.options, stacklevel=3)
             self._train(self.model_.fit, data, self.model_.options["epochs"], is_first)
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
+        check_keywords(self)
         is_first = not hasattr(self, "model_")
         with self._unchanged_if_nothing_learnt():
             data = self._training_data(X, y, sample_weight, is_first, classes)
@@ -66,12 +71,21 @@ class RNN:
             if not is_first:
                 others["seed"] = self.model_.options["seed"]
             self._prepare_model(data, is_first, others)
+            if is_first:
+                self._warn_of_partial_fit()
             self._train(self.model_.learn, data, 1, is_first)
         return self
 
     def _train(self, train: Any, data: Dataset, epochs: int, is_first: bool) -> None:
         if Training(self, epochs, is_first).run(train, data) == "diverged":
             self._warn_of_divergence()
+
+    def _warn_of_partial_fit(self) -> None:
+        warn_of_what_has_no_effect(self, self.model_.options, stacklevel=5)
+        for name in ("validation", "patience"):
+            if getattr(self, name):
+                given = f"{name}={getattr(self, name)!r}"
+                warnings.warn(f"{given} has no effect in partial_fit", UserWarning, stacklevel=4)
 
     @contextmanager
     def _unchanged_if_nothing_learnt(self) -> Iterator[None]:
@@ -130,14 +144,16 @@ class RNN:
         return names[name]
 
     def _prepare_model(self, data: Dataset, is_first: bool, others: dict[str, Any]) -> None:
-        options = {**model_options(self, self._is_classifier), **self._weight_options(), **others}
+        options = {**model_options(self), **self._weight_options(), **others}
         options["head"] = self._head.head
-        if is_first:
-            self.model_ = Model(data, options)
-            self._begin_history()
-        else:
+        if not is_first:
             self._require_made_with(options)
-            self.model_.set_options(options)
+        with about_keywords(self):
+            if is_first:
+                self.model_ = Model(data, options)
+                self._begin_history()
+            else:
+                self.model_.set_options(options)
         size = data.total_timesteps if self._head.has_steps else len(data)
         held_out = round(self.model_.options["validation"] * size)
         self._samples = {"learnt": size - held_out, "held_out": held_out}

@@ -41,7 +41,6 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     model_ : Model, which can be saved, streamed and exported
     """
 
-    _is_classifier = True
     _heads = (targets.Classify, targets.MultiLabel, targets.ClassifySteps)
     _metric = staticmethod(accuracy_score)
 
@@ -119,7 +118,6 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     model_ : Model, which can be saved, streamed and exported
     """
 
-    _is_classifier = False
     _heads = (targets.Regress, targets.RegressSteps)
     _metric = staticmethod(r2_score)
 
