@@ -44,7 +44,8 @@ def _are_callbacks(value: Any) -> bool:
 
 
 def _are_class_weights(value: Any) -> bool:
-    return value is None or isinstance(value, dict) or (isinstance(value, str) and value == "balanced")
+    is_word = isinstance(value, str) and value == "balanced"
+    return value is None or is_word or isinstance(value, dict)
 
 
 _CHECKS = {
@@ -74,7 +75,7 @@ def _complaint(name: str, expected: str, value: Any) -> str:
 
 
 def check_keywords(estimator: Any) -> None:
-    """ValueError for what is of no kind that its keyword takes. Numbers are looked at by the library."""
+    """ValueError for what is of no kind that its keyword takes; the library looks at numbers."""
     rows = {keyword_of(row["name"]): row for row in option_rows(estimator)}
     for name, (is_right, expected) in _CHECKS.items():
         value = getattr(estimator, name, None)
@@ -103,8 +104,8 @@ def about_keywords(estimator: Any) -> Iterator[None]:
 
 
 def _has_effect(needs: str, options: dict[str, Any], defaults: dict[str, Any]) -> bool:
-    """Whether the options are as a row of the table needs it: 'loss huber', 'schedule step or plateau'
-    or 'dropout', which is one that is not at its default."""
+    """Whether the options are as a row of the table needs it: 'loss huber', 'schedule step or
+    plateau' or 'dropout', which is one that is not at its default."""
     name, _, values = needs.partition(" ")
     if name not in options:
         return True

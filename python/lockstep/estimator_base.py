@@ -17,6 +17,7 @@ from .inputs import make_dataset, read_sequences
 from .options import MADE_WITH, model_options, threads_of
 from .pickles import Pickled
 from .report import Report, outcome_text
+from .restored import channels_of, keywords_of
 from .training import HISTORY, Training
 
 
@@ -180,6 +181,23 @@ class RNN(Pickled):
 
     def _weight_options(self) -> dict[str, Any]:
         return {}
+
+    @classmethod
+    def _restored(cls, model: Model, classes: Any) -> Any:
+        """An estimator that has this model, but no head yet."""
+        names = {head.head: head for head in cls._heads}
+        head = model.network["head"]
+        if head not in names:
+            raise ValueError(
+                f"from_model: expected a model with head {' or '.join(names)}, found {head}"
+            )
+        estimator = cls(**keywords_of(cls, model, classes))
+        estimator.model_ = model
+        estimator.n_features_in_ = channels_of(model)
+        estimator._has_columns = False
+        estimator._samples = {"learnt": 0, "held_out": 0}
+        estimator._begin_history()
+        return estimator
 
     # --- predictions ---
 

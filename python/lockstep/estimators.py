@@ -14,6 +14,7 @@ from . import targets
 from .estimator_base import RNN
 from .inputs import ndim_of
 from .options import with_options
+from .restored import head_of_classes, head_of_numbers, model_at
 
 __all__ = ["RNNClassifier", "RNNRegressor"]
 
@@ -45,11 +46,12 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
     _metric = staticmethod(accuracy_score)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs are standardised as fits the data of the first call,
-        which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate; `epochs`, `schedule`,
+        `validation` and `patience` have no effect. Optimizer and orders of the data go on where the
+        last call left them. Inputs are standardised by the data of the first call, which needs
+        `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
         if self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' needs all data, which partial_fit has not")
+            raise ValueError("class_weight='balanced' needs all data, and partial_fit sees a part")
         if not hasattr(self, "model_"):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
@@ -62,6 +64,34 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         classify_steps a list of [timesteps, classes], or an array if X is one."""
         outputs, data = self._outputs(X)
         return self._head.proba(outputs, data)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of `predict_proba`, in the same form; -inf where a probability is 0."""
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            if isinstance(probabilities, list):
+                return [np.log(rows) for rows in probabilities]
+            return np.log(probabilities)
+
+    @classmethod
+    def from_model(cls, model: Any, classes: Any = None) -> Any:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy.
+
+        Keywords are the model's options, of which a file has only some. classes: the labels, in the
+        order of the model's class_names; without them they are made of these names: numbers if all
+        names are numbers, truth values if all are True or False, otherwise texts. Raises ValueError
+        for a model that learns numbers, and where `classes` are not as many; FileError.
+        """
+        model = model_at(model)
+        heads = {head.head: head for head in cls._heads}
+        if model.network["head"] not in heads:
+            return cls._restored(model, None)
+        head, classes = head_of_classes(heads[model.network["head"]], model, classes)
+        estimator = cls._restored(model, classes)
+        estimator._head = head
+        estimator.classes_ = head.classes
+        return estimator
 
     def _head_for(self, y: Any) -> str:
         try:
@@ -82,7 +112,10 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         if given is None or given == "balanced":
             return {"class_weights": given or "none"}
         if self._head.head == "multilabel":
-            raise ValueError("class_weight: labels that go together have no weights")
+            raise ValueError(
+                "class_weight: with several labels for a sequence no class can be weighted; give "
+                "sample_weight"
+            )
         weights = compute_class_weight(given, classes=self.classes_, y=self.classes_)
         names = targets.names_of(self.classes_)
         if any("," in name for name in names):
@@ -122,10 +155,22 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
     _metric = staticmethod(r2_score)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs and numbers are standardised as fits the data of the
-        first call. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate; `epochs`, `schedule`,
+        `validation` and `patience` have no effect. Optimizer and orders of the data go on where the
+        last call left them. Inputs and numbers are standardised by the data of the first call. X, y
+        and sample_weight as those of `fit`."""
         return self._partial_fit(X, y, None, sample_weight)
+
+    @classmethod
+    def from_model(cls, model: Any) -> Any:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy. Keywords are the model's options, of which a file has only some. Raises
+        ValueError for a model that learns classes; FileError."""
+        model = model_at(model)
+        estimator = cls._restored(model, None)
+        heads = {head.head: head for head in cls._heads}
+        estimator._head = head_of_numbers(heads[model.network["head"]], model)
+        return estimator
 
     def _head_for(self, y: Any) -> str:
         return "regress"

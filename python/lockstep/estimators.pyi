@@ -76,6 +76,15 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
+    @classmethod
+    def from_model(cls, model: Any, classes: Any = None) -> Self:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy.
+
+        Keywords are the model's options, of which a file has only some. classes: the labels, in the
+        order of the model's class_names; without them they are made of these names: numbers if all
+        names are numbers, truth values if all are True or False, otherwise texts. Raises ValueError
+        for a model that learns numbers, and where `classes` are not as many; FileError."""
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
@@ -91,15 +100,18 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs are standardised as fits the data of the first call,
-        which needs `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate; `epochs`, `schedule`,
+        `validation` and `patience` have no effect. Optimizer and orders of the data go on where the
+        last call left them. Inputs are standardised by the data of the first call, which needs
+        `classes`, all that will occur. X, y and sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
         """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
         heads of timesteps a list of them, or an array if X is one."""
     def predict_proba(self, X: Any) -> Any:
         """Probabilities [n, classes], columns as classes_; X as that of `fit`. Of head
         classify_steps a list of [timesteps, classes], or an array if X is one."""
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of `predict_proba`, in the same form; -inf where a probability is 0."""
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share classified right (accuracy_score), or of numbers R2 (r2_score)."""
     def report(self, X: Any, y: Any, name: str = "the data") -> Report:
@@ -173,6 +185,11 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
         callbacks: Callable[..., Any] | list[Callable[..., Any]] | None = None,
         verbose: int = 0,
     ) -> None: ...
+    @classmethod
+    def from_model(cls, model: Any) -> Self:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy. Keywords are the model's options, of which a file has only some. Raises
+        ValueError for a model that learns classes; FileError."""
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains for `epochs` passes over the data; with `warm_start` it learns on.
 
@@ -188,9 +205,10 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
         KeyboardInterrupt, and what a callback raises, ends the training and is raised again; the
         estimator keeps what it has learnt until then."""
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One more pass, over these data, with a constant learning rate. Optimizer and orders go on
-        where the last call left them. Inputs and numbers are standardised as fits the data of the
-        first call. X, y and sample_weight as those of `fit`."""
+        """One more pass, over these data, with a constant learning rate; `epochs`, `schedule`,
+        `validation` and `patience` have no effect. Optimizer and orders of the data go on where the
+        last call left them. Inputs and numbers are standardised by the data of the first call. X, y
+        and sample_weight as those of `fit`."""
     def predict(self, X: Any) -> Any:
         """Classes [n] or numbers [n] or [n, outputs], of the kind of y; X as that of `fit`. Of
         heads of timesteps a list of them, or an array if X is one."""

@@ -216,7 +216,8 @@ def threads_of(n_jobs: int | None) -> int:
         return 0
     is_whole = hasattr(n_jobs, "__index__") and not isinstance(n_jobs, bool)
     if not is_whole or n_jobs == 0:
-        raise ValueError(f"n_jobs: expected a whole number that is not 0, or None, found {n_jobs!r}")
+        expected = "a whole number that is not 0, or None"
+        raise ValueError(f"n_jobs: expected {expected}, found {n_jobs!r}")
     if n_jobs == -1:
         return 0
     return n_jobs if n_jobs > 0 else max(1, _core.threads() + 1 + n_jobs)

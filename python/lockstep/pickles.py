@@ -22,13 +22,14 @@ def _model_of(state: tuple[bytes, dict[str, Any]], version: str) -> Model:
 
 
 class Pickled:
-    """Pickles of a class that with_options made: the version is in them, and keywords that they lack
+    """Pickles of a class that with_options made: they have the version, and keywords that they lack
     get their defaults."""
 
     _keywords: dict[str, Any]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[misc]
+        parent: Any = super()
+        state = dict(parent.__getstate__())
         if isinstance(state.get("model_"), Model):
             state["model_"] = state["model_"].__getstate__()
         return {**state, _VERSION: __version__}
@@ -40,4 +41,5 @@ class Pickled:
             state.setdefault(name, keyword.default)
         if isinstance(state.get("model_"), tuple):
             state["model_"] = _model_of(state["model_"], version)
-        super().__setstate__(state)  # type: ignore[misc]
+        parent: Any = super()
+        parent.__setstate__(state)

@@ -66,8 +66,8 @@ class Bar:
 
 
 def progress_of(before: int, epochs: int, verbose: int) -> Any:
-    """0: silence; 1: a bar, or some lines where there is no tqdm; 2: a line for each epoch. `before`:
-    epochs of the trainings before, from which the numbers go on."""
+    """0: silence; 1: a bar, or some lines where there is no tqdm; 2: a line for each epoch. Numbers
+    go on from `before`, the epochs of the trainings before."""
     if verbose == 1:
         try:
             from tqdm.auto import tqdm

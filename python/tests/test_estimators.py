@@ -177,7 +177,7 @@ def test_several_labels():
     assert (predicted[:, :2] == labels[:, :2]).mean() > 0.8
     assert set(np.unique(predicted)) <= {0, 1}
     assert classifier.score(x, labels) > 0.3
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="several labels"):
         RNNClassifier(class_weight={0: 2}, **SMALL).fit(x, labels)
     with pytest.raises(ValueError, match="0 or 1"):
         RNNClassifier(head="multilabel", **SMALL).fit(x, labels + 1)
