@@ -103,15 +103,16 @@ def about_keywords(estimator: Any) -> Iterator[None]:
         raise type(error)(text) from None
 
 
-def _has_effect(needs: str, options: dict[str, Any], defaults: dict[str, Any]) -> bool:
-    """Whether the options are as a row of the table needs it: 'loss huber', 'schedule step or
-    plateau' or 'dropout', which is one that is not at its default."""
+def _obstacle(needs: str, options: dict[str, Any], defaults: dict[str, Any]) -> str:
+    """What keeps an option from having an effect that needs 'loss huber', 'schedule step or plateau'
+    or 'dropout', one that is not at its default; or nothing."""
     name, _, values = needs.partition(" ")
-    if name not in options:
-        return True
-    if values:
-        return str(options[name]) in values.split(" or ")
-    return bool(options[name] != defaults[name])
+    value = options.get(name)
+    if name not in options or (not values and value != defaults[name]):
+        return ""
+    if values and str(value) in values.split(" or "):
+        return ""
+    return f"{keyword_of(name)}={value!r}" + (f": it needs {values}" if values else "")
 
 
 def warn_of_what_has_no_effect(estimator: Any, options: dict[str, Any], stacklevel: int) -> None:
@@ -119,13 +120,11 @@ def warn_of_what_has_no_effect(estimator: Any, options: dict[str, Any], stacklev
     rows = option_rows(estimator)
     defaults = {row["name"]: row["default"] for row in rows}
     for row in rows:
-        name = row["name"]
-        given = getattr(estimator, keyword_of(name))
+        name = keyword_of(row["name"])
+        given = getattr(estimator, name)
         if not row["needs"] or name == "patience" or given is None or given == row["default"]:
             continue
-        if name in options and not _has_effect(row["needs"], options, defaults):
-            warnings.warn(
-                f"{keyword_of(name)}={given!r} has no effect without {row['needs']}",
-                UserWarning,
-                stacklevel=stacklevel,
-            )
+        obstacle = _obstacle(row["needs"], options, defaults)
+        if obstacle:
+            text = f"{name}={given!r} has no effect with {obstacle}"
+            warnings.warn(text, UserWarning, stacklevel=stacklevel)

@@ -46,7 +46,7 @@ _SKLEARN = {
         Keyword(
             None,
             "dict, 'balanced' or None",
-            "Weights of the labels in the loss, or the rarer the more",
+            "Weights of the labels in the loss; 'balanced': the rarer a label, the larger",
             "dict[Any, float] | Literal['balanced'] | None",
         ),
     ),

@@ -103,12 +103,15 @@ def test_a_keyword_that_is_almost_right():
 @pytest.mark.parametrize(
     "useless, text",
     [
-        ({"momentum": 0.5}, "momentum=0.5 has no effect without optimizer sgd or rmsprop"),
-        ({"nesterov": True}, "nesterov=True has no effect without optimizer sgd"),
-        ({"centered": True}, "centered=True has no effect without optimizer rmsprop"),
-        ({"delta": 3.0}, "delta=3.0 has no effect without loss huber"),
-        ({"decay": 0.9}, "decay=0.9 has no effect without schedule step or plateau"),
-        ({"dropout": 0.5}, "dropout=0.5 has no effect without layers"),
+        (
+            {"momentum": 0.5},
+            "momentum=0.5 has no effect with optimizer='adam': it needs sgd or rmsprop",
+        ),
+        ({"nesterov": True}, "nesterov=True has no effect with optimizer='adam': it needs sgd"),
+        ({"centered": True}, "centered=True has no effect with optimizer='adam': it needs rmsprop"),
+        ({"delta": 3.0}, "delta=3.0 has no effect with loss='mse': it needs huber"),
+        ({"decay": 0.9}, "decay=0.9 has no effect with schedule='cosine': it needs step or plateau"),
+        ({"dropout": 0.5}, "dropout=0.5 has no effect with layers=1"),
     ],
 )
 def test_keywords_without_effect_warn(x, useless, text):
