@@ -11,26 +11,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from . import _core
-from ._core import Dataset, EpochResult, Model
+from ._core import Dataset, Model
+from .checks import about_keywords, check_keywords, warn_of_what_has_no_effect
 from .inputs import Sequences, make_dataset, read_sequences
 from .options import MADE_WITH, model_options, threads_of
 from .own_targets import Own, are_own, has_targets, head_for, own_targets
+from .pickles import Pickled
 from .precision import warn_of_lost_digits
-from .progress import progress_of
-from .report import Report
+from .report import Report, outcome_text
+from .restored import channels_of, keywords_of
 from .tables import aligned, is_long
 from .targets import names_of_outputs
-
-_HISTORY = (
-    "loss",
-    "accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "learning_rate",
-    "seconds",
-    "timesteps",
-    "skipped",
-)
+from .training import HISTORY, Training
 
 
 def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
@@ -40,17 +32,6 @@ def _without_zeros(data: Dataset, weights: np.ndarray | None) -> Dataset:
     if not weights.any():
         raise ValueError("sample_weight: all weights are zero")
     return data.subset(np.flatnonzero(weights))
-
-
-def _callbacks_of(estimator: Any) -> list[Any]:
-    callbacks = estimator.callbacks
-    if callbacks is None or callable(callbacks):
-        return [] if callbacks is None else [callbacks]
-    if not isinstance(callbacks, (list, tuple)) or not all(map(callable, callbacks)):
-        raise ValueError(
-            f"callbacks: expected a function, a list of functions or None, found {callbacks!r}"
-        )
-    return list(callbacks)
 
 
 def _weights_of(read: Sequences, sample_weight: Any) -> np.ndarray | None:
@@ -67,7 +48,7 @@ def _weights_of(read: Sequences, sample_weight: Any) -> np.ndarray | None:
     return _check_sample_weight(given, rows, dtype=np.float32, ensure_non_negative=True)
 
 
-class RNN:
+class RNN(Pickled):
     """To be followed by the mixins of scikit-learn."""
 
     _is_classifier: bool
@@ -116,14 +97,17 @@ class RNN:
             more than a thousandth of the range that they have, as of numbers near 1e8 that differ
             by 1.
         """
+        check_keywords(self)
         is_first = not (self.warm_start and hasattr(self, "model_"))
         with self._unchanged_if_nothing_learnt():
             data = self._training_data(X, y, sample_weight, is_first)
             self._prepare_model(data, is_first, {})
+            warn_of_what_has_no_effect(self, self.model_.options, stacklevel=3)
             self._train(self.model_.fit, data, self.model_.options["epochs"])
         return self
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
+        check_keywords(self)
         is_first = not hasattr(self, "model_")
         with self._unchanged_if_nothing_learnt():
             data = self._training_data(X, y, sample_weight, is_first, classes)
@@ -131,43 +115,21 @@ class RNN:
             if not is_first:
                 others["seed"] = self.model_.options["seed"]
             self._prepare_model(data, is_first, others)
+            if is_first:
+                self._warn_of_partial_fit()
             self._train(self.model_.learn, data, 1)
         return self
 
     def _train(self, train: Any, data: Dataset, epochs: int) -> None:
-        callbacks = _callbacks_of(self)
-        progress = progress_of(epochs, self.verbose)
-
-        def on_epoch(result: EpochResult) -> bool:
-            self._note(result)
-            progress.on_epoch(result)
-            answers = [callback(self, result) for callback in callbacks]
-            return all(answer is None or answer for answer in answers)
-
-        before = len(self.loss_history_)
-        try:
-            result = train(data, on_batch=progress.on_batch, on_epoch=on_epoch)
-            if result.status != "diverged":
-                progress.end()
-        except BaseException:
-            self._end.update(status="stopped", kept_epoch=self._kept_epoch(before))
-            raise
-        finally:
-            progress.close()
-        self._end.update(status=result.status, kept_epoch=before + result.kept_epoch)
-        if result.status == "diverged":
+        if Training(self, epochs).run(train, data) == "diverged":
             self._warn_of_divergence()
 
-    def _kept_epoch(self, before: int) -> int:
-        """Whose weights a training has left that something raised has ended."""
-        losses = np.nan_to_num(self.history_["validation_loss"][before:], nan=np.inf)
-        if self.model_.options["patience"] == 0 or len(losses) == 0:
-            return len(self.loss_history_)
-        return before + 1 + int(np.argmin(losses))
-
-    def _note(self, result: EpochResult) -> None:
-        for name, column in self.history_.items():
-            column.append(getattr(result, name))
+    def _warn_of_partial_fit(self) -> None:
+        warn_of_what_has_no_effect(self, self.model_.options, stacklevel=5)
+        for name in ("validation", "patience"):
+            if getattr(self, name):
+                given = f"{name}={getattr(self, name)!r}"
+                warnings.warn(f"{given} has no effect in partial_fit", UserWarning, stacklevel=4)
 
     @contextmanager
     def _unchanged_if_nothing_learnt(self) -> Iterator[None]:
@@ -196,7 +158,6 @@ class RNN:
     def _training_data(
         self, X: Any, y: Any, sample_weight: Any, is_first: bool, classes: Any = None
     ) -> Dataset:
-        _callbacks_of(self)
         read = read_sequences(self, X, is_first)
         warn_of_lost_digits("X", "channel", read.wide)
         data = self._with_targets(read, y, sample_weight, is_first, classes)
@@ -255,18 +216,30 @@ class RNN:
         return names[name]
 
     def _prepare_model(self, data: Dataset, is_first: bool, others: dict[str, Any]) -> None:
-        options = {**model_options(self, self._is_classifier), **self._weight_options(), **others}
+        options = {**model_options(self), **self._weight_options(), **others}
         options["head"] = self._head.head
-        if is_first:
-            self.model_ = Model(data, options)
-            self.history_ = {name: [] for name in _HISTORY}
-            self.loss_history_ = self.history_["loss"]
-        else:
+        if not is_first:
             self._require_made_with(options)
-            self.model_.set_options(options)
+        with about_keywords(self):
+            if is_first:
+                self.model_ = Model(data, options)
+                self._begin_history()
+            else:
+                self.model_.set_options(options)
         size = data.total_timesteps if self._head.has_steps else len(data)
         held_out = round(self.model_.options["validation"] * size)
-        self._end = {"learnt": size - held_out, "held_out": held_out, "status": "", "kept_epoch": 0}
+        self._samples = {"learnt": size - held_out, "held_out": held_out}
+
+    def _begin_history(self) -> None:
+        self.history_ = {name: [] for name in HISTORY}
+        self.loss_history_ = self.history_["loss"]
+        self.status_ = ""
+        self.kept_epoch_ = 0
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that it has learnt, over all calls of `fit` and `partial_fit` that learn on."""
+        return len(self.loss_history_)
 
     def _require_made_with(self, options: dict[str, Any]) -> None:
         made_with = self.model_.options
@@ -279,6 +252,25 @@ class RNN:
 
     def _weight_options(self) -> dict[str, Any]:
         return {}
+
+    @classmethod
+    def _restored(cls, model: Model, classes: Any) -> Any:
+        """An estimator that has this model, but no head yet."""
+        names = {head.head: head for head in cls._heads}
+        head = model.network["head"]
+        if head not in names:
+            raise ValueError(
+                f"from_model: expected a model with head {' or '.join(names)}, found {head}"
+            )
+        estimator = cls(**keywords_of(cls, model, classes))
+        estimator.model_ = model
+        estimator.n_features_in_ = channels_of(model)
+        estimator._has_columns = None  # nobody knows
+        if model.channel_names:
+            estimator.feature_names_in_ = np.array(model.channel_names, object)
+        estimator._samples = {"learnt": 0, "held_out": 0}
+        estimator._begin_history()
+        return estimator
 
     # --- predictions ---
 
@@ -328,8 +320,12 @@ class RNN:
         if not hasattr(self, "model_"):
             check_is_fitted(self, "model_")
         data = self._with_targets(read_sequences(self, X), y, None, False)
-        page, text = _core.report(self.model_, data, name=name, history=self.history_, **self._end)
-        return Report(self.model_.evaluate(data, threads_of(self.n_jobs)), page, text)
+        evaluation = self.model_.evaluate(data, threads_of(self.n_jobs))
+        end = {"status": self.status_, "kept_epoch": self.kept_epoch_}
+        page, text = _core.report(
+            self.model_, data, name=name, history=self.history_, **self._samples, **end
+        )
+        return Report(evaluation, page, f"{outcome_text(self.n_iter_, **end)}\n\n{text}")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

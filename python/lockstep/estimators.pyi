@@ -20,7 +20,12 @@ class RNNClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_: int
     loss_history_: list[float]
     history_: dict[str, list[float]]
+    kept_epoch_: int
+    status_: str
     model_: Model
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that it has learnt, of all trainings since the weights were drawn."""
     def __init__(
         self,
         *,
@@ -131,7 +136,12 @@ class RNNRegressor(RegressorMixin, BaseEstimator):
     n_features_in_: int
     loss_history_: list[float]
     history_: dict[str, list[float]]
+    kept_epoch_: int
+    status_: str
     model_: Model
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that it has learnt, of all trainings since the weights were drawn."""
     def __init__(
         self,
         *,

@@ -98,7 +98,7 @@ def _of_table(estimator: Any, X: Any, is_first: bool, is_list: bool) -> Sequence
     """[n, timesteps] as [n, timesteps, 1], with the columns that a first table had."""
     if is_first or estimator._has_columns:
         table = validate_data(estimator, X, reset=is_first, **_checks())
-    elif is_list or ndim_of(X) != 2:
+    elif is_list or ndim_of(X) != 2 or estimator._has_columns is None:
         table = check_array(X, input_name="X", estimator=estimator, **_checks())
     else:
         raise ValueError(

@@ -65,16 +65,17 @@ def own_targets(data: Dataset, head: str) -> Own:
     names = data.class_names
     if data.labels is None:
         y = data.values if head == "multilabel" else _values(data)
-        return Own(y, names=None if _are_numbered(names) else names)
-    classes = np.arange(len(names)) if _are_numbered(names) else np.array(names)
+        return Own(y, names=None if are_numbered(names) else names)
+    classes = np.arange(len(names)) if are_numbered(names) else np.array(names)
     return Own(_labels(data, classes), classes)
 
 
 def are_own(data: Dataset, targets: dict[str, Any]) -> bool:
     """Whether a Dataset of its own targets would be no other, for it has the same names."""
     names = data.class_names
-    return targets.get("class_names", names if _are_numbered(names) else None) == names
+    return targets.get("class_names", names if are_numbered(names) else None) == names
 
 
-def _are_numbered(names: list[str]) -> bool:
+def are_numbered(names: list[str]) -> bool:
+    """What a Dataset calls outputs that were given no names."""
     return names == list(map(str, range(len(names))))
