@@ -18,6 +18,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "gil.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/data_file.h"
@@ -218,7 +219,7 @@ Dataset load(const std::filesystem::path& path, const std::optional<std::string>
     throw InvalidArgument("axes: expected NTC or NCT, found '" + axes + "'");
   }
   options.axes = axes == "NCT" ? Axes::NCT : Axes::NTC;
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   return read_dataset(path, options);
 }
 
@@ -283,7 +284,8 @@ channel_names, ids: what the channels and the sequences are called.)")
       .def_prop_ro("missing_values", &Dataset::missing_values, "Values that are NaN.")
       .def_prop_ro("is_view", &Dataset::is_over_other_memory,
                    "Whether the values are read where they were given.")
-      .def("subset", subset, "indices"_a, "The sequences with these indices, in this order.")
+      .def("subset", subset, "indices"_a,
+           "The sequences with these indices, in this order.")
       .def("split", split, "share"_a, "seed"_a = 1,
            "Holds out a share, of each class, that the seed draws: (the others, held out).")
       .def("with_classes", &Dataset::with_classes, "class_names"_a,

@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "gil.h"
+
 namespace lockstep::python {
 
 namespace nb = nanobind;
@@ -14,14 +16,23 @@ namespace nb = nanobind;
 // Signals, such as that of Ctrl-C, and what callbacks raise. Made and asked on one thread.
 class Interruption {
  public:
+  // Gives what `work` gives, done without the lock if so many multiply-adds are worth it. Throws
+  // what `guarded` has kept meanwhile.
+  template <class Work>
+  auto watched(double multiply_adds, const Work& work) {
+    auto result = without_lock(multiply_adds, work);
+    if (failure_) throw nb::python_error(std::move(*failure_));
+    return result;
+  }
+
   // Whether signals have waited long enough.
   [[nodiscard]] bool is_due() const { return Clock::now() - last_signals_ >= kTimeBetweenSignals; }
 
-  // Calls `work` with the lock, whether to go on; signals are looked at before, if that is due. The
-  // first failure of either is kept, and says no.
+  // Within `watched`: calls `work` with the lock, whether to go on; signals are looked at before,
+  // if that is due. The first failure of either is kept, and says no.
   template <class Work>
   bool guarded(const Work& work) {
-    const nb::gil_scoped_acquire gil;
+    const ReleaseGil::Pause gil(*released_);
     try {
       if (is_due()) look_at_signals();
       return work();
@@ -31,15 +42,17 @@ class Interruption {
     }
   }
 
-  // What has been kept, if anything has. Called with the lock.
-  void throw_failure() {
-    if (failure_) throw nb::python_error(std::move(*failure_));
-  }
-
  private:
   using Clock = std::chrono::steady_clock;
 
   static constexpr auto kTimeBetweenSignals = std::chrono::milliseconds(50);
+
+  template <class Work>
+  auto without_lock(double multiply_adds, const Work& work) {
+    const ReleaseGil release(multiply_adds);
+    released_ = &release;
+    return work();
+  }
 
   void look_at_signals() {
     last_signals_ = Clock::now();
@@ -47,6 +60,7 @@ class Interruption {
   }
 
   Clock::time_point last_signals_ = Clock::now();
+  const ReleaseGil* released_ = nullptr;
   std::optional<nb::python_error> failure_;
 };
 

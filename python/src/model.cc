@@ -38,7 +38,7 @@ Options with_options(Options options, const MaybeOptions& values, const nb::kwar
 void make(ModelHandle* self, const Dataset& train, const MaybeOptions& values,
           const nb::kwargs& keywords) {
   const Options options = with_options({}, values, keywords);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   new (self) ModelHandle(Model(train, options));
 }
 
@@ -232,7 +232,7 @@ template <Model (*read)(const std::filesystem::path&)>
 ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& values,
                        const nb::kwargs& keywords) {
   const auto without_gil = [&] {
-    const nb::gil_scoped_release release;
+    const ReleaseGil release;
     return read(path);
   };
   return handle_of(without_gil(), values, keywords);
@@ -240,7 +240,7 @@ ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& va
 
 void save(const ModelHandle& handle, const std::filesystem::path& path) {
   const Reading model(handle);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   model->save(path);
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "arrays.h"
+#include "gil.h"
 #include "lockstep/error.h"
 
 namespace lockstep::python {
@@ -78,7 +79,7 @@ Dataset dataset_of_list(nb::handle list) {
 // Lives as long as the sets that share its values, whichever thread drops the last of them.
 std::shared_ptr<Buffer> shared_buffer() {
   return {new Buffer, [](Buffer* buffer) {
-            const nb::gil_scoped_acquire gil;
+            const AcquireGil gil;
             delete buffer;
           }};
 }

@@ -99,15 +99,11 @@ class SimpleRnn {
     if (!trainer_) throw InvalidArgument("run_epoch: expected `begin` before");
     const Dataset ordered = data.subset(indices_of(data, order));
     Interruption interruption;
-    EpochResult result;
-    {
-      const ReleaseGil release(work_of(ordered));
-      result = trainer_->run_epoch(ordered, [&](const BatchProgress&) {
+    return interruption.watched(work_of(ordered), [&] {
+      return trainer_->run_epoch(ordered, [&](const BatchProgress&) {
         return !interruption.is_due() || interruption.guarded([] { return true; });
       });
-    }
-    interruption.throw_failure();
-    return result;
+    });
   }
 
   nb::object predict_proba(nb::handle x) {
