@@ -162,7 +162,7 @@ SequenceView sequence_of(const nb::object& self, std::ptrdiff_t index) {
 
 Dataset subset(const Dataset& data, const nb::object& indices) {
   Buffer buffer;
-  take_integers(buffer, indices, "indices");
+  take_indices(buffer, indices, "indices");
   std::vector<std::size_t> places;
   for (const std::int64_t i : buffer.values<const std::int64_t>()) {
     places.push_back(index_in(data, i));
@@ -285,7 +285,8 @@ channel_names, ids: what the channels and the sequences are called.)")
       .def_prop_ro("is_view", &Dataset::is_over_other_memory,
                    "Whether the values are read where they were given.")
       .def("subset", subset, "indices"_a,
-           "The sequences with these indices, in this order.")
+           "The sequences with these indices, in this order. A mask of booleans is refused: "
+           "numpy.flatnonzero gives its indices.")
       .def("split", split, "share"_a, "seed"_a = 1,
            "Holds out a share, of each class, that the seed draws: (the others, held out).")
       .def("with_classes", &Dataset::with_classes, "class_names"_a,

@@ -89,7 +89,7 @@ std::vector<std::size_t> lengths_of(nb::handle lengths, std::size_t sequences,
   std::vector<std::size_t> result(sequences, timesteps);
   if (lengths.is_none()) return result;
   Buffer buffer;
-  take_integers(buffer, lengths, "lengths");
+  take_indices(buffer, lengths, "lengths");
   const auto values = buffer.values<const std::int64_t>();
   if (buffer.ndim() != 1 || values.size() != sequences) {
     throw InvalidArgument("lengths: expected one for each of " + std::to_string(sequences) +

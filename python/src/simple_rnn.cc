@@ -154,7 +154,7 @@ class SimpleRnn {
 
   static std::vector<std::size_t> indices_of(const Dataset& data, nb::handle order) {
     Buffer buffer;
-    take_integers(buffer, order, "order");
+    take_indices(buffer, order, "order");
     std::vector<std::size_t> indices;
     for (const std::int64_t i : buffer.values<const std::int64_t>()) {
       if (i < 0 || static_cast<std::size_t>(i) >= data.size()) {

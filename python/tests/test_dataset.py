@@ -214,6 +214,35 @@ def test_indices_out_of_range_are_refused():
             data.subset([i])
 
 
+def test_masks_are_refused_as_indices():
+    """They would be read as the sequences 0 and 1."""
+    data = Dataset(X)
+    for mask in (np.array([False, True]), [False, True]):
+        with pytest.raises(TypeError, match="indices: expected whole numbers, found bool"):
+            data.subset(mask)
+
+
+def test_labels_that_wrap_are_refused():
+    """The largest uint64 would be -1, a class that is not known."""
+    labels = np.array([0, 2**64 - 1], np.uint64)
+    with pytest.raises(ValueError, match="labels: 18446744073709551615 is too large"):
+        Dataset(X, labels=labels)
+    assert Dataset(X, labels=np.zeros(2, np.uint64)).labels.tolist() == [0, 0]
+
+
+def test_values_that_are_not_aligned_are_copied():
+    raw = bytearray(1 + X.nbytes)
+    raw[1:] = X.tobytes()
+    array = np.frombuffer(raw, np.float32, offset=1).reshape(X.shape)
+    assert not array.flags.aligned
+    for unaligned in (array, memoryview(raw)[1:].cast("f", X.shape)):
+        data = Dataset(unaligned)
+        np.testing.assert_array_equal(data[1], X[1])
+        assert data[0].flags.aligned and not np.shares_memory(data[0], np.frombuffer(raw, np.uint8))
+    with pytest.raises(TypeError, match="x: expected a float32 array"):
+        lockstep.kernels.tanh(memoryview(raw)[1:].cast("f", X.shape))
+
+
 def test_split_holds_out_a_share_of_each_class(ragged):
     train, held_out = ragged.split(0.2, seed=3)
     assert (len(train), len(held_out)) == (24, 6)

@@ -151,3 +151,23 @@ time.sleep(0.2)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_several_threads_may_be_the_first_to_need_numpy():
+    """It is imported then, which lets other threads run."""
+    code = """
+import sys, threading
+import lockstep
+assert "numpy" not in sys.modules
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(3)
+def work():
+    begin.wait()
+    lockstep.Dataset([[[1.0], [2.0]]] * 3, labels=[0, 1, 0])
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
