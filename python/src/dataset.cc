@@ -202,6 +202,10 @@ Names ids(const Dataset& data) {
   return all;
 }
 
+nb::object reduced(const nb::object& self) {
+  return nb::module_::import_("lockstep._pickling").attr("reduced")(self);
+}
+
 std::string text_of(const Dataset& data) {
   return "<lockstep.Dataset: " + std::to_string(data.size()) + " sequences of up to " +
          std::to_string(data.max_length()) + " timesteps, " + std::to_string(data.channels()) +
@@ -263,6 +267,7 @@ channel_names, ids: what the channels and the sequences are called.)")
       .def("__getitem__", sequence_of, "index"_a,
            "Sequence `index`, [timesteps, channels], to be read only.")
       .def("__repr__", text_of)
+      .def("__reduce__", reduced, nb::sig("def __reduce__(self) -> tuple[typing.Any, ...]"))
       .def_prop_ro("n_channels", &Dataset::channels, "Values per timestep.")
       .def_prop_ro("n_classes", &Dataset::classes, "Number of classes, or of outputs.")
       .def_prop_ro("class_names", &Dataset::class_names, "Texts of the classes or outputs.")

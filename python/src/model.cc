@@ -102,6 +102,7 @@ FitResult fit_model(ModelHandle& handle, const Dataset& train, const Dataset* va
                     std::size_t checkpoint_epochs, double checkpoint_seconds) {
   const Writing model(handle);
   FitCall call{std::move(on_batch), std::move(on_epoch), {}};
+  if (checkpoint && checkpoint->empty()) throw InvalidArgument("checkpoint: the path is empty");
   if (checkpoint) call.checkpoints = {*checkpoint, checkpoint_epochs, checkpoint_seconds};
   return fit(*model, train, validation, call);
 }
@@ -211,10 +212,9 @@ void replace(Model& model, Model&& other) {
 }
 
 void set_tensors(ModelHandle& handle, const nb::dict& tensors) {
+  const Writing model(handle);  // nothing may change it in between
   const nb::object bytes = parts_module().attr("with_tensors")(bytes_of(handle), tensors);
-  Model other = model_of(nb::cast<nb::bytes>(bytes));
-  const Writing model(handle);
-  replace(*model, std::move(other));
+  replace(*model, model_of(nb::cast<nb::bytes>(bytes)));
 }
 
 ModelHandle* handle_of(Model&& model, const MaybeOptions& values, const nb::kwargs& keywords) {

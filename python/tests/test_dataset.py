@@ -1,4 +1,6 @@
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -249,6 +251,38 @@ def test_split_holds_out_a_share_of_each_class(ragged):
     assert sorted(held_out.labels) == [0, 0, 1, 1, 2, 2]
     with pytest.raises(ValueError, match="leaves none"):
         ragged.split(0.001)
+
+
+TARGETS = [
+    {},
+    {"class_names": ["up", "down"]},
+    {"labels": [1, -1], "class_names": ["up", "down"]},
+    {"step_labels": [[0, 1], [1, -1, 0]]},
+    {"values": [[1, np.nan], [3, 4]]},
+    {"step_values": [np.ones((2, 2)), np.zeros((3, 2))]},
+]
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("copied", [lambda data: pickle.loads(pickle.dumps(data)), copy.deepcopy])
+def test_pickles_and_copies_are_equal(targets, copied):
+    x = [np.float32([[1, 2], [3, np.nan]]), np.ones((3, 2), np.float32)]
+    data = Dataset(x, **targets, weights=[1, 0.5], channel_names=["a", "b"], ids=["one", "two"])
+    again = copied(data)
+    for name in ("target_kind", "class_names", "channel_names", "ids"):
+        assert getattr(again, name) == getattr(data, name)
+    for name in ("lengths", "weights", "labels", "values"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(data, name))
+    for i in range(2):
+        np.testing.assert_array_equal(again[i], x[i])
+
+
+def test_pickles_of_views_and_of_sets_without_sequences():
+    view = Dataset(X, labels=[1, 0])
+    again = pickle.loads(pickle.dumps(view))
+    assert again.is_view and again.labels.tolist() == [1, 0] and (again[1] == X[1]).all()
+    none = copy.copy(view.subset(np.empty(0, int)))
+    assert len(none) == 0 and none.n_channels == view.n_channels and none.n_classes == 2
 
 
 def test_missing_values_are_counted():
