@@ -51,7 +51,7 @@ struct Rows {
   Buffer buffer{};
   std::size_t count = 1;
   std::size_t length = 1;
-  std::size_t stride = 0;  // floats from row to row
+  std::size_t stride = 1;  // floats from row to row
 
   [[nodiscard]] float* row(std::size_t i) const { return buffer.data<float>() + i * stride; }
 };
@@ -95,10 +95,11 @@ bool same_shape(const Buffer& a, const Buffer& b) {
 
 // `out`, or where that is None a new array of the same shape.
 nb::object out_like(nb::handle x, nb::handle out) {
-  static const nb::object* const empty =
-      new nb::object(nb::module_::import_("numpy").attr("empty_like"));
+  static const nb::object* empty_like = nullptr;
   if (!out.is_none()) return nb::borrow(out);
-  return (*empty)(x, nb::arg("order") = "C", nb::arg("subok") = false);
+  const nb::object& make = once(
+      empty_like, [] { return new nb::object(nb::module_::import_("numpy").attr("empty_like")); });
+  return make(x, nb::arg("order") = "C", nb::arg("subok") = false);
 }
 
 // The bytes between the first and the last element of an array.

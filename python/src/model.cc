@@ -38,7 +38,7 @@ Options with_options(Options options, const MaybeOptions& values, const nb::kwar
 void make(ModelHandle* self, const Dataset& train, const MaybeOptions& values,
           const nb::kwargs& keywords) {
   const Options options = with_options({}, values, keywords);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   new (self) ModelHandle(Model(train, options));
 }
 
@@ -70,10 +70,10 @@ double work_of(const Model& model, const Dataset& data) {
 nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  const std::vector<float> outputs = interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, *data));
-    return model->predict_proba(*data, threads, is_interrupted);
-  });
+  const std::vector<float> outputs =
+      interruptible(work_of(*model, *data), [&](const IsInterrupted& is_interrupted) {
+        return model->predict_proba(*data, threads, is_interrupted);
+      });
   const std::size_t width = model->parameters().network().outputs;
   return float_array(outputs, {outputs.size() / width, width});
 }
@@ -81,17 +81,16 @@ nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threa
 nb::object predict(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  const std::vector<int> classes = interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, *data));
-    return model->predict(*data, threads, is_interrupted);
-  });
+  const std::vector<int> classes =
+      interruptible(work_of(*model, *data), [&](const IsInterrupted& is_interrupted) {
+        return model->predict(*data, threads, is_interrupted);
+      });
   return int_array(classes, {classes.size()});
 }
 
 Evaluation evaluate(const ModelHandle& handle, const Dataset& data, int threads) {
   const Reading model(handle);
-  return interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, data));
+  return interruptible(work_of(*model, data), [&](const IsInterrupted& is_interrupted) {
     return model->evaluate(data, threads, is_interrupted);
   });
 }
@@ -102,6 +101,7 @@ FitResult fit_model(ModelHandle& handle, const Dataset& train, const Dataset* va
                     std::size_t checkpoint_epochs, double checkpoint_seconds) {
   const Writing model(handle);
   FitCall call{std::move(on_batch), std::move(on_epoch), {}};
+  if (checkpoint && checkpoint->empty()) throw InvalidArgument("checkpoint: the path is empty");
   if (checkpoint) call.checkpoints = {*checkpoint, checkpoint_epochs, checkpoint_seconds};
   return fit(*model, train, validation, call);
 }
@@ -211,10 +211,9 @@ void replace(Model& model, Model&& other) {
 }
 
 void set_tensors(ModelHandle& handle, const nb::dict& tensors) {
+  const Writing model(handle);  // nothing may change it in between
   const nb::object bytes = parts_module().attr("with_tensors")(bytes_of(handle), tensors);
-  Model other = model_of(nb::cast<nb::bytes>(bytes));
-  const Writing model(handle);
-  replace(*model, std::move(other));
+  replace(*model, model_of(nb::cast<nb::bytes>(bytes)));
 }
 
 ModelHandle* handle_of(Model&& model, const MaybeOptions& values, const nb::kwargs& keywords) {
@@ -232,7 +231,7 @@ template <Model (*read)(const std::filesystem::path&)>
 ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& values,
                        const nb::kwargs& keywords) {
   const auto without_gil = [&] {
-    const nb::gil_scoped_release release;
+    const ReleaseGil release;
     return read(path);
   };
   return handle_of(without_gil(), values, keywords);
@@ -240,7 +239,7 @@ ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& va
 
 void save(const ModelHandle& handle, const std::filesystem::path& path) {
   const Reading model(handle);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   model->save(path);
 }
 

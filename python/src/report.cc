@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "gil.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "model.h"
@@ -62,7 +63,7 @@ std::pair<std::string, std::string> report(const ModelHandle& handle, const Data
                                            std::size_t kept_epoch, const std::string& status) {
   std::vector<EpochResult> history = history_of(columns);
   const ModelHandle::Reading model(handle);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   TrainingRun run{.command = {},
                   .backend = std::string(active_backend().name),
                   .model = Model::from_bytes(model->to_bytes())};

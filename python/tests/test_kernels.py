@@ -60,6 +60,13 @@ def test_views_of_rows_and_out(x, name):
     assert np.isnan(wide[:, :4]).all() and np.isnan(wide[:, 37:]).all()
 
 
+def test_arrays_without_an_axis_are_one_value():
+    for name in EXPECTED:
+        value = getattr(kernels, name)(np.array(0.5, np.float32))
+        assert value.shape == ()
+        np.testing.assert_allclose(value, EXPECTED[name](np.array([0.5]))[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_other_arrays_are_refused(x, name):
     kernel = getattr(kernels, name)

@@ -417,6 +417,8 @@ def test_a_training_that_was_ended_is_resumed_to_the_same_bits(ragged, tmp_path)
     assert [e.loss for e in result.history] == [e.loss for e in expected.history]
     with pytest.raises(lockstep.FileError, match="it is a checkpoint"):
         Model.load(path)
+    with pytest.raises(ValueError, match="checkpoint: the path is empty"):
+        part.fit(ragged, checkpoint="")
 
 
 MODELS = [
@@ -507,6 +509,20 @@ def test_set_tensors_replaces_some_and_keeps_options(ragged):
         model.set_tensors({"head.bias": bias[:2]})
     with pytest.raises(lockstep.FileError, match="NaN"):
         model.set_tensors({"head.bias": bias * np.nan})
+    assert model.weights_hash() == before
+
+
+def test_nothing_trains_a_model_while_its_tensors_are_replaced(ragged):
+    """What a training had learnt in between would be lost."""
+    model = small(ragged)
+
+    class Bias:
+        def __array__(self, *_, **__):
+            model.fit(ragged)
+
+    before = model.weights_hash()
+    with pytest.raises(RuntimeError, match="it cannot be changed meanwhile"):
+        model.set_tensors({"head.bias": Bias()})
     assert model.weights_hash() == before
 
 
