@@ -14,7 +14,7 @@ from . import _core
 from ._core import Dataset, Model
 from .checks import about_keywords, check_keywords, warn_of_what_has_no_effect
 from .inputs import Sequences, make_dataset, read_sequences
-from .options import MADE_WITH, model_options, threads_of
+from .options import MADE_WITH, keyword_of, model_options, option_rows, threads_of
 from .own_targets import Own, are_own, has_targets, head_for, own_targets
 from .pickles import Pickled
 from .precision import warn_of_lost_digits
@@ -322,8 +322,15 @@ class RNN(Pickled):
         data = self._with_targets(read_sequences(self, X), y, None, False)
         evaluation = self.model_.evaluate(data, threads_of(self.n_jobs))
         end = {"status": self.status_, "kept_epoch": self.kept_epoch_}
+        option_names = {row["name"]: keyword_of(row["name"]) for row in option_rows(self)}
         page, text = _core.report(
-            self.model_, data, name=name, history=self.history_, **self._samples, **end
+            self.model_,
+            data,
+            name=name,
+            history=self.history_,
+            option_names=option_names,
+            **self._samples,
+            **end,
         )
         return Report(evaluation, page, f"{outcome_text(self.n_iter_, **end)}\n\n{text}")
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "arguments.h"
 #include "arrays.h"
 #include "bindings.h"
 #include "gil.h"
@@ -213,9 +214,9 @@ std::string text_of(const Dataset& data) {
          std::to_string(data.classes()) + ")>";
 }
 
-Dataset load(const std::filesystem::path& path, const std::optional<std::string>& targets,
-             const std::string& format, const std::string& axes, const std::string& x,
-             const std::string& y, bool ignore_targets) {
+Dataset load(nb::handle file, const std::optional<std::string>& targets, const std::string& format,
+             const std::string& axes, const std::string& x, const std::string& y,
+             bool ignore_targets) {
   ReadOptions options{
       .ignores_targets = ignore_targets, .format = format, .allow_missing = true, .x = x, .y = y};
   if (targets) options.targets = kind_named(*targets);
@@ -223,6 +224,7 @@ Dataset load(const std::filesystem::path& path, const std::optional<std::string>
     throw InvalidArgument("axes: expected NTC or NCT, found '" + axes + "'");
   }
   options.axes = axes == "NCT" ? Axes::NCT : Axes::NTC;
+  const std::filesystem::path path = path_in(file);
   const ReleaseGil release;
   return read_dataset(path, options);
 }
@@ -317,8 +319,9 @@ ValueError
            "Holds out a share of each class, which the seed draws: a pair (the others, held out).")
       .def("with_classes", &Dataset::with_classes, "class_names"_a,
            "The same sequences with labels renumbered to `class_names`, matched by name.")
-      .def_static("load", load, "path"_a, nb::kw_only(), "targets"_a = nb::none(), "format"_a = "",
-                  "axes"_a = "NTC", "x"_a = "", "y"_a = "", "ignore_targets"_a = false,
+      .def_static("load", load, "path"_a.none(), nb::kw_only(), "targets"_a = nb::none(),
+                  "format"_a = "", "axes"_a = "NTC", "x"_a = "", "y"_a = "",
+                  "ignore_targets"_a = false,
                   nb::sig("def load(path: str | os.PathLike[str], *, targets: str | None = None, "
                           "format: str = '', axes: str = 'NTC', x: str = '', y: str = '', "
                           "ignore_targets: bool = False) -> Dataset"),

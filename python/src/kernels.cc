@@ -213,11 +213,19 @@ nb::object multiply(nb::handle a, nb::handle b, nb::handle out, float alpha, flo
   take_in_place(b_buffer, b, "b", Access::read);
   const ConstMatrixView a_view = matrix_of(a_buffer, "a");
   const ConstMatrixView b_view = matrix_of(b_buffer, "b");
+  if (a_view.cols != b_view.rows) {
+    throw InvalidArgument("gemm: expected as many columns of a as rows of b, found shapes " +
+                          shape_text(a_buffer) + " and " + shape_text(b_buffer));
+  }
   if (out.is_none() && beta != 0) throw InvalidArgument("beta: there is no `out` to add to");
   nb::object result = out.is_none() ? new_floats({a_view.rows, b_view.cols}) : nb::borrow(out);
   Buffer c_buffer;
   take_in_place(c_buffer, result, "out", Access::write);
   const ConstMatrixView c_view = matrix_of(c_buffer, "out");
+  if (c_view.rows != a_view.rows || c_view.cols != b_view.cols) {
+    throw InvalidArgument("out: expected shape (" + std::to_string(a_view.rows) + ", " +
+                          std::to_string(b_view.cols) + "), found " + shape_text(c_buffer));
+  }
   if (c_view.transpose == Transpose::yes) {
     throw InvalidArgument("out: expected a matrix whose rows are each contiguous");
   }

@@ -128,6 +128,31 @@ def test_a_regressor_of_a_mask(x):
     np.testing.assert_array_equal(found.predict(x), given.predict(x))
 
 
+def test_names_are_those_of_the_model(x, y):
+    data = lockstep.Dataset(x, labels=y, channel_names=["u", "v"])
+    found = RNNClassifier.from_model(RNNClassifier(**SMALL).fit(data, y).model_)
+    assert found.feature_names_in_.tolist() == ["u", "v"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        found.predict(lockstep.Dataset(x, channel_names=["v", "u"]))
+    values = lockstep.Dataset(x, values=x[:, 0], class_names=["first", "second"])
+    given = RNNRegressor(**SMALL).fit(values)
+    found = RNNRegressor.from_model(given.model_)
+    np.testing.assert_array_equal(found.predict(x), given.predict(x))
+    assert found.score(values) == given.score(values)
+    labels = lockstep.Dataset(x, values=(x[:, 0] > 1), class_names=["first", "second"])
+    given = RNNClassifier(**SMALL).fit(labels)
+    found = RNNClassifier.from_model(given.model_)
+    assert found.classes_.tolist() == given.classes_.tolist()
+    assert found.score(labels) == given.score(labels)
+
+
+def test_a_series_a_row_is_read_after_from_model(x, y):
+    series = x[:, :, 0]
+    given = RNNClassifier(**SMALL).fit(series, y)
+    found = RNNClassifier.from_model(given.model_)
+    np.testing.assert_array_equal(found.predict_proba(series), given.predict_proba(series))
+
+
 def test_models_that_do_not_fit_are_refused(x, y, tmp_path):
     classes, numbers = RNNClassifier(**SMALL).fit(x, y), RNNRegressor(**SMALL).fit(x, y)
     with pytest.raises(ValueError, match="head classify or multilabel .*, found regress"):
@@ -167,6 +192,10 @@ def test_what_is_no_model_is_not_converted(convert):
 def test_what_is_no_model_of_others_is_refused():
     with pytest.raises(TypeError, match="from_torch: expected a state dict or a module, found int"):
         lockstep.Model.from_torch(3)
+    with pytest.raises(TypeError, match="from_torch: expected a state dict .*, found NoneType"):
+        lockstep.Model.from_torch(None)
+    with pytest.raises(TypeError, match="from_keras: expected a model .*, found NoneType"):
+        lockstep.Model.from_keras(None)
     with pytest.raises(TypeError, match="expected a state dict or a module, found NoneType"):
         interchange.from_torch(None)
     with pytest.raises(ValueError, match="from_torch: the state dict is empty"):

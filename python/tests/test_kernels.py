@@ -174,9 +174,9 @@ def test_gemm_refuses_what_it_cannot_read(rng):
         kernels.gemm(a[0], a.T)
     with pytest.raises(TypeError, match="b: expected a float32 array"):
         kernels.gemm(a, a.T.astype(np.float64))
-    with pytest.raises(ValueError, match="gemm"):
+    with pytest.raises(ValueError, match=r"gemm: .*, found shapes \(4, 6\) and \(4, 6\)"):
         kernels.gemm(a, a)
-    with pytest.raises(ValueError, match="gemm"):
+    with pytest.raises(ValueError, match=r"out: expected shape \(4, 4\), found \(3, 4\)"):
         kernels.gemm(a, a.T, square[:3])
     with pytest.raises(ValueError, match="out: expected a matrix whose rows are each contiguous"):
         kernels.gemm(a, a.T, np.asfortranarray(rng.standard_normal((4, 4)).astype(np.float32)))

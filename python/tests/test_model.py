@@ -570,3 +570,48 @@ def test_a_script_is_interrupted_as_any_other(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
+
+
+@pytest.mark.parametrize("wrong", [None, 3, np.zeros((2, 3, 1), np.float32)])
+def test_what_is_no_data_set_is_refused_in_a_sentence(ragged, wrong):
+    model = small(ragged)
+    found = f"expected a Dataset, such as .*, found {type(wrong).__name__}"
+    for name, call in [
+        ("train", lambda: Model(wrong)),
+        ("train", lambda: model.fit(wrong)),
+        ("train", lambda: model.learn(wrong)),
+        ("data", lambda: model.evaluate(wrong)),
+    ]:
+        with pytest.raises(TypeError, match=f"^{name}: {found}"):
+            call()
+    if wrong is not None:
+        with pytest.raises(TypeError, match=f"^validation: {found}"):
+            model.fit(ragged, wrong)
+    for predict in (model.predict, model.predict_proba):
+        with pytest.raises(TypeError, match="sequences: expected numbers"):
+            predict(None)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["model"]])
+def test_what_is_no_path_is_refused_in_a_sentence(ragged, wrong):
+    found = f"path: expected a str or os.PathLike, found {type(wrong).__name__}"
+    for call in (Model.load, Model.resume, small(ragged).save, Dataset.load):
+        with pytest.raises(TypeError, match=found):
+            call(wrong)
+
+
+def test_results_are_pickled(ragged, numbers):
+    for data in (ragged, numbers):
+        model = small(data, epochs=3, validation=0.5)
+        fit, evaluation = model.fit(data), model.evaluate(data)
+        for result in (fit, fit.history[-1], evaluation):
+            for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+                assert type(other) is type(result) and repr(other) == repr(result)
+                names = [name for name in dir(result) if not name.startswith("_")]
+                for name in names:
+                    found, expected = getattr(other, name), getattr(result, name)
+                    if name == "history":
+                        found, expected = map(repr, found), map(repr, expected)
+                        assert list(found) == list(expected)
+                    else:
+                        np.testing.assert_array_equal(found, expected)
