@@ -70,7 +70,7 @@ _OTHERS = {
         None,
         "function, list of functions or None",
         "Called after every epoch with the estimator, which can predict, and an EpochResult, whose "
-        "`epoch` counts as n_iter_; False ends the training",
+        "`epoch` counts as `n_iter_`; False ends the training",
         "Callable[..., Any] | list[Callable[..., Any]] | None",
     ),
     "verbose": Keyword(
