@@ -21,7 +21,6 @@ from ._core import (
     options_table,
     threads,
 )
-from .tables import split_table
 
 if TYPE_CHECKING:
     from . import aeon as aeon
@@ -31,11 +30,16 @@ if TYPE_CHECKING:
     from . import numpy_rnn as numpy_rnn
     from .estimators import RNNClassifier as RNNClassifier
     from .estimators import RNNRegressor as RNNRegressor
+    from .tables import split_table as split_table
 
 _threadpool.register()
 
 # What is imported when it is first asked for: name -> module.
-_LAZY = {"RNNClassifier": "estimators", "RNNRegressor": "estimators"}
+_LAZY = {
+    "RNNClassifier": "estimators",
+    "RNNRegressor": "estimators",
+    "split_table": "tables",
+}
 _SUBMODULES = ("aeon", "estimators", "interchange", "kernels", "numpy_rnn")
 # What modules need beside NumPy: module -> (package, extra of this one).
 _NEEDS = {"aeon": ("aeon", "aeon"), "estimators": ("scikit-learn", "sklearn")}

@@ -88,9 +88,35 @@ def test_ctrl_c_in_the_first_pass_over_the_validation_set_keeps_the_model(monkey
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(x, y)
     assert classifier.n_iter_ >= 1 and classifier.status_ == "stopped"
+    assert np.isnan(classifier.history_["validation_loss"][-1])
+    assert classifier.kept_epoch_ == classifier.n_iter_
     assert set(map(len, classifier.history_.values())) == {classifier.n_iter_}
     assert classifier.predict(x[:3]).shape == (3,)
     assert "stopped" in str(classifier.report(x[:20], y[:20]))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of POSIX")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_ctrl_c_in_the_first_minibatch_leaves_an_estimator_as_it_was(method):
+    x = np.zeros((64, 4000, 1), np.float32)  # takes seconds
+    y = np.arange(64) % 2
+    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "n_jobs": 1, "memory": "128M"}
+    classifier = RNNClassifier(epochs=2, warm_start=True, **options)
+
+    def interrupted():
+        main = threading.main_thread().ident
+        threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+        arguments = {"classes": [0, 1]} if method == "partial_fit" else {}
+        with pytest.raises(KeyboardInterrupt):
+            getattr(classifier, method)(x, y, **arguments)
+
+    interrupted()
+    assert not [name for name in vars(classifier) if name.endswith("_")]
+    getattr(classifier, method)(x[:, :5], y, **({"classes": [0, 1]} if method != "fit" else {}))
+    before = (classifier.n_iter_, classifier.status_, classifier.model_.weights_hash())
+    interrupted()
+    assert (classifier.n_iter_, classifier.status_, classifier.model_.weights_hash()) == before
+    assert set(map(len, classifier.history_.values())) == {classifier.n_iter_}
 
 
 def test_a_row_of_the_history_is_added_in_one_step_of_the_interpreter(x, y):

@@ -309,7 +309,7 @@ def long():
     """A data set, and a model that takes seconds for all of it."""
     x = np.zeros((64, 4000, 1), np.float32)
     data = Dataset(x, labels=np.arange(64) % 2, class_names=["a", "b"])
-    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "threads": 1, "memory": "128MB"}
+    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "threads": 1, "memory": "128M"}
     return data, Model(data, **options)
 
 
