@@ -102,9 +102,9 @@ class _Wrapper(Pickled):
 class RNNClassifier(_Wrapper, BaseClassifier):
     """Recurrent network that classifies time series, in the manner of aeon.
 
-    Its methods are those of aeon's BaseClassifier: `fit(X, y)`, `predict(X)`, `predict_proba(X)`. `model_`,
-    `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are those of
-    lockstep.RNNClassifier.
+    Its methods are those of aeon's BaseClassifier: `fit(X, y)`, `predict(X)`, `predict_proba(X)`.
+    `model_`, `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are
+    those of lockstep.RNNClassifier.
 
     Attributes
     ----------
@@ -123,9 +123,9 @@ class RNNClassifier(_Wrapper, BaseClassifier):
 class RNNRegressor(_Wrapper, BaseRegressor):
     """Recurrent network that learns a number of each time series, in the manner of aeon.
 
-    Its methods are those of aeon's BaseRegressor: `fit(X, y)`, `predict(X)`. `model_`,
-    `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are those of
-    lockstep.RNNRegressor.
+    Its methods are those of aeon's BaseRegressor: `fit(X, y)`, `predict(X)`.
+    `model_`, `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are
+    those of lockstep.RNNRegressor.
 
     Attributes
     ----------

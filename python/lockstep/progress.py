@@ -107,8 +107,10 @@ def _tqdm() -> Any:
 
 
 def progress_of(before: int, epochs: int, verbose: int) -> Any:
-    """0: silence; 1: a bar, or some lines where there can be none; 2: a line for each epoch. Numbers
-    go on from `before`, the epochs of the trainings before."""
+    """0: silence; 1: a bar, or some lines where there can be none; 2: a line for each epoch.
+
+    Numbers go on from `before`, the epochs of the trainings before.
+    """
     if verbose != 1:
         return Lines(before, epochs, shows_all=True) if verbose else Silence()
     tqdm = _tqdm()
