@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from . import _threadpool
@@ -22,13 +23,24 @@ from ._core import (
 )
 
 if TYPE_CHECKING:
-    from .estimators import RNNClassifier, RNNRegressor
+    from . import aeon as aeon
+    from . import estimators as estimators
+    from . import interchange as interchange
+    from . import kernels as kernels
+    from . import numpy_rnn as numpy_rnn
+    from .estimators import RNNClassifier as RNNClassifier
+    from .estimators import RNNRegressor as RNNRegressor
+    from .tables import split_table as split_table
 
 _threadpool.register()
 
 # What is imported when it is first asked for: name -> module.
-_LAZY = {"RNNClassifier": "estimators", "RNNRegressor": "estimators"}
-_SUBMODULES = ("aeon", "interchange", "kernels", "numpy_rnn")
+_LAZY = {
+    "RNNClassifier": "estimators",
+    "RNNRegressor": "estimators",
+    "split_table": "tables",
+}
+_SUBMODULES = ("aeon", "estimators", "interchange", "kernels", "numpy_rnn")
 # What modules need beside NumPy: module -> (package, extra of this one).
 _NEEDS = {"aeon": ("aeon", "aeon"), "estimators": ("scikit-learn", "sklearn")}
 
@@ -45,8 +57,11 @@ __all__ = [
     "info",
     "kernels",
     "options_table",
+    "split_table",
     "threads",
 ]
+if importlib.util.find_spec("sklearn") is not None:
+    __all__ += ["RNNClassifier", "RNNRegressor"]
 
 
 def _module(name: str, asked_for: str) -> Any:
@@ -61,12 +76,14 @@ def _module(name: str, asked_for: str) -> Any:
         ) from error
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return _module(name, name)
-    if name in _LAZY:
-        return getattr(_module(_LAZY[name], name), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # where it would make every name right
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return _module(name, name)
+        if name in _LAZY:
+            return getattr(_module(_LAZY[name], name), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -45,6 +45,10 @@ def from_keras(model: Any, **parts: Any) -> Model:
 
 def _layers_of(model: Any) -> list[Any]:
     if not hasattr(model, "layers"):
+        if not isinstance(model, (list, tuple)) or not all(hasattr(part, "name") for part in model):
+            raise TypeError(
+                f"from_keras: expected a model or a list of layers, found {type(model).__name__}"
+            )
         return list(model)
     layers = list(model.layers)
     if _class(model) != "Sequential":

@@ -51,12 +51,12 @@ def to_onnx(model: Any, path: Any = None, *, lengths: bool = True) -> Any:
     2 GiB, OSError if the file cannot be written; then nothing is left of it. `model` may be an
     estimator.
     """
+    model = _parts.plain_model(model)
     try:
         import onnx
     except ImportError as error:
         raise ImportError("to_onnx needs the package onnx: pip install onnx") from error
 
-    model = _parts.plain_model(model)
     network, tensors = model.network, model.tensors()
     size = sum(values.nbytes for values in tensors.values())
     if size > _MOST_BYTES:

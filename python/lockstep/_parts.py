@@ -9,6 +9,8 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from ._core import Model
+
 _LENGTH = struct.Struct("<Q")
 
 
@@ -51,9 +53,16 @@ def file_of_tensors(arrays: Mapping[str, Any]) -> bytes:
     return _file(arrays, {})
 
 
-def plain_model(model: Any) -> Any:
-    """The model of an estimator that has been fitted; a model itself."""
-    return getattr(model, "model_", model)
+def plain_model(model: Any) -> Model:
+    """The model of an estimator that has been fitted, one of aeon included; a model itself."""
+    found = getattr(model, "model_", model)
+    if isinstance(found, Model):
+        return found
+    if hasattr(model, "get_params"):
+        from sklearn.exceptions import NotFittedError
+
+        raise NotFittedError(f"this {type(model).__name__} is not fitted yet: call fit before")
+    raise TypeError(f"expected a Model or an estimator, found {type(model).__name__}")
 
 
 def with_tensors(data: bytes, replaced: Mapping[str, Any]) -> bytes:

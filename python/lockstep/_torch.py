@@ -7,7 +7,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from . import _parts
-from ._core import Model
+from ._core import FileError, Model
 
 
 def to_torch(model: Any) -> dict[str, Any]:
@@ -23,9 +23,9 @@ def to_torch(model: Any) -> dict[str, Any]:
     `network` and `target_scale` have them. Raises ValueError for layers that differ, which no such
     module can have. `model` may be an estimator.
     """
+    model = _parts.plain_model(model)
     import torch
 
-    model = _parts.plain_model(model)
     layers = model.network["layers"]
     if any(layer != layers[0] for layer in layers):
         raise ValueError("to_torch: the layers differ, and those of a module of torch.nn are equal")
@@ -39,6 +39,10 @@ def from_torch(source: Any, *, nonlinearity: str | None = None, **parts: Any) ->
     layer beside; biases that are absent are 0. nonlinearity: "tanh" or "relu", of nn.RNN; a module
     says it itself, of a state dict "tanh" is assumed.
 
+    pool="last" is the state after each direction's last step: `h_n` of torch's module, of two
+    directions torch.cat([h_n[-2], h_n[-1]], 1). It is not `output[:, -1]`, which has of the
+    backward direction the state after one step, and which no pool of this library gives.
+
     The rest are parts of Model.from_parts: head ("classify"), pool ("last"), class_names,
     normalization, missing, target_scale, channel_names, loss, delta. Raises ValueError (FileError)
     for other tensors.
@@ -46,6 +50,12 @@ def from_torch(source: Any, *, nonlinearity: str | None = None, **parts: Any) ->
     if hasattr(source, "state_dict"):
         nonlinearity = nonlinearity or _nonlinearity_of(source)
         source = source.state_dict()
+    if not isinstance(source, Mapping):
+        raise TypeError(
+            f"from_torch: expected a state dict or a module, found {type(source).__name__}"
+        )
+    if not source:
+        raise FileError("from_torch: the state dict is empty")
     tensors = {name: _array(name, values) for name, values in source.items()}
     model = Model.from_bytes(_parts.file_of_tensors(tensors))
     network = {**model.network, **_taken(parts, "head", "pool")}

@@ -3,6 +3,7 @@ timesteps] or np-list of [channels, timesteps] of unequal length."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ from aeon.classification.base import BaseClassifier
 from aeon.regression.base import BaseRegressor
 
 from . import estimators
-from .options import with_options
+from ._core import Model
+from .checks import check_keywords
+from .options import callbacks_of, with_options
+from .pickles import Pickled
+from .report import Report
 
 __all__ = ["RNNClassifier", "RNNRegressor"]
 
@@ -24,16 +29,62 @@ _TAGS = {
 _DEFAULTS = {"n_jobs": 1}  # as aeon has it
 
 
-class _Wrapper:
-    """What classifier and regressor share: an estimator with the same keywords does the work."""
+class _Wrapper(Pickled):
+    """What classifier and regressor share: an estimator with the same keywords does the work, and
+    tells what there is to tell of the training."""
 
     _wrapped: type
 
     def _fit(self, X: Any, y: np.ndarray) -> Any:
-        self.estimator_ = self._wrapped(axes="NCT", **self.get_params(deep=False))
-        self.estimator_.fit(X, y)
-        self.loss_history_ = self.estimator_.loss_history_
+        check_keywords(self)
+        callbacks = [partial(self._call_back, f) for f in callbacks_of(self.callbacks)]
+        keywords = {**self.get_params(deep=False), "axes": "NCT", "callbacks": callbacks}
+        self.estimator_ = self._wrapped(**keywords)
+        try:
+            self.estimator_.fit(X, y)
+        finally:
+            self.estimator_.callbacks = self.callbacks
         return self
+
+    def _call_back(self, callback: Any, _: Any, epoch: Any) -> Any:
+        self.is_fitted = True  # it can predict from now on
+        return callback(self, epoch)
+
+    @property
+    def model_(self) -> Model:
+        """Model, which can be saved, streamed and exported."""
+        return self.estimator_.model_
+
+    @property
+    def loss_history_(self) -> list[float]:
+        """Mean loss of each epoch."""
+        return self.estimator_.loss_history_
+
+    @property
+    def history_(self) -> dict[str, list[float]]:
+        """What there is to say of each epoch."""
+        return self.estimator_.history_
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs that it has learnt."""
+        return self.estimator_.n_iter_
+
+    @property
+    def kept_epoch_(self) -> int:
+        """The epoch whose weights it has."""
+        return self.estimator_.kept_epoch_
+
+    @property
+    def status_(self) -> str:
+        """How the training ended: 'finished', 'patience', 'stopped' or 'diverged'."""
+        return self.estimator_.status_
+
+    def report(self, X: Any, y: Any, name: str = "the data") -> Report:
+        """What there is to say of the training, and of how well it does on X and y, as the reports
+        of lockstep.RNNClassifier."""
+        self._check_is_fitted()
+        return self.estimator_.report(self._preprocess_collection(X, store_metadata=False), y, name)
 
     def _predict(self, X: Any) -> np.ndarray:
         return self.estimator_.predict(X)
@@ -52,13 +103,13 @@ class RNNClassifier(_Wrapper, BaseClassifier):
     """Recurrent network that classifies time series, in the manner of aeon.
 
     Its methods are those of aeon's BaseClassifier: `fit(X, y)`, `predict(X)`, `predict_proba(X)`.
+    `model_`, `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are
+    those of lockstep.RNNClassifier.
 
     Attributes
     ----------
     estimator_ : lockstep.RNNClassifier
-        What does the work, with its `model_`.
-    loss_history_ : list of float
-        Mean loss of each epoch.
+        What does the work.
     """
 
     _tags = _TAGS
@@ -73,13 +124,13 @@ class RNNRegressor(_Wrapper, BaseRegressor):
     """Recurrent network that learns a number of each time series, in the manner of aeon.
 
     Its methods are those of aeon's BaseRegressor: `fit(X, y)`, `predict(X)`.
+    `model_`, `loss_history_`, `history_`, `n_iter_`, `kept_epoch_`, `status_` and `report` are
+    those of lockstep.RNNRegressor.
 
     Attributes
     ----------
     estimator_ : lockstep.RNNRegressor
-        What does the work, with its `model_`.
-    loss_history_ : list of float
-        Mean loss of each epoch.
+        What does the work.
     """
 
     _tags = _TAGS

@@ -14,6 +14,7 @@ from . import targets
 from .estimator_base import RNN
 from .inputs import ndim_of
 from .options import with_options
+from .restored import head_of_classes, head_of_numbers, model_at
 
 __all__ = ["RNNClassifier", "RNNRegressor"]
 
@@ -36,23 +37,31 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         Mean loss of each epoch.
     history_ : dict of lists
         What there is to say of each epoch: the columns of EpochResult.
+    kept_epoch_ : int
+        The epoch whose weights it has, counted as `n_iter_`; another than the last by `patience`.
+    status_ : str
+        How the last training ended: 'finished', 'patience' (no better validation loss), 'stopped'
+        (by a callback, Ctrl-C or another exception) or 'diverged'; for callbacks 'running'; '' of a
+        model that was loaded.
     model_ : Model
         What was trained, to be saved, streamed and exported; its class names are `classes_`.
     """
 
-    _is_classifier = True
     _heads = (targets.Classify, targets.MultiLabel, targets.ClassifySteps)
     _metric = staticmethod(accuracy_score)
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None
+    ) -> Any:
         """One more pass, over these data, with a constant learning rate.
 
-        Optimizer and orders go on where the last call left them. Inputs are standardised as fits
-        the data of the first call, which needs `classes`, all that will occur. X, y and
-        sample_weight as those of `fit`.
+        `epochs`, `schedule`, `validation` and `patience` have no effect. Optimizer and orders of
+        the data go on where the last call left them. Inputs are standardised as fits the
+        data of the first call, which needs `classes`, all that will occur. X, y and sample_weight
+        as those of `fit`.
         """
         if self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' needs all data, which partial_fit has not")
+            raise ValueError("class_weight='balanced' needs all data, and partial_fit sees a part")
         if not hasattr(self, "model_"):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
@@ -69,6 +78,44 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         outputs, data = self._outputs(X)
         return self._head.proba(outputs, data)
 
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of `predict_proba`, in the same form; -inf where a probability is 0."""
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            if isinstance(probabilities, list):
+                return [np.log(rows) for rows in probabilities]
+            return np.log(probabilities)
+
+    @classmethod
+    def from_model(cls, model: Any, classes: Any = None) -> Any:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy. Keywords are the model's options, of which a file has only some.
+
+        Parameters
+        ----------
+        model : Model or path
+        classes : array [classes]
+            The labels, in the order of the model's class_names. None: they are made of these names,
+            numbers if all names are numbers, truth values if all are True or False, otherwise
+            texts.
+
+        Raises
+        ------
+        ValueError
+            For a model that learns numbers, and where `classes` are not as many.
+        FileError
+            Where there is no such file, or none of a model.
+        """
+        model = model_at(model)
+        heads = {head.head: head for head in cls._heads}
+        if model.network["head"] not in heads:
+            return cls._restored(model, None)
+        head, classes = head_of_classes(heads[model.network["head"]], model, classes)
+        estimator = cls._restored(model, classes)
+        estimator._head = head
+        estimator.classes_ = head.classes
+        return estimator
+
     def _head_for(self, y: Any) -> str:
         try:
             has_columns = ndim_of(y) == 2 and np.shape(y)[1] > 1
@@ -79,8 +126,8 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         is_labels = has_columns and type_of_target(y) == "multilabel-indicator"
         return "multilabel" if is_labels else "classify"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y, classes)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y, classes)
         self.classes_ = self._head.classes
 
     def _weight_options(self) -> dict[str, Any]:
@@ -88,7 +135,10 @@ class RNNClassifier(RNN, ClassifierMixin, BaseEstimator):
         if given is None or given == "balanced":
             return {"class_weights": given or "none"}
         if self._head.head == "multilabel":
-            raise ValueError("class_weight: labels that go together have no weights")
+            raise ValueError(
+                "class_weight: with several labels for a sequence no class can be weighted; give "
+                "sample_weight"
+            )
         weights = compute_class_weight(given, classes=self.classes_, y=self.classes_)
         names = targets.names_of(self.classes_)
         if any("," in name for name in names):
@@ -118,27 +168,55 @@ class RNNRegressor(RNN, RegressorMixin, BaseEstimator):
         Mean loss of each epoch.
     history_ : dict of lists
         What there is to say of each epoch: the columns of EpochResult.
+    kept_epoch_ : int
+        The epoch whose weights it has, counted as `n_iter_`; another than the last by `patience`.
+    status_ : str
+        How the last training ended: 'finished', 'patience' (no better validation loss), 'stopped'
+        (by a callback, Ctrl-C or another exception) or 'diverged'; for callbacks 'running'; '' of a
+        model that was loaded.
     model_ : Model
         What was trained, to be saved, streamed and exported.
     """
 
-    _is_classifier = False
     _heads = (targets.Regress, targets.RegressSteps)
     _metric = staticmethod(r2_score)
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """One more pass, over these data, with a constant learning rate.
 
-        Optimizer and orders go on where the last call left them. Inputs and numbers are
-        standardised as fits the data of the first call. X, y and sample_weight as those of `fit`.
+        `epochs`, `schedule`, `validation` and `patience` have no effect. Optimizer and orders of
+        the data go on where the last call left them. Inputs and numbers are standardised
+        as fits the data of the first call. X, y and sample_weight as those of `fit`.
         """
         return self._partial_fit(X, y, None, sample_weight)
+
+    @classmethod
+    def from_model(cls, model: Any) -> Any:
+        """An estimator of a Model, or of the file of one, that can predict and learn on; it keeps
+        the model, no copy. Keywords are the model's options, of which a file has only some.
+
+        Parameters
+        ----------
+        model : Model or path
+
+        Raises
+        ------
+        ValueError
+            For a model that learns classes.
+        FileError
+            Where there is no such file, or none of a model.
+        """
+        model = model_at(model)
+        estimator = cls._restored(model, None)
+        heads = {head.head: head for head in cls._heads}
+        estimator._head = head_of_numbers(heads[model.network["head"]], model)
+        return estimator
 
     def _head_for(self, y: Any) -> str:
         return "regress"
 
-    def _set_head(self, y: Any, classes: Any) -> None:
-        self._head = self._head_class(y)(y)
+    def _set_head(self, head: Any, y: Any, classes: Any) -> None:
+        self._head = head(y)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -84,8 +84,8 @@ class ScratchSimpleRNNClassifier:
         if labels.shape != x.shape[:1]:
             raise ValueError(f"y: expected a class for each of {len(x)} sequences")
         data = _core.Dataset(x, labels=labels, class_names=[str(c) for c in range(self.n_output)])
-        rnn = self._core()
-        rnn.begin(self.batch_size, self.lr)
+        rnn = self._network()
+        self._begin(rnn)
         for epoch in range(self.n_epochs):
             order = np.random.permutation(len(x))
             try:
@@ -103,7 +103,7 @@ class ScratchSimpleRNNClassifier:
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities [n, n_output] of the sequences X [n, timesteps, features]."""
-        return self._core().predict_proba(_inputs(X)).astype(np.float64)
+        return self._network().predict_proba(_inputs(X)).astype(np.float64)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each sequence."""
@@ -122,6 +122,7 @@ class ScratchSimpleRNNClassifier:
     def _forward_propagation(self, X: Any) -> tuple[np.ndarray, ...]:
         """In float64: all states [n, timesteps + 1, n_nodes] from that of zeros on, the sums before
         each tanh [n, timesteps, n_nodes], the last state, the logits and the probabilities."""
+        self._require_weights()
         x = np.asarray(X)
         sums = np.zeros((*x.shape[:2], self.n_nodes))
         states = np.zeros((len(x), x.shape[1] + 1, self.n_nodes))
@@ -132,17 +133,27 @@ class ScratchSimpleRNNClassifier:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return states, sums, states[:, -1], logits, powers / powers.sum(axis=-1, keepdims=True)
 
-    def _core(self) -> Any:
-        weights = [getattr(self, name) for name in _WEIGHTS]
-        absent = [name for name, value in zip(_WEIGHTS, weights) if value is None]
+    def _require_weights(self) -> None:
+        absent = [name for name in _WEIGHTS if getattr(self, name) is None]
         if absent:
             raise ValueError(f"there is no {', no '.join(absent)}: fit, or set all weights before")
+
+    def _network(self) -> Any:
+        self._require_weights()
+        weights = [getattr(self, name) for name in _WEIGHTS]
         if np.shape(weights[0])[-1:] != (self.n_nodes,) or np.size(weights[4]) != self.n_output:
             raise ValueError(
                 f"weights of {np.shape(weights[0])[-1:]} nodes and {np.size(weights[4])} outputs, "
                 f"expected {self.n_nodes} and {self.n_output}"
             )
         return _core.SimpleRnn(*weights)
+
+    def _begin(self, rnn: Any) -> None:
+        try:
+            rnn.begin(self.batch_size, self.lr)
+        except ValueError as error:
+            # The library's option may also be "auto".
+            raise ValueError(str(error).replace(" or auto", "")) from None
 
     def _take_weights(self, rnn: Any) -> None:
         for name, values in zip(_WEIGHTS, rnn.weights()):

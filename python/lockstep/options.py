@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import difflib
 import functools
 import inspect
 import textwrap
@@ -35,7 +36,8 @@ _SKLEARN = {
         Keyword(
             None,
             "int or None",
-            "Threads, which change no result; None and -1: as many CPUs as the process may use",
+            "Threads, which change no result; None and -1: as many CPUs as the process may use, "
+            "-2: all but one, and so on down to one thread",
             "int | None",
         ),
     ),
@@ -44,7 +46,7 @@ _SKLEARN = {
         Keyword(
             None,
             "dict, 'balanced' or None",
-            "Weights of the labels in the loss, or the rarer the more",
+            "Weights of the labels in the loss; 'balanced': the rarer a label, the larger",
             "dict[Any, float] | Literal['balanced'] | None",
         ),
     ),
@@ -67,8 +69,8 @@ _OTHERS = {
     "callbacks": Keyword(
         None,
         "function, list of functions or None",
-        "Called after every epoch with the estimator, which can predict, and an EpochResult; False "
-        "ends the training",
+        "Called after every epoch with the estimator, which can predict, and an EpochResult, whose "
+        "`epoch` counts as `n_iter_`; False ends the training",
         "Callable[..., Any] | list[Callable[..., Any]] | None",
     ),
     "verbose": Keyword(
@@ -91,6 +93,16 @@ def _rows(is_classifier: bool) -> list[dict[str, Any]]:
     ]
     heads["expected"] = "one of " + ", ".join(heads["choices"])
     return rows
+
+
+def option_rows(estimator: Any) -> list[dict[str, Any]]:
+    """The rows of the options table that an estimator has keywords for."""
+    return _rows(estimator._is_classifier)
+
+
+def keyword_of(option: str) -> str:
+    """What the option is called here."""
+    return _SKLEARN[option][0] if option in _SKLEARN else option
 
 
 def _is_of_classes(head: str) -> bool:
@@ -128,6 +140,7 @@ def _initializer(cls: type, keywords: dict[str, Keyword]) -> Callable[..., None]
     signature = inspect.Signature(parameters)
 
     def __init__(self: Any, **values: Any) -> None:
+        _refuse_unknown(cls, values, keywords)
         bound = signature.bind(self, **values)
         bound.apply_defaults()
         del bound.arguments["self"]
@@ -137,6 +150,15 @@ def _initializer(cls: type, keywords: dict[str, Keyword]) -> Callable[..., None]
     __init__.__qualname__ = f"{cls.__qualname__}.__init__"
     __init__.__signature__ = signature  # type: ignore[attr-defined]
     return __init__
+
+
+def _refuse_unknown(cls: type, values: dict[str, Any], keywords: dict[str, Keyword]) -> None:
+    unknown = next((name for name in values if name not in keywords), None)
+    if unknown is None:
+        return
+    near = difflib.get_close_matches(unknown, keywords, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {unknown!r}{hint}")
 
 
 def _parameters_text(keywords: dict[str, Keyword]) -> str:
@@ -159,6 +181,8 @@ def with_options(
             keywords[name] = keywords[name]._replace(default=default)
         for name in without:
             del keywords[name]
+        cls._keywords = keywords  # type: ignore[attr-defined]
+        cls._is_classifier = is_classifier  # type: ignore[attr-defined]
         cls.__init__ = _initializer(cls, keywords)  # type: ignore[misc]
         cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{_parameters_text(keywords)}\n"
         return abc.update_abstractmethods(cls)
@@ -166,16 +190,20 @@ def with_options(
     return add
 
 
-def model_options(estimator: Any, is_classifier: bool) -> dict[str, Any]:
+def model_options(estimator: Any) -> dict[str, Any]:
     """The options of an estimator as those of a Model, without its class weights."""
     options = {}
-    for row in _rows(is_classifier):
-        name = row["name"]
-        options[name] = getattr(estimator, _SKLEARN[name][0] if name in _SKLEARN else name)
+    for row in option_rows(estimator):
+        options[row["name"]] = getattr(estimator, keyword_of(row["name"]))
     options.pop("class_weights", None)
     options["seed"] = _seed(options["seed"])
     options["threads"] = threads_of(options["threads"])
     return options
+
+
+def callbacks_of(callbacks: Any) -> list[Callable[..., Any]]:
+    """The functions that the keyword names."""
+    return [callbacks] if callable(callbacks) else list(callbacks or ())
 
 
 def _seed(random_state: Any) -> int:
@@ -188,10 +216,14 @@ def _seed(random_state: Any) -> int:
 
 def threads_of(n_jobs: int | None) -> int:
     """Threads by the rules of joblib: -2 is all but one."""
-    if n_jobs is None or n_jobs == -1:
+    if n_jobs is None:
         return 0
-    if n_jobs == 0:
-        raise ValueError("n_jobs: expected a number that is not 0, or None")
+    is_whole = hasattr(n_jobs, "__index__") and not isinstance(n_jobs, bool)
+    if not is_whole or n_jobs == 0:
+        expected = "a whole number that is not 0, or None"
+        raise ValueError(f"n_jobs: expected {expected}, found {n_jobs!r}")
+    if n_jobs == -1:
+        return 0
     return n_jobs if n_jobs > 0 else max(1, _core.threads() + 1 + n_jobs)
 
 

@@ -35,13 +35,15 @@ class Silence:
 class Lines(Silence):
     """A line for each epoch, or for some of them, the first and the last among these."""
 
-    def __init__(self, epochs: int, shows_all: bool) -> None:
-        self._epochs = epochs
+    def __init__(self, before: int, epochs: int, shows_all: bool) -> None:
+        self._before = before
+        self._last = before + epochs
         self._between = 1 if shows_all else max(1, epochs // _LINES)
         self._left_out: EpochResult | None = None
 
     def on_epoch(self, result: EpochResult) -> None:
-        is_left_out = result.epoch % self._between and result.epoch not in (1, self._epochs)
+        done = result.epoch - self._before
+        is_left_out = done % self._between and done != 1 and result.epoch != self._last
         self._left_out = result if is_left_out else None
         if not is_left_out:
             self._print(result)
@@ -51,8 +53,8 @@ class Lines(Silence):
             self._print(self._left_out)
 
     def _print(self, result: EpochResult) -> None:
-        # Calls of partial_fit count on, one epoch each.
-        of_all = f"/{self._epochs}" if self._epochs > 1 else ""
+        # Calls of partial_fit are one epoch each.
+        of_all = f"/{self._last}" if self._last - self._before > 1 else ""
         values = "  ".join(f"{name} {value:.4g}" for name, value in _values(result).items())
         print(f"epoch {result.epoch}{of_all}  {values}  {result.seconds:.2f} s", flush=True)
 
@@ -63,15 +65,20 @@ class Bar:
     _FORMAT = "{l_bar}{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}{postfix}]"
     _SHORT = {"validation_loss": "val_loss", "validation_accuracy": "val_acc"}
 
-    def __init__(self, tqdm: Any, epochs: int) -> None:
-        self._bar = tqdm(total=epochs, bar_format=self._FORMAT, dynamic_ncols=True)
-        self._first = 0
+    def __init__(self, tqdm: Any, before: int, epochs: int) -> None:
+        self._epochs = before
+        self._bar = tqdm(
+            initial=before,
+            total=before + epochs,
+            bar_format=self._FORMAT,
+            dynamic_ncols=True,
+        )
 
     def on_batch(self, epoch: int, done: int, samples: int) -> None:
-        self._first = self._first or epoch
-        self._bar.update(epoch - self._first + done / samples - self._bar.n)
+        self._bar.update(self._epochs + done / samples - self._bar.n)
 
     def on_epoch(self, result: EpochResult) -> None:
+        self._epochs = result.epoch
         values = _values(result)
         if "validation_accuracy" in values:
             del values["accuracy"]
@@ -99,9 +106,12 @@ def _tqdm() -> Any:
     return tqdm
 
 
-def progress_of(epochs: int, verbose: int) -> Any:
-    """0: silence; 1: a bar, or some lines where there can be none; 2: a line for each epoch."""
+def progress_of(before: int, epochs: int, verbose: int) -> Any:
+    """0: silence; 1: a bar, or some lines where there can be none; 2: a line for each epoch.
+
+    Numbers go on from `before`, the epochs of the trainings before.
+    """
     if verbose != 1:
-        return Lines(epochs, shows_all=True) if verbose else Silence()
+        return Lines(before, epochs, shows_all=True) if verbose else Silence()
     tqdm = _tqdm()
-    return Bar(tqdm, epochs) if tqdm else Lines(epochs, shows_all=False)
+    return Bar(tqdm, before, epochs) if tqdm else Lines(before, epochs, shows_all=False)

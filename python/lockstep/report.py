@@ -11,6 +11,22 @@ from . import _core
 _HEIGHT = 900  # of the page in a notebook, in pixels
 
 
+_ENDS = {
+    "finished": "the training finished",
+    "patience": "the training ended for lack of a better validation loss",
+    "stopped": "the training was stopped",
+    "diverged": "the training diverged",
+}
+
+
+def outcome_text(epochs: int, status: str, kept_epoch: int) -> str:
+    """How a training ended, as a line."""
+    if epochs == 0:
+        return "no epoch learnt here: the model was loaded"
+    end = f"{epochs} epochs: {_ENDS.get(status, 'the training goes on')}"
+    return f"{end}; the weights are those of epoch {kept_epoch}"
+
+
 class Report:
     """What `report` of an estimator gives: training curves, and how well it does on some data.
 

@@ -11,6 +11,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
 from ._core import Dataset
+from .precision import first_too_large, is_wide, warn_of_lost_digits
+from .tables import column_names
 
 _UNKNOWN = -1
 
@@ -53,8 +55,9 @@ def names_of(classes: np.ndarray) -> list[str]:
 
 def _by_sequence(rows: np.ndarray, data: Dataset) -> Any:
     """Rows of all timesteps as [n, timesteps, ...], or as a list if X was one."""
-    parts = np.split(rows, np.cumsum(data.lengths)[:-1])
-    return np.stack(parts) if data.is_view else parts
+    lengths = data.lengths
+    parts = np.split(rows, np.cumsum(lengths)[:-1])
+    return np.stack(parts) if data.is_view and (lengths == lengths[0]).all() else parts
 
 
 def _numbers(outputs: np.ndarray, is_flat: bool) -> np.ndarray:
@@ -65,8 +68,46 @@ def _of_steps(weights: Any, rows: list[np.ndarray]) -> np.ndarray | None:
     return None if weights is None else np.repeat(weights, [len(row) for row in rows])
 
 
+def _rows_of_steps(y: Any, shapes: str) -> list[Any]:
+    """What y has for each sequence."""
+    y = y.to_numpy() if hasattr(y, "to_numpy") else y
+    rows = list(y) if np.iterable(y) else []
+    if not rows or any(isinstance(row, str) or not hasattr(row, "__len__") for row in rows):
+        found = f"shape {y.shape}" if hasattr(y, "shape") else f"{type(y).__name__} of {len(rows)}"
+        raise ValueError(f"y: expected for each sequence {shapes}, found {found}")
+    return rows
+
+
+def _require_steps(y: list[Any], predicted: Any) -> None:
+    if len(y) != len(predicted):
+        raise ValueError(f"y: it has {len(y)} sequences, but X has {len(predicted)}")
+    for i, (rows, others) in enumerate(zip(y, predicted)):
+        if len(rows) != len(others):
+            raise ValueError(
+                f"y: sequence {i} (counted from 0) has {len(rows)} timesteps, but X has "
+                f"{len(others)} there"
+            )
+
+
+def _check_range(parts: list[np.ndarray]) -> None:
+    """Refuses numbers that float32 has not, and warns where it loses their differences."""
+    parts = [part[:, None] if part.ndim == 1 else part for part in parts]
+    if not any(map(is_wide, parts)):
+        return
+    found = first_too_large(parts)
+    if found is not None:
+        raise ValueError(f"y: {found[2]!s} is too large for float32")
+    warn_of_lost_digits("y", "output", parts)
+
+
 def _where(known: np.ndarray, *rows: Any) -> tuple[Any, ...]:
     return tuple(None if part is None else part[known] for part in rows)
+
+
+def names_of_outputs(y: Any) -> list[str] | None:
+    """Those of the columns of a table, which must differ."""
+    names = column_names(y) if hasattr(y, "columns") else None
+    return names if names and len(set(names)) == len(names) else None
 
 
 class _Targets:
@@ -74,6 +115,20 @@ class _Targets:
 
     head: str
     has_steps = False
+    names: list[str] | None = None  # of outputs
+
+    def set_names(self, names: list[str] | None, is_first: bool) -> None:
+        """Of the columns of y, which stay those of the first one."""
+        if is_first:
+            self.names = names
+        elif names is not None and self.names is not None and names != self.names:
+            raise ValueError(
+                f"y: its columns are {', '.join(names)}, but the estimator was fitted with "
+                f"{', '.join(self.names)}"
+            )
+
+    def _class_names(self) -> dict[str, Any]:
+        return {} if self.names is None else {"class_names": self.names}
 
     def proba(self, outputs: np.ndarray, data: Dataset) -> Any:
         return outputs
@@ -127,7 +182,7 @@ class ClassifySteps(_Targets):
 
     @staticmethod
     def read(y: Any) -> list[np.ndarray]:
-        return [column_or_1d(labels) for labels in y]
+        return [column_or_1d(labels) for labels in _rows_of_steps(y, "labels [timesteps]")]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
         return {"step_labels": list(map(self._codes, y)), "class_names": names_of(self.classes)}
@@ -146,6 +201,7 @@ class ClassifySteps(_Targets):
 
     def scored(self, y: Any, predicted: Any, weights: Any) -> tuple[Any, Any, Any]:
         y = self.read(y)
+        _require_steps(y, predicted)
         labels = np.concatenate(y)
         known = _is_known(labels)
         weights = _of_steps(weights, y)
@@ -166,7 +222,7 @@ class MultiLabel(_Targets):
         return check_array(y, input_name="y")
 
     def encode(self, y: np.ndarray) -> dict[str, Any]:
-        return {"values": y, "class_names": names_of(self.classes)}
+        return {"values": y, "class_names": names_of(self.classes), **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> np.ndarray:
         return (outputs > 0.5).astype(int)
@@ -185,7 +241,8 @@ class Regress(_Targets):
         return check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
 
     def encode(self, y: np.ndarray) -> dict[str, Any]:
-        return {"values": y}
+        _check_range([y])
+        return {"values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> np.ndarray:
         return _numbers(outputs, self.is_flat)
@@ -205,17 +262,19 @@ class RegressSteps(_Targets):
     def read(y: Any) -> list[np.ndarray]:
         return [
             check_array(rows, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan")
-            for rows in y
+            for rows in _rows_of_steps(y, "numbers [timesteps] or [timesteps, outputs]")
         ]
 
     def encode(self, y: list[np.ndarray]) -> dict[str, Any]:
-        return {"step_values": y}
+        _check_range(y)
+        return {"step_values": y, **self._class_names()}
 
     def decode(self, outputs: np.ndarray, data: Dataset) -> Any:
         return _by_sequence(_numbers(outputs, self.is_flat), data)
 
     def scored(self, y: Any, predicted: Any, weights: Any) -> tuple[Any, Any, Any]:
         y = self.read(y)
+        _require_steps(y, predicted)
         rows = np.concatenate(y)
         known = ~np.isnan(rows.reshape(len(rows), -1)).any(axis=1)
         return _where(known, rows, np.concatenate(predicted), _of_steps(weights, y))

@@ -23,14 +23,14 @@ struct NumPy {
 };
 
 const NumPy& numpy() {
-  static const NumPy* const parts = [] {
+  static const NumPy* parts = nullptr;
+  return once(parts, [] {
     const nb::module_ np = nb::module_::import_("numpy");
     const auto dtype = [&](const char* name) { return np.attr("dtype")(name); };
     return new NumPy{np.attr("asarray"), np.attr("empty"), np.attr("shares_memory"),
                      dtype("float32"),   dtype("float64"), dtype("int32"),
                      dtype("int64")};
-  }();
-  return *parts;
+  });
 }
 
 nb::object new_array(const nb::object& dtype, std::initializer_list<std::size_t> shape) {
@@ -73,8 +73,26 @@ nb::object array_of(nb::handle object, const char* what, const char* kinds, cons
 
 void take_converted(Buffer& buffer, const nb::object& array, const nb::object& dtype,
                     const char* what) {
-  if (buffer.take(numpy().asarray(array, dtype, "C"))) return;
+  const nb::object converted = numpy().asarray(array, dtype, "C");
+  if (buffer.take(converted) && buffer.is_aligned()) return;
+  if (buffer.take(converted.attr("copy")("C"))) return;
   throw nb::type_error((std::string(what) + ": cannot be read as an array").c_str());
+}
+
+// The largest of uint64 become negative as int64.
+void require_no_wrap(const Buffer& integers, const nb::object& array, const char* what) {
+  if (nb::cast<std::string>(array.attr("dtype").attr("kind")) != "u") return;
+  for (const std::int64_t value : integers.values<const std::int64_t>()) {
+    if (value >= 0) continue;
+    throw InvalidArgument(std::string(what) + ": " +
+                          std::to_string(static_cast<std::uint64_t>(value)) + " is too large");
+  }
+}
+
+void take_whole(Buffer& buffer, nb::handle object, const char* what, const char* kinds) {
+  const nb::object array = array_of(object, what, kinds, "whole numbers");
+  take_converted(buffer, array, numpy().int64, what);
+  require_no_wrap(buffer, array, what);
 }
 
 }  // namespace
@@ -100,8 +118,14 @@ void Buffer::release() {
   if (view_.obj != nullptr) PyBuffer_Release(&view_);
 }
 
-bool Buffer::holds(const char* format) const {
-  return view_.format != nullptr && std::strcmp(view_.format, format) == 0;
+bool Buffer::holds_floats() const {
+  return view_.format != nullptr && std::strcmp(view_.format, "f") == 0 && is_aligned();
+}
+
+bool Buffer::is_aligned() const {
+  return reinterpret_cast<std::uintptr_t>(view_.buf) %
+             static_cast<std::uintptr_t>(view_.itemsize) ==
+         0;
 }
 
 void take_floats(Buffer& buffer, nb::handle object, const char* what) {
@@ -110,8 +134,11 @@ void take_floats(Buffer& buffer, nb::handle object, const char* what) {
 }
 
 void take_integers(Buffer& buffer, nb::handle object, const char* what) {
-  const nb::object array = array_of(object, what, "iub", "whole numbers");
-  take_converted(buffer, array, numpy().int64, what);
+  take_whole(buffer, object, what, "iub");
+}
+
+void take_indices(Buffer& buffer, nb::handle object, const char* what) {
+  take_whole(buffer, object, what, "iu");
 }
 
 std::vector<int> to_ints(const Buffer& integers, const char* what) {

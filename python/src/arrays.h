@@ -15,6 +15,17 @@ namespace lockstep::python {
 
 namespace nb = nanobind;
 
+// What `make` gives, made by the first call and kept in `kept` for ever. With the GIL: where a
+// static of C++ guards itself, two threads whose `make` lets other threads run would wait for ever.
+template <class Made, class Make>
+const Made& once(const Made*& kept, const Make& make) {
+  if (kept == nullptr) {
+    std::unique_ptr<const Made> made(make());
+    if (kept == nullptr) kept = made.release();
+  }
+  return *kept;
+}
+
 // The memory of an array while it lives. Made and destroyed with the GIL.
 class Buffer {
  public:
@@ -31,8 +42,9 @@ class Buffer {
   // The same with strides of any kind.
   bool take_strided(nb::handle object, Access access = Access::read);
 
-  [[nodiscard]] bool holds_floats() const { return holds("f"); }
-  [[nodiscard]] bool holds(const char* format) const;
+  // Float32 where a float may be.
+  [[nodiscard]] bool holds_floats() const;
+  [[nodiscard]] bool is_aligned() const;
   [[nodiscard]] std::size_t ndim() const { return static_cast<std::size_t>(view_.ndim); }
   [[nodiscard]] std::size_t shape(std::size_t axis) const {
     return static_cast<std::size_t>(view_.shape[axis]);
@@ -60,8 +72,10 @@ class Buffer {
 // Float32 in C order of whatever NumPy can make it of: without a copy if it is so already. Throws
 // TypeError with `what` for other things than numbers.
 void take_floats(Buffer& buffer, nb::handle object, const char* what);
-// The same of whole numbers, as int64.
+// The same of whole numbers, as int64. Throws ValueError where one does not fit.
 void take_integers(Buffer& buffer, nb::handle object, const char* what);
+// The same, but no booleans, which would be a mask.
+void take_indices(Buffer& buffer, nb::handle object, const char* what);
 
 // Within the range of int. Throws ValueError with `what`.
 [[nodiscard]] std::vector<int> to_ints(const Buffer& integers, const char* what);

@@ -16,8 +16,10 @@
 #include <string>
 #include <utility>
 
+#include "arguments.h"
 #include "arrays.h"
 #include "bindings.h"
+#include "gil.h"
 #include "lockstep/error.h"
 #include "lockstep/rnn/builtin_data.h"
 #include "lockstep/rnn/data_file.h"
@@ -161,7 +163,7 @@ SequenceView sequence_of(const nb::object& self, std::ptrdiff_t index) {
 
 Dataset subset(const Dataset& data, const nb::object& indices) {
   Buffer buffer;
-  take_integers(buffer, indices, "indices");
+  take_indices(buffer, indices, "indices");
   std::vector<std::size_t> places;
   for (const std::int64_t i : buffer.values<const std::int64_t>()) {
     places.push_back(index_in(data, i));
@@ -201,6 +203,10 @@ Names ids(const Dataset& data) {
   return all;
 }
 
+nb::object reduced(const nb::object& self) {
+  return nb::module_::import_("lockstep._pickling").attr("reduced")(self);
+}
+
 std::string text_of(const Dataset& data) {
   return "<lockstep.Dataset: " + std::to_string(data.size()) + " sequences of up to " +
          std::to_string(data.max_length()) + " timesteps, " + std::to_string(data.channels()) +
@@ -208,9 +214,9 @@ std::string text_of(const Dataset& data) {
          std::to_string(data.classes()) + ")>";
 }
 
-Dataset load(const std::filesystem::path& path, const std::optional<std::string>& targets,
-             const std::string& format, const std::string& axes, const std::string& x,
-             const std::string& y, bool ignore_targets) {
+Dataset load(nb::handle file, const std::optional<std::string>& targets, const std::string& format,
+             const std::string& axes, const std::string& x, const std::string& y,
+             bool ignore_targets) {
   ReadOptions options{
       .ignores_targets = ignore_targets, .format = format, .allow_missing = true, .x = x, .y = y};
   if (targets) options.targets = kind_named(*targets);
@@ -218,7 +224,8 @@ Dataset load(const std::filesystem::path& path, const std::optional<std::string>
     throw InvalidArgument("axes: expected NTC or NCT, found '" + axes + "'");
   }
   options.axes = axes == "NCT" ? Axes::NCT : Axes::NTC;
-  const nb::gil_scoped_release release;
+  const std::filesystem::path path = path_in(file);
+  const ReleaseGil release;
   return read_dataset(path, options);
 }
 
@@ -281,6 +288,7 @@ ValueError
       .def("__getitem__", sequence_of, "index"_a,
            "Sequence `index`, [timesteps, channels], to be read only.")
       .def("__repr__", text_of)
+      .def("__reduce__", reduced, nb::sig("def __reduce__(self) -> tuple[typing.Any, ...]"))
       .def_prop_ro("n_channels", &Dataset::channels, "Values of a timestep.")
       .def_prop_ro("n_classes", &Dataset::classes, "Number of classes, or of outputs.")
       .def_prop_ro("class_names", &Dataset::class_names, "Texts of the classes or outputs.")
@@ -305,13 +313,15 @@ ValueError
       .def_prop_ro("is_view", &Dataset::is_over_other_memory,
                    "Whether the values are read where they were given.")
       .def("subset", subset, "indices"_a,
-           "The sequences with these indices, in this order, as a Dataset of its own.")
+           "The sequences with these indices, in this order, as a Dataset of its own. A mask of "
+           "booleans is refused: numpy.flatnonzero gives its indices.")
       .def("split", split, "share"_a, "seed"_a = 1,
            "Holds out a share of each class, which the seed draws: a pair (the others, held out).")
       .def("with_classes", &Dataset::with_classes, "class_names"_a,
            "The same sequences with labels renumbered to `class_names`, matched by name.")
-      .def_static("load", load, "path"_a, nb::kw_only(), "targets"_a = nb::none(), "format"_a = "",
-                  "axes"_a = "NTC", "x"_a = "", "y"_a = "", "ignore_targets"_a = false,
+      .def_static("load", load, "path"_a.none(), nb::kw_only(), "targets"_a = nb::none(),
+                  "format"_a = "", "axes"_a = "NTC", "x"_a = "", "y"_a = "",
+                  "ignore_targets"_a = false,
                   nb::sig("def load(path: str | os.PathLike[str], *, targets: str | None = None, "
                           "format: str = '', axes: str = 'NTC', x: str = '', y: str = '', "
                           "ignore_targets: bool = False) -> Dataset"),

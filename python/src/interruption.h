@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "gil.h"
 #include "lockstep/rnn/model.h"
 
 namespace lockstep::python {
@@ -14,10 +15,24 @@ namespace lockstep::python {
 namespace nb = nanobind;
 
 // Signals, such as that of Ctrl-C, and what callbacks raise: the first is kept. Made and asked on
-// one thread, which has the lock or has not.
+// one thread.
 class Interruption {
  public:
-  // Whether there is one. Signals are looked at now and then.
+  // Gives what `work` gives, done without the lock if so many multiply-adds are worth it. Throws
+  // what has been kept meanwhile.
+  template <class Work>
+  auto watched(double multiply_adds, const Work& work) {
+    try {
+      auto result = without_lock(multiply_adds, work);
+      throw_failure();
+      return result;
+    } catch (const Interrupted&) {
+      throw_failure();
+      throw;
+    }
+  }
+
+  // Within `watched`: whether there is one. Signals are looked at now and then.
   [[nodiscard]] bool is_there() {
     if (!failure_ && Clock::now() - last_signals_ >= kTimeBetweenSignals) look_at_signals();
     return failure_.has_value();
@@ -26,26 +41,21 @@ class Interruption {
   void look_at_signals() {
     last_signals_ = Clock::now();
     call([] {
-      if (PyErr_CheckSignals() != 0) nb::raise_python_error();
+      if (unless_ending([] { return PyErr_CheckSignals(); }) != 0) nb::raise_python_error();
       return true;
     });
   }
 
-  // Calls `callback` with the lock, whether to go on. What it raises says no.
+  // Within `watched`: calls `callback` with the lock, whether to go on. What it raises says no.
   template <class Callback>
   bool call(const Callback& callback) {
-    const nb::gil_scoped_acquire gil;
+    const ReleaseGil::Pause gil(*released_);
     try {
       return callback();
     } catch (nb::python_error& error) {
       if (!failure_) failure_.emplace(std::move(error));
       return false;
     }
-  }
-
-  // What has been kept, if anything has. Called with the lock.
-  void throw_failure() {
-    if (failure_) throw nb::python_error(std::move(*failure_));
   }
 
   [[nodiscard]] IsInterrupted question() {
@@ -57,20 +67,27 @@ class Interruption {
 
   static constexpr auto kTimeBetweenSignals = std::chrono::milliseconds(50);
 
+  template <class Work>
+  auto without_lock(double multiply_adds, const Work& work) {
+    const ReleaseGil release(multiply_adds);
+    released_ = &release;
+    return work();
+  }
+
+  void throw_failure() {
+    if (failure_) throw nb::python_error(std::move(*failure_));
+  }
+
   Clock::time_point last_signals_ = Clock::now();
+  const ReleaseGil* released_ = nullptr;
   std::optional<nb::python_error> failure_;
 };
 
 // The result of `work`, which gets the question whether it is to end; what has ended it is thrown.
 template <class Work>
-auto interruptible(const Work& work) {
+auto interruptible(double multiply_adds, const Work& work) {
   Interruption interruption;
-  try {
-    return work(interruption.question());
-  } catch (const Interrupted&) {
-    interruption.throw_failure();
-    throw;
-  }
+  return interruption.watched(multiply_adds, [&] { return work(interruption.question()); });
 }
 
 }  // namespace lockstep::python

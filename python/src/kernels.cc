@@ -51,7 +51,7 @@ struct Rows {
   Buffer buffer{};
   std::size_t count = 1;
   std::size_t length = 1;
-  std::size_t stride = 0;  // floats from row to row
+  std::size_t stride = 1;  // floats from row to row
 
   [[nodiscard]] float* row(std::size_t i) const { return buffer.data<float>() + i * stride; }
 };
@@ -95,10 +95,11 @@ bool same_shape(const Buffer& a, const Buffer& b) {
 
 // `out`, or where that is None a new array of the same shape.
 nb::object out_like(nb::handle x, nb::handle out) {
-  static const nb::object* const empty =
-      new nb::object(nb::module_::import_("numpy").attr("empty_like"));
+  static const nb::object* empty_like = nullptr;
   if (!out.is_none()) return nb::borrow(out);
-  return (*empty)(x, nb::arg("order") = "C", nb::arg("subok") = false);
+  const nb::object& make = once(
+      empty_like, [] { return new nb::object(nb::module_::import_("numpy").attr("empty_like")); });
+  return make(x, nb::arg("order") = "C", nb::arg("subok") = false);
 }
 
 // The bytes between the first and the last element of an array.
@@ -212,11 +213,19 @@ nb::object multiply(nb::handle a, nb::handle b, nb::handle out, float alpha, flo
   take_in_place(b_buffer, b, "b", Access::read);
   const ConstMatrixView a_view = matrix_of(a_buffer, "a");
   const ConstMatrixView b_view = matrix_of(b_buffer, "b");
+  if (a_view.cols != b_view.rows) {
+    throw InvalidArgument("gemm: expected as many columns of a as rows of b, found shapes " +
+                          shape_text(a_buffer) + " and " + shape_text(b_buffer));
+  }
   if (out.is_none() && beta != 0) throw InvalidArgument("beta: there is no `out` to add to");
   nb::object result = out.is_none() ? new_floats({a_view.rows, b_view.cols}) : nb::borrow(out);
   Buffer c_buffer;
   take_in_place(c_buffer, result, "out", Access::write);
   const ConstMatrixView c_view = matrix_of(c_buffer, "out");
+  if (c_view.rows != a_view.rows || c_view.cols != b_view.cols) {
+    throw InvalidArgument("out: expected shape (" + std::to_string(a_view.rows) + ", " +
+                          std::to_string(b_view.cols) + "), found " + shape_text(c_buffer));
+  }
   if (c_view.transpose == Transpose::yes) {
     throw InvalidArgument("out: expected a matrix whose rows are each contiguous");
   }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "arguments.h"
 #include "arrays.h"
 #include "bindings.h"
 #include "gil.h"
@@ -36,10 +37,11 @@ Options with_options(Options options, const MaybeOptions& values, const nb::kwar
   return options;
 }
 
-void make(ModelHandle* self, const Dataset& train, const MaybeOptions& values,
+void make(ModelHandle* self, nb::handle data, const MaybeOptions& values,
           const nb::kwargs& keywords) {
+  const Dataset& train = dataset_in(data, "train");
   const Options options = with_options({}, values, keywords);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   new (self) ModelHandle(Model(train, options));
 }
 
@@ -71,10 +73,10 @@ double work_of(const Model& model, const Dataset& data) {
 nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  const std::vector<float> outputs = interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, *data));
-    return model->predict_proba(*data, threads, is_interrupted);
-  });
+  const std::vector<float> outputs =
+      interruptible(work_of(*model, *data), [&](const IsInterrupted& is_interrupted) {
+        return model->predict_proba(*data, threads, is_interrupted);
+      });
   const std::size_t width = model->parameters().network().outputs;
   return float_array(outputs, {outputs.size() / width, width});
 }
@@ -82,35 +84,38 @@ nb::object predict_proba(const ModelHandle& handle, nb::handle object, int threa
 nb::object predict(const ModelHandle& handle, nb::handle object, int threads) {
   const Reading model(handle);
   const Data data(object);
-  const std::vector<int> classes = interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, *data));
-    return model->predict(*data, threads, is_interrupted);
-  });
+  const std::vector<int> classes =
+      interruptible(work_of(*model, *data), [&](const IsInterrupted& is_interrupted) {
+        return model->predict(*data, threads, is_interrupted);
+      });
   return int_array(classes, {classes.size()});
 }
 
-Evaluation evaluate(const ModelHandle& handle, const Dataset& data, int threads) {
+Evaluation evaluate(const ModelHandle& handle, nb::handle object, int threads) {
+  const Dataset& data = dataset_in(object, "data");
   const Reading model(handle);
-  return interruptible([&](const IsInterrupted& is_interrupted) {
-    const ReleaseGil release(work_of(*model, data));
+  return interruptible(work_of(*model, data), [&](const IsInterrupted& is_interrupted) {
     return model->evaluate(data, threads, is_interrupted);
   });
 }
 
-FitResult fit_model(ModelHandle& handle, const Dataset& train, const Dataset* validation,
+FitResult fit_model(ModelHandle& handle, nb::handle train, nb::handle validation,
                     nb::object on_batch, nb::object on_epoch,
                     const std::optional<std::filesystem::path>& checkpoint,
                     std::size_t checkpoint_epochs, double checkpoint_seconds) {
   const Writing model(handle);
   FitCall call{std::move(on_batch), std::move(on_epoch), {}};
+  if (checkpoint && checkpoint->empty()) throw InvalidArgument("checkpoint: the path is empty");
   if (checkpoint) call.checkpoints = {*checkpoint, checkpoint_epochs, checkpoint_seconds};
-  return fit(*model, train, validation, call);
+  const Dataset* const held_out =
+      validation.is_none() ? nullptr : &dataset_in(validation, "validation");
+  return fit(*model, dataset_in(train, "train"), held_out, call);
 }
 
-FitResult learn_model(ModelHandle& handle, const Dataset& train, nb::object on_batch,
+FitResult learn_model(ModelHandle& handle, nb::handle train, nb::object on_batch,
                       nb::object on_epoch) {
   const Writing model(handle);
-  return learn(*model, train, {std::move(on_batch), std::move(on_epoch), {}});
+  return learn(*model, dataset_in(train, "train"), {std::move(on_batch), std::move(on_epoch), {}});
 }
 
 void change_options(ModelHandle& handle, const MaybeOptions& values, const nb::kwargs& keywords) {
@@ -212,10 +217,9 @@ void replace(Model& model, Model&& other) {
 }
 
 void set_tensors(ModelHandle& handle, const nb::dict& tensors) {
+  const Writing model(handle);  // nothing may change it in between
   const nb::object bytes = parts_module().attr("with_tensors")(bytes_of(handle), tensors);
-  Model other = model_of(nb::cast<nb::bytes>(bytes));
-  const Writing model(handle);
-  replace(*model, std::move(other));
+  replace(*model, model_of(nb::cast<nb::bytes>(bytes)));
 }
 
 ModelHandle* handle_of(Model&& model, const MaybeOptions& values, const nb::kwargs& keywords) {
@@ -230,18 +234,19 @@ ModelHandle* from_bytes(const nb::bytes& bytes, const MaybeOptions& values,
 
 // Model::load or Model::resume.
 template <Model (*read)(const std::filesystem::path&)>
-ModelHandle* read_file(const std::filesystem::path& path, const MaybeOptions& values,
-                       const nb::kwargs& keywords) {
+ModelHandle* read_file(nb::handle file, const MaybeOptions& values, const nb::kwargs& keywords) {
+  const std::filesystem::path path = path_in(file);
   const auto without_gil = [&] {
-    const nb::gil_scoped_release release;
+    const ReleaseGil release;
     return read(path);
   };
   return handle_of(without_gil(), values, keywords);
 }
 
-void save(const ModelHandle& handle, const std::filesystem::path& path) {
+void save(const ModelHandle& handle, nb::handle file) {
+  const std::filesystem::path path = path_in(file);
   const Reading model(handle);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   model->save(path);
 }
 
@@ -274,7 +279,7 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
           [](const nb::object& source, const nb::kwargs& parts) {
             return interchange().attr("from_torch")(source, **parts);
           },
-          "source"_a, "parts"_a,
+          "source"_a.none(), "parts"_a,
           nb::sig("def from_torch(source: typing.Any, **parts: typing.Any) -> Model"),
           "A model with the weights of a state dict or module of torch, by "
           "`lockstep.interchange.from_torch`.")
@@ -283,7 +288,7 @@ void bind_interchange(nb::class_<ModelHandle>& model) {
           [](const nb::object& source, const nb::kwargs& parts) {
             return interchange().attr("from_keras")(source, **parts);
           },
-          "source"_a, "parts"_a,
+          "source"_a.none(), "parts"_a,
           nb::sig("def from_keras(source: typing.Any, **parts: typing.Any) -> Model"),
           "A model with the weights of a model of Keras, by `lockstep.interchange.from_keras`.");
 }
@@ -318,11 +323,11 @@ std::string text_of(const ModelHandle& handle) {
 void bind_training(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
   model
-      .def("__init__", make, "train"_a, "options"_a = nb::none(), "keywords"_a,
+      .def("__init__", make, "train"_a.none(), "options"_a = nb::none(), "keywords"_a,
            nb::sig("def __init__(self, train: Dataset, " LOCKSTEP_OPTIONS ") -> None"))
-      .def("fit", fit_model, "train"_a, "validation"_a = nb::none(), "on_batch"_a = nb::none(),
-           "on_epoch"_a = nb::none(), nb::kw_only(), "checkpoint"_a = nb::none(),
-           "checkpoint_epochs"_a = 0, "checkpoint_seconds"_a = 0.0,
+      .def("fit", fit_model, "train"_a.none(), "validation"_a = nb::none(),
+           "on_batch"_a = nb::none(), "on_epoch"_a = nb::none(), nb::kw_only(),
+           "checkpoint"_a = nb::none(), "checkpoint_epochs"_a = 0, "checkpoint_seconds"_a = 0.0,
            nb::sig("def fit(self, train: Dataset, validation: Dataset | None = None, on_batch: "
                    "collections.abc.Callable[[int, int, int], typing.Any] | None = None, on_epoch: "
                    "collections.abc.Callable[[EpochResult], typing.Any] | None = None, *, "
@@ -335,19 +340,21 @@ option `validation` holds out. Afterwards the model has the weights of the small
 there is `patience`, otherwise the last.
 
 on_batch(epoch, samples_done, samples) is called after every minibatch, on_epoch(EpochResult) after
-every epoch, on this thread; False ends the training. What they raise, and KeyboardInterrupt, ends
-it too, as soon as the minibatch is done; the model keeps what it has learnt.
+every epoch, on this thread; False ends the training, and so does what they raise. KeyboardInterrupt
+ends it within a minibatch, which is then as if it had not begun, or within a validation, whose loss
+is then NaN. The model keeps what it has learnt.
 
 `checkpoint` is a file to which the training is written after every `checkpoint_epochs` epochs and
 `checkpoint_seconds` seconds, and at its end, for `Model.resume`.
 
 ValueError for data that the model was not made for; RuntimeError while another call trains it.)")
-      .def("evaluate", evaluate, "data"_a, "threads"_a = 0,
+      .def("evaluate", evaluate, "data"_a.none(), "threads"_a = 0,
+           nb::sig("def evaluate(self, data: Dataset, threads: int = 0) -> Evaluation"),
            "Compares predictions with the targets of `data`, in an Evaluation.")
       .def("set_options", change_options, "options"_a = nb::none(), "keywords"_a,
            nb::sig("def set_options(self, " LOCKSTEP_OPTIONS ") -> None"),
-           "Changes options for the next `fit`. Those of how a model is made have no effect any "
-           "more.")
+           "Changes options for the next `fit`. Options that say how a model is built, such as "
+           "`cell` and `hidden`, no longer have an effect.")
       .def_prop_ro("options", options_of, nb::sig("def options(self) -> dict[str, typing.Any]"),
                    "All options, by name.");
 }
@@ -355,7 +362,8 @@ ValueError for data that the model was not made for; RuntimeError while another 
 void bind_prediction(nb::class_<ModelHandle>& model) {
   using namespace nb::literals;
   model
-      .def("learn", learn_model, "train"_a, "on_batch"_a = nb::none(), "on_epoch"_a = nb::none(),
+      .def("learn", learn_model, "train"_a.none(), "on_batch"_a = nb::none(),
+           "on_epoch"_a = nb::none(),
            nb::sig("def learn(self, train: Dataset, on_batch: "
                    "collections.abc.Callable[[int, int, int], typing.Any] | None = None, on_epoch: "
                    "collections.abc.Callable[[EpochResult], typing.Any] | None = None) -> "
@@ -365,14 +373,14 @@ void bind_prediction(nb::class_<ModelHandle>& model) {
 Momentum, schedule and the orders of the epochs go on where the last call left them: n calls with
 the same data give the bits of a `fit` of n epochs. After `fit`, with other options, on another
 backend and in a model that was loaded they begin anew. Callbacks are those of `fit`.)")
-      .def("predict_proba", predict_proba, "data"_a, "threads"_a = 0,
+      .def("predict_proba", predict_proba, "data"_a.none(), "threads"_a = 0,
            nb::sig("def predict_proba(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),
            R"(Probabilities [n, classes], or numbers in the units of the data [n, outputs].
 
 Of a head of timesteps they have a row for each of all timesteps. `data` is a Dataset, whose targets
 are ignored, or what one is made of.)")
-      .def("predict", predict, "data"_a, "threads"_a = 0,
+      .def("predict", predict, "data"_a.none(), "threads"_a = 0,
            nb::sig("def predict(self, data: Dataset | typing.Any, threads: int = 0) -> "
                    "numpy.ndarray"),
            "Index of the most probable class of each sequence [n], or of each of all timesteps, -1 "
@@ -384,7 +392,8 @@ void bind_files(nb::class_<ModelHandle>& model) {
   constexpr const char* kOptions =
       "Beside it options, as a dictionary or keywords, in the place of those that it has.";
   model
-      .def("save", save, "path"_a, nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
+      .def("save", save, "path"_a.none(),
+           nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
            "Writes a safetensors file, which `load`, the command and PyTorch read: the whole or "
            "nothing. "
            "FileError if it cannot be written.")
@@ -393,14 +402,16 @@ void bind_files(nb::class_<ModelHandle>& model) {
            nb::sig("def __getstate__(self) -> tuple[bytes, dict[str, typing.Any]]"))
       .def("__setstate__", set_state,
            nb::sig("def __setstate__(self, state: tuple[bytes, dict[str, typing.Any]], /) -> None"))
-      .def_static("load", read_file<&Model::load>, "path"_a, "options"_a = nb::none(), "keywords"_a,
+      .def_static("load", read_file<&Model::load>, "path"_a.none(), "options"_a = nb::none(),
+                  "keywords"_a,
                   nb::sig("def load(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
                   (std::string("Reads a file that `save`, `lockstep train` or PyTorch wrote; "
                                "FileError if it cannot. ") +
                    kOptions)
                       .c_str())
       .def_static(
-          "resume", read_file<&Model::resume>, "path"_a, "options"_a = nb::none(), "keywords"_a,
+          "resume", read_file<&Model::resume>, "path"_a.none(), "options"_a = nb::none(),
+          "keywords"_a,
           nb::sig("def resume(path: str | os.PathLike[str], " LOCKSTEP_OPTIONS ") -> Model"),
           "The model of a training that `fit` wrote as a checkpoint. Its next `fit` continues that "
           "training, to the same bits, with the same data; only the options of which "
@@ -468,9 +479,10 @@ void bind_model(nb::module_& m) {
       m, "Model",
       R"(A network for sequences, with what it knows of its data: classes, channels, scales.
 
-A new one is made for the targets of `train`: first weights drawn by the seed, inputs standardised
-as fits `train` without the share that `fit` will hold out. `options_table()` lists the options,
-which are keywords or a dictionary; ValueError says what is possible where one is wrong.
+A new one is made for the targets of `train`. The seed draws its first weights. How inputs are
+standardised is computed from `train`, but for the share that `fit` will hold out for validation.
+`options_table()` lists the options, which are keywords or a dictionary; ValueError says what is
+possible where one is wrong.
 
 It takes data as they were measured, in a Dataset or as arrays. Several threads may use a model at
 a time; one that is being trained can be used by its callbacks alone, and refuses others with

@@ -3,6 +3,7 @@
 
 NB_MODULE(_core, m) {
   using namespace lockstep::python;
+  nb::set_leak_warnings(false);  // threads that run when the interpreter ends keep what they use
   m.doc() = "Lockstep's C++ library for Python; `lockstep` has what is meant for use.";
   m.attr("__version__") = LOCKSTEP_VERSION;
   bind_errors(m);

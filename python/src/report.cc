@@ -1,13 +1,18 @@
 // The report that the command `lockstep` writes, of a training in Python.
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "bindings.h"
+#include "gil.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "model.h"
@@ -17,6 +22,7 @@ namespace lockstep::python {
 namespace {
 
 using command::TrainingRun;
+using OptionNames = std::map<std::string, std::string, std::less<>>;
 
 template <auto member>
 void fill(std::vector<EpochResult>& history, const nb::dict& columns, const char* name) {
@@ -43,6 +49,7 @@ std::vector<EpochResult> history_of(const nb::dict& columns) {
 
 FitStatus status_named(const std::string& name) {
   if (name == "diverged") return FitStatus::diverged;
+  if (name == "patience") return FitStatus::patience;
   return name == "stopped" ? FitStatus::stopped : FitStatus::finished;
 }
 
@@ -59,10 +66,11 @@ void add_numbers(TrainingRun& run, const Dataset& data) {
 std::pair<std::string, std::string> report(const ModelHandle& handle, const Dataset& data,
                                            const std::string& name, const nb::dict& columns,
                                            std::size_t learnt, std::size_t held_out,
-                                           std::size_t kept_epoch, const std::string& status) {
+                                           std::size_t kept_epoch, const std::string& status,
+                                           const OptionNames& option_names) {
   std::vector<EpochResult> history = history_of(columns);
   const ModelHandle::Reading model(handle);
-  const nb::gil_scoped_release release;
+  const ReleaseGil release;
   TrainingRun run{.command = {},
                   .backend = std::string(active_backend().name),
                   .model = Model::from_bytes(model->to_bytes())};
@@ -77,9 +85,12 @@ std::pair<std::string, std::string> report(const ModelHandle& handle, const Data
   run.train.samples = learnt;
   if (held_out > 0) run.validation.emplace().samples = held_out;
   add_numbers(run, data);
-  const auto own_name = [](std::string_view option) { return std::string(option); };
-  return {command::report_page(run, own_name), command::curve_text(run.fit.history) + "\n" +
-                                                   command::evaluation_text(*run.test, run.model)};
+  const auto name_of = [&](std::string_view option) {
+    const auto found = option_names.find(option);
+    return found == option_names.end() ? "" : found->second;
+  };
+  return {command::report_page(run, name_of), command::curve_text(run.fit.history) + "\n" +
+                                                  command::evaluation_text(*run.test, run.model)};
 }
 
 }  // namespace
@@ -88,12 +99,13 @@ void bind_report(nb::module_& m) {
   using namespace nb::literals;
   m.def(
       "report", report, "model"_a, "data"_a, nb::kw_only(), "name"_a, "history"_a, "learnt"_a,
-      "held_out"_a, "kept_epoch"_a, "status"_a,
+      "held_out"_a, "kept_epoch"_a, "status"_a, "option_names"_a,
       R"(What there is to say of a training and of how well its model does on `data`: a page of HTML
 that needs nothing else, and a text.
 
 name: of the data. history: a dictionary of lists, what an EpochResult has of each epoch.
-learnt, held_out: numbers of samples. kept_epoch, status: as FitResult has them.)");
+learnt, held_out: numbers of samples. kept_epoch, status: as FitResult has them. option_names: what the options are called; those that it
+lacks are not shown.)");
 }
 
 }  // namespace lockstep::python

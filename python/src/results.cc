@@ -3,7 +3,10 @@
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "arrays.h"
 #include "bindings.h"
@@ -24,6 +27,53 @@ const char* name_of(FitStatus status) {
     default:
       return "diverged";
   }
+}
+
+template <class Value>
+nb::object kept_of(const Value& value) {
+  return nb::cast(value);
+}
+nb::object kept_of(FitStatus status) { return nb::cast(static_cast<int>(status)); }
+nb::object kept_of(const std::vector<ConfusionCount>& rows) {
+  nb::list list;
+  for (const ConfusionCount& c : rows) list.append(nb::make_tuple(c.actual, c.predicted, c.count));
+  return list;
+}
+
+template <class Value>
+void restore(Value& value, nb::handle kept) {
+  value = nb::cast<Value>(kept);
+}
+void restore(FitStatus& status, nb::handle kept) {
+  status = static_cast<FitStatus>(nb::cast<int>(kept));
+}
+void restore(std::vector<ConfusionCount>& rows, nb::handle kept) {
+  for (const nb::handle row : nb::borrow<nb::list>(kept)) {
+    rows.push_back({nb::cast<std::size_t>(row[0]), nb::cast<std::size_t>(row[1]),
+                    nb::cast<std::size_t>(row[2])});
+  }
+}
+
+// Pickles: `members` are all of a result, in the order of its class.
+template <auto... members, class Result>
+void bind_pickle(nb::class_<Result>& result) {
+  result
+      .def(
+          "__getstate__",
+          [](const Result& self) { return nb::make_tuple(kept_of(self.*members)...); },
+          nb::sig("def __getstate__(self) -> tuple[typing.Any, ...]"))
+      .def(
+          "__setstate__",
+          [](Result& self, const nb::tuple& state) {
+            Result made;
+            if (state.size() != sizeof...(members)) {
+              throw nb::value_error("the pickle is of another version of lockstep");
+            }
+            std::size_t i = 0;
+            (restore(made.*members, state[i++]), ...);
+            new (&self) Result(std::move(made));
+          },
+          nb::sig("def __setstate__(self, state: tuple[typing.Any, ...], /) -> None"));
 }
 
 std::string number(double value) { return nb::cast<std::string>(nb::str("{:.6g}").format(value)); }
@@ -67,8 +117,9 @@ nb::object support(const Evaluation& evaluation) {
 }
 
 void bind_fit_results(nb::module_& m) {
-  nb::class_<EpochResult>(m, "EpochResult", "What one pass over the training data gave.")
-      .def_ro("epoch", &EpochResult::epoch, "Which pass it was, from 1.")
+  auto epoch =
+      nb::class_<EpochResult>(m, "EpochResult", "What one pass over the training data gave.");
+  epoch.def_ro("epoch", &EpochResult::epoch, "Which pass it was, from 1.")
       .def_ro("loss", &EpochResult::loss, "Mean loss, each minibatch before its update.")
       .def_ro("accuracy", &EpochResult::accuracy,
               "Share classified right; NaN where numbers are learnt.")
@@ -76,17 +127,24 @@ void bind_fit_results(nb::module_& m) {
       .def_ro("seconds", &EpochResult::seconds, "How long it took.")
       .def_ro("timesteps", &EpochResult::timesteps, "Timesteps of the sequences trained on.")
       .def_ro("validation_loss", &EpochResult::validation_loss,
-              "Mean loss of the validation data; NaN without them.")
-      .def_ro("validation_accuracy", &EpochResult::validation_accuracy,
-              "Share of the validation data classified right; NaN without them.")
+              "Mean loss of the validation data; NaN if there are none, or if Ctrl-C came while it "
+              "was measured.")
+      .def_ro(
+          "validation_accuracy", &EpochResult::validation_accuracy,
+          "Share of the validation data classified right; NaN as `validation_loss` is, and where "
+          "numbers are learnt.")
       .def_ro("skipped", &EpochResult::skipped, "Minibatches left out, by on_nan='skip'.")
       .def_ro("failed_minibatch", &EpochResult::failed_minibatch,
               "The minibatch, from 1, that ended the pass by on_nan='stop'; 0 if none did.")
       .def("__repr__", text_of);
-  nb::class_<FitResult>(m, "FitResult", "How a training went.")
-      .def_prop_ro(
-          "status", [](const FitResult& fit) { return name_of(fit.status); },
-          "'finished', 'patience', 'stopped' (by a callback) or 'diverged'.")
+  bind_pickle<&EpochResult::epoch, &EpochResult::loss, &EpochResult::accuracy,
+              &EpochResult::learning_rate, &EpochResult::seconds, &EpochResult::timesteps,
+              &EpochResult::validation_loss, &EpochResult::validation_accuracy,
+              &EpochResult::skipped, &EpochResult::failed_minibatch>(epoch);
+  auto fit = nb::class_<FitResult>(m, "FitResult", "How a training went.");
+  fit.def_prop_ro(
+         "status", [](const FitResult& fit) { return name_of(fit.status); },
+         "'finished', 'patience', 'stopped' (by a callback) or 'diverged'.")
       .def_ro("history", &FitResult::history, "An EpochResult for each epoch.")
       .def_ro("kept_epoch", &FitResult::kept_epoch,
               "The epoch whose weights were kept; 0 if they are those from before.")
@@ -96,15 +154,19 @@ void bind_fit_results(nb::module_& m) {
       .def_prop_ro("timesteps_per_second", &FitResult::timesteps_per_second,
                    "Mean over all epochs.")
       .def("__repr__", text_of_fit);
+  bind_pickle<&FitResult::status, &FitResult::history, &FitResult::kept_epoch, &FitResult::threads>(
+      fit);
 }
 
 }  // namespace
 
 void bind_results(nb::module_& m) {
   bind_fit_results(m);
-  nb::class_<Evaluation>(m, "Evaluation",
-                         "How well predictions match targets; what a head has not is NaN or empty.")
-      .def_ro("accuracy", &Evaluation::accuracy, "Share predicted right.")
+  auto evaluation = nb::class_<Evaluation>(
+      m, "Evaluation",
+      "How well predictions match targets. Measures that do not apply to the head of "
+      "the model are NaN, or empty arrays.");
+  evaluation.def_ro("accuracy", &Evaluation::accuracy, "Share predicted right.")
       .def_ro("loss", &Evaluation::loss, "Mean over all samples.")
       .def_ro("samples", &Evaluation::samples, "How many targets are known.")
       .def_ro("balanced_accuracy", &Evaluation::balanced_accuracy, "Mean recall.")
@@ -126,6 +188,10 @@ void bind_results(nb::module_& m) {
       .def_prop_ro("support", support, nb::sig("def support(self) -> numpy.ndarray"),
                    "Samples of each class, [classes].")
       .def("__repr__", text_of_evaluation);
+  bind_pickle<&Evaluation::accuracy, &Evaluation::loss, &Evaluation::samples,
+              &Evaluation::balanced_accuracy, &Evaluation::macro_f1, &Evaluation::rmse,
+              &Evaluation::mae, &Evaluation::r2, &Evaluation::confusion, &Evaluation::precision,
+              &Evaluation::recall, &Evaluation::f1, &Evaluation::support>(evaluation);
 }
 
 }  // namespace lockstep::python

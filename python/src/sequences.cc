@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "arrays.h"
+#include "gil.h"
 #include "lockstep/error.h"
 
 namespace lockstep::python {
@@ -78,7 +79,7 @@ Dataset dataset_of_list(nb::handle list) {
 // Lives as long as the sets that share its values, whichever thread drops the last of them.
 std::shared_ptr<Buffer> shared_buffer() {
   return {new Buffer, [](Buffer* buffer) {
-            const nb::gil_scoped_acquire gil;
+            const AcquireGil gil;
             delete buffer;
           }};
 }
@@ -88,7 +89,7 @@ std::vector<std::size_t> lengths_of(nb::handle lengths, std::size_t sequences,
   std::vector<std::size_t> result(sequences, timesteps);
   if (lengths.is_none()) return result;
   Buffer buffer;
-  take_integers(buffer, lengths, "lengths");
+  take_indices(buffer, lengths, "lengths");
   const auto values = buffer.values<const std::int64_t>();
   if (buffer.ndim() != 1 || values.size() != sequences) {
     throw InvalidArgument("lengths: expected one for each of " + std::to_string(sequences) +

@@ -99,15 +99,11 @@ class SimpleRnn {
     if (!trainer_) throw InvalidArgument("run_epoch: expected `begin` before");
     const Dataset ordered = data.subset(indices_of(data, order));
     Interruption interruption;
-    EpochResult result;
-    {
-      const ReleaseGil release(work_of(ordered));
-      result = trainer_->run_epoch(
+    return interruption.watched(work_of(ordered), [&] {
+      return trainer_->run_epoch(
           ordered, [&](const BatchProgress&) { return !interruption.is_there(); },
           interruption.question());
-    }
-    interruption.throw_failure();
-    return result;
+    });
   }
 
   nb::object predict_proba(nb::handle x) {
@@ -158,7 +154,7 @@ class SimpleRnn {
 
   static std::vector<std::size_t> indices_of(const Dataset& data, nb::handle order) {
     Buffer buffer;
-    take_integers(buffer, order, "order");
+    take_indices(buffer, order, "order");
     std::vector<std::size_t> indices;
     for (const std::int64_t i : buffer.values<const std::int64_t>()) {
       if (i < 0 || static_cast<std::size_t>(i) >= data.size()) {

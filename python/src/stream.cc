@@ -182,8 +182,13 @@ class StreamHandle {
   std::atomic<bool> is_used_{false};
 };
 
-void make(StreamHandle* self, const ModelHandle& model, std::size_t sequences, int threads) {
-  const ModelHandle::Reading reading(model);
+// A model or an estimator that has one.
+void make(StreamHandle* self, nb::handle object, std::size_t sequences, int threads) {
+  const nb::object model =
+      nb::isinstance<ModelHandle>(object)
+          ? nb::borrow(object)
+          : nb::module_::import_("lockstep._parts").attr("plain_model")(object);
+  const ModelHandle::Reading reading(nb::cast<const ModelHandle&>(model));
   new (self) StreamHandle(*reading, sequences, threads);
 }
 
@@ -193,14 +198,17 @@ void bind_stream(nb::module_& m) {
   using namespace nb::literals;
   nb::class_<StreamHandle>(m, "Stream", R"(Predicts sequences while they arrive.
 
-It takes `sequences` of them forward side by side, each with a state of its own. What it gives has the bits of predict_proba for a sequence of all timesteps fed
-since the last reset, however they were cut into calls: inputs are standardised and numbers scaled
-back as the model does. It keeps the weights that the model has now.
+It takes `sequences` of them forward side by side, each with a state of its own. What it gives has
+the bits of predict_proba for a sequence of all timesteps fed since the last reset, however they
+were cut into calls: inputs are standardised and numbers scaled back as the model does. It keeps the
+weights that the model, which may be an estimator, has now.
 
 A bidirectional network, and inputs standardised by 'series', need whole sequences and are refused
 with ValueError; so are NaN and infinite values. One thread at a time uses a stream; a second one
 gets RuntimeError.)")
-      .def("__init__", make, "model"_a, "sequences"_a = 1, "threads"_a = 0)
+      .def("__init__", make, "model"_a.none(), "sequences"_a = 1, "threads"_a = 0,
+           nb::sig("def __init__(self, model: Model | typing.Any, sequences: int = 1, threads: int "
+                   "= 0) -> None"))
       .def("feed", &StreamHandle::feed, "x"_a, "out"_a = nb::none(),
            nb::sig("def feed(self, x: typing.Any, out: numpy.ndarray | None = None) -> "
                    "numpy.ndarray"),

@@ -1,4 +1,6 @@
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -214,12 +216,73 @@ def test_indices_out_of_range_are_refused():
             data.subset([i])
 
 
+def test_masks_are_refused_as_indices():
+    """They would be read as the sequences 0 and 1."""
+    data = Dataset(X)
+    for mask in (np.array([False, True]), [False, True]):
+        with pytest.raises(TypeError, match="indices: expected whole numbers, found bool"):
+            data.subset(mask)
+
+
+def test_labels_that_wrap_are_refused():
+    """The largest uint64 would be -1, a class that is not known."""
+    labels = np.array([0, 2**64 - 1], np.uint64)
+    with pytest.raises(ValueError, match="labels: 18446744073709551615 is too large"):
+        Dataset(X, labels=labels)
+    assert Dataset(X, labels=np.zeros(2, np.uint64)).labels.tolist() == [0, 0]
+
+
+def test_values_that_are_not_aligned_are_copied():
+    raw = bytearray(1 + X.nbytes)
+    raw[1:] = X.tobytes()
+    array = np.frombuffer(raw, np.float32, offset=1).reshape(X.shape)
+    assert not array.flags.aligned
+    for unaligned in (array, memoryview(raw)[1:].cast("f", X.shape)):
+        data = Dataset(unaligned)
+        np.testing.assert_array_equal(data[1], X[1])
+        assert data[0].flags.aligned and not np.shares_memory(data[0], np.frombuffer(raw, np.uint8))
+    with pytest.raises(TypeError, match="x: expected a float32 array"):
+        lockstep.kernels.tanh(memoryview(raw)[1:].cast("f", X.shape))
+
+
 def test_split_holds_out_a_share_of_each_class(ragged):
     train, held_out = ragged.split(0.2, seed=3)
     assert (len(train), len(held_out)) == (24, 6)
     assert sorted(held_out.labels) == [0, 0, 1, 1, 2, 2]
     with pytest.raises(ValueError, match="leaves none"):
         ragged.split(0.001)
+
+
+TARGETS = [
+    {},
+    {"class_names": ["up", "down"]},
+    {"labels": [1, -1], "class_names": ["up", "down"]},
+    {"step_labels": [[0, 1], [1, -1, 0]]},
+    {"values": [[1, np.nan], [3, 4]]},
+    {"step_values": [np.ones((2, 2)), np.zeros((3, 2))]},
+]
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("copied", [lambda data: pickle.loads(pickle.dumps(data)), copy.deepcopy])
+def test_pickles_and_copies_are_equal(targets, copied):
+    x = [np.float32([[1, 2], [3, np.nan]]), np.ones((3, 2), np.float32)]
+    data = Dataset(x, **targets, weights=[1, 0.5], channel_names=["a", "b"], ids=["one", "two"])
+    again = copied(data)
+    for name in ("target_kind", "class_names", "channel_names", "ids"):
+        assert getattr(again, name) == getattr(data, name)
+    for name in ("lengths", "weights", "labels", "values"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(data, name))
+    for i in range(2):
+        np.testing.assert_array_equal(again[i], x[i])
+
+
+def test_pickles_of_views_and_of_sets_without_sequences():
+    view = Dataset(X, labels=[1, 0])
+    again = pickle.loads(pickle.dumps(view))
+    assert again.is_view and again.labels.tolist() == [1, 0] and (again[1] == X[1]).all()
+    none = copy.copy(view.subset(np.empty(0, int)))
+    assert len(none) == 0 and none.n_channels == view.n_channels and none.n_classes == 2
 
 
 def test_missing_values_are_counted():

@@ -80,7 +80,7 @@ def test_wrong_options_are_refused_by_fit():
     for wrong, text in [
         ({"cell": "gr"}, "cell: expected one of tanh, relu, gru, lstm, found 'gr'"),
         ({"dropout": 1}, "dropout: expected a number from 0 to less than 1"),
-        ({"n_jobs": 0}, "n_jobs: expected a number that is not 0"),
+        ({"n_jobs": 0}, "n_jobs: expected a whole number that is not 0"),
         ({"axes": "TNC"}, "axes: expected one of NTC, NCT, found 'TNC'"),
         ({"head": "regress"}, "head: expected one of auto, classify"),
         ({"patience": 3}, "patience: there is no validation set"),
@@ -177,7 +177,7 @@ def test_several_labels():
     assert (predicted[:, :2] == labels[:, :2]).mean() > 0.8
     assert set(np.unique(predicted)) <= {0, 1}
     assert classifier.score(x, labels) > 0.3
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="several labels"):
         RNNClassifier(class_weight={0: 2}, **SMALL).fit(x, labels)
     with pytest.raises(ValueError, match="0 or 1"):
         RNNClassifier(head="multilabel", **SMALL).fit(x, labels + 1)

@@ -1,14 +1,17 @@
 """lockstep.aeon: aeon's own checks, and collections of aeon."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 pytest.importorskip("aeon", minversion="1.0")
 
 from aeon.testing.estimator_checking import parametrize_with_checks
+from sklearn.exceptions import NotFittedError
 
 import lockstep
-from lockstep import aeon
+from lockstep import _parts, aeon
 
 ESTIMATORS = [aeon.RNNClassifier, aeon.RNNRegressor]
 SMALL = {"hidden": 8, "epochs": 5}
@@ -56,3 +59,41 @@ def test_missing_values_by_the_option(x, y):
         aeon.RNNClassifier(**SMALL).fit(x, y)
     classifier = aeon.RNNClassifier(missing="carry", **SMALL).fit(x, y)
     assert np.isfinite(classifier.predict_proba(x)).all()
+
+
+def test_callbacks_see_this_estimator_which_can_predict(x, y):
+    seen = []
+
+    def stop(estimator, epoch):
+        seen.append((type(estimator), estimator.score(x, y), estimator.n_iter_))
+        return epoch.epoch < 2
+
+    classifier = aeon.RNNClassifier(callbacks=stop, **SMALL).fit(x, y)
+    assert [(kind, n) for kind, _, n in seen] == [(aeon.RNNClassifier, 1), (aeon.RNNClassifier, 2)]
+    assert classifier.callbacks is classifier.estimator_.callbacks is stop
+    assert (classifier.status_, classifier.n_iter_, classifier.kept_epoch_) == ("stopped", 2, 2)
+
+
+def test_what_the_estimator_below_knows(x, y):
+    classifier = aeon.RNNClassifier(**SMALL)
+    for name in ("model_", "loss_history_", "history_", "n_iter_", "kept_epoch_", "status_"):
+        assert not hasattr(classifier, name)
+    classifier.fit(x, y)
+    assert classifier.model_ is classifier.estimator_.model_
+    assert classifier.history_["loss"] is classifier.loss_history_
+    assert "5 epochs: the training finished" in str(classifier.report(x, y, name="waves"))
+    numbers = x.sum((1, 2))
+    regressor = aeon.RNNRegressor(**SMALL).fit(x, numbers)
+    assert np.isfinite(regressor.report(x, numbers).evaluation.rmse)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict_proba(x), classifier.predict_proba(x))
+    assert classifier.reset().is_fitted is False
+    with pytest.raises(ValueError, match="fit"):
+        classifier.report(x, y)
+
+
+def test_other_programs_take_the_model_of_it(x, y):
+    plain = _parts.plain_model(aeon.RNNClassifier(**SMALL).fit(x, y))
+    assert isinstance(plain, lockstep.Model)
+    with pytest.raises(NotFittedError, match="RNNClassifier is not fitted"):
+        _parts.plain_model(aeon.RNNClassifier())

@@ -44,6 +44,14 @@ FORMS = {
 }
 
 
+def cells(sequences):
+    """As nested tables of sktime."""
+    result = np.empty((len(sequences), 1), object)
+    for i, sequence in enumerate(sequences):
+        result[i, 0] = sequence[:, 0]
+    return result
+
+
 def array_of_arrays(sequences):
     result = np.empty(len(sequences), object)
     for i, sequence in enumerate(sequences):
@@ -109,7 +117,11 @@ def test_rows_of_a_table_are_series(x, y):
     assert hash_of(found) == hash_of(series)
     assert (found.n_features_in_, series.n_features_in_) == (7, 1)
     np.testing.assert_array_equal(found.predict(table[:, :, None]), found.predict(table))
-    np.testing.assert_array_equal(series.predict(table[:, :4]), found.predict(table[:, :4, None]))
+    other = table[:, :4, None]
+    assert found.predict(other).shape == found.predict(list(other)).shape == (20,)
+    with pytest.raises(ValueError, match=r"two axes, but RNNClassifier .* X\[None\] is one such"):
+        series.predict(x[0, :, :1])
+    np.testing.assert_array_equal(series.predict(table.tolist()), series.predict(list(table)))
     with pytest.raises(ValueError, match="X has 4 features, but RNNClassifier is expecting 7"):
         found.predict(table[:, :4])
 
@@ -142,11 +154,15 @@ def test_long_tables_of_pandas(x, y):
     "wrong, error, text",
     [
         (lambda x: x[:, :, :2], ValueError, "2 channels, but the model takes 3"),
-        (lambda x: x[0], ValueError, "1 channels, but the model takes 3"),
+        (lambda x: x[0][:, :, None], ValueError, "1 channels, but the model takes 3"),
         (lambda x: x[0, 0], ValueError, "Expected 2D array, got 1D array"),
         (lambda x: x[None], ValueError, r"found shape \(1, 20, 7, 3\)"),
         (lambda x: x[:0], ValueError, "0 sample"),
-        (lambda x: [], ValueError, "Expected 2D array"),
+        (
+            lambda x: [],
+            ValueError,
+            r"there is no sequence; expected \[n, timesteps\], .* a Dataset",
+        ),
         (lambda x: x[:, :0], ValueError, "no timestep"),
         (lambda x: [x[0], x[1, :0]], ValueError, "sequence 1 .* has no timestep"),
         (lambda x: [x[0], x[1, :, :2]], ValueError, "sequence 1 .* has 2 channels"),
@@ -154,7 +170,11 @@ def test_long_tables_of_pandas(x, y):
         (lambda x: [x[0], x[1] + 1j], TypeError, "sequence 1 .* expected numbers"),
         (lambda x: [x[0], None], TypeError, "sequence 1 .* expected numbers"),
         (lambda x: np.full((2, 3, 3), "text"), ValueError, "could not convert string"),
-        (lambda x: None, ValueError, "Expected 2D array|NoneType"),
+        (lambda x: None, TypeError, r"X: expected \[n, timesteps\], .* a Dataset; found None"),
+        (lambda x: (s for s in x), TypeError, r"expected \[n, timesteps\], .*; found generator"),
+        (lambda x: {"a": [1, 2]}, TypeError, r"expected \[n, timesteps\], .*; found dict"),
+        (lambda x: "text", TypeError, r"expected \[n, timesteps\], .*; found str"),
+        (lambda x: cells(x), TypeError, "found a table with arrays in its cells"),
     ],
 )
 def test_other_sequences_are_refused(estimator, wrong, error, text, x, y):
@@ -183,7 +203,7 @@ def test_numbers_of_targets_must_be_those_of_sequences(estimator, x, y):
 def test_values_that_are_not_finite_are_refused_with_their_place(estimator, form, value, x, y):
     bad = x.astype(np.float64)
     bad[3, 4, 1] = value
-    kind = "missing" if np.isnan(value) else "infinite"
+    kind = {np.inf: "infinite", 1e300: "1e.300, too large for float32"}.get(value, "missing")
     place = f"sequence 3, timestep 4, channel 1 .counted from 0. is {kind}"
     options = dict(SMALL)
     if form == "channels first":
@@ -233,6 +253,6 @@ def test_float32_in_c_order_is_read_where_it_is(shape, rng):
     finally:
         tracemalloc.stop()
     assert peak < x.nbytes / 4
-    sequences = read_sequences(regressor, x)
+    sequences = read_sequences(regressor, x).values
     assert np.shares_memory(sequences, x)
     assert Dataset(sequences).is_view

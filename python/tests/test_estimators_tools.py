@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import lockstep
-from lockstep import RNNClassifier, RNNRegressor, estimator_base, progress
+from lockstep import RNNClassifier, RNNRegressor, estimator_base, progress, training
 
 SMALL = {"hidden": 8, "epochs": 5, "n_jobs": 1}
 
@@ -157,7 +157,7 @@ def test_ctrl_c_keeps_what_was_learnt(x, y, method, repeats, monkeypatch):
     if method == "partial_fit" and repeats == 1:
         pytest.skip("the pass is over before a signal comes")
     interrupter = Interrupter()
-    monkeypatch.setattr(estimator_base, "progress_of", lambda *_: interrupter)
+    monkeypatch.setattr(training, "progress_of", lambda *_: interrupter)
     classifier = endless()
     many, labels = np.repeat(x, repeats, axis=0), np.repeat(y, repeats)
     with pytest.raises(KeyboardInterrupt):
@@ -288,10 +288,10 @@ def test_bars_of_passes(x, y, capsys, monkeypatch):
     pytest.importorskip("tqdm")
     make_terminal(monkeypatch)
     classifier = RNNClassifier(verbose=1, **SMALL)
-    for _ in range(3):
+    for n in (1, 2, 3):
         classifier.partial_fit(x, y, classes=np.unique(y))
         shown = capsys.readouterr().err
-        assert "100%" in shown and "| 1/1 [" in shown
+        assert "100%" in shown and f"| {n}/{n} [" in shown
 
 
 def test_without_scikit_learn_it_says_what_is_needed():

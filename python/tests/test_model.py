@@ -309,7 +309,7 @@ def long():
     """A data set, and a model that takes seconds for all of it."""
     x = np.zeros((64, 4000, 1), np.float32)
     data = Dataset(x, labels=np.arange(64) % 2, class_names=["a", "b"])
-    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "threads": 1, "memory": "128MB"}
+    options = {"cell": "gru", "hidden": 128, "batch_size": 64, "threads": 1, "memory": "128M"}
     return data, Model(data, **options)
 
 
@@ -417,6 +417,8 @@ def test_a_training_that_was_ended_is_resumed_to_the_same_bits(ragged, tmp_path)
     assert [e.loss for e in result.history] == [e.loss for e in expected.history]
     with pytest.raises(lockstep.FileError, match="it is a checkpoint"):
         Model.load(path)
+    with pytest.raises(ValueError, match="checkpoint: the path is empty"):
+        part.fit(ragged, checkpoint="")
 
 
 MODELS = [
@@ -510,6 +512,20 @@ def test_set_tensors_replaces_some_and_keeps_options(ragged):
     assert model.weights_hash() == before
 
 
+def test_nothing_trains_a_model_while_its_tensors_are_replaced(ragged):
+    """What a training had learnt in between would be lost."""
+    model = small(ragged)
+
+    class Bias:
+        def __array__(self, *_, **__):
+            model.fit(ragged)
+
+    before = model.weights_hash()
+    with pytest.raises(RuntimeError, match="it cannot be changed meanwhile"):
+        model.set_tensors({"head.bias": Bias()})
+    assert model.weights_hash() == before
+
+
 def test_parts_that_do_not_fit_are_refused(ragged):
     model = small(ragged)
     parts = {"network": model.network, "tensors": model.tensors()}
@@ -554,3 +570,48 @@ def test_a_script_is_interrupted_as_any_other(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0 and "KeyboardInterrupt" in errors
+
+
+@pytest.mark.parametrize("wrong", [None, 3, np.zeros((2, 3, 1), np.float32)])
+def test_what_is_no_data_set_is_refused_in_a_sentence(ragged, wrong):
+    model = small(ragged)
+    found = f"expected a Dataset, such as .*, found {type(wrong).__name__}"
+    for name, call in [
+        ("train", lambda: Model(wrong)),
+        ("train", lambda: model.fit(wrong)),
+        ("train", lambda: model.learn(wrong)),
+        ("data", lambda: model.evaluate(wrong)),
+    ]:
+        with pytest.raises(TypeError, match=f"^{name}: {found}"):
+            call()
+    if wrong is not None:
+        with pytest.raises(TypeError, match=f"^validation: {found}"):
+            model.fit(ragged, wrong)
+    for predict in (model.predict, model.predict_proba):
+        with pytest.raises(TypeError, match="sequences: expected numbers"):
+            predict(None)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["model"]])
+def test_what_is_no_path_is_refused_in_a_sentence(ragged, wrong):
+    found = f"path: expected a str or os.PathLike, found {type(wrong).__name__}"
+    for call in (Model.load, Model.resume, small(ragged).save, Dataset.load):
+        with pytest.raises(TypeError, match=found):
+            call(wrong)
+
+
+def test_results_are_pickled(ragged, numbers):
+    for data in (ragged, numbers):
+        model = small(data, epochs=3, validation=0.5)
+        fit, evaluation = model.fit(data), model.evaluate(data)
+        for result in (fit, fit.history[-1], evaluation):
+            for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+                assert type(other) is type(result) and repr(other) == repr(result)
+                names = [name for name in dir(result) if not name.startswith("_")]
+                for name in names:
+                    found, expected = getattr(other, name), getattr(result, name)
+                    if name == "history":
+                        found, expected = map(repr, found), map(repr, expected)
+                        assert list(found) == list(expected)
+                    else:
+                        np.testing.assert_array_equal(found, expected)

@@ -263,6 +263,10 @@ def test_what_cannot_be_computed_is_refused(problem):
     for options in ({"batch_size": 0}, {"learning_rate": -1.0}, {"learning_rate": np.nan}):
         with pytest.raises(ValueError, match=next(iter(options))):
             Classifier(4, 3, **options).fit(x, y)
+    with pytest.raises(ValueError, match="learning_rate: expected a number above 0, found"):
+        Classifier(4, 3, learning_rate=0).fit(x, y)
+    with pytest.raises(ValueError, match="there is no Wx, .*: fit, or set all weights before"):
+        Classifier(4, 3)._forward_propagation(x)
 
 
 def test_weights_that_do_not_fit_are_refused(problem):

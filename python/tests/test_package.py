@@ -11,6 +11,25 @@ import lockstep
 
 FOLDER = pathlib.Path(lockstep.__file__).parent
 
+PROGRAM = """
+import lockstep
+import numpy as np
+from lockstep import Model, RNNClassifier
+from lockstep.estimators import RNNRegressor
+
+x = np.zeros((4, 5, 1), np.float32)
+classifier: lockstep.RNNClassifier = RNNClassifier(hidden=3).fit(x, [0, 1, 0, 1])
+epochs: int = classifier.n_iter_ + classifier.kept_epoch_
+model: Model = classifier.model_
+again: RNNClassifier = lockstep.RNNClassifier.from_model(model)
+other: lockstep.RNNRegressor = lockstep.estimators.RNNRegressor()
+same: RNNRegressor = other
+RNNClassifier(hiden=3)  # type: ignore[call-arg]
+lockstep.nothing  # type: ignore[attr-defined]
+for series in lockstep.Dataset(x):
+    print(series.shape, lockstep.kernels.tanh(series), lockstep.interchange.to_onnx(again))
+"""
+
 
 def output_of(code):
     return subprocess.run(
@@ -47,6 +66,26 @@ def test_submodules_are_found_without_an_import():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         lockstep.nothing
     assert set(lockstep.__all__) <= set(dir(lockstep))
+
+
+def test_a_star_gives_the_estimators_where_there_is_scikit_learn():
+    pytest.importorskip("sklearn", minversion="1.6")
+    assert output_of("from lockstep import *; print(RNNClassifier().hidden)") == "64\n"
+    without = "import sys; sys.modules['sklearn'] = None; "
+    assert output_of(without + "from lockstep import *; print(Model.__name__)") == "Model\n"
+    name = output_of("import lockstep; print(lockstep.estimators.__name__)")
+    assert name == "lockstep.estimators\n"
+
+
+def test_mypy_knows_what_there_is(tmp_path):
+    pytest.importorskip("mypy")
+    pytest.importorskip("sklearn", minversion="1.6")
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    cache = f"--cache-dir={tmp_path / 'cache'}"
+    command = [sys.executable, "-m", "mypy", "--strict", cache, str(program)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
 
 
 def test_every_public_name_has_a_docstring():

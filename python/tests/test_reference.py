@@ -33,7 +33,8 @@ def documented(tmp_path_factory):
 
 
 def classes():
-    yield from ((name, getattr(lockstep, name)) for name in (*lockstep.__all__, *ESTIMATORS))
+    names = dict.fromkeys((*lockstep.__all__, *ESTIMATORS))
+    yield from ((name, getattr(lockstep, name)) for name in names)
     yield "report.Report", Report
     yield "numpy_rnn.ScratchSimpleRNNClassifier", lockstep.numpy_rnn.ScratchSimpleRNNClassifier
 

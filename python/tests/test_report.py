@@ -61,6 +61,9 @@ def test_of_classes(x, tmp_path):
     assert "6 held out for validation, 30 tested on" in page.text
     assert classifier.model_.weights_hash() in page.text
     assert "Confusion matrix" in page.text and "learning_rate" in page.text
+    assert "random_state" in page.text and "n_jobs" in page.text
+    for name in ("seed", "class_weights", "normalize_targets", "delta"):
+        assert name not in page.text
     assert report.evaluation.accuracy == classifier.score(x, labels)
     text = str(report)
     assert "precision" in text and "left & <right>" in text and " epoch      loss" in text
@@ -89,6 +92,7 @@ def test_of_numbers(x):
     page = parsed(RNNRegressor(**SMALL).fit(x, y).report(x, y).html)
     assert "Predicted and true" in page.text and "Errors of" in page.text
     assert "RMSE" in page.text and "Accuracy" not in page.text
+    assert "normalize_targets" in page.text and "label_smoothing" not in page.text
 
 
 def test_of_several_labels_and_of_timesteps(x):

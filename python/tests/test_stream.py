@@ -97,6 +97,25 @@ def test_a_stream_keeps_the_weights_it_was_made_with(ragged):
     np.testing.assert_array_equal(stream.feed(ragged[0]), before)
 
 
+def test_a_stream_of_an_estimator(rng):
+    pytest.importorskip("sklearn", minversion="1.6")
+    from lockstep import RNNClassifier
+
+    x = rng.standard_normal((20, 5, 2)).astype(np.float32)
+    classifier = RNNClassifier(hidden=4, epochs=1)
+    with pytest.raises(ValueError, match="this RNNClassifier is not fitted yet"):
+        Stream(classifier)
+    stream = Stream(classifier.fit(x, np.arange(20) % 2))
+    np.testing.assert_array_equal(stream.feed(x[0]), classifier.predict_proba(x[:1])[0])
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "model"])
+def test_what_is_no_model_is_refused(wrong):
+    expected = f"expected a Model or an estimator, found {type(wrong).__name__}"
+    with pytest.raises(TypeError, match=expected):
+        Stream(wrong)
+
+
 def test_no_timesteps_change_nothing(ragged):
     stream = Stream(small(ragged))
     before = stream.feed(ragged[0])

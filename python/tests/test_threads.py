@@ -124,25 +124,50 @@ def test_a_fork_during_a_training_does_not_hang():
     assert own.get()[0] == result[0]
 
 
-def test_other_libraries_with_threads_in_the_process():
-    """The same hash beside libraries that bring OpenMP, in either order."""
-    pytest.importorskip("torch")
-    pytest.importorskip("sklearn")
-    code = """
-import torch, sklearn.ensemble
+WORK_OF_DAEMONS = {
+    "fit": "long.fit(data)",
+    "callback": "long.fit(data, on_batch=lambda *_: sum(range(99)))",
+    "fits": "model.fit(data)",
+    "predict": "model.predict(data)",
+    "gemm": "lockstep.kernels.gemm(square, square)",
+}
+
+
+@pytest.mark.parametrize("work", WORK_OF_DAEMONS.values(), ids=WORK_OF_DAEMONS)
+def test_the_interpreter_ends_while_a_daemon_thread_works(work):
+    code = f"""
+import threading, time
 import numpy as np
 import lockstep
-torch.ones(500, 500) @ torch.ones(500, 500)
-x = np.random.default_rng(2).standard_normal((64, 20, 3)).astype(np.float32)
-data = lockstep.Dataset(x, labels=np.arange(64) % 2)
-model = lockstep.Model(data, hidden=32, epochs=2, batch_size=32, threads=2)
-model.fit(data)
-torch.ones(500, 500) @ torch.ones(500, 500)
-print(model.weights_hash())
+square = np.ones((300, 300), np.float32)
+data = lockstep.Dataset(np.ones((500, 20, 3), np.float32), labels=np.arange(500) % 2)
+model = lockstep.Model(data, hidden=32, epochs=1, batch_size=32, threads=2)
+long = lockstep.Model(data, hidden=32, epochs=10**9, batch_size=32, threads=2)
+def run():
+    while True:
+        {work}
+threading.Thread(target=run, daemon=True).start()
+time.sleep(0.2)
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    context = multiprocessing.get_context("fork")
-    own = context.SimpleQueue()
-    train(own)
-    assert result.stdout.strip() == own.get()[0]
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_several_threads_may_be_the_first_to_need_numpy():
+    """It is imported then, which lets other threads run."""
+    code = """
+import sys, threading
+import lockstep
+assert "numpy" not in sys.modules
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(3)
+def work():
+    begin.wait()
+    lockstep.Dataset([[[1.0], [2.0]]] * 3, labels=[0, 1, 0])
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

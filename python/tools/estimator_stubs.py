@@ -28,13 +28,17 @@ ATTRIBUTES = {
     "n_features_in_": "int",
     "loss_history_": "list[float]",
     "history_": "dict[str, list[float]]",
+    "kept_epoch_": "int",
+    "status_": "str",
     "model_": "Model",
 }
 RETURNS = {
+    "from_model": "Self",
     "fit": "Self",
     "partial_fit": "Self",
     "predict": "Any",
     "predict_proba": "Any",
+    "predict_log_proba": "Any",
     "score": "float",
     "report": "Report",
 }
@@ -55,7 +59,11 @@ def method(cls, name):
     parameters = parameters.replace("'", '"')
     text = inspect.cleandoc(function.__doc__)
     quoted = textwrap.indent(f'"""{text}"""', " " * 8)
-    return [f"    def {name}{parameters} -> {RETURNS[name]}:", quoted]
+    lines = [f"    def {name}{parameters} -> {RETURNS[name]}:", quoted]
+    if inspect.ismethod(function):
+        lines[0] = lines[0].replace("(", "(cls, ", 1)
+        lines.insert(0, "    @classmethod")
+    return lines
 
 
 def stub(cls, mixin, is_classifier):
@@ -64,6 +72,8 @@ def stub(cls, mixin, is_classifier):
     lines.append(textwrap.indent(f'"""{text}"""', "    ") + "\n")
     attributes = [name for name in ATTRIBUTES if is_classifier or name != "classes_"]
     lines += [f"    {name}: {ATTRIBUTES[name]}" for name in attributes]
+    lines += ["    @property", "    def n_iter_(self) -> int:"]
+    lines.append(f'        """{cls.n_iter_.__doc__}"""')
     lines += initializer(is_classifier)
     for name in RETURNS:
         if hasattr(cls, name):

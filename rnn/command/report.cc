@@ -202,14 +202,15 @@ std::string data_text(const TrainingRun& run) {
 }
 
 // The options that have an effect have the names by which they are set.
-std::string settings(const TrainingRun& run, OptionName option_name) {
+std::string settings(const TrainingRun& run, const OptionName& option_name) {
   const Options& options = run.command.options;
   const Network& network = run.model.parameters().network();
   std::vector<Row> rows = {{"Data", data_text(run)},
                            {"Features", std::to_string(network.features)},
                            {capitalized(outputs_text(network)), std::to_string(network.outputs)}};
   for (const OptionInfo& info : options_table()) {
-    if (options.uses(info.name)) rows.push_back({option_name(info.name), options.get(info.name)});
+    const std::string name = options.uses(info.name) ? option_name(info.name) : "";
+    if (!name.empty()) rows.push_back({name, options.get(info.name)});
   }
   rows.insert(rows.end(), {{"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
                            {"Backend", run.backend},
@@ -247,7 +248,7 @@ const char* end_text(const TrainingRun& run) {
 
 }  // namespace
 
-std::string report_page(const TrainingRun& run, OptionName option_name) {
+std::string report_page(const TrainingRun& run, const OptionName& option_name) {
   const DataSource& source = run.command.source;
   std::string html = kHead;
   html += std::string("<style>\n") + kReportCss +

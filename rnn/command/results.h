@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,11 +100,11 @@ struct GradientCheck {
 /// Text as a JSON string, in quotes.
 [[nodiscard]] std::string json_string(const std::string& text);
 
-/// What an option is called where a report is read.
-using OptionName = std::string (*)(std::string_view name);
+/// What an option is called where a report is read; empty: it is not shown.
+using OptionName = std::function<std::string(std::string_view name)>;
 
 /// One HTML page that needs nothing else: curves of loss and accuracy, the confusion matrix, the
 /// settings and a table of all epochs.
-[[nodiscard]] std::string report_page(const TrainingRun& run, OptionName option_name);
+[[nodiscard]] std::string report_page(const TrainingRun& run, const OptionName& option_name);
 
 }  // namespace lockstep::command
