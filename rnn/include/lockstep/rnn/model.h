@@ -30,6 +30,7 @@ class LOCKSTEP_API ModelFileError : public FileError {
 /// Thrown by a measurement or prediction that IsInterrupted has ended.
 class LOCKSTEP_API Interrupted : public std::exception {
  public:
+  /// "interrupted"
   [[nodiscard]] const char* what() const noexcept override;
 };
 
