@@ -135,8 +135,8 @@ struct LOCKSTEP_API TrainerState {
 ///
 /// All memory is taken when the trainer gets its first data set (and again only if a later one has
 /// longer sequences); a training step itself allocates nothing, but for what a thread's first
-/// products with large operands copy them into (gemm_accumulate_transposed). One trainer is used by one thread
-/// at a time; it uses up to `threads` threads itself.
+/// products with large operands copy them into (gemm_accumulate_transposed). One trainer is used by
+/// one thread at a time; it uses up to `threads` threads itself.
 class LOCKSTEP_API Trainer {
  public:
   /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
