@@ -50,7 +50,7 @@ void release(std::size_t bytes) {
 
 std::optional<std::size_t> lockstep::allocation_count() { return std::nullopt; }
 std::optional<std::size_t> lockstep::allocated_bytes() { return std::nullopt; }
-lockstep::NoMemory::NoMemory() = default;
+lockstep::NoMemory::NoMemory(std::ptrdiff_t /*allocations*/) {}
 lockstep::NoMemory::~NoMemory() = default;
 
 namespace {
@@ -73,9 +73,12 @@ namespace {
 
 std::atomic<std::size_t> g_count{0};
 std::atomic<std::size_t> g_bytes{0};
-std::atomic<bool> g_fails{false};
+constexpr std::ptrdiff_t kUnlimited = -1;
+std::atomic<std::ptrdiff_t> g_left{kUnlimited};
 
 void install_hooks() {}
+
+bool is_refused() { return g_left == 0 || (g_left > 0 && g_left-- == 0); }
 
 void* counted(void* memory, std::size_t size) {
   g_count.fetch_add(1, std::memory_order_relaxed);
@@ -93,15 +96,15 @@ void give_back(void* memory) {
 
 std::optional<std::size_t> lockstep::allocation_count() { return g_count; }
 std::optional<std::size_t> lockstep::allocated_bytes() { return g_bytes; }
-lockstep::NoMemory::NoMemory() { g_fails = true; }
-lockstep::NoMemory::~NoMemory() { g_fails = false; }
+lockstep::NoMemory::NoMemory(std::ptrdiff_t allocations) { g_left = allocations; }
+lockstep::NoMemory::~NoMemory() { g_left = kUnlimited; }
 
 void* operator new(std::size_t size) {
-  return counted(g_fails ? nullptr : std::malloc(size > 0 ? size : 1), size);
+  return counted(is_refused() ? nullptr : std::malloc(size > 0 ? size : 1), size);
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   const auto unit = static_cast<std::size_t>(alignment);
-  return counted(g_fails ? nullptr : std::aligned_alloc(unit, (size / unit + 1) * unit), size);
+  return counted(is_refused() ? nullptr : std::aligned_alloc(unit, (size / unit + 1) * unit), size);
 }
 void operator delete(void* memory) noexcept { give_back(memory); }
 void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }

@@ -11,10 +11,11 @@ std::optional<std::size_t> allocation_count();
 // The bytes that they asked for together, whether given back or not.
 std::optional<std::size_t> allocated_bytes();
 
-// While it lives operator new fails where allocation_count counts. One at a time.
+// While it lives operator new fails where allocation_count counts, after so many that succeed. One
+// at a time.
 class NoMemory {
  public:
-  NoMemory();
+  explicit NoMemory(std::ptrdiff_t allocations);
   ~NoMemory();
   NoMemory(const NoMemory&) = delete;
   NoMemory& operator=(const NoMemory&) = delete;

@@ -137,6 +137,9 @@ TEST_CASE("a training that was interrupted anywhere is resumed to the same weigh
       ++stopped;
       CHECK(asked >= stop);
       Model second = Model::resume(path);
+      FitObserver again;
+      again.is_interrupted = [] { return true; };
+      CHECK(second.fit(data, again).status == FitStatus::stopped);
       check_equal(second.fit(data), expected);
       CHECK(second.weights_hash() == whole.weights_hash());
     }

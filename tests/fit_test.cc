@@ -300,6 +300,60 @@ TEST_CASE("an interrupted validation has no loss") {
   CHECK(result.kept_epoch == 1);
 }
 
+TEST_CASE("an interrupted training was stopped, also with patience") {
+  const Dataset train = ramps(24);
+  Options options = small();
+  options.patience = 5;
+  for (std::size_t stop = 1; stop < 20; ++stop) {
+    CAPTURE(stop);
+    Model model(train, options);
+    std::size_t asked = 0;
+    FitObserver observer;
+    observer.is_interrupted = [&] { return ++asked >= stop; };
+    CHECK(model.fit(train, ramps(20, 3), observer).status == FitStatus::stopped);
+  }
+}
+
+TEST_CASE("what is_interrupted throws ends a training or a prediction, and is passed on") {
+  const Dataset train = ramps(300);
+  for (Options options : with_leaves()) {
+    for (const int threads : {1, 2}) {
+      options.threads = threads;
+      Model model(train, options);
+      const std::uint64_t before = model.weights_hash();
+      FitObserver observer;
+      observer.is_interrupted = []() -> bool { throw std::runtime_error("mine"); };
+      CHECK_THROWS_WITH(model.fit(train, observer), "mine");
+      CHECK_THROWS_WITH(model.learn(train, {}, observer.is_interrupted), "mine");
+      CHECK_THROWS_WITH(model.predict_proba(train, threads, observer.is_interrupted), "mine");
+      CHECK(model.weights_hash() == before);
+    }
+  }
+}
+
+TEST_CASE("after an interruption learn goes on as if it had not been called") {
+  const Dataset train = ramps(300);
+  for (Options options : with_leaves()) {
+    options.accumulate = 2;
+    options.batch_size /= 2;
+    options.dropout = 0.2;
+    for (const int threads : {1, 2}) {
+      options.threads = threads;
+      Model whole(train, options);
+      Model interrupted(train, options);
+      for (int pass = 1; pass <= 3; ++pass) {
+        CAPTURE(options.hidden, threads, pass);
+        std::size_t asked = 0;
+        const auto in_first = [&] { return ++asked >= 2; };
+        CHECK(interrupted.learn(train, {}, in_first).history.empty());
+        CHECK(interrupted.learn(train).history[0].epoch == static_cast<std::size_t>(pass));
+        whole.learn(train);
+        CHECK(interrupted.weights_hash() == whole.weights_hash());
+      }
+    }
+  }
+}
+
 TEST_CASE("an interrupted pass of learn has taught what was done") {
   const Dataset train = ramps(24);
   Model model(train, small());

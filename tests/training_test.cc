@@ -739,6 +739,11 @@ TEST_CASE("training and prediction leave the caller's floating-point mode alone"
     CHECK_FALSE(flushes_denormals());
     return true;
   });
+  const auto asked = [] {
+    CHECK_FALSE(flushes_denormals());
+    return false;
+  };
+  trainer.run_epoch(data, {}, asked);
   CHECK_FALSE(flushes_denormals());
   CHECK(predict_proba(parameters, data).size() == 60);
   CHECK_FALSE(flushes_denormals());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Python.h>
+#include <cxxabi.h>
 
 #include <chrono>
 #include <limits>
@@ -16,7 +17,7 @@ template <class Python>
 auto unless_ending(const Python& python) {
   try {
     return python();
-  } catch (...) {
+  } catch (const abi::__forced_unwind&) {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
 }

@@ -26,7 +26,7 @@ class Interruption {
       auto result = without_lock(multiply_adds, work);
       throw_failure();
       return result;
-    } catch (const Interrupted&) {
+    } catch (...) {  // Interrupted, or what went wrong after the failure
       throw_failure();
       throw;
     }
@@ -46,7 +46,8 @@ class Interruption {
     });
   }
 
-  // Within `watched`: calls `callback` with the lock, whether to go on. What it raises says no.
+  // Within `watched`: calls `callback` with the lock and returns whether to go on. What it raises
+  // says no.
   template <class Callback>
   bool call(const Callback& callback) {
     const ReleaseGil::Pause gil(*released_);

@@ -186,7 +186,8 @@ struct Model::State {
       FitResult result =
           lockstep::fit(parts.parameters, own_train.inputs(), own_validation.inputs(), options,
                         watched, paused ? &paused->state : nullptr, save);
-      paused.reset();
+      // An interruption before the first minibatch leaves it to the next call.
+      if (has_begun || result.status != FitStatus::stopped) paused.reset();
       return result;
     } catch (...) {
       if (has_begun) paused.reset();

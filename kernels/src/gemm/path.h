@@ -32,7 +32,7 @@ struct Traits {
   std::size_t lanes;
   std::size_t panel;
   bool exact_b;
-  const Blocking& (*blocking)();  // called for large products only
+  const Blocking& (*blocking)();  // not called for small products
 };
 
 inline Traits traits_of(const Backend& b) {
@@ -89,7 +89,7 @@ constexpr bool collide(std::size_t k, std::size_t row_stride) {
 // Is B copied into panels for this number of rows of A?
 constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows) {
   if (p.transpose_b == Transpose::yes || p.alpha != 1.0f) return true;
-  if (!traits.exact_b && p.n % traits.lanes != 0) return true;
+  if (!traits.exact_b && !p.b_is_padded && p.n % traits.lanes != 0) return true;
   if (collide(p.k, p.ldb) && rows > kTilesPerPageOffset * kTileRows * page_offsets(p.ldb) &&
       waits_for_lines(traits))
     return true;

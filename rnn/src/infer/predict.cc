@@ -97,6 +97,7 @@ class Prediction {
         classify(c, *own, Team());
       }
     });
+    stop.rethrow();
     if (stop.has_come()) throw Interrupted();
     return std::move(outputs_);
   }

@@ -2,20 +2,23 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 
+#include "lockstep/detail/floating_point_mode.h"
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/threads.h"
 
 namespace lockstep {
 
-// Asked where the threads of a team may leave their work. Thread 0, that of the caller, passes the
-// question on; once the answer is yes it stays so.
+// Asked where the threads of the whole team of a call may leave their work. Thread 0, that of the
+// caller, passes the question on, in the floating-point mode of the caller; a yes stays.
 class StopRequest {
  public:
-  // `is_interrupted` may be empty, and must outlive this.
+  // Made by the caller. `is_interrupted` may be empty, and must outlive this.
   explicit StopRequest(const IsInterrupted& is_interrupted) : is_interrupted_(is_interrupted) {}
 
-  // For a thread that leaves alone.
+  // For a thread that leaves by itself: others may still get a no, and must hear of it by has_come
+  // behind a barrier.
   [[nodiscard]] bool is_there(const Team& team) {
     ask(team);
     return has_come();
@@ -30,14 +33,27 @@ class StopRequest {
   }
   [[nodiscard]] bool has_come() const { return has_come_.load(std::memory_order_relaxed); }
 
+  // For the caller, once the team is done: throws what the question has thrown.
+  void rethrow() const {
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+  }
+
  private:
+  // Throws nothing: a thread that left so would keep the others waiting.
   void ask(const Team& team) {
-    if (is_interrupted_ && team.index() == 0 && is_interrupted_()) {
-      has_come_.store(true, std::memory_order_relaxed);
+    if (!is_interrupted_ || team.index() != 0 || has_come()) return;
+    try {
+      const detail::FloatingPointScope scope(mode_);
+      if (!is_interrupted_()) return;
+    } catch (...) {
+      failure_ = std::current_exception();
     }
+    has_come_.store(true, std::memory_order_relaxed);
   }
 
   const IsInterrupted& is_interrupted_;
+  unsigned long long mode_ = detail::floating_point_mode();
+  std::exception_ptr failure_;
   std::atomic<bool> has_come_ = false;
 };
 

@@ -50,7 +50,9 @@ class Keeper {
   }
   // Nobody knows whether they are better.
   void note_unmeasured(const EpochResult& result, const Parameters& weights) {
-    if (patience_ == 0 || kept_.epoch == 0) keep(result.epoch, weights);
+    if (patience_ > 0 && kept_.epoch > 0) return;
+    kept_.last_epoch = result.epoch;
+    keep(result.epoch, weights);
   }
   // The weights before a minibatch that failed, where none are better.
   void note_failure(const EpochResult& result, const Parameters& weights) {

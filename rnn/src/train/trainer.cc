@@ -251,6 +251,9 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
     parallel(step.team_size(s.threads),
              [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
   }
+  // A pass that has taught nothing is repeated by the next call.
+  s.now.is_in_pass = s.now.pass_minibatches == 0;
+  stop.rethrow();
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
   s.is_in_pass = s.now.pass_sequences < data.size();
   EpochResult result = s.now.pass;

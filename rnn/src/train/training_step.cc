@@ -229,6 +229,7 @@ void TrainingStep::run(const Parameters& parameters, const Inputs& data, const T
     };
     for_my_leaves(team, run_leaf, stop);
     add_leaves(team);
+    if (stop != nullptr && stop->has_come()) return;
     if (parts > 1) add_parts(part, team);
   }
   if (parts == 1) return;

@@ -77,9 +77,10 @@ class LOCKSTEP_API Model {
   /// and patience have no effect. Momentum, schedule and the orders of the epochs go on where the
   /// last call left them, so that n calls with the same data give the bits of a `fit` of n epochs;
   /// after `fit`, with other options, on another backend and in a model that was loaded they begin
-  /// anew. The result is of this pass, with its number as epoch; a pass that on_batch ends early,
-  /// by false or by what it throws, has taught what was done; so has one that is_interrupted ends,
-  /// which is not in the history if that was no minibatch. A model that has learnt so keeps the
+  /// anew. The result is of this pass, with its number as epoch; a pass that on_batch or
+  /// is_interrupted ends early, by what they say or throw, has taught what was done. If
+  /// is_interrupted ends it before its first minibatch is done, the history is empty and the next
+  /// call repeats the pass. A model that has learnt so keeps the
   /// memory of the training until the next `fit`.
   FitResult learn(const Dataset& train,
                   const std::function<bool(const BatchProgress&)>& on_batch = {},

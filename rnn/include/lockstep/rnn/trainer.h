@@ -59,8 +59,8 @@ struct Checkpoints {
   double every_seconds = 0;      ///< after a minibatch, once so long has passed; 0: not by time
 };
 
-/// Whether long work is to end: asked by the thread that called for it, every few sequences. It
-/// must not throw. May be empty: no.
+/// Whether long work is to end: asked by the thread that called for it, every few sequences, until
+/// it says yes. What it throws ends the work too, and is passed on. May be empty: no.
 using IsInterrupted = std::function<bool()>;
 
 /// What observes a training, on the thread that called Model::fit. Both may be empty, and end
@@ -134,8 +134,9 @@ struct LOCKSTEP_API TrainerState {
 /// is active when the trainer first gets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer gets its first data set (and again only if a later one has
-/// longer sequences); a training step itself allocates nothing, but for what a thread's first
-/// products with large operands copy them into (gemm_accumulate_transposed). One trainer is used by
+/// longer sequences); a training step itself allocates nothing, but where caches are small the
+/// memory of each thread that gemm_accumulate_transposed copies into, which neither Options::memory
+/// nor workspace_bytes counts. One trainer is used by
 /// one thread at a time; it uses up to `threads` threads itself.
 class LOCKSTEP_API Trainer {
  public:
@@ -153,8 +154,9 @@ class LOCKSTEP_API Trainer {
   /// One more pass over `data` (already normalized, with targets of the head, every sequence
   /// labelled if it has one class); calling it again continues. `on_batch`, called on the calling
   /// thread, may return false to stop after the current minibatch: the result then covers what was
-  /// done; so may is_interrupted before the current minibatch, which then changes no weight. What
-  /// on_batch throws stops the pass too, and is passed on. A minibatch whose loss or gradient
+  /// done. `is_interrupted` may stop it within a minibatch, which then changes no weight; if it was
+  /// the first, the loss is NaN, and the next call repeats the pass. What they throw stops the pass
+  /// too, and is passed on. A minibatch whose loss or gradient
   /// is not finite changes no weight, and ends the pass or not as Options::on_nan says. Throws
   /// std::invalid_argument if there are no parameters, sizes or labels do not fit, there is no
   /// sequence, or a step takes more than Options::memory; std::bad_alloc if there is no work
