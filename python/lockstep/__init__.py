@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from . import _threadpool
+from . import _functions, _threadpool
 from ._core import (
     Dataset,
     EpochResult,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .estimators import RNNRegressor as RNNRegressor
     from .tables import split_table as split_table
 
+_functions.register()
 _threadpool.register()
 
 # What is imported when it is first asked for: name -> module.

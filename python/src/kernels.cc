@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,10 +13,13 @@
 #include "bindings.h"
 #include "gil.h"
 #include "lockstep/backend.h"
+#include "lockstep/detail/useful_threads.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/error.h"
 #include "lockstep/gemm.h"
+#include "lockstep/range.h"
 #include "lockstep/softmax.h"
+#include "lockstep/threads.h"
 
 namespace lockstep::python {
 namespace {
@@ -121,9 +125,30 @@ void require_apart(nb::handle x, const Buffer& x_buffer, nb::handle out, const B
   throw InvalidArgument(std::string("out: it overlaps ") + name);
 }
 
+// What a call of a kernel says beside its operands.
+struct CallOptions {
+  int threads;  // as resolve_threads
+  const MaybeBackend& backend;
+};
+
+// Calls work(range) for parts of `count` rows or values of x on as many threads as the values of x
+// pay for.
+template <class Work>
+void share_out(std::size_t count, const Rows& x, const CallOptions& options, const Work& work) {
+  constexpr double kValuesPerThread = 65536;
+  const double values = static_cast<double>(x.count) * static_cast<double>(x.length);
+  const int threads =
+      useful_threads(values, kValuesPerThread, count, resolve_threads(options.threads));
+  if (threads <= 1) return work(Range{0, count});
+  parallel(threads, [&](const Team& team) {
+    const BackendOfCall scope(options.backend);
+    work(share(count, team.index(), team.size()));
+  });
+}
+
 // Work on rows of x and as many of y.
 template <class Work>
-nb::object on_rows(nb::handle object, nb::handle out, const MaybeBackend& backend,
+nb::object on_rows(nb::handle object, nb::handle out, const CallOptions& options,
                    double work_per_value, const Work& work) {
   Rows x{"x"};
   take_rows(x, object, Access::read);
@@ -136,47 +161,63 @@ nb::object on_rows(nb::handle object, nb::handle out, const MaybeBackend& backen
   }
   const bool in_place = x.row(0) == y.row(0) && x.stride == y.stride;
   if (!in_place) require_apart(object, x.buffer, result, y.buffer, "x");
-  const BackendOfCall scope(backend);
+  const BackendOfCall scope(options.backend);
   const ReleaseGil release(work_per_value * static_cast<double>(x.count * x.length));
   work(x, y);
   return result;
 }
 
 template <void (*kernel)(const float*, float*, std::size_t)>
-nb::object elementwise(nb::handle x, nb::handle out, const MaybeBackend& backend) {
+nb::object elementwise(nb::handle x, nb::handle out, int threads, const MaybeBackend& backend) {
   constexpr double kWork = 20;
-  return on_rows(x, out, backend, kWork, [](const Rows& from, const Rows& to) {
-    const bool is_whole = from.stride == from.length && to.stride == to.length;
-    if (is_whole) return kernel(from.row(0), to.row(0), from.count * from.length);
-    for (std::size_t i = 0; i < from.count; ++i) kernel(from.row(i), to.row(i), from.length);
+  const CallOptions options{threads, backend};
+  return on_rows(x, out, options, kWork, [&](const Rows& from, const Rows& to) {
+    if (from.stride == from.length && to.stride == to.length) {
+      return share_out(from.count * from.length, from, options, [&](Range values) {
+        kernel(from.row(0) + values.begin, to.row(0) + values.begin, values.size());
+      });
+    }
+    share_out(from.count, from, options, [&](Range rows) {
+      for (std::size_t i = rows.begin; i < rows.end; ++i) {
+        kernel(from.row(i), to.row(i), from.length);
+      }
+    });
   });
 }
 
 template <void (*kernel)(std::size_t, std::size_t, const float*, std::size_t, float*, std::size_t)>
-nb::object softmax_of_rows(nb::handle x, nb::handle out, const MaybeBackend& backend) {
+nb::object softmax_of_rows(nb::handle x, nb::handle out, int threads, const MaybeBackend& backend) {
   constexpr double kWork = 40;
-  return on_rows(x, out, backend, kWork, [](const Rows& from, const Rows& to) {
-    kernel(from.count, from.length, from.row(0), from.stride, to.row(0), to.stride);
+  const CallOptions options{threads, backend};
+  return on_rows(x, out, options, kWork, [&](const Rows& from, const Rows& to) {
+    share_out(from.count, from, options, [&](Range rows) {
+      kernel(rows.size(), from.length, from.row(rows.begin), from.stride, to.row(rows.begin),
+             to.stride);
+    });
   });
 }
 
-nb::tuple cross_entropy(nb::handle logits, nb::handle labels, nb::handle out,
+nb::tuple cross_entropy(nb::handle logits, nb::handle labels, nb::handle out, int threads,
                         const MaybeBackend& backend) {
   Buffer integers;
   take_integers(integers, labels, "labels");
   const std::vector<int> classes = to_ints(integers, "labels");
   std::vector<double> losses(classes.size());
-  std::size_t correct = 0;
+  std::atomic<std::size_t> correct = 0;
   constexpr double kWork = 40;
-  nb::object gradient = on_rows(logits, out, backend, kWork, [&](const Rows& x, const Rows& g) {
+  const CallOptions options{threads, backend};
+  nb::object gradient = on_rows(logits, out, options, kWork, [&](const Rows& x, const Rows& g) {
     if (x.count != classes.size()) {
       throw InvalidArgument("labels: expected one for each of " + std::to_string(x.count) +
                             " rows, found " + std::to_string(classes.size()));
     }
-    correct = softmax_cross_entropy(x.count, x.length, x.row(0), x.stride, classes.data(), g.row(0),
-                                    g.stride, losses.data());
+    share_out(x.count, x, options, [&](Range rows) {
+      correct += softmax_cross_entropy(rows.size(), x.length, x.row(rows.begin), x.stride,
+                                       classes.data() + rows.begin, g.row(rows.begin), g.stride,
+                                       losses.data() + rows.begin);
+    });
   });
-  return nb::make_tuple(double_array(losses), gradient, correct);
+  return nb::make_tuple(double_array(losses), gradient, correct.load());
 }
 
 ConstMatrixView matrix_of(const Buffer& b, const char* what) {
@@ -240,15 +281,16 @@ nb::object multiply(nb::handle a, nb::handle b, nb::handle out, float alpha, flo
 }
 
 constexpr const char* kOut = ", out: numpy.ndarray | None = None";
+constexpr const char* kThreads = ", threads: int = 0";
 constexpr const char* kBackend = ", backend: str | None = None) -> ";
 
 void bind_elementwise(nb::module_& m) {
   using namespace nb::literals;
   const auto def = [&](const std::string& name, auto function, const char* doc) {
     const std::string signature =
-        "def " + name + "(x: numpy.ndarray" + kOut + kBackend + "numpy.ndarray";
-    m.def(name.c_str(), function, "x"_a, "out"_a = nb::none(), "backend"_a = nb::none(),
-          nb::sig(signature.c_str()), doc);
+        "def " + name + "(x: numpy.ndarray" + kOut + ", *" + kThreads + kBackend + "numpy.ndarray";
+    m.def(name.c_str(), function, "x"_a, "out"_a = nb::none(), nb::kw_only(), "threads"_a = 0,
+          "backend"_a = nb::none(), nb::sig(signature.c_str()), doc);
   };
   def("tanh", elementwise<&lockstep::tanh>,
       "Hyperbolic tangent of an array of any shape, within 1.5 units in the last place.");
@@ -268,18 +310,18 @@ void bind_kernels(nb::module_& m) {
   using namespace nb::literals;
   bind_elementwise(m);
   const std::string of_loss = std::string("def cross_entropy(logits: numpy.ndarray, labels: ") +
-                              "typing.Any" + kOut + kBackend +
+                              "typing.Any" + kOut + ", *" + kThreads + kBackend +
                               "tuple[numpy.ndarray, numpy.ndarray, int]";
-  m.def("cross_entropy", cross_entropy, "logits"_a, "labels"_a, "out"_a = nb::none(),
-        "backend"_a = nb::none(), nb::sig(of_loss.c_str()),
+  m.def("cross_entropy", cross_entropy, "logits"_a, "labels"_a, "out"_a = nb::none(), nb::kw_only(),
+        "threads"_a = 0, "backend"_a = nb::none(), nb::sig(of_loss.c_str()),
         R"(Cross-entropy of the softmax of each row and the label of its class.
 
 logits [rows, classes], labels [rows] of whole numbers below `classes`. Returns the losses [rows] in
 float64, the gradient of their sum by the logits, which goes to `out`, and the number of rows whose
 largest logit is at their label.)");
   const std::string of_gemm = std::string("def gemm(a: numpy.ndarray, b: numpy.ndarray") + kOut +
-                              ", *, alpha: float = 1.0, beta: float = 0.0, threads: int = 0" +
-                              kBackend + "numpy.ndarray";
+                              ", *, alpha: float = 1.0, beta: float = 0.0" + kThreads + kBackend +
+                              "numpy.ndarray";
   m.def("gemm", multiply, "a"_a, "b"_a, "out"_a = nb::none(), nb::kw_only(), "alpha"_a = 1.0f,
         "beta"_a = 0.0f, "threads"_a = 0, "backend"_a = nb::none(), nb::sig(of_gemm.c_str()),
         R"(The product `alpha * a @ b + beta * out` of matrices [m, k] and [k, n].

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,30 @@ def test_backend_of_all_calls():
     assert lockstep.backend() == before
 
 
+@pytest.mark.parametrize("backend", [None, FUSED[-1]])
+def test_threads_give_the_same_bits(rng, backend):
+    large = rng.standard_normal((1001, 301)).astype(np.float32)
+    labels = np.arange(1001) % 301
+    for x in (large, large[:, :300]):
+        for name in EXPECTED:
+            kernel = getattr(kernels, name)
+            expected = kernel(x, threads=1, backend=backend)
+            for threads in (0, 2, 3):
+                found = kernel(x, threads=threads, backend=backend)
+                np.testing.assert_array_equal(found, expected)
+        losses, gradient, correct = kernels.cross_entropy(x, labels % 300, threads=1)
+        shared = kernels.cross_entropy(x, labels % 300, threads=3)
+        np.testing.assert_array_equal(shared[0], losses)
+        np.testing.assert_array_equal(shared[1], gradient)
+        assert shared[2] == correct
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_wrong_numbers_of_threads_are_refused(x, name):
+    with pytest.raises(ValueError, match="threads"):
+        getattr(kernels, name)(x, threads=-1)
+
+
 @pytest.mark.skipif(len(FUSED) < 2, reason="fewer than two fused backends")
 def test_fused_backends_give_the_same_bits(x, rng):
     b = rng.standard_normal((33, 40)).astype(np.float32)
@@ -184,3 +210,14 @@ def test_gemm_refuses_what_it_cannot_read(rng):
         kernels.gemm(a, a.T, beta=1)
     with pytest.raises(ValueError, match="out: it overlaps"):
         kernels.gemm(square, square, square)
+
+
+def test_kernels_and_methods_can_be_pickled(rng):
+    x = rng.standard_normal((4, 9, 2)).astype(np.float32)
+    for kernel in (kernels.tanh, kernels.gemm):
+        assert pickle.loads(pickle.dumps(kernel)) is kernel
+    data = lockstep.Dataset(x, labels=[0, 1, 0, 1], class_names=["a", "b"])
+    model = lockstep.Model(data, hidden=3)
+    predict = pickle.loads(pickle.dumps(model.predict_proba))
+    np.testing.assert_array_equal(predict(data), model.predict_proba(data))
+    assert pickle.loads(pickle.dumps(lockstep.Model.predict_proba)) is lockstep.Model.predict_proba
