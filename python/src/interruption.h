@@ -22,14 +22,16 @@ class Interruption {
   // what has been kept meanwhile.
   template <class Work>
   auto watched(double multiply_adds, const Work& work) {
-    try {
-      auto result = without_lock(multiply_adds, work);
-      throw_failure();
-      return result;
-    } catch (...) {  // Interrupted, or what went wrong after the failure
-      throw_failure();
-      throw;
-    }
+    auto result = [&] {
+      try {
+        return without_lock(multiply_adds, work);
+      } catch (...) {  // Interrupted, or what went wrong after the failure
+        throw_failure();
+        throw;
+      }
+    }();
+    throw_failure();
+    return result;
   }
 
   // Within `watched`: whether there is one. Signals are looked at now and then.
