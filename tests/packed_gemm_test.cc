@@ -476,7 +476,8 @@ TEST_CASE("gemm_accumulate_transposed rejects short rows and null, and does noth
 }
 
 // Where the second-level cache is small both operands are copied here.
-TEST_CASE("without memory for copies gemm_accumulate_transposed gives the same bits") {
+TEST_CASE("without memory for copies gemm_accumulate_transposed gives the same bits",
+          "[optional]") {
   if (!allocation_count()) LOCKSTEP_SKIP("sanitizers have an operator new of their own");
   constexpr std::size_t kRows = 100, kColumns = 256, kDepth = 200, kStride = 1024;
   const std::vector<float> a = normal_floats(kDepth * kStride, 1);
