@@ -194,6 +194,17 @@ TEST_CASE("the caches of this machine are plausible") {
   CHECK(caches().l2_bytes < 1024 * kMiB);
 }
 
+TEST_CASE("a padded B is copied for its lines alone, not for a partial vector") {
+  constexpr Traits kSmallSse{.lanes = 4, .panel = 8, .exact_b = false, .blocking = small_l2};
+  Product p = product(321, 50, 128, Transpose::yes);
+  p.ldb = 52;
+  CHECK(in_blocks(p, kSmallSse, p.m).copies_b);
+  p.b_is_padded = true;
+  CHECK_FALSE(in_blocks(p, kSmallSse, p.m).copies_b);
+  p.ldb = 256;  // lines that collide
+  CHECK(in_blocks(p, kSmallSse, p.m).copies_b);
+}
+
 TEST_CASE("what is not copied is read as it is, and blocks of k are of nearly equal depth") {
   for (const Traits& traits : {kAvx512, kAvx2, kSse}) {
     for (const std::size_t k : {1u, 511u, 512u, 513u, 1025u, 6400u}) {

