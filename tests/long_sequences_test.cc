@@ -270,7 +270,7 @@ TEST_CASE("gradients have the same bits for any number of segments, and again") 
     const std::vector<float> whole = gradient_of(0, 1);
     std::size_t divided = 0;
     for (std::size_t segments = 2; segments <= 12; ++segments) {
-      const std::size_t rows = segment_rows_of(network, size, kWholeSequences, segments);
+      const std::size_t rows = segment_rows_of(network, size, LossSettings{}.options, segments);
       CAPTURE(network.layers[0].cell, network.head, segments, rows);
       divided += rows > 0 ? 1 : 0;
       CHECK(same_bits(gradient_of(rows, 1), whole));

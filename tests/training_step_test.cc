@@ -142,7 +142,7 @@ void check_told_bytes(const Sizes& shape, std::size_t count, std::size_t window)
   CHECK(held == told);
   CHECK(told <= taken);
   // Packed matrices themselves, lists of tensors, what aligned vectors are aligned with.
-  CHECK(taken - told < 4096 * shape.layers * (shape.bidirectional ? 2 : 1));
+  CHECK(taken - told < 6144 * shape.layers * (shape.bidirectional ? 2 : 1));
 }
 
 TEST_CASE("the bytes of a step are told beforehand, and exactly", "[optional]") {

@@ -12,13 +12,17 @@
 #include <vector>
 
 #include "data/inputs.h"
+#include "definition.h"
 #include "files/checkpoint_file.h"
 #include "files/model_file.h"
 #include "heads/head.h"
 #include "heads/loss_settings.h"
 #include "infer/predict.h"
 #include "lockstep/backend.h"
+#include "lockstep/rnn/ranks.h"
+#include "lockstep/version.h"
 #include "network/tensors.h"
+#include "ranks/gather.h"
 #include "train/fit.h"
 
 namespace lockstep {
@@ -112,6 +116,7 @@ struct Model::State {
   Options options;
   std::optional<TrainingParts> paused{};   // that the next fit resumes
   std::unique_ptr<PassByPass> learning{};  // that the next learn goes on with
+  Ranks* ranks = nullptr;
 
   // Data as the network takes them.
   struct Read {
@@ -129,7 +134,7 @@ struct Model::State {
   [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads,
                                            const IsInterrupted& is_interrupted = {}) const {
     const Read own = read(data);
-    return lockstep::predict_proba(parts.parameters, own.inputs(), threads, is_interrupted);
+    return lockstep::predict_proba(parts.parameters, own.inputs(), threads, is_interrupted, ranks);
   }
   [[nodiscard]] bool scales_targets() const { return !parts.targets.mean.empty(); }
   void set_options(const Options& next) {
@@ -145,11 +150,28 @@ struct Model::State {
     if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
+  // What makes the bits of a training.
+  void require_same_ranks(std::uint64_t hash_of_data) const {
+    std::vector<Trait> traits = {
+        {"version", "Lockstep " LOCKSTEP_VERSION ", bits " + std::to_string(kBitsVersion)},
+        {"kind of CPU or backend, which rounds otherwise", rounding_here()}};
+    for (const OptionInfo& info : options_table()) {
+      if (info.name == "threads" || info.name == "memory") continue;
+      traits.push_back({"option " + info.name, options.get(info.name)});
+    }
+    traits.push_back({"data set, by its hash", std::to_string(hash_of_data)});
+    const Parameters& weights = paused ? paused->model.parameters : parts.parameters;
+    traits.push_back({"model, by its hash", std::to_string(lockstep::weights_hash(weights))});
+    traits.push_back({"number of minibatches that its checkpoint has learnt",
+                      std::to_string(paused ? paused->state.trainer.minibatches : 0)});
+    require_same(*ranks, traits);
+  }
   FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch,
                   const IsInterrupted& is_interrupted) {
     const Read own = labelled(train);
-    if (learning == nullptr || !learning->goes_on_with(options)) {
-      learning = std::make_unique<PassByPass>(parts.parameters, options);
+    if (ranks != nullptr) require_same_ranks(data_hash(own.inputs(), own.inputs()));
+    if (learning == nullptr || !learning->goes_on_with(options, ranks)) {
+      learning = std::make_unique<PassByPass>(parts.parameters, options, ranks);
     }
     paused.reset();
     return learning->pass(own.inputs(), on_batch, is_interrupted, parts.parameters);
@@ -163,8 +185,10 @@ struct Model::State {
       or_cannot("write", "checkpoint", observer.checkpoints->path,
                 [&] { require_writable_checkpoint(parts); });
     }
-    const std::uint64_t hash =
-        saves || paused ? data_hash(own_train.inputs(), own_validation.inputs()) : 0;
+    const std::uint64_t hash = saves || paused || ranks != nullptr
+                                   ? data_hash(own_train.inputs(), own_validation.inputs())
+                                   : 0;
+    if (ranks != nullptr) require_same_ranks(hash);
     if (paused) require_same_training(*paused, options, hash);
     // A call that failed before may have left other weights.
     if (paused) parts.parameters = paused->model.parameters;
@@ -185,7 +209,7 @@ struct Model::State {
     try {
       FitResult result =
           lockstep::fit(parts.parameters, own_train.inputs(), own_validation.inputs(), options,
-                        watched, paused ? &paused->state : nullptr, save);
+                        watched, paused ? &paused->state : nullptr, save, ranks);
       // An interruption before the first minibatch leaves it to the next call.
       if (has_begun || result.status != FitStatus::stopped) paused.reset();
       return result;
@@ -343,6 +367,10 @@ std::string Model::to_bytes() const {
 
 void Model::require_savable(const std::filesystem::path& path) const {
   or_cannot("save", "model", path, [&] { lockstep::require_savable(state_->parts, path); });
+}
+
+void Model::set_ranks(Ranks* ranks) {
+  state_->ranks = ranks != nullptr && ranks->size() > 1 ? ranks : nullptr;
 }
 
 void Model::set_options(const Options& options) {

@@ -15,5 +15,6 @@
 #include "lockstep/rnn/parameters.h"
 #include "lockstep/rnn/predict.h"
 #include "lockstep/rnn/random.h"
+#include "lockstep/rnn/ranks.h"
 #include "lockstep/rnn/stream.h"
 #include "lockstep/rnn/trainer.h"

@@ -11,6 +11,7 @@
 #include "layers/stop_request.h"
 #include "lockstep/rnn/model.h"
 #include "network/tensors.h"
+#include "ranks/gather.h"
 #include "tuning.h"
 
 namespace lockstep {
@@ -40,38 +41,53 @@ std::size_t rows_in_windows(const PackedNetwork& weights, std::size_t steps) {
   return std::max<std::size_t>(1, kWindowBytes / (floats * sizeof(float) * steps));
 }
 
-Plan make_plan(const PackedNetwork& weights, const Dataset& data, std::size_t most_rows,
-               int threads) {
+std::size_t timesteps_of(const Dataset& data, Range sequences) {
+  std::size_t sum = 0;
+  for (std::size_t i = sequences.begin; i < sequences.end; ++i) sum += data.length(i);
+  return sum;
+}
+
+Plan make_plan(const PackedNetwork& weights, const Dataset& data, Range sequences,
+               std::size_t most_rows, int threads) {
   const std::size_t size = weights.recurrent_weights();
-  threads =
-      useful_threads(size, data.total_timesteps(), static_cast<std::size_t>(threads), threads);
+  const std::size_t count = sequences.size();
+  threads = useful_threads(size, timesteps_of(data, sequences), static_cast<std::size_t>(threads),
+                           threads);
   const auto team_size = static_cast<std::size_t>(threads);
   if (size * sizeof(float) > kResidentWeights) {
-    const std::size_t rows = std::min({data.size(), kMostRowsOfLargeWeights, most_rows});
+    const std::size_t rows = std::min({count, kMostRowsOfLargeWeights, most_rows});
     return {true, static_cast<int>(std::min(team_size, weights.panels())), rows,
-            divide_up(data.size(), rows)};
+            divide_up(count, rows)};
   }
   const std::size_t rows =
-      std::min({data.size(), most_rows,
-                std::clamp(divide_up(data.size(), team_size), kUsefulRows, kMostRows)});
-  const std::size_t chunks = divide_up(data.size(), rows);
+      std::min({count, most_rows, std::clamp(divide_up(count, team_size), kUsefulRows, kMostRows)});
+  const std::size_t chunks = divide_up(count, rows);
   return {false, static_cast<int>(std::min(team_size, chunks)), rows, chunks};
+}
+
+// Of the first `sequences` sequences.
+std::size_t output_count(const Network& network, const Dataset& data, std::size_t sequences) {
+  const bool of_steps = is_of_steps(head_of(network).targets);
+  const std::size_t timesteps =
+      sequences == data.size() ? data.total_timesteps() : data.first_timestep(sequences);
+  return (of_steps ? timesteps : sequences) * network.outputs;
 }
 
 class Prediction {
  public:
-  Prediction(const Network& network, const Inputs& inputs, int threads)
+  // Of these sequences, at least one; others have zeros.
+  Prediction(const Network& network, const Inputs& inputs, Range sequences, int threads)
       : network_(network),
         inputs_(inputs),
         data_(inputs.data),
         weights_(network, Purpose::inference),
         plan_(make_plan(
-            *weights_, data_,
-            window() > 0 ? rows_in_windows(*weights_, data_.max_length()) : data_.size(), threads)),
-        ordered_(data_.size()),
-        outputs_((is_of_steps(head_of(network).targets) ? data_.total_timesteps() : data_.size()) *
-                 network.outputs) {
-    std::iota(ordered_.begin(), ordered_.end(), std::size_t{0});
+            *weights_, data_, sequences,
+            window() > 0 ? rows_in_windows(*weights_, data_.max_length()) : sequences.size(),
+            threads)),
+        ordered_(sequences.size()),
+        outputs_(output_count(network, data_, data_.size())) {
+    std::iota(ordered_.begin(), ordered_.end(), sequences.begin);
     order_by_length(data_, ordered_);
   }
 
@@ -177,16 +193,50 @@ class Prediction {
   std::vector<float> outputs_;
 };
 
+// An interruption of one rank is one of all.
+std::vector<float> predict_on(Ranks& ranks, const Parameters& parameters, const Inputs& inputs,
+                              int threads, const IsInterrupted& is_interrupted) {
+  const Network& network = parameters.network();
+  const Dataset& data = inputs.data;
+  const auto place = static_cast<int>(place_of(ranks.rank(), ranks.size()));
+  const Range own = share(data.size(), place, ranks.size());
+  std::vector<float> outputs;
+  bool is_stopped = false;
+  try {
+    if (own.size() > 0) {
+      StopRequest stop(is_interrupted);
+      outputs = Prediction(network, inputs, own, resolve_threads(threads)).run(parameters, stop);
+    }
+  } catch (const Interrupted&) {
+    is_stopped = true;
+  }
+  if (gather_bits(&ranks, is_stopped ? 1 : 0) != 0) throw Interrupted();
+  outputs.resize(output_count(network, data, data.size()));
+  std::vector<std::size_t> bounds;
+  for (int p = 0; p < ranks.size(); ++p) {
+    const std::size_t begin = share(data.size(), p, ranks.size()).begin;
+    bounds.push_back(output_count(network, data, begin) * sizeof(float));
+  }
+  bounds.push_back(outputs.size() * sizeof(float));
+  Gather gather(ranks);
+  gather(std::as_writable_bytes(std::span(outputs)), bounds);
+  return outputs;
+}
+
 }  // namespace
 
 std::vector<float> predict_proba(const Parameters& parameters, const Inputs& inputs, int threads,
-                                 const IsInterrupted& is_interrupted) {
+                                 const IsInterrupted& is_interrupted, Ranks* ranks) {
   require_parameters(parameters, "predict");
   const Network& network = parameters.network();
   require_channels(network, inputs.data, "predict: ");
   if (inputs.data.empty()) return {};
+  if (ranks != nullptr && ranks->size() > 1) {
+    return predict_on(*ranks, parameters, inputs, threads, is_interrupted);
+  }
   StopRequest stop(is_interrupted);
-  return Prediction(network, inputs, resolve_threads(threads)).run(parameters, stop);
+  return Prediction(network, inputs, {0, inputs.data.size()}, resolve_threads(threads))
+      .run(parameters, stop);
 }
 
 std::vector<float> predict_proba(const Parameters& parameters, const Dataset& data, int threads) {

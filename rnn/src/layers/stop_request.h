@@ -31,6 +31,8 @@ class StopRequest {
     team.barrier();
     return has_come();
   }
+  // Whether the question has thrown; for the caller.
+  [[nodiscard]] bool has_failed() const { return failure_ != nullptr; }
   [[nodiscard]] bool has_come() const { return has_come_.load(std::memory_order_relaxed); }
 
   // For the caller, once the team is done: throws what the question has thrown.

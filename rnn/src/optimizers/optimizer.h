@@ -60,26 +60,32 @@ inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd, &kAdam, &kAdamW, &
 // The rule of the options with its slots and the average of the weights.
 class Optimizer {
  public:
-  // For parameters of these tensors.
+  // For parameters of these tensors; of them it updates all, or the share of a rank.
   Optimizer(std::span<const Tensor> tensors, const Options& options);
+  Optimizer(std::span<const Tensor> tensors, const Options& options, Range own);
 
-  // Updates this thread's share of the weights, which keep their place.
+  // Updates this thread's share of its own weights.
   void update(std::span<float> weights, std::span<const float> gradient, double scale, double rate,
               const Team& team);
   // Once behind each update of the whole team.
   void advance();
 
-  // All that it keeps: the number of updates, the slots and the average.
+  // All that it keeps: the number of updates, the slots and the average of its own weights.
   [[nodiscard]] std::uint64_t updates() const { return updates_; }
-  [[nodiscard]] std::span<const float> slots() const { return slots_; }
+  [[nodiscard]] std::size_t slot_count() const { return slot_count_; }
+  [[nodiscard]] std::span<const float> slot(std::size_t s) const {
+    return std::span(slots_).subspan(s * own_.size(), own_.size());
+  }
   [[nodiscard]] std::array<double, 2> beta_powers() const { return {first_power_, second_power_}; }
-  // Continues from there; slots and average have as many numbers as with these options.
+  // Continues from there; slots and average have as many numbers, of all weights, as with these
+  // options.
   void restore(const TrainerState& state);
 
   // The average of the weights over the updates, by Options::ema; empty without, and before the
   // first.
+  [[nodiscard]] bool has_average() const { return options_.ema > 0 && updates_ > 0; }
   [[nodiscard]] std::span<const float> average() const {
-    return updates_ == 0 ? std::span<const float>() : average_;
+    return has_average() ? average_ : std::span<const float>();
   }
 
  private:
@@ -89,10 +95,11 @@ class Optimizer {
   const OptimizerRule* rule_;
   Options options_;
   std::size_t slot_count_;
+  Range own_;
   std::size_t weights_ = 0;
   std::vector<Range> spans_;    // of weights that decay, and of others
   std::vector<double> decays_;  // of each span
-  std::vector<float> slots_;    // [slot][weights]
+  std::vector<float> slots_;    // [slot][own weights]
   std::vector<float> average_;
   std::uint64_t updates_ = 0;
   double first_power_;  // beta1^t, of the next update

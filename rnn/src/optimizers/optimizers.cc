@@ -26,29 +26,34 @@ double momentum_of(const Options& options) {
 }
 
 Optimizer::Optimizer(std::span<const Tensor> tensors, const Options& options)
+    : Optimizer(tensors, options, {0, tensors.back().offset + tensors.back().size()}) {}
+
+Optimizer::Optimizer(std::span<const Tensor> tensors, const Options& options, Range own)
     : rule_(&rule_of(options)),
       options_(options),
       slot_count_(rule_->slots(options).size()),
+      own_(own),
       first_power_(options.beta1),
       second_power_(options.beta2) {
   const double decay = options.weight_decay.value_or(rule_->decay);
   for (const Tensor& tensor : tensors) {
     const bool decays = options.decay_biases || tensor.role != TensorRole::bias;
-    const double own = decays ? decay : 0;
-    if (spans_.empty() || decays_.back() != own) {
+    const double of_tensor = decays ? decay : 0;
+    if (spans_.empty() || decays_.back() != of_tensor) {
       spans_.push_back({weights_, weights_});
-      decays_.push_back(own);
+      decays_.push_back(of_tensor);
     }
     weights_ += tensor.size();
     spans_.back().end = weights_;
   }
-  slots_.resize(slot_count_ * weights_);
-  if (options.ema > 0) average_.resize(weights_);
+  slots_.resize(slot_count_ * own_.size());
+  if (options.ema > 0) average_.resize(own_.size());
 }
 
 void Optimizer::update(std::span<float> weights, std::span<const float> gradient, double scale,
                        double rate, const Team& team) {
-  const Range mine = share(weights.size(), team.index(), team.size());
+  const Range part = share(own_.size(), team.index(), team.size());
+  const Range mine{own_.begin + part.begin, own_.begin + part.end};
   const Update all{.weights = weights,
                    .gradient = gradient.data(),
                    .slots = {},
@@ -73,7 +78,7 @@ void Optimizer::update_span(const Update& all, Range range, double decay) {
   part.weights = all.weights.subspan(range.begin, range.size());
   part.gradient = all.gradient + range.begin;
   for (std::size_t s = 0; s < slot_count_; ++s) {
-    part.slots[s] = slots_.data() + s * weights_ + range.begin;
+    part.slots[s] = slots_.data() + s * own_.size() + (range.begin - own_.begin);
   }
   part.decay = decay;
   rule_->update(part);
@@ -83,14 +88,22 @@ void Optimizer::update_span(const Update& all, Range range, double decay) {
 void Optimizer::update_average(std::span<const float> weights, Range range) {
   const auto kept = static_cast<float>(updates_ == 0 ? 0 : options_.ema);
   const auto added = static_cast<float>(updates_ == 0 ? 1 : 1 - options_.ema);
-  for (std::size_t i = range.begin; i < range.end; ++i) {
-    average_[i] = kept * average_[i] + added * weights[i];
+  float* average = average_.data() + (range.begin - own_.begin);
+  for (const float weight : weights.subspan(range.begin, range.size())) {
+    *average = kept * *average + added * weight;
+    ++average;
   }
 }
 
 void Optimizer::restore(const TrainerState& state) {
-  std::ranges::copy(state.slots, slots_.begin());
-  std::ranges::copy(state.average, average_.begin());
+  for (std::size_t s = 0; s < slot_count_; ++s) {
+    std::copy_n(state.slots.begin() + static_cast<std::ptrdiff_t>(s * weights_ + own_.begin),
+                own_.size(), slots_.begin() + static_cast<std::ptrdiff_t>(s * own_.size()));
+  }
+  if (!state.average.empty()) {
+    std::copy_n(state.average.begin() + static_cast<std::ptrdiff_t>(own_.begin), own_.size(),
+                average_.begin());
+  }
   updates_ = state.updates;
   first_power_ = state.beta_powers[0];
   second_power_ = state.beta_powers[1];

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
+#include <exception>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -15,6 +17,8 @@
 #include "lockstep/rnn/metrics.h"
 #include "lockstep/rnn/model.h"
 #include "lockstep/rnn/random.h"
+#include "lockstep/rnn/ranks.h"
+#include "ranks/gather.h"
 
 namespace lockstep {
 namespace {
@@ -105,11 +109,12 @@ bool has_taught_nothing(const EpochResult& pass) {
 }
 
 void add_validation(EpochResult& result, const Parameters& parameters, const Inputs& validation,
-                    const Options& options, int threads, const IsInterrupted& is_interrupted) {
+                    const Options& options, int threads, const IsInterrupted& is_interrupted,
+                    Ranks* ranks) {
   if (validation.data.empty()) return;
-  const Evaluation evaluation =
-      evaluate(parameters.network(), predict_proba(parameters, validation, threads, is_interrupted),
-               validation.data, options);
+  const Evaluation evaluation = evaluate(
+      parameters.network(), predict_proba(parameters, validation, threads, is_interrupted, ranks),
+      validation.data, options);
   result.validation_loss = evaluation.loss;
   result.validation_accuracy = evaluation.accuracy;
 }
@@ -119,17 +124,18 @@ class Fit {
  public:
   Fit(Parameters& parameters, const Inputs& train, const Inputs& validation, const Options& options,
       const FitObserver& observer, const FitState* from,
-      const std::function<void(const Parameters&, const FitState&)>& save)
+      const std::function<void(const Parameters&, const FitState&)>& save, Ranks* ranks)
       : parameters_(parameters),
         train_(train),
         validation_(validation),
         options_(options),
         observer_(observer),
         save_(save),
+        ranks_(ranks),
         times_(observer),
         is_interrupted_(observer.is_interrupted ? IsInterrupted([this] { return asks(); })
                                                 : IsInterrupted()),
-        trainer_(trainer_from(parameters, options, from)),
+        trainer_(trainer_from(parameters, options, from, ranks)),
         keeper_(parameters, options.patience, from) {
     if (from != nullptr) result_.history = from->history;
     result_.threads = trainer_.threads();
@@ -145,29 +151,34 @@ class Fit {
   }
 
  private:
-  static Trainer trainer_from(Parameters& parameters, const Options& options,
-                              const FitState* from) {
-    Trainer trainer(parameters, options);
+  static Trainer trainer_from(Parameters& parameters, const Options& options, const FitState* from,
+                              Ranks* ranks) {
+    Trainer trainer(parameters, options, ranks);
     if (from != nullptr) trainer.set_state(from->trainer);
     return trainer;
   }
 
   void run_epoch() {
     const auto on_batch = [this](const BatchProgress& progress) {
-      if (times_.is_due_in_epoch()) write_checkpoint(true);
       if (observer_.on_batch && !observer_.on_batch(progress)) {
         result_.status = FitStatus::stopped;
       }
       return result_.status == FitStatus::finished;
     };
-    EpochResult epoch = trainer_.run_epoch(train_, on_batch, is_interrupted_);
-    const bool ended_early = result_.status == FitStatus::stopped;
+    const CheckpointHooks checkpoints{
+        .is_due = [this] { return is_first_rank() && times_.is_due_in_epoch(); },
+        .on_due = [this] { write_checkpoint(true, true); }};
+    EpochResult epoch = trainer_.run_epoch(train_, on_batch, is_interrupted_, checkpoints);
+    const bool ended_early = trainer_.was_stopped();
+    if (ended_early) result_.status = FitStatus::stopped;
     if (ended_early) write_checkpoint(true);
     if (ended_early && has_taught_nothing(epoch)) return;
     const bool has_diverged = !note(epoch, ended_early);
     const bool was_stopped = result_.status == FitStatus::stopped;
     result_.history.push_back(epoch);
-    if (observer_.on_epoch && !observer_.on_epoch(epoch)) result_.status = FitStatus::stopped;
+    together([&] {
+      if (observer_.on_epoch && !observer_.on_epoch(epoch)) result_.status = FitStatus::stopped;
+    });
     if (keeper_.is_patience_over()) result_.status = FitStatus::patience;
     if (has_diverged) result_.status = FitStatus::diverged;
     if (has_diverged || was_stopped) return;
@@ -182,6 +193,28 @@ class Fit {
     return true;
   }
 
+  [[nodiscard]] bool is_first_rank() const { return ranks_ == nullptr || ranks_->rank() == 0; }
+
+  // Does what each rank does by itself between two passes: if it throws or stops the training on
+  // one of them, no other goes on.
+  template <class Work>
+  void together(const Work& work) {
+    constexpr std::uint64_t kStopped = 1;
+    constexpr std::uint64_t kFailed = 2;
+    std::exception_ptr failure;
+    try {
+      work();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    std::uint64_t all = result_.status == FitStatus::stopped ? kStopped : 0;
+    if (failure != nullptr) all |= kFailed;
+    all = gather_bits(ranks_, all);
+    if (failure != nullptr) std::rethrow_exception(failure);
+    if ((all & kFailed) != 0) throw ReportedElsewhere("another rank has failed");
+    if ((all & kStopped) != 0) result_.status = FitStatus::stopped;
+  }
+
   // Measures the weights after an epoch and keeps them or not; false if it has diverged.
   bool note(EpochResult& epoch, bool ended_early) {
     const Parameters weights = trainer_.averaged();
@@ -191,9 +224,11 @@ class Fit {
       return false;
     }
     try {
-      add_validation(epoch, weights, validation_, options_, result_.threads, is_interrupted_);
+      add_validation(epoch, weights, validation_, options_, result_.threads, is_interrupted_,
+                     ranks_);
       trainer_.note_loss(validation_.data.empty() ? epoch.loss : epoch.validation_loss);
     } catch (const Interrupted&) {
+      result_.status = FitStatus::stopped;       // perhaps by another rank
       if (!ended_early) write_checkpoint(true);  // who resumes it repeats the validation
       keeper_.note_unmeasured(epoch, weights);
       return true;
@@ -203,12 +238,17 @@ class Fit {
   }
 
   // Nothing that has failed: the checkpoint before stays.
-  void write_checkpoint(bool is_in_epoch) {
+  // `is_in_pass`: called by the trainer, in an epoch that goes on.
+  void write_checkpoint(bool is_in_epoch, bool is_in_pass = false) {
     if (!times_.is_on() || !all_finite(parameters_)) return;
     FitState state{trainer_.state(), keeper_.kept(), result_.history};
     if (state.trainer.pass.failed_minibatch > 0) return;
     state.trainer.is_in_pass = is_in_epoch;
-    save_(parameters_, state);
+    const auto save = [&] {
+      if (is_first_rank()) save_(parameters_, state);
+    };
+    // In a pass the others hear of a failure with the next minibatch.
+    is_in_pass ? save() : together(save);
     times_.note();
   }
 
@@ -218,6 +258,7 @@ class Fit {
   const Options& options_;
   const FitObserver& observer_;
   const std::function<void(const Parameters&, const FitState&)>& save_;
+  Ranks* ranks_;
   CheckpointTimes times_;
   IsInterrupted is_interrupted_;  // empty if nobody is to be asked
   FitResult result_;
@@ -229,18 +270,20 @@ class Fit {
 
 FitResult fit(Parameters& parameters, const Inputs& train, const Inputs& validation,
               const Options& options, const FitObserver& observer, const FitState* from,
-              const std::function<void(const Parameters&, const FitState&)>& save) {
-  return Fit(parameters, train, validation, options, observer, from, save).run();
+              const std::function<void(const Parameters&, const FitState&)>& save, Ranks* ranks) {
+  return Fit(parameters, train, validation, options, observer, from, save, ranks).run();
 }
 
-PassByPass::PassByPass(Parameters parameters, Options options)
+PassByPass::PassByPass(Parameters parameters, Options options, Ranks* ranks)
     : parameters_(std::move(parameters)),
       options_(std::move(options)),
+      ranks_(ranks),
       backend_(active_backend().name),
-      trainer_(parameters_, options_) {}
+      trainer_(parameters_, options_, ranks) {}
 
-bool PassByPass::goes_on_with(const Options& options) const {
-  return !has_failed_ && options == options_ && backend_ == active_backend().name;
+bool PassByPass::goes_on_with(const Options& options, const Ranks* ranks) const {
+  return !has_failed_ && options == options_ && ranks == ranks_ &&
+         backend_ == active_backend().name;
 }
 
 bool PassByPass::keep(Parameters& kept) const {
@@ -267,11 +310,12 @@ FitResult PassByPass::pass(const Inputs& train,
   };
   try {
     result.history.push_back(trainer_.run_epoch(
-        train, observer, is_interrupted ? IsInterrupted(asks) : IsInterrupted()));
+        train, observer, is_interrupted ? IsInterrupted(asks) : IsInterrupted(), {}));
   } catch (...) {
     has_failed_ = !keep(kept);
     throw;
   }
+  if (trainer_.was_stopped()) result.status = FitStatus::stopped;
   if (result.status == FitStatus::stopped && has_taught_nothing(result.history.back())) {
     result.history.clear();
     return result;

@@ -214,6 +214,9 @@ const std::vector<Row>& rows() {
       row<&O::batch_size>("batch_size", kTraining, count_from(1), "Sequences per minibatch"),
       row<&O::accumulate>("accumulate", kTraining, count_from(1, kMaxUnits),
                           "Minibatches of this many times as many sequences, in the memory of one"),
+      row<&O::leaf_rows>("leaf_rows", kTraining, count_from(0, kMaxUnits),
+                         "Sequences of which a minibatch sums gradients apart, at least, which is "
+                         "what several machines can share; 0: by the size of the layers"),
       row<&O::learning_rate>("learning_rate", kTraining, or_auto(positive()),
                              "Step along the minibatch's mean gradient"),
       row<&O::schedule>("schedule", kTraining,

@@ -18,6 +18,8 @@
 #include "lockstep/threads.h"
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
+#include "ranks/gather.h"
+#include "ranks/gradient_sum.h"
 #include "train/schedule.h"
 #include "train/training_step.h"
 
@@ -30,9 +32,11 @@ struct StepSize {
   MinibatchSize largest;
   LossSettings settings;
   std::size_t parts;
+  Ranks* ranks = nullptr;
 
   [[nodiscard]] std::size_t bytes(std::size_t segment_rows) const {
-    return WithMemory<TrainingStep>::bytes_for(network, largest, settings, parts, segment_rows);
+    return WithMemory<TrainingStep>::bytes_for(network, largest, settings, parts, segment_rows,
+                                               ranks);
   }
 };
 
@@ -44,8 +48,7 @@ std::size_t segment_rows_within(const StepSize& step) {
   if (least <= options.memory) return 0;
   std::size_t tried = 0;
   for (std::size_t segments = 2;; segments += segments / 2) {
-    const std::size_t rows =
-        segment_rows_of(step.network, step.largest, window_of(options.truncate), segments);
+    const std::size_t rows = segment_rows_of(step.network, step.largest, options, segments);
     if (rows == tried) break;
     const std::size_t bytes = step.bytes(rows);
     if (bytes <= options.memory) return rows;
@@ -56,23 +59,36 @@ std::size_t segment_rows_within(const StepSize& step) {
                         " bytes, found '" + std::to_string(options.memory) + "'");
 }
 
+// The weights that a rank updates.
+Range own_weights(const Network& network, Ranks* ranks) {
+  Workspace counts;
+  return GradientSum(counts, network, ranks, 1).weights();
+}
+
 }  // namespace
 
 // One pass over the data, as all threads see it. Thread 0 writes, between barriers.
 struct Epoch {
   const Inputs& inputs;
   const std::function<bool(const BatchProgress&)>& on_batch;
+  const CheckpointHooks& checkpoints;
   std::size_t updates;  // of the whole pass
-  bool continues;
+  bool continues;       // the same on all ranks
   StopRequest& stop;
-  std::exception_ptr failure{};  // of on_batch
+  bool is_stopped = false;       // by on_batch
+  std::exception_ptr failure{};  // of on_batch and on_due
+  std::uint64_t notices = 0;     // for other ranks, with the next minibatch
 
   [[nodiscard]] std::size_t size() const { return inputs.data.size(); }
 };
 
 struct Trainer::State {
-  State(Parameters& p, const Options& o)
-      : parameters(p), options(o), threads(resolve_threads(o.threads)), optimizer(p.tensors(), o) {}
+  State(Parameters& p, const Options& o, Ranks* r)
+      : parameters(p),
+        options(o),
+        ranks(r != nullptr && r->size() > 1 ? r : nullptr),
+        threads(resolve_threads(o.threads)),
+        optimizer(p.tensors(), o, own_weights(p.network(), ranks)) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
@@ -89,9 +105,15 @@ struct Trainer::State {
   }
   void train_minibatches(Epoch& epoch, const Team& team) noexcept;
   void count(Epoch& epoch, const TrainingStep::Totals& totals, std::size_t samples, bool is_learnt);
+  void observe(Epoch& epoch, bool has_checkpoint);
+  [[nodiscard]] static std::uint64_t end_notices(const Epoch& epoch);
+  [[nodiscard]] static bool is_checkpoint_due(const Epoch& epoch);
+  void prefetch(const Dataset& data, std::span<const std::size_t> minibatch);
+  [[nodiscard]] std::vector<float> gathered(std::span<const float> own);
 
   Parameters& parameters;
   Options options;
+  Ranks* ranks;  // null: there is one
   int threads;
   Optimizer optimizer;
   std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
@@ -100,6 +122,8 @@ struct Trainer::State {
   std::vector<std::size_t> order;
   TrainerState now;  // without what the optimizer keeps
   bool is_in_pass = false;
+  bool was_stopped = false;                      // the last pass, on some rank
+  std::vector<std::size_t> next;                 // minibatch, of which this rank's share is read
   std::chrono::steady_clock::time_point last{};  // when `now.pass.seconds` was
 };
 
@@ -115,9 +139,29 @@ void Trainer::State::prepare(const Dataset& data) {
   parts = parts_needed;
   memory.reset();  // if memory runs out below, there is no step that looks large enough
   largest = needed;
-  const StepSize step{parameters.network(), largest, LossSettings{options, {}}, parts};
+  const StepSize step{parameters.network(), largest, LossSettings{options, {}}, parts, ranks};
   memory = std::make_unique<WithMemory<TrainingStep>>(step.network, largest, step.settings, parts,
-                                                      segment_rows_within(step));
+                                                      segment_rows_within(step), ranks);
+}
+
+// Asks for what this rank will read of a minibatch.
+void Trainer::State::prefetch(const Dataset& data, std::span<const std::size_t> minibatch) {
+  if (ranks == nullptr) return data_file::prefetch(data, minibatch);
+  if (!data_file::is_prefetched(data)) return;
+  next.assign(minibatch.begin(), minibatch.end());
+  (*memory)->keep_own(data, next);
+  data_file::prefetch(data, next);
+}
+
+// Numbers of all weights, from those that each rank has of its own.
+std::vector<float> Trainer::State::gathered(std::span<const float> own) {
+  Workspace counts;
+  GradientSum slices(counts, parameters.network(), ranks, 1);
+  std::vector<float> all(parameters.values().size());
+  std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(slices.weights().begin));
+  slices.gather(all);
+  slices.rethrow();
+  return all;
 }
 
 // The order of the pass; it begins here unless it is continued.
@@ -155,34 +199,51 @@ void Trainer::State::count(Epoch& epoch, const TrainingStep::Totals& totals, std
     now.pass.failed_minibatch = now.pass_minibatches;
     epoch.continues = false;
   }
-  if (!epoch.on_batch) return;
+}
+
+void Trainer::State::observe(Epoch& epoch, bool has_checkpoint) {
   try {
-    epoch.continues =
-        epoch.on_batch({now.pass.epoch, now.pass_sequences, epoch.size()}) && epoch.continues;
+    if (has_checkpoint && epoch.checkpoints.on_due) epoch.checkpoints.on_due();
+    if (!epoch.on_batch) return;
+    epoch.is_stopped = !epoch.on_batch({now.pass.epoch, now.pass_sequences, epoch.size()});
   } catch (...) {
     epoch.failure = std::current_exception();
-    epoch.continues = false;
+    epoch.is_stopped = true;
   }
+}
+
+std::uint64_t Trainer::State::end_notices(const Epoch& epoch) {
+  std::uint64_t notices = 0;
+  if (epoch.is_stopped || epoch.stop.has_come()) notices |= TrainingStep::kStop;
+  if (epoch.failure != nullptr || epoch.stop.has_failed()) notices |= TrainingStep::kFail;
+  return notices;
+}
+
+bool Trainer::State::is_checkpoint_due(const Epoch& epoch) {
+  return epoch.checkpoints.is_due && epoch.checkpoints.is_due();
 }
 
 // What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
 void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
   TrainingStep& step = **memory;
-  while (epoch.continues) {
+  // A rank that wants to stop tells the others with the next minibatch.
+  while (epoch.continues && (!epoch.is_stopped || ranks != nullptr)) {
     const auto minibatch = minibatch_at(now.pass_sequences);
     if (team.index() == 0) {
       step.begin(epoch.inputs.data, minibatch, now.minibatches);
-      const std::size_t next = now.pass_sequences + minibatch.size();
-      if (next < epoch.size()) data_file::prefetch(epoch.inputs.data, minibatch_at(next));
+      const std::size_t next_one = now.pass_sequences + minibatch.size();
+      if (next_one < epoch.size()) prefetch(epoch.inputs.data, minibatch_at(next_one));
+      epoch.notices = end_notices(epoch);
+      if (ranks != nullptr && is_checkpoint_due(epoch)) epoch.notices |= TrainingStep::kCheckpoint;
     }
     team.barrier();
     bool is_finite = false;
     bool has_targets = false;
     {
       const FlushDenormals flush;
-      step.run(parameters, epoch.inputs, team, &epoch.stop);
+      step.run(parameters, epoch.inputs, team, &epoch.stop, epoch.notices);
       // The same for all: nobody asks between the barrier at the end of `run` and the next step.
-      if (epoch.stop.has_come()) return;
+      if (epoch.stop.has_come() || step.is_void()) return;
       const double norm = step.gradient_norm();
       const LossTotals found = step.totals().loss;
       is_finite = std::isfinite(norm) && std::isfinite(found.loss);
@@ -195,18 +256,26 @@ void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept 
     }
     team.barrier();
     if (team.index() == 0) {
-      if (is_finite && has_targets) optimizer.advance();
+      if (is_finite && has_targets) {
+        step.gather(parameters.values());
+        optimizer.advance();
+      }
       count(epoch, step.totals(), minibatch.size(), is_finite);
+      const bool has_checkpoint = ranks == nullptr
+                                      ? is_checkpoint_due(epoch)
+                                      : (step.notices() & TrainingStep::kCheckpoint) != 0;
+      if (!step.ranks_have_failed()) observe(epoch, has_checkpoint);
     }
     team.barrier();
+    if (step.ranks_have_failed()) return;
   }
 }
 
-Trainer::Trainer(Parameters& parameters, const Options& options) {
+Trainer::Trainer(Parameters& parameters, const Options& options, Ranks* ranks) {
   validate(options);
   require_parameters(parameters, "Trainer");
   require_whole_sequences(parameters.network().is_bidirectional(), options.truncate);
-  state_ = std::make_unique<State>(parameters, options);
+  state_ = std::make_unique<State>(parameters, options, ranks);
 }
 
 Trainer::~Trainer() = default;
@@ -216,12 +285,13 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 EpochResult Trainer::run_epoch(const Dataset& data,
                                const std::function<bool(const BatchProgress&)>& on_batch,
                                const IsInterrupted& is_interrupted) {
-  return run_epoch(Inputs(data), on_batch, is_interrupted);
+  return run_epoch(Inputs(data), on_batch, is_interrupted, {});
 }
 
 EpochResult Trainer::run_epoch(const Inputs& inputs,
                                const std::function<bool(const BatchProgress&)>& on_batch,
-                               const IsInterrupted& is_interrupted) {
+                               const IsInterrupted& is_interrupted,
+                               const CheckpointHooks& checkpoints) {
   State& s = *state_;
   const Dataset& data = inputs.data;
   if (data.empty()) throw InvalidArgument("training data: there is no sequence in it");
@@ -239,22 +309,29 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
   StopRequest stop(is_interrupted);
   Epoch epoch{.inputs = inputs,
               .on_batch = on_batch,
+              .checkpoints = checkpoints,
               .updates = data.size() / batch + (data.size() % batch != 0 ? 1 : 0),
               .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0,
               .stop = stop};
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
+  std::uint64_t told = 0;
   if (epoch.continues) {
     TrainingStep& step = **s.memory;
-    data_file::prefetch(data, s.minibatch_at(s.now.pass_sequences));
+    s.prefetch(data, s.minibatch_at(s.now.pass_sequences));
     step.begin(data, s.minibatch_at(s.now.pass_sequences));
     // One parallel region for the whole pass: between regions OpenMP's idle threads would spin.
     parallel(step.team_size(s.threads),
              [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
+    step.rethrow();
+    told = State::end_notices(epoch);
+    told |= step.is_void() ? step.notices() : gather_bits(s.ranks, told);
   }
   // A pass that has taught nothing is repeated by the next call.
   s.now.is_in_pass = s.now.pass_minibatches == 0;
   stop.rethrow();
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
+  if ((told & TrainingStep::kFail) != 0) throw ReportedElsewhere("another rank has failed");
+  s.was_stopped = (told & TrainingStep::kStop) != 0;
   s.is_in_pass = s.now.pass_sequences < data.size();
   EpochResult result = s.now.pass;
   result.loss /= s.now.pass_weight;
@@ -270,17 +347,21 @@ TrainerState Trainer::state() const {
   const Optimizer& optimizer = state_->optimizer;
   state.updates = optimizer.updates();
   state.beta_powers = optimizer.beta_powers();
-  state.slots.assign(optimizer.slots().begin(), optimizer.slots().end());
-  state.average.assign(optimizer.average().begin(), optimizer.average().end());
+  for (std::size_t s = 0; s < optimizer.slot_count(); ++s) {
+    const std::vector<float> slot = state_->gathered(optimizer.slot(s));
+    state.slots.insert(state.slots.end(), slot.begin(), slot.end());
+  }
+  if (optimizer.has_average()) state.average = state_->gathered(optimizer.average());
   return state;
 }
 
 void Trainer::set_state(const TrainerState& state) {
   State& s = *state_;
-  Optimizer optimizer(s.parameters.tensors(), s.options);
-  const std::size_t averaged =
-      s.options.ema > 0 && state.updates > 0 ? s.parameters.values().size() : 0;
-  if (state.slots.size() != optimizer.slots().size() || state.average.size() != averaged ||
+  const std::size_t weights = s.parameters.values().size();
+  Optimizer optimizer(s.parameters.tensors(), s.options,
+                      own_weights(s.parameters.network(), s.ranks));
+  const std::size_t averaged = s.options.ema > 0 && state.updates > 0 ? weights : 0;
+  if (state.slots.size() != optimizer.slot_count() * weights || state.average.size() != averaged ||
       (state.is_in_pass && state.pass.epoch == 0)) {
     throw InvalidArgument(
         "Trainer: the state is not that of a training of these parameters and options");
@@ -294,14 +375,17 @@ void Trainer::set_state(const TrainerState& state) {
 
 Parameters Trainer::averaged() const {
   Parameters result = state_->parameters;
-  const std::span<const float> average = state_->optimizer.average();
-  std::ranges::copy(average, result.values().begin());
+  const Optimizer& optimizer = state_->optimizer;
+  if (!optimizer.has_average()) return result;
+  std::ranges::copy(state_->gathered(optimizer.average()), result.values().begin());
   return result;
 }
 
 void Trainer::note_loss(double loss) {
   lockstep::note_loss(state_->options, loss, state_->now.plateau);
 }
+
+bool Trainer::was_stopped() const { return state_->was_stopped; }
 
 int Trainer::threads() const { return state_->threads; }
 

@@ -1,6 +1,8 @@
 #include "train/training_step.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 
 #include "definition.h"
@@ -21,22 +23,56 @@ bool has_small_weights(std::span<const LayerSize> sizes) {
   return largest_weight_bytes(sizes) <= kSmallWeights;
 }
 
-std::size_t leaf_rows(std::span<const LayerSize> sizes) {
+// Sequences that a leaf has at least, if the minibatch has as many.
+std::size_t leaf_rows(std::span<const LayerSize> sizes, const Options& options) {
+  if (options.leaf_rows > 0) return options.leaf_rows;
   return has_small_weights(sizes) ? kLeafRows : kLargeLeafRows;
 }
 
-std::size_t leaf_count(std::span<const LayerSize> sizes, std::size_t rows) {
+std::size_t leaf_count(std::size_t leaf_rows, std::size_t rows) {
   std::size_t count = 1;
-  while (rows >= 2 * count * leaf_rows(sizes)) count *= 2;
+  while (rows / 2 / count >= leaf_rows) count *= 2;
   return count;
 }
 
-// Levels of the tree behind that of a part, of a minibatch of at most `parts` parts.
-std::size_t levels_of(std::size_t parts) {
-  std::size_t levels = 0;
-  while (parts > std::size_t{1} << levels) ++levels;
-  // Leaves of the whole can be smaller than those of its parts.
-  return parts == 1 ? 0 : levels + 1;
+// Sums that wait at a time for their other half, where these leaves are run in parts.
+std::size_t waiting_sums(Range leaves, std::size_t most_leaves) {
+  std::vector<Range> waiting;
+  std::size_t most = 0;
+  while (leaves.size() > 0) {
+    Range sum = first_subtree(leaves, most_leaves);
+    leaves.begin = sum.end;
+    for (; !waiting.empty() && are_halves(waiting.back(), sum); waiting.pop_back()) {
+      sum.begin = waiting.back().begin;
+    }
+    if (leaves.size() > 0) waiting.push_back(sum);
+    most = std::max(most, waiting.size());
+  }
+  return most;
+}
+
+// Of minibatches of up to `leaves` leaves, the leaves that a rank takes at once.
+std::size_t leaves_at_once(const Ranks* ranks, std::size_t leaves, std::size_t in_memory) {
+  return std::min(in_memory, std::bit_floor(GradientSum::most_own_leaves(ranks, leaves)));
+}
+
+// Timesteps in the windows of the leaves that a rank takes at once. Of leaves that the sequences
+// are dealt to by falling length, a number of them has that share of all timesteps, and at most one
+// longest sequence each more.
+std::size_t own_window_timesteps(const MinibatchSize& largest, std::size_t leaf_rows,
+                                 const Ranks* ranks, std::size_t window) {
+  const std::size_t all = largest.window_timesteps;
+  if (ranks == nullptr || ranks->size() == 1) return all;
+  const std::size_t steps = std::min(window, largest.steps);
+  std::size_t most = 0;
+  const std::size_t most_leaves = leaf_count(leaf_rows, largest.rows);
+  for (std::size_t leaves = 1; leaves <= most_leaves; leaves *= 2) {
+    const std::size_t own = leaves_at_once(ranks, leaves, leaves);
+    const std::size_t rows = std::min(largest.rows, 2 * leaves * leaf_rows - 1);
+    const std::size_t timesteps = std::min(all, rows * steps);
+    most = std::max(most, own * steps + (timesteps * own + leaves - 1) / leaves);
+  }
+  return std::min(all, most);
 }
 
 // b, Wx, Wh of each direction; by, Wy.
@@ -75,8 +111,8 @@ double add_row(std::span<const MatrixView> leaves, std::size_t row, float* resul
   return sum_of_squares<kNormSums>(result, n);
 }
 
-std::size_t rows_of_leaf(std::span<const LayerSize> sizes, const MinibatchSize& largest) {
-  return std::min(largest.rows, 2 * leaf_rows(sizes));
+std::size_t rows_of_leaf(std::size_t leaf_rows, const MinibatchSize& largest) {
+  return leaf_rows > largest.rows / 2 ? largest.rows : 2 * leaf_rows;
 }
 
 // Of any leaf, the states from which its segments begin.
@@ -91,9 +127,8 @@ std::size_t saved_rows(std::span<const LayerSize> sizes, std::size_t most_rows,
 }
 
 RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const LayerSize> sizes,
-                                 const MinibatchSize& largest, std::size_t window,
+                                 const MinibatchSize& largest, std::size_t rows, std::size_t window,
                                  std::size_t segment_rows) {
-  const std::size_t rows = rows_of_leaf(sizes, largest);
   const std::size_t steps = std::min(window, largest.steps);
   return {.purpose = Purpose::training,
           .rows = rows,
@@ -104,13 +139,9 @@ RecurrentLayer::Limits limits_of(const PackedNetwork& weights, std::span<const L
           .saved_rows = saved_rows(sizes, rows, steps, segment_rows)};
 }
 
-WindowTimesteps window_timesteps(std::span<const LayerSize> sizes, const MinibatchSize& largest,
-                                 std::size_t segment_rows) {
-  const std::size_t all = largest.window_timesteps;
+WindowTimesteps window_timesteps(std::size_t all, std::size_t leaves, std::size_t segment_rows) {
   const bool is_divided = segment_rows > 0;
-  return {.all = all,
-          .kept = is_divided ? leaf_count(sizes, largest.rows) * segment_rows : all,
-          .is_divided = is_divided};
+  return {.all = all, .kept = is_divided ? leaves * segment_rows : all, .is_divided = is_divided};
 }
 
 }  // namespace
@@ -118,8 +149,9 @@ WindowTimesteps window_timesteps(std::span<const LayerSize> sizes, const Minibat
 std::size_t rows_at_once(const Network& network, const Options& options) {
   if (options.accumulate == 1) return options.batch_size;
   const std::vector<LayerSize> sizes = layer_sizes(network);
-  const std::size_t leaves = leaf_count(sizes, options.batch_size);
-  return std::max(options.batch_size, leaves * (2 * leaf_rows(sizes) - 1));
+  const std::size_t rows = leaf_rows(sizes, options);
+  const std::size_t leaves = leaf_count(rows, options.batch_size);
+  return std::max(options.batch_size, leaves * (2 * rows - 1));
 }
 
 std::size_t parts_of(const Options& options, std::size_t sequences) {
@@ -128,10 +160,10 @@ std::size_t parts_of(const Options& options, std::size_t sequences) {
 }
 
 std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
-                            std::size_t window, std::size_t segments) {
+                            const Options& options, std::size_t segments) {
   const std::vector<LayerSize> sizes = layer_sizes(network);
-  const std::size_t most = rows_of_leaf(sizes, largest);
-  const std::size_t steps = std::min(window, largest.steps);
+  const std::size_t most = rows_of_leaf(leaf_rows(sizes, options), largest);
+  const std::size_t steps = std::min(window_of(options.truncate), largest.steps);
   std::size_t wanted = (steps / segments + 2) * most;
   for (std::size_t rows = 1; rows <= most; ++rows) {
     wanted = std::max(wanted, (least_segment_steps(sizes, rows) + 1) * rows);
@@ -141,29 +173,42 @@ std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest
 
 TrainingStep::TrainingStep(Workspace& workspace, const Network& network,
                            const MinibatchSize& largest, const LossSettings& settings,
-                           std::size_t parts, std::size_t segment_rows)
+                           std::size_t parts, std::size_t segment_rows, Ranks* ranks)
     : sizes_(layer_sizes(network)),
       settings_(settings),
       window_(window_of(settings.options.truncate)),
       segment_rows_(segment_rows),
+      leaf_rows_(leaf_rows(sizes_, settings.options)),
+      most_leaves_(leaf_count(leaf_rows_, largest.rows * parts)),
       dropout_(settings.options),
       weights_(workspace, network, Purpose::training),
-      windows_(take_windows(workspace, network, Purpose::training,
-                            window_timesteps(sizes_, largest, segment_rows))),
       ordered_(workspace.take<std::size_t>(largest.rows * parts)),
       gradient_(workspace.take<float>(parameter_count(network))),
       row_squares_(workspace.take<double>(rows_of_gradients(sizes_, network))),
-      leaves_(workspace.take_objects(leaf_count(sizes_, largest.rows),
-                                     [&] {
-                                       return NetworkPass(workspace, network,
-                                                          limits_of(weights_, sizes_, largest,
-                                                                    window_, segment_rows),
-                                                          &dropout_, &settings_);
-                                     })),
-      gradients_(
-          workspace.take<MatrixView>(tensor_count(sizes_) * leaf_count(sizes_, largest.rows))),
-      first_rows_(leaves_.size()),
-      part_sums_(workspace.take<float>(levels_of(parts) * parameter_count(network))) {}
+      ranks_sum_(workspace, network, ranks, most_leaves_),
+      leaf_numbers_(workspace.take<double>(most_leaves_ * kLeafNumbers)) {
+  const std::size_t in_memory =
+      leaves_at_once(ranks, most_leaves_, leaf_count(leaf_rows_, largest.rows));
+  const std::size_t timesteps = parts > 1
+                                    ? largest.window_timesteps
+                                    : own_window_timesteps(largest, leaf_rows_, ranks, window_);
+  windows_ = take_windows(workspace, network, Purpose::training,
+                          window_timesteps(timesteps, in_memory, segment_rows));
+  leaves_ = workspace.take_objects(in_memory, [&] {
+    return NetworkPass(workspace, network,
+                       limits_of(weights_, sizes_, largest, rows_of_leaf(leaf_rows_, largest),
+                                 window_, segment_rows),
+                       &dropout_, &settings_);
+  });
+  gradients_ = workspace.take<MatrixView>(tensor_count(sizes_) * in_memory);
+  first_rows_.resize(in_memory);
+  std::size_t waiting = 0;
+  for (std::size_t leaves = 1; leaves <= most_leaves_; leaves *= 2) {
+    waiting = std::max(waiting, waiting_sums(ranks_sum_.own_leaves(leaves), in_memory));
+  }
+  subtree_sums_ = workspace.take<float>(waiting * parameter_count(network));
+  subtrees_.reserve(waiting + 1);
+}
 
 void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minibatch,
                          std::uint64_t update) {
@@ -172,19 +217,28 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   std::ranges::copy(minibatch, ordered.begin());
   order_by_length(data, ordered);
   minibatch_ = ordered;
-  all_leaves_ = leaf_count(sizes_, minibatch.size());
-  done_ = {};
-  assign_leaves(data, 0);
+  all_leaves_ = leaf_count(leaf_rows_, minibatch.size());
+  std::ranges::fill(leaf_numbers_.first(all_leaves_ * kLeafNumbers), 0.0);
+  notices_ = 0;
+  own_leaves_ = ranks_sum_.own_leaves(all_leaves_);
+  subtrees_.clear();
+  assign_leaves(data, next_part(own_leaves_));
+  if (part_ == own_leaves_ && part_.size() > 0) subtrees_.push_back({part_, gradient_.data()});
 }
 
-// The leaves of a part of the minibatch; both numbers of leaves are powers of two.
-void TrainingStep::assign_leaves(const Dataset& data, std::size_t part) {
-  leaves_in_use_ = std::min(all_leaves_, leaves_.size());
+Range TrainingStep::next_part(Range leaves) const {
+  return leaves.size() == 0 ? leaves : first_subtree(leaves, leaves_.size());
+}
+
+// A part of the minibatch's leaves.
+void TrainingStep::assign_leaves(const Dataset& data, Range part) {
+  part_ = part;
+  leaves_in_use_ = part.size();
   FirstRows row;
   for (std::size_t i = 0; i < leaves_in_use_; ++i) {
     NetworkPass& leaf = leaves_[i];
     // Dealt one by one, so that every leaf has as many long sequences as the others.
-    leaf.schedule.assign(data, minibatch_, part * leaves_in_use_ + i, all_leaves_, window_);
+    leaf.schedule.assign(data, minibatch_, part.begin + i, all_leaves_, window_);
     leaf.divide_window();
     leaf.keep_windows_in(windows_, row);
     first_rows_[i] = row;
@@ -197,27 +251,60 @@ void TrainingStep::assign_leaves(const Dataset& data, std::size_t part) {
   }
 }
 
+void TrainingStep::keep_own(const Dataset& data, std::vector<std::size_t>& minibatch) const {
+  order_by_length(data, minibatch);
+  const std::size_t leaves = leaf_count(leaf_rows_, minibatch.size());
+  const Range own = ranks_sum_.own_leaves(leaves);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < minibatch.size(); ++i) {
+    const std::size_t leaf = i % leaves;
+    if (leaf >= own.begin && leaf < own.end) minibatch[kept++] = minibatch[i];
+  }
+  minibatch.resize(kept);
+}
+
 int TrainingStep::team_size(int threads) const {
+  if (leaves_in_use_ == 0) return 1;
   const std::size_t shares =
       has_small_weights(sizes_) ? leaves_in_use_ : std::max(leaves_in_use_, weights_.panels());
-  const Totals all = totals();
-  return useful_threads(weights_.recurrent_weights(), all.timesteps + 2 * all.window_timesteps,
-                        shares, threads);
+  std::size_t timesteps = 0;
+  for (std::size_t i = 0; i < leaves_in_use_; ++i) {
+    const RowSchedule& schedule = leaves_[i].schedule;
+    timesteps += schedule.timesteps() + 2 * schedule.window_rows();
+  }
+  return useful_threads(weights_.recurrent_weights(), timesteps, shares, threads);
 }
 
 void TrainingStep::run(const Parameters& parameters, const Inputs& data, const Team& team,
-                       StopRequest* stop) noexcept {
+                       StopRequest* stop, std::uint64_t notices) noexcept {
   weights_.pack(parameters, team);
   team.barrier();
-  const std::size_t parts = all_leaves_ / leaves_in_use_;
-  for (std::size_t part = 0; part < parts; ++part) {
-    if (part > 0) {
-      if (team.index() == 0) {
-        done_ = totals();
-        assign_leaves(data.data, part);
-      }
-      team.barrier();
-    }
+  const bool skips = (notices & Notice::kStop) != 0;
+  const bool has_sums = !skips && run_leaves(data, team, stop);
+  if (!ranks_sum_.is_shared()) {
+    if (has_sums && part_ != own_leaves_) square_rows(team);
+    return;
+  }
+  if (!has_sums) {
+    // Other ranks wait for as many sums of this one, whatever is in them.
+    if (team.index() == 0) fill_subtrees();
+    team.barrier();
+  }
+  ranks_sum_.add(subtrees_, all_leaves_, gradient_, team);
+  square_rows(team);
+  if (team.index() == 0) {
+    note_totals();
+    notices_ = notices | (has_sums ? 0 : std::uint64_t{Notice::kStop}) |
+               (stop != nullptr && stop->has_failed() ? std::uint64_t{Notice::kFail} : 0);
+    ranks_sum_.gather(row_squares_, leaf_numbers_, all_leaves_, notices_);
+  }
+  team.barrier();
+}
+
+// False if `stop` has come.
+bool TrainingStep::run_leaves(const Inputs& data, const Team& team, StopRequest* stop) {
+  if (leaves_in_use_ == 0) return stop == nullptr || !stop->is_there_for_all(team);
+  while (true) {
     // The backward pass follows at once, while the states of the leaf are still in cache. The
     // leaves of a thread use the same memory one after another, that of the first, so that it stays
     // there.
@@ -229,29 +316,51 @@ void TrainingStep::run(const Parameters& parameters, const Inputs& data, const T
     };
     for_my_leaves(team, run_leaf, stop);
     add_leaves(team);
-    if (stop != nullptr && stop->has_come()) return;
-    if (parts > 1) add_parts(part, team);
+    if (stop != nullptr && stop->has_come()) return false;
+    if (part_ == own_leaves_) return true;
+    const bool is_last = part_.end == own_leaves_.end;
+    add_to_subtrees(team);
+    if (is_last) return true;
+    if (team.index() == 0) {
+      note_totals();
+      assign_leaves(data.data, next_part({part_.end, own_leaves_.end}));
+    }
+    team.barrier();
   }
-  if (parts == 1) return;
-  if (team.index() == 0) square_rows();
+}
+
+// Adds the sum of a part to those before it whose other half it is, and so on, and keeps it for the
+// parts behind it. Threads share the rows of all tensors.
+void TrainingStep::add_to_subtrees(const Team& team) {
+  const Range mine = share(gradient_.size(), team.index(), team.size());
+  Range leaves = part_;
+  std::size_t kept = subtrees_.size();
+  for (; kept > 0 && are_halves(subtrees_[kept - 1].leaves, leaves); --kept) {
+    const float* left = subtrees_[kept - 1].sum;
+    for (std::size_t i = mine.begin; i < mine.end; ++i) gradient_[i] = left[i] + gradient_[i];
+    leaves.begin = subtrees_[kept - 1].leaves.begin;
+  }
+  float* sum = gradient_.data();
+  if (part_.end != own_leaves_.end) {
+    sum = subtree_sums_.data() + kept * gradient_.size();
+    std::copy_n(gradient_.data() + mine.begin, mine.size(), sum + mine.begin);
+  }
+  team.barrier();
+  if (team.index() == 0) {
+    subtrees_.resize(kept);
+    subtrees_.push_back({leaves, sum});
+  }
   team.barrier();
 }
 
-// Carries the sum of a part up the tree, as far as its left neighbours are done: of two neighbours
-// the right one is added to the left. Threads share the rows of all tensors.
-void TrainingStep::add_parts(std::size_t part, const Team& team) {
-  const Range mine = share(gradient_.size(), team.index(), team.size());
-  std::size_t level = 0;
-  for (; (part >> level) % 2 == 1; ++level) {
-    const float* left = part_sums_.data() + level * gradient_.size();
-    for (std::size_t i = mine.begin; i < mine.end; ++i) gradient_[i] = left[i] + gradient_[i];
+// As many as there would be.
+void TrainingStep::fill_subtrees() {
+  subtrees_.clear();
+  for (Range left = own_leaves_; left.size() > 0;) {
+    const Range subtree = first_subtree(left, left.size());
+    subtrees_.push_back({subtree, gradient_.data()});
+    left.begin = subtree.end;
   }
-  if ((level + 1) * gradient_.size() <= part_sums_.size()) {
-    float* sum = part_sums_.data() + level * gradient_.size();
-    std::copy(gradient_.begin() + static_cast<std::ptrdiff_t>(mine.begin),
-              gradient_.begin() + static_cast<std::ptrdiff_t>(mine.end), sum + mine.begin);
-  }
-  team.barrier();
 }
 
 void TrainingStep::forward(const Parameters& parameters, const Inputs& data,
@@ -314,28 +423,53 @@ double TrainingStep::gradient_norm() const {
   return std::sqrt(sum);
 }
 
-void TrainingStep::square_rows() {
-  const float* row = gradient_.data();
-  std::size_t number = 0;
-  for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
-    const MatrixView& shape = gradients_of(tensor)[0];
-    for (std::size_t i = 0; i < shape.rows; ++i, row += shape.cols) {
-      row_squares_[number++] = sum_of_squares<kNormSums>(row, shape.cols);
-    }
+// Of this rank's slice; a barrier behind.
+void TrainingStep::square_rows(const Team& team) {
+  const Range rows = ranks_sum_.rows();
+  const Range mine = share(rows.size(), team.index(), team.size());
+  for (std::size_t row = rows.begin + mine.begin; row < rows.begin + mine.end; ++row) {
+    const std::size_t first = ranks_sum_.first_of(row);
+    row_squares_[row] =
+        sum_of_squares<kNormSums>(gradient_.data() + first, ranks_sum_.first_of(row + 1) - first);
+  }
+  team.barrier();
+}
+
+// Of the leaves in memory.
+void TrainingStep::note_totals() {
+  for (std::size_t leaf = part_.begin; leaf < part_.end; ++leaf) {
+    const Totals found = totals_of(leaf);
+    const std::array<double, kLeafNumbers> numbers = {found.loss.loss,
+                                                      found.loss.weight,
+                                                      found.loss.right,
+                                                      found.loss.targets,
+                                                      static_cast<double>(found.timesteps),
+                                                      static_cast<double>(found.window_timesteps)};
+    std::ranges::copy(numbers, leaf_numbers_.subspan(leaf * kLeafNumbers).begin());
   }
 }
 
+TrainingStep::Totals TrainingStep::totals_of(std::size_t leaf) const {
+  if (leaf >= part_.begin && leaf < part_.end) {
+    const NetworkPass& pass = leaves_[leaf - part_.begin];
+    return {pass.output.totals(), pass.schedule.timesteps(), pass.schedule.window_rows()};
+  }
+  const std::span<const double> of = leaf_numbers_.subspan(leaf * kLeafNumbers, kLeafNumbers);
+  return {{of[0], of[1], of[2], of[3]},
+          static_cast<std::size_t>(of[4]),
+          static_cast<std::size_t>(of[5])};
+}
+
 TrainingStep::Totals TrainingStep::totals() const {
-  Totals sum = done_;
-  for (std::size_t i = 0; i < leaves_in_use_; ++i) {
-    const NetworkPass& leaf = leaves_[i];
-    const LossTotals& found = leaf.output.totals();
-    sum.loss.loss += found.loss;
-    sum.loss.weight += found.weight;
-    sum.loss.right += found.right;
-    sum.loss.targets += found.targets;
-    sum.timesteps += leaf.schedule.timesteps();
-    sum.window_timesteps += leaf.schedule.window_rows();
+  Totals sum;
+  for (std::size_t leaf = 0; leaf < all_leaves_; ++leaf) {
+    const Totals found = totals_of(leaf);
+    sum.loss.loss += found.loss.loss;
+    sum.loss.weight += found.loss.weight;
+    sum.loss.right += found.loss.right;
+    sum.loss.targets += found.loss.targets;
+    sum.timesteps += found.timesteps;
+    sum.window_timesteps += found.window_timesteps;
   }
   return sum;
 }

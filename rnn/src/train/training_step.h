@@ -16,7 +16,9 @@
 #include "lockstep/rnn/dataset.h"
 #include "lockstep/rnn/options.h"
 #include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/ranks.h"
 #include "lockstep/threads.h"
+#include "ranks/gradient_sum.h"
 
 namespace lockstep {
 
@@ -28,7 +30,7 @@ constexpr std::size_t window_of(std::size_t truncation) {
 // Rows that each leaf keeps of a layer if it keeps `segments`-th parts of the window at a time, at
 // least; never fewer than the shortest segment takes. 0, all, if that would be no less.
 [[nodiscard]] std::size_t segment_rows_of(const Network& network, const MinibatchSize& largest,
-                                          std::size_t window, std::size_t segments);
+                                          const Options& options, std::size_t segments);
 
 // Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
 [[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);
@@ -42,7 +44,8 @@ constexpr std::size_t window_of(std::size_t truncation) {
 // The minibatch is dealt into leaves, as many as its shape says. Each leaf sums gradients of its
 // own, which are then added along a balanced binary tree, so every number is the same for any team.
 // A thread takes whole leaves, all timesteps, without meeting the others. Where large weights make
-// too few leaves, the team shares each leaf, a thread with columns of every timestep.
+// too few leaves, the team shares each leaf, a thread with columns of every timestep. A rank takes
+// its share of the leaves, and has the sum of all ranks in its slice of the gradient.
 class TrainingStep {
  public:
   struct Totals {
@@ -51,12 +54,15 @@ class TrainingStep {
     std::size_t window_timesteps = 0;  // of the backward pass
   };
 
+  // What ranks tell each other with a minibatch, bit by bit. By kStop the minibatch is of no use.
+  enum Notice : std::uint64_t { kStop = 1, kFail = 2, kCheckpoint = 4 };
+
   // For minibatches of up to `parts` times as many sequences as `largest` holds, computed in parts
   // that it holds; nothing takes memory later. `segment_rows`: rows of states that each leaf keeps
-  // of a layer, at least those of least_segment_rows; 0: all.
+  // of a layer, at least those of least_segment_rows; 0: all. `ranks` may be null.
   TrainingStep(Workspace& workspace, const Network& network, const MinibatchSize& largest,
                const LossSettings& settings = {}, std::size_t parts = 1,
-               std::size_t segment_rows = 0);
+               std::size_t segment_rows = 0, Ranks* ranks = nullptr);
   // Its parts refer to each other.
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
@@ -76,9 +82,23 @@ class TrainingStep {
   // Leaves the gradients of the summed loss in gradient(). Called by every thread of the team, once
   // after each `begin` with a team of one size: leaves of a thread share memory afterwards.
   // Throws nothing: a thread that left would keep the others waiting. If `stop` comes, which is
-  // asked at every leaf, the gradients are of no use.
+  // asked at every leaf, or ranks have failed, the gradients are of no use (is_void). `notices`, of
+  // thread 0, go to all ranks.
   void run(const Parameters& parameters, const Inputs& data, const Team& team,
-           StopRequest* stop = nullptr) noexcept;
+           StopRequest* stop = nullptr, std::uint64_t notices = 0) noexcept;
+  // Of all ranks, with the minibatch that was run.
+  [[nodiscard]] std::uint64_t notices() const { return notices_; }
+  [[nodiscard]] bool is_void() const {
+    return (notices_ & (kStop | kFail)) != 0 || ranks_sum_.has_failed();
+  }
+
+  // Of several ranks: this one's slice, and how slices of all come together; on one thread.
+  [[nodiscard]] Range own_weights() const { return ranks_sum_.weights(); }
+  void gather(std::span<float> weights) { ranks_sum_.gather(weights); }
+  [[nodiscard]] bool ranks_have_failed() const { return ranks_sum_.has_failed(); }
+  void rethrow() const { ranks_sum_.rethrow(); }
+  // Leaves of a minibatch the sequences that this rank would take.
+  void keep_own(const Dataset& data, std::vector<std::size_t>& minibatch) const;
 
   // The two halves of `run`, of a minibatch of one part. The same team calls both; `backward` may
   // be repeated.
@@ -96,10 +116,15 @@ class TrainingStep {
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work, StopRequest* stop = nullptr);
-  void assign_leaves(const Dataset& data, std::size_t part);
+  [[nodiscard]] Range next_part(Range leaves) const;
+  void assign_leaves(const Dataset& data, Range part);
+  bool run_leaves(const Inputs& data, const Team& team, StopRequest* stop);
   void add_leaves(const Team& team);
-  void add_parts(std::size_t part, const Team& team);
-  void square_rows();
+  void add_to_subtrees(const Team& team);
+  void fill_subtrees();
+  void note_totals();
+  [[nodiscard]] Totals totals_of(std::size_t leaf) const;
+  void square_rows(const Team& team);
   [[nodiscard]] std::span<MatrixView> gradients_of(std::size_t tensor) const {
     return gradients_.subspan(tensor * leaves_.size(), leaves_in_use_);
   }
@@ -108,20 +133,27 @@ class TrainingStep {
   LossSettings settings_;
   std::size_t window_;
   std::size_t segment_rows_;
+  std::size_t leaf_rows_;    // sequences of a leaf, at least
+  std::size_t most_leaves_;  // of a minibatch
   Dropout dropout_;
   PackedNetwork weights_;
-  Windows windows_;  // of all leaves, one after another
   std::span<std::size_t> ordered_;
   std::span<float> gradient_;
   std::span<double> row_squares_;  // sum of squares of each row of the gradients
+  GradientSum ranks_sum_;
+  std::span<double> leaf_numbers_;  // [leaves of the minibatch][kLeafNumbers]: their totals
+  Windows windows_;                 // of the leaves in memory, one after another
   std::vector<NetworkPass> leaves_;
   std::span<MatrixView> gradients_;    // of each tensor and leaf
   std::vector<FirstRows> first_rows_;  // of each leaf in windows_
-  std::span<float> part_sums_;         // [level of the tree][parameters], of minibatches of parts
+  std::span<float> subtree_sums_;      // [sums][parameters], of minibatches in parts
+  std::vector<Subtree> subtrees_;      // summed, in the order of their leaves
   std::span<const std::size_t> minibatch_;
   std::size_t all_leaves_ = 0;  // of the minibatch
+  Range own_leaves_;            // of them, of this rank
+  Range part_;                  // of these, in memory
   std::size_t leaves_in_use_ = 0;
-  Totals done_;  // of the parts before
+  std::uint64_t notices_ = 0;
 };
 
 }  // namespace lockstep

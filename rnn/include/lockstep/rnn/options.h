@@ -70,6 +70,11 @@ struct LOCKSTEP_API Options {
   /// At least 1: minibatches are this many times as large, to the same bits as with such a
   /// batch_size, and computed one part after another, in the memory of about one.
   std::size_t accumulate = 1;
+  /// A minibatch is dealt into a power of two of leaves, as many as leave each of them this many
+  /// sequences, and the leaves' gradients are added along a tree: another number rounds otherwise.
+  /// Threads and ranks share leaves out. 0: 8, or 64 where a layer has more than 512 KiB of
+  /// weights.
+  std::size_t leaf_rows = 0;
   /// > 0, of the gradient of the minibatch's mean loss. Without a value, in text `auto`, that which
   /// is good for the optimizer: of sgd 0.05, of adam and adamw 0.005, of rmsprop 0.01.
   std::optional<double> learning_rate{};

@@ -18,6 +18,7 @@
 namespace lockstep {
 
 struct Inputs;
+class Ranks;
 
 /// What one pass over the training set gave.
 struct EpochResult {
@@ -129,6 +130,12 @@ struct LOCKSTEP_API TrainerState {
   std::vector<float> average;           ///< of the weights, if Options::ema
 };
 
+/// For checkpoints within a pass; of Lockstep's own. Both may be empty.
+struct CheckpointHooks {
+  std::function<bool()> is_due;  ///< with each minibatch; of several ranks, on any of them
+  std::function<void()> on_due;  ///< after such a minibatch, on all ranks
+};
+
 /// Trains the parameters of a classifier by minibatch gradient descent with backpropagation through
 /// time (rnn/README.md says where each formula is). The kernels run on the backend that
 /// is active when the trainer first gets its data; do not change it in the middle of a training.
@@ -138,12 +145,18 @@ struct LOCKSTEP_API TrainerState {
 /// memory of each thread that gemm_accumulate_transposed copies into, which neither Options::memory
 /// nor workspace_bytes counts. One trainer is used by
 /// one thread at a time; it uses up to `threads` threads itself.
+///
+/// With several ranks each has a trainer of the same parameters and options and makes the same
+/// calls, with the same data, of which it reads its share; run_epoch, averaged and state meet the
+/// others. Each ends with the same parameters; what the optimizer keeps is shared out. Where one
+/// ends a pass early, by on_batch or is_interrupted, all do, and the minibatch that others had
+/// begun teaches nothing.
 class LOCKSTEP_API Trainer {
  public:
-  /// `parameters` are trained in place, must outlive the trainer and keep their place and shape.
-  /// Throws std::invalid_argument with the name of an option that is out of its range, also for
-  /// `truncate` where the network is bidirectional.
-  Trainer(Parameters& parameters, const Options& options);
+  /// `parameters` are trained in place, must outlive the trainer and keep their place and shape, as
+  /// must `ranks` if it is not null. Throws std::invalid_argument with the name of an option that
+  /// is out of its range, also for `truncate` where the network is bidirectional.
+  Trainer(Parameters& parameters, const Options& options, Ranks* ranks = nullptr);
   ~Trainer();
   /// A trainer that was moved from can only be assigned to or destroyed.
   ///@{
@@ -167,7 +180,10 @@ class LOCKSTEP_API Trainer {
   /// The same of data that are normalized on the way; of Lockstep's own.
   LOCKSTEP_HIDDEN EpochResult run_epoch(const Inputs& inputs,
                                         const std::function<bool(const BatchProgress&)>& on_batch,
-                                        const IsInterrupted& is_interrupted);
+                                        const IsInterrupted& is_interrupted,
+                                        const CheckpointHooks& checkpoints);
+  /// Whether a rank, this or another, has ended the last pass early.
+  LOCKSTEP_HIDDEN [[nodiscard]] bool was_stopped() const;
 
   /// The average of the parameters by Options::ema; without it, and before the first update, the
   /// parameters themselves.

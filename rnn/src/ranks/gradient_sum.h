@@ -1,0 +1,123 @@
+// The sum of a minibatch's gradients over ranks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "layers/workspace.h"
+#include "lockstep/range.h"
+#include "lockstep/rnn/parameters.h"
+#include "lockstep/rnn/ranks.h"
+#include "lockstep/threads.h"
+#include "ranks/gather.h"
+
+namespace lockstep {
+
+// Of the balanced tree over the leaves of a minibatch: the sum of neighbouring leaves, a power of
+// two of them that begins at a multiple of their number.
+struct Subtree {
+  Range leaves;
+  float* sum = nullptr;  // as Parameters::values
+};
+
+// The largest subtree of at most `most` leaves that begins the range, which is not empty.
+[[nodiscard]] Range first_subtree(Range leaves, std::size_t most);
+// Numbers that a rank tells of each of its leaves.
+inline constexpr std::size_t kLeafNumbers = 6;
+
+// Whether two subtrees are the halves of one.
+[[nodiscard]] bool are_halves(Range left, Range right);
+
+// Gradients of all ranks become one sum, of which each rank has a slice of whole rows: what it
+// updates. Neither the way of the bytes nor the number of ranks shows, since each sum adds the
+// halves of a subtree.
+//
+// A rank has an equal share of the leaves, neighbours. Where ranks are a power of two, and each has
+// a leaf, every rank has one subtree, and pairs of ranks halve what they exchange until each has
+// its slice (recursive halving). Otherwise every rank sends each slice of its subtrees to the rank
+// that has that slice.
+//
+// All threads of a team call; the first of them moves the bytes.
+class GradientSum {
+ public:
+  // `ranks` may be null: one rank, to which all belongs. Minibatches have up to `most_leaves`.
+  GradientSum(Workspace& workspace, const Network& network, Ranks* ranks, std::size_t most_leaves);
+
+  [[nodiscard]] bool is_shared() const { return ranks_ != nullptr; }
+  // Of `leaves` in all, those of this rank.
+  [[nodiscard]] Range own_leaves(std::size_t leaves) const;
+  // Of the most leaves, the most that a rank has.
+  [[nodiscard]] static std::size_t most_own_leaves(const Ranks* ranks, std::size_t most_leaves);
+
+  // The slice of this rank.
+  [[nodiscard]] Range rows() const { return {row_bounds_[place_], row_bounds_[place_ + 1]}; }
+  [[nodiscard]] Range weights() const { return {first_of(rows().begin), first_of(rows().end)}; }
+  // Where row `row` of all tensors begins in Parameters::values; the rows end at row_count().
+  [[nodiscard]] std::size_t first_of(std::size_t row) const;
+  [[nodiscard]] std::size_t row_count() const { return blocks_.back().first_row; }
+
+  // Adds up the subtrees of all ranks; `own` are the largest of this one's leaves, in their order,
+  // whose memory is used up. The sum of this rank's slice goes to its place in `gradient`. A
+  // barrier before and behind.
+  void add(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,
+           const Team& team);
+
+  // Gathers, on one thread, what each rank has of its own rows and leaves: `of_rows` at its rows,
+  // `of_leaves` [leaves][kLeafNumbers] at its leaves, and the notices of all, bit by bit.
+  void gather(std::span<double> of_rows, std::span<double> of_leaves, std::size_t leaves,
+              std::uint64_t& notices);
+  // Gathers the slices of all ranks of numbers as Parameters::values; on one thread.
+  void gather(std::span<float> values);
+
+  // Whether moving bytes has failed, the same for all threads behind a barrier; then all of the
+  // above do nothing more.
+  [[nodiscard]] bool has_failed() const { return failure_ != nullptr; }
+  void rethrow() const {
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+  }
+
+ private:
+  // Rows of equal length.
+  struct Block {
+    std::size_t first_row;
+    std::size_t first_float;
+    std::size_t cols;
+  };
+
+  [[nodiscard]] std::size_t float_count() const { return blocks_.back().first_float; }
+  [[nodiscard]] std::size_t row_from(std::size_t first) const;
+  [[nodiscard]] static std::vector<Block> blocks_of(const Network& network);
+  [[nodiscard]] int size() const { return ranks_ == nullptr ? 1 : ranks_->size(); }
+  [[nodiscard]] bool halves(std::size_t leaves) const;
+  [[nodiscard]] Range leaves_of(int rank, std::size_t leaves) const;
+  [[nodiscard]] std::size_t incoming_floats(std::size_t leaves) const;
+  [[nodiscard]] Range slice_of(int rank) const;
+  void find_slices();
+  void add_by_halving(const Subtree& own, std::span<float> gradient, const Team& team);
+  void add_at_owners(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,
+                     const Team& team);
+  void send_to_owners(std::span<const Subtree> own, std::size_t leaves);
+  void add_parts(Range floats);
+  template <class Work>
+  void move(const Work& work) noexcept;
+
+  Ranks* ranks_;
+  std::size_t place_;                      // of this rank
+  std::vector<Block> blocks_;              // tensors, and an empty one behind them
+  std::vector<std::size_t> row_bounds_;    // of the slice at each place
+  std::vector<std::size_t> float_bounds_;  // in bytes
+  std::vector<std::size_t> note_bounds_;   // in bytes
+  std::span<float> incoming_;
+  std::span<std::byte> notes_;
+  std::vector<Subtree> parts_;  // of this rank's slice, in the order of their leaves
+  std::vector<Ranks::Outgoing> outgoing_;
+  std::vector<Ranks::Incoming> incoming_messages_;
+  std::optional<Gather> gather_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace lockstep
