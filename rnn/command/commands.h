@@ -37,16 +37,20 @@ struct Command {
   bool json = false;
 };
 
-struct TrainCommand : Command {
+/// What all that trains was asked to do.
+struct TrainingCommand : Command {
   std::string test_file;
+  std::vector<std::string> given_options;  ///< names of those that were given
+  bool quiet = false;
+};
+
+struct TrainCommand : TrainingCommand {
   std::string report_file;
   std::string checkpoint_file;
   std::size_t checkpoint_epochs = 0;
   double checkpoint_seconds = 60;
-  std::string resume_file;                 ///< the checkpoint that the training resumes
-  std::string first_model_file;            ///< whose weights it begins with
-  std::vector<std::string> given_options;  ///< names of those that were given
-  bool quiet = false;
+  std::string resume_file;       ///< the checkpoint that the training resumes
+  std::string first_model_file;  ///< whose weights it begins with
   bool list_datasets = false;
 };
 
