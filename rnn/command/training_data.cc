@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "inputs.h"
+#include "text.h"
 
 namespace lockstep::command {
 
@@ -40,7 +41,7 @@ Model new_model(const Dataset& train, const Options& options) {
   return model;
 }
 
-void require_sense_for(const TrainingCommand& command, const std::string& head) {
+std::string useless_option(const std::vector<std::string>& names, const std::string& head) {
   struct Needs {
     const char* option;
     const char* heads;  // with what their names begin
@@ -50,15 +51,19 @@ void require_sense_for(const TrainingCommand& command, const std::string& head) 
                               {"normalize_targets", "regress"},
                               {"class_weights", "classify"},
                               {"label_smoothing", "classify"}};
-  const auto refuse_if_given = [&](const char* option) {
-    const auto& given = command.given_options;
-    if (std::ranges::find(given, option) == given.end()) return;
-    throw UsageError(flag_of(option) + ": it has no effect with the head " + head);
+  const auto is_given = [&](const char* option) {
+    return std::ranges::find(names, option) != names.end();
   };
   for (const Needs& needs : kNeeds) {
-    if (!head.starts_with(needs.heads)) refuse_if_given(needs.option);
+    if (!head.starts_with(needs.heads) && is_given(needs.option)) return needs.option;
   }
-  if (is_of_steps(targets_of_head(head))) refuse_if_given("pool");
+  return is_of_steps(targets_of_head(head)) && is_given("pool") ? "pool" : "";
+}
+
+void require_sense_for(const TrainingCommand& command, const std::string& head) {
+  const std::string option = useless_option(command.given_options, head);
+  if (option.empty()) return;
+  throw UsageError(flag_of(option) + ": it has no effect with the head " + head);
 }
 
 bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {

@@ -28,6 +28,9 @@ struct TrainingData {
 /// A model for `train`, of which the share Options::validation is held out already.
 [[nodiscard]] Model new_model(const Dataset& train, const Options& options);
 
+/// Of these options the first that has no effect with the head; "" if all have.
+[[nodiscard]] std::string useless_option(const std::vector<std::string>& names,
+                                         const std::string& head);
 /// Throws UsageError for options of the loss that were given and have no effect with the head.
 void require_sense_for(const TrainingCommand& command, const std::string& head);
 
