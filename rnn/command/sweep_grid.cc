@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <system_error>
 #include <variant>
 
 #include "files/strict_json.h"
+#include "inputs.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -118,15 +118,6 @@ std::vector<std::vector<Setting>> combinations(const std::vector<Axis>& axes,
   return points;
 }
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    throw std::runtime_error("cannot read the grid '" + path + "'");
-  }
-  return text;
-}
-
 GridPoint point_of(std::vector<Setting> settings, const Options& base, const std::string& name) {
   GridPoint point{std::move(settings), base};
   for (const auto& [option, value] : point.settings) point.options.set(option, value);
@@ -162,7 +153,9 @@ void require_sense(const Plan& plan, const SweepCommand& command, const std::str
   }
   for (const std::string& option : plan.grid_options()) {
     if (is_used(option, true)) continue;
-    throw UsageError(grid + ": " + option + ": it has no effect without " + needs(option));
+    std::string where = grid;
+    where.append(": ").append(option);
+    throw UsageError(where + ": it has no effect without " + needs(option));
   }
 }
 
@@ -226,7 +219,9 @@ std::vector<std::vector<Setting>> parse_grid(std::string_view json, const std::s
   const auto add = [&](const Json& object) {
     for (std::vector<Setting>& point : combinations(read_axes(object, name), name)) {
       std::string key;
-      for (const auto& [option, value] : point) key += option + '\0' + value + '\0';
+      for (const auto& [option, value] : point) {
+        key.append(option).append(1, '\0').append(value).append(1, '\0');
+      }
       if (known.insert(key).second) points.push_back(std::move(point));
     }
   };
@@ -272,7 +267,11 @@ std::vector<std::uint64_t> parse_seeds(const std::string& text, std::uint64_t fi
 Plan make_plan(const SweepCommand& command) {
   const std::string grid = command.grid_file.empty() ? "" : "'" + command.grid_file + "'";
   std::vector<std::vector<Setting>> points(1);
-  if (!grid.empty()) points = parse_grid(read_text(command.grid_file), grid);
+  if (!grid.empty()) {
+    const std::string text = about<std::system_error>(
+        "cannot read the grid " + grid, [&] { return read_bytes(command.grid_file); });
+    points = parse_grid(text, grid);
+  }
   Plan plan{.base = command.options,
             .points = {},
             .seeds = {command.options.seed},

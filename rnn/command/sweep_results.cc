@@ -8,14 +8,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "files/strict_json.h"
 #include "files/system_call.h"
+#include "inputs.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -180,8 +179,9 @@ Results parse_lines(std::string_view text, const std::string& name, const SweepI
     }
     const std::string other = difference(line.sweep, sweep);
     if (!other.empty()) {
-      throw std::runtime_error(name + " is of another sweep: " + other +
-                               "; name another file for the results");
+      std::string sentence = name + " is of another sweep: ";
+      throw std::runtime_error(
+          sentence.append(other).append("; name another file for the results"));
     }
     results.emplace(job_key(options_of(line), line.result.fold), std::move(line.result));
     text.remove_prefix(end + 1);
@@ -207,13 +207,9 @@ Content parse_content(std::string_view text, const std::string& name, const Swee
   return {std::move(results), whole};
 }
 
-std::string read_all(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
-    throw std::runtime_error("cannot read the results '" + path.string() + "'");
-  }
-  return text;
+std::string read_results_file(const std::filesystem::path& path) {
+  return about<std::system_error>("cannot read the results '" + path.string() + "'",
+                                  [&] { return read_bytes(path); });
 }
 
 [[noreturn]] void throw_unwritable(const std::filesystem::path& path, const std::string& reason) {
@@ -300,13 +296,13 @@ std::string job_key(const Options& options, std::size_t fold) {
 Results read_results(const std::filesystem::path& path, const SweepIdentity& sweep) {
   std::error_code error;
   if (!std::filesystem::exists(path, error) && !error) return {};
-  return parse_content(read_all(path), "'" + path.string() + "'", sweep).results;
+  return parse_content(read_results_file(path), "'" + path.string() + "'", sweep).results;
 }
 
 ResultsFile::ResultsFile(std::filesystem::path path, SweepIdentity sweep)
     : path_(std::move(path)), sweep_(std::move(sweep)), descriptor_(open_alone(path_)) {
   try {
-    const std::string text = read_all(path_);
+    const std::string text = read_results_file(path_);
     auto [results, whole_bytes] = parse_content(text, "'" + path_.string() + "'", sweep_);
     results_ = std::move(results);
     const auto cut = [&] { return ::ftruncate(descriptor_, static_cast<off_t>(whole_bytes)); };

@@ -205,6 +205,7 @@ std::vector<std::filesystem::path> rank_files(const std::filesystem::path& path)
   }
   std::ranges::sort(files);
   std::vector<std::filesystem::path> paths;
+  paths.reserve(files.size());
   for (auto& [rank, file] : files) paths.push_back(std::move(file));
   return paths;
 }
@@ -221,10 +222,14 @@ std::vector<ValidationSplit> make_folds(const Dataset& data, std::size_t count,
   std::iota(order.begin(), order.end(), std::size_t{0});
   KeyedRandom(seed, "folds").shuffle(order);
   const bool has_classes = data.target_kind() == TargetKind::label;
-  const auto class_of = [&](std::size_t i) { return has_classes ? data.label(i) : 0; };
-  std::ranges::stable_sort(order, {}, class_of);
+  std::vector<std::size_t> places(data.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::ranges::sort(places, {}, [&](std::size_t place) {
+    return std::pair(has_classes ? data.label(order[place]) : 0, place);
+  });
+  // Class after class is dealt out.
   std::vector<std::size_t> fold_of(data.size());
-  for (std::size_t i = 0; i < order.size(); ++i) fold_of[order[i]] = i % count;
+  for (std::size_t i = 0; i < places.size(); ++i) fold_of[order[places[i]]] = i % count;
   std::vector<ValidationSplit> folds;
   for (std::size_t fold = 0; fold < count; ++fold) {
     std::vector<std::size_t> rest;

@@ -64,8 +64,8 @@ std::string heading(const Sweep& sweep, const Table& table, const std::string& d
       : on == "test"       ? "the test set of " + data_name
       : on == "validation" ? "the held-out validation part of " + data_name
                            : "the training set itself (" + data_name + "), not on new sequences";
-  std::string text = (table.has_numbers ? "RMSE on " : "accuracy on ") + where;
-  return text + ", " + counted(table.jobs(), "job") + ", the best first:\n\n";
+  return (table.has_numbers ? "RMSE on " : "accuracy on ") + where + ", " +
+         counted(table.jobs(), "job") + ", the best first:\n\n";
 }
 
 std::string measure_text(double value, bool has_numbers) {
@@ -194,17 +194,21 @@ Table make_table(const Sweep& sweep, const Results& results) {
   const auto is_better = [&](const TableRow& a, const TableRow& b) {
     const double x = a.measure.mean;
     const double y = b.measure.mean;
-    if (std::isnan(x) || std::isnan(y)) return !std::isnan(x) && std::isnan(y);
+    if (std::isnan(x) && std::isnan(y)) return a.point < b.point;
+    if (std::isnan(x) || std::isnan(y)) return std::isnan(y);
     if (x != y) return table.has_numbers ? x < y : x > y;
-    return a.loss.mean < b.loss.mean;
+    if (a.loss.mean != b.loss.mean) return a.loss.mean < b.loss.mean;
+    return a.point < b.point;
   };
-  std::ranges::stable_sort(table.rows, is_better);
+  std::ranges::sort(table.rows, is_better);
   return table;
 }
 
 std::string job_text(const JobResult& result) {
   std::string text;
-  for (const auto& [option, value] : result.settings) text += option + " " + value + ", ";
+  for (const auto& [option, value] : result.settings) {
+    text.append(option).append(" ").append(value).append(", ");
+  }
   text += "seed " + std::to_string(result.seed);
   return result.fold == 0 ? text : text + ", fold " + std::to_string(result.fold);
 }
