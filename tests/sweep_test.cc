@@ -1,9 +1,9 @@
 // Sweeps: by the built command, and their parts in this process.
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -506,7 +506,7 @@ TEST_CASE("sweep: results are read as they were written", "[sweep]") {
   const TemporaryDirectory directory;
   const Sweep sweep = small_sweep();
   const std::filesystem::path path = directory / "results.jsonl";
-  JobResult result{.settings = {{"hidden", "9"}, {"learning_rate", "auto"}},
+  const JobResult result{.settings = {{"hidden", "9"}, {"learning_rate", "auto"}},
                    .seed = 18446744073709551615u,
                    .fold = 3,
                    .status = "failed",
