@@ -70,7 +70,8 @@ TEST_CASE("command: help and version", "[command]") {
 TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
   const std::vector<std::string> parity = {"train", "--dataset", "parity"};
   require_failure(2, "no verb, expected one of train, sweep, evaluate", {});
-  require_failure(2, "unknown verb 'nonsense', expected one of train, sweep, evaluate", {"nonsense"});
+  require_failure(2, "unknown verb 'nonsense', expected one of train, sweep, evaluate",
+                  {"nonsense"});
   require_failure(2, "from 2 to", {"gradcheck", "--classes", "1"});
   require_failure(2, "--frobnicate", parity + std::vector<std::string>{"--frobnicate"});
   require_failure(2, "synthetic-control, cylinder-bell-funnel, adding, parity",

@@ -305,15 +305,26 @@ TEST_CASE("sweep: wrong grids are refused in a sentence before anything is train
 }
 
 TEST_CASE("sweep: a grid is a product, and a list of grids their union", "[sweep]") {
-  const auto points = parse_grid(
+  const TemporaryDirectory directory;
+  SweepCommand command;
+  command.grid_file = directory.write(
+      "grid.json",
       R"([{"hidden": [8, "8", 16], "bidirectional": [true, false]}, {"hidden": [16, 32]},
-          {"bidirectional": ["false"], "hidden": [16]}, {}])",
-      "'grid'");
-  REQUIRE(points.size() == 7);
-  CHECK(points[1] == std::vector<Setting>{{"hidden", "8"}, {"bidirectional", "false"}});
-  CHECK(points[3] == std::vector<Setting>{{"hidden", "16"}, {"bidirectional", "false"}});
-  CHECK(points[5] == std::vector<Setting>{{"hidden", "32"}});
-  CHECK(points[6].empty());
+          {"bidirectional": ["false"], "hidden": [16]}, {"hidden": [64]}, {}])");
+  command.seeds = "2";
+  command.folds = 3;
+  const Plan plan = make_plan(command);
+  const std::vector<GridPoint>& points = plan.points;
+  REQUIRE(points.size() == 6);
+  CHECK(points[1].settings == std::vector<Setting>{{"hidden", "8"}, {"bidirectional", "false"}});
+  CHECK(points[3].settings == std::vector<Setting>{{"hidden", "16"}, {"bidirectional", "false"}});
+  CHECK(points[4].settings == std::vector<Setting>{{"hidden", "32"}});
+  CHECK(points[4].options.hidden == 32);
+  CHECK(points[5].settings == std::vector<Setting>{{"hidden", "64"}});
+  CHECK(plan.jobs.size() == 36);
+  CHECK(plan.options_of(plan.jobs[35]).seed == 2);
+  CHECK(plan.jobs[35].fold == 3);
+  CHECK(plan.grid_options() == std::vector<std::string>{"hidden", "bidirectional"});
   CHECK(parse_grid(R"({"learning-rate": ["auto", 1e-3, 1e3]})", "'grid'")[2][0].value == "1000");
   // More combinations than there is memory for.
   std::string values = "[1";
@@ -507,12 +518,12 @@ TEST_CASE("sweep: results are read as they were written", "[sweep]") {
   const Sweep sweep = small_sweep();
   const std::filesystem::path path = directory / "results.jsonl";
   const JobResult result{.settings = {{"hidden", "9"}, {"learning_rate", "auto"}},
-                   .seed = 18446744073709551615u,
-                   .fold = 3,
-                   .status = "failed",
-                   .error = "a \"sentence\" with \xff and\nlines",
-                   .loss = 0.1,
-                   .train_loss = std::numeric_limits<double>::infinity()};
+                         .seed = 18446744073709551615u,
+                         .fold = 3,
+                         .status = "failed",
+                         .error = "a \"sentence\" with \xff and\nlines",
+                         .loss = 0.1,
+                         .train_loss = std::numeric_limits<double>::infinity()};
   ResultsFile(path, sweep.identity).add(result);
   const Results results = read_results(path, sweep.identity);
   REQUIRE(results.size() == 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -10,12 +11,13 @@
 
 #include "files/strict_json.h"
 #include "inputs.h"
+#include "sweep_results.h"
 #include "text.h"
 
 namespace lockstep::command {
 namespace {
 
-constexpr std::size_t kMostJobs = 1'000'000;
+constexpr std::size_t kMostJobs = 100'000;
 
 // What no grid may set, and why.
 struct Reserved {
@@ -215,15 +217,8 @@ std::vector<std::vector<Setting>> parse_grid(std::string_view json, const std::s
                      ": expected an object such as {\"hidden\": [32, 64]}, or a list of them");
   }
   std::vector<std::vector<Setting>> points;
-  std::set<std::string> known;
   const auto add = [&](const Json& object) {
-    for (std::vector<Setting>& point : combinations(read_axes(object, name), name)) {
-      std::string key;
-      for (const auto& [option, value] : point) {
-        key.append(option).append(1, '\0').append(value).append(1, '\0');
-      }
-      if (known.insert(key).second) points.push_back(std::move(point));
-    }
+    std::ranges::move(combinations(read_axes(object, name), name), std::back_inserter(points));
   };
   if (list == nullptr) {
     add(grid);
@@ -280,8 +275,10 @@ Plan make_plan(const SweepCommand& command) {
   if (!command.seeds.empty()) plan.seeds = parse_seeds(command.seeds, command.options.seed);
   if (is_in_vain_seed(command))
     throw UsageError("--seed: it has no effect beside a list of --seeds");
+  std::set<std::string> known;
   for (std::vector<Setting>& settings : points) {
-    plan.points.push_back(point_of(std::move(settings), command.options, grid));
+    GridPoint point = point_of(std::move(settings), command.options, grid);
+    if (known.insert(job_key(point.options, 0)).second) plan.points.push_back(std::move(point));
   }
   require_sense(plan, command, grid);
   plan.jobs = jobs_of(plan);

@@ -44,7 +44,7 @@ struct Plan {
 };
 
 /// The points of a grid: JSON text {"option": [values...], ...} means all combinations, a list of
-/// such objects the points of all of them; each point is kept once. `name` is what messages call
+/// such objects the points of all of them. `name` is what messages call
 /// the file. Throws std::runtime_error for what is no JSON, UsageError for what is no grid.
 [[nodiscard]] std::vector<std::vector<Setting>> parse_grid(std::string_view json,
                                                            const std::string& name);
@@ -52,8 +52,8 @@ struct Plan {
 /// "3": so many seeds from `first` on; "1,2,5": these. Throws UsageError.
 [[nodiscard]] std::vector<std::uint64_t> parse_seeds(const std::string& text, std::uint64_t first);
 
-/// Reads the grid, if there is one. Throws as parse_grid, and UsageError for options that have no
-/// effect at any point.
+/// Reads the grid, if there is one; points with the same options are one. Throws as parse_grid, and
+/// UsageError for options that have no effect at any point.
 [[nodiscard]] Plan make_plan(const SweepCommand& command);
 
 }  // namespace lockstep::command
