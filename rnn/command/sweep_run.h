@@ -53,8 +53,8 @@ struct Work {
   std::function<void(const Job&, const JobResult&)> on_result{};
 };
 
-/// A sweep has three steps, each of which begins when all processes have ended the one before:
-/// rank 0 gathers results that are left over, each process runs its jobs, rank 0 gathers again.
+// A sweep has three steps, each of which begins when all processes have ended the one before:
+// rank 0 gathers results that are left over, each process runs its jobs, rank 0 gathers again.
 
 /// The file that a process writes: `path`, and of a rank above 0 `path`.rankN.
 [[nodiscard]] std::filesystem::path results_path(const std::filesystem::path& path,
