@@ -19,86 +19,13 @@
 #include <vector>
 
 #include "catch.h"
+#include "command_runs.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/model.h"
-#include "process.h"
 #include "temporary_directory.h"
 
 namespace lockstep {
 namespace {
-
-using nlohmann::json;
-
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-std::vector<std::string> command_line(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), LOCKSTEP_COMMAND_PATH);
-  return arguments;
-}
-
-Outcome run(const std::vector<std::string>& arguments,
-            const std::vector<std::string>& environment = {}) {
-  Process process(command_line(arguments), environment);
-  const int code = process.wait();
-  return {code, process.out(), process.err()};
-}
-
-std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-// Runs a command that must succeed and returns the JSON of its last line.
-json run_json(const std::vector<std::string>& arguments,
-              const std::vector<std::string>& environment = {}) {
-  const Outcome outcome = run(arguments + std::vector<std::string>{"--json"}, environment);
-  INFO(outcome.err);
-  REQUIRE(outcome.code == 0);
-  return json::parse(lines_of(outcome.out).back());
-}
-
-// The lines of standard error that do not say what was read.
-std::vector<std::string> without_reading(const std::string& err) {
-  std::vector<std::string> lines = lines_of(err);
-  std::erase_if(lines, [](const std::string& line) { return line.starts_with("lockstep: read "); });
-  return lines;
-}
-
-// Must fail with this code, one line on standard error that holds `part`, and no output.
-void require_failure(int code, const std::string& part, const std::vector<std::string>& arguments,
-                     const std::vector<std::string>& environment = {}) {
-  const Outcome outcome = run(arguments, environment);
-  INFO(outcome.err);
-  CHECK(outcome.code == code);
-  CHECK(outcome.out.empty());
-  const std::vector<std::string> lines = without_reading(outcome.err);
-  REQUIRE(lines.size() == 1);
-  CHECK_THAT(lines[0], ContainsSubstring(part));
-}
-
-// Sequences of 5 to 8 steps that rise or fall.
-std::string ramps_csv(int sequences, const std::string& up = "up") {
-  std::string text = "sample,step,label,x\n";
-  for (int i = 0; i < sequences; ++i) {
-    const bool rises = i % 2 == 0;
-    for (int t = 0; t < 5 + i % 4; ++t) {
-      text += std::to_string(i) + "," + std::to_string(t) + "," + (rises ? up : "down") + "," +
-              std::to_string((rises ? t : -t) + 0.1 * (i % 3)) + "\n";
-    }
-  }
-  return text;
-}
 
 std::string without_labels(const std::string& csv) {
   std::string text;
@@ -133,7 +60,7 @@ std::string content_of(const std::string& path) {
 TEST_CASE("command: help and version", "[command]") {
   CHECK_THAT(run({"--version"}).out, ContainsSubstring("lockstep "));
   CHECK_THAT(run({"--help"}).out, ContainsSubstring("Exit codes"));
-  for (const char* verb : {"train", "evaluate", "predict", "info", "gradcheck"}) {
+  for (const char* verb : {"train", "sweep", "evaluate", "predict", "info", "gradcheck"}) {
     const Outcome help = run({verb, "--help"});
     CHECK(help.code == 0);
     CHECK_THAT(help.out, ContainsSubstring("Examples:"));
@@ -142,8 +69,9 @@ TEST_CASE("command: help and version", "[command]") {
 
 TEST_CASE("command: bad usage exits with 2 and one sentence", "[command]") {
   const std::vector<std::string> parity = {"train", "--dataset", "parity"};
-  require_failure(2, "no verb, expected one of train, evaluate", {});
-  require_failure(2, "unknown verb 'nonsense', expected one of train, evaluate", {"nonsense"});
+  require_failure(2, "no verb, expected one of train, sweep, evaluate", {});
+  require_failure(2, "unknown verb 'nonsense', expected one of train, sweep, evaluate",
+                  {"nonsense"});
   require_failure(2, "from 2 to", {"gradcheck", "--classes", "1"});
   require_failure(2, "--frobnicate", parity + std::vector<std::string>{"--frobnicate"});
   require_failure(2, "synthetic-control, cylinder-bell-funnel, adding, parity",

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "lockstep/rnn/builtin_data.h"
+#include "lockstep/threads.h"
 #include "lockstep/version.h"
 #include "lookup.h"
 #include "text.h"
@@ -21,13 +22,15 @@ constexpr const char* kHelp =
     "Examples:\n"
     "  lockstep train --dataset synthetic-control\n"
     "  lockstep train train.ts --test test.ts --model model.safetensors --report report.html\n"
+    "  lockstep sweep train.ts --folds 5 --seeds 3 --grid grid.json --results results.jsonl\n"
     "  lockstep evaluate model.safetensors test.ts\n"
     "  lockstep predict model.safetensors new.csv > predictions.csv\n"
     "  lockstep info\n"
     "  lockstep gradcheck\n\n"
     "`lockstep VERB --help` explains a verb.\n\n"
     "Exit codes: 0 done; 1 failed; 2 bad usage; 130, 143 or 129 a training that SIGINT,\n"
-    "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for.\n\n"
+    "SIGTERM or SIGHUP stopped in good order, its model saved if one was asked for, or a sweep,\n"
+    "its results kept.\n\n"
     "LOCKSTEP_BACKEND names a backend where --backend does not; OMP_NUM_THREADS is the\n"
     "default number of threads, if there are as many CPUs, in place of the physical cores;\n"
     "LOCKSTEP_THREADING=std takes std::thread in place of OpenMP; LOCKSTEP_CACHES\n"
@@ -44,6 +47,26 @@ constexpr const char* kTrainHelp =
     "  lockstep train train.ts --test test.ts --hidden 100 --model model.safetensors\n"
     "  lockstep train data.csv --validation 0.2 --patience 10 --report report.html\n"
     "  lockstep train data.npz --schedule cosine --learning-rate 0.1 --json";
+
+constexpr const char* kSweepHelp =
+    "Trains a network for each combination of the grid's settings with each seed on each fold,\n"
+    "several at a time with one thread each, and prints a table of the settings, the best first,\n"
+    "with mean and deviation of the accuracy, of numbers of the RMSE, over seeds and folds.\n\n"
+    "The grid is a JSON object of options of `lockstep train`, which makes all combinations, or a\n"
+    "list of such objects, which makes those of each:\n"
+    "  {\"hidden\": [16, 64], \"learning_rate\": [0.002, 0.01], \"bidirectional\": [true, "
+    "false]}\n\n"
+    "With --folds each fold is held out in turn and measured on; --seed draws them, so that they\n"
+    "are the same for all. Otherwise --test, the test part of a built-in set, or the share of\n"
+    "--validation is measured on; without any the training set.\n\n"
+    "Each job that has ended is a JSON line of FILE, and is not run again: after Ctrl-C or a kill\n"
+    "the same command goes on, and a larger grid or more seeds add to the file. Jobs that diverge\n"
+    "or fail are results too, without a part in the means; if no job ends well the exit code is\n"
+    "1. Weights have the bits of `lockstep train` with the same options, for any --jobs.\n\n"
+    "Examples:\n"
+    "  lockstep sweep train.ts --test test.ts --seeds 5 --results results.jsonl\n"
+    "  lockstep sweep data.csv --folds 5 --grid grid.json --epochs 100 --results results.jsonl\n"
+    "  lockstep sweep --dataset adding --pool last --seeds 1,2,5 --results results.jsonl --json";
 
 constexpr const char* kEvaluateHelp =
     "Prints accuracy, loss, precision, recall and F1 of each class, and the confusion matrix.\n"
@@ -226,6 +249,14 @@ std::string is_file_name(const std::string& text) {
   return text.empty() ? "expected the name of a file, found ''" : "";
 }
 
+std::vector<std::string> given_options(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const OptionInfo& info : options_table()) {
+    if (app.count(flag_of(info.name)) > 0) names.push_back(info.name);
+  }
+  return names;
+}
+
 void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
   CLI::Option* const resume =
       app.add_option("--resume", c.resume_file, "Go on with the training of this checkpoint")
@@ -243,9 +274,7 @@ void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
       ->check(is_file_name)
       ->excludes(resume);
   app.parse_complete_callback([&app, &c, resume, checkpoint] {
-    for (const OptionInfo& info : options_table()) {
-      if (app.count(flag_of(info.name)) > 0) c.given_options.push_back(info.name);
-    }
+    c.given_options = given_options(app);
     if (app.count("--checkpoint-every") > 0 && resume->empty() && checkpoint->empty()) {
       throw UsageError("--checkpoint-every: it has no effect without --checkpoint");
     }
@@ -259,11 +288,15 @@ void add_checkpoint_options(CLI::App& app, TrainCommand& c) {
   });
 }
 
-void add_train_options(CLI::App& app, TrainCommand& c) {
+void add_data_to_learn(CLI::App& app, TrainingCommand& c) {
   add_data_source(app, c.source);
   app.add_option("--test", c.test_file, "Data file to test on; its labels are matched by name")
       ->check(is_file_name)
       ->excludes("--dataset");
+}
+
+void add_train_options(CLI::App& app, TrainCommand& c) {
+  add_data_to_learn(app, c);
   app.add_flag("--list-datasets", c.list_datasets, "List the built-in data sets and exit");
   add_backend_option(app, c.backend);
   app.add_option("--model", c.model_file, "Write the trained model here (safetensors)")
@@ -276,6 +309,35 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   add_checkpoint_options(app, c);
   app.final_callback([&] {
     if (!c.list_datasets) require_data_source(app, c.source);
+  });
+}
+
+void add_sweep_options(CLI::App& app, SweepCommand& c) {
+  add_data_to_learn(app, c);
+  app.add_option("--grid", c.grid_file, "JSON file of options and the values to try")
+      ->check(is_file_name);
+  app.add_option("--seeds", c.seeds, "N: seeds from --seed on; or seeds with commas between them")
+      ->type_name("N|N,N,...")
+      ->check([](const std::string& text) {
+        return text.empty() ? "expected a number of seeds, found ''" : "";
+      });
+  constexpr std::size_t kMost = 65536;
+  add_number(app, "--folds", c.folds, std::size_t{2}, kMost,
+             format("a whole number from 2 to %zu", kMost), "Cross-validation with so many folds");
+  app.get_option("--folds")->excludes("--test");
+  app.add_option("--results", c.results_file, "JSON lines of the jobs that have ended")
+      ->check(is_file_name)
+      ->required();
+  constexpr std::size_t kMostAtATime = kMaxThreads;
+  add_number(app, "--jobs", c.jobs, std::size_t{1}, kMostAtATime,
+             format("a whole number from 1 to %zu", kMostAtATime),
+             "Jobs at a time; by default the threads of the machine by --threads");
+  add_backend_option(app, c.backend);
+  app.add_flag("--quiet", c.quiet, "No line for each job");
+  for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
+  app.final_callback([&] {
+    c.given_options = given_options(app);
+    require_data_source(app, c.source);
   });
 }
 
@@ -327,6 +389,8 @@ std::vector<Verb> add_verbs(CLI::App& app) {
   return {
       add_verb(app, "train", "Train a model", "One JSON object per epoch and a final one",
                kTrainHelp, add_train_options, run_train),
+      add_verb(app, "sweep", "Train with many settings, seeds and folds",
+               "One JSON object instead of a table", kSweepHelp, add_sweep_options, run_sweep),
       add_verb(app, "evaluate", "Measure a model on labelled data",
                "One JSON object instead of tables", kEvaluateHelp, add_model_options, run_evaluate),
       add_verb(app, "predict", "Classify sequences with a model",
@@ -358,12 +422,6 @@ std::function<int()> end_of_parsing(const CLI::App& app, const CLI::ParseError& 
 }
 
 }  // namespace
-
-std::string flag_of(std::string_view name) {
-  std::string flag = "--" + std::string(name);
-  std::ranges::replace(flag, '_', '-');
-  return flag;
-}
 
 std::function<int()> parse_command_line(int argc, char** argv) {
   CLI::App app{"Trains recurrent networks on sequences, fast, and the same to the last bit."};

@@ -37,17 +37,29 @@ struct Command {
   bool json = false;
 };
 
-struct TrainCommand : Command {
+/// What all that trains was asked to do.
+struct TrainingCommand : Command {
   std::string test_file;
+  std::vector<std::string> given_options;  ///< names of those that were given
+  bool quiet = false;
+};
+
+struct TrainCommand : TrainingCommand {
   std::string report_file;
   std::string checkpoint_file;
   std::size_t checkpoint_epochs = 0;
   double checkpoint_seconds = 60;
-  std::string resume_file;                 ///< the checkpoint that the training resumes
-  std::string first_model_file;            ///< whose weights it begins with
-  std::vector<std::string> given_options;  ///< names of those that were given
-  bool quiet = false;
+  std::string resume_file;       ///< the checkpoint that the training resumes
+  std::string first_model_file;  ///< whose weights it begins with
   bool list_datasets = false;
+};
+
+struct SweepCommand : TrainingCommand {
+  std::string grid_file;
+  std::string results_file;
+  std::string seeds;      ///< "3" or "1,2,5"; "": Options::seed alone
+  std::size_t folds = 0;  ///< 0: no cross-validation
+  std::size_t jobs = 0;   ///< at a time; 0: as many as the threads of the machine are for
 };
 
 /// Sizes of the random problem that is checked where there is no source, and of the check.
@@ -64,13 +76,11 @@ struct GradcheckCommand : Command {
 /// --version that prints a text. Throws UsageError.
 [[nodiscard]] std::function<int()> parse_command_line(int argc, char** argv);
 
-/// The flag of an option of Options: "--learning-rate".
-[[nodiscard]] std::string flag_of(std::string_view name);
-
 /// Each does the work of a verb and returns the exit code. Throws UsageError where the command line
 /// is at fault, another exception where the work fails; what() is one sentence.
 ///@{
 int run_train(const TrainCommand& asked);
+int run_sweep(const SweepCommand& command);
 int run_evaluate(const Command& command);
 int run_predict(const Command& command);
 int run_info(const Command& command);

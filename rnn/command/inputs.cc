@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "files/input_file.h"
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lookup.h"
@@ -111,6 +112,17 @@ LoadedData load_file(const std::string& path, const ReadOptions& options, bool q
   if (!quiet) say("read " + name + ": " + text);
   for (const std::string& note : loaded.notes) say("note: " + name + ": " + printable(note));
   return loaded;
+}
+
+std::string read_bytes(const std::filesystem::path& path) {
+  const InputFile file(path);
+  std::string bytes;
+  constexpr std::size_t kBlock = std::size_t{64} * 1024;
+  for (std::size_t size = 0;; size = bytes.size()) {
+    bytes.resize(size + kBlock);
+    bytes.resize(size + file.read(bytes.data() + size, kBlock));
+    if (bytes.size() == size) return bytes;
+  }
 }
 
 ReadOptions reading_for(const DataSource& source, const std::string& head) {

@@ -36,6 +36,9 @@ struct LoadedData {
 /// The kind of targets of a head; none of "auto".
 [[nodiscard]] std::optional<TargetKind> targets_for(const std::string& head);
 
+/// All bytes of a file. Throws std::system_error.
+[[nodiscard]] std::string read_bytes(const std::filesystem::path& path);
+
 /// Sizes, channels, targets: "40 sequences of 7 to 29 timesteps, 2 channels (x, y), 3 classes ...".
 [[nodiscard]] std::string data_text(const Dataset& data, bool with_targets);
 

@@ -63,6 +63,12 @@ std::string with_unit(double count) {
 
 std::string hash_text(unsigned long long hash) { return format("%016llx", hash); }
 
+std::string flag_of(std::string_view name) {
+  std::string flag = "--" + std::string(name);
+  std::ranges::replace(flag, '_', '-');
+  return flag;
+}
+
 std::string number_text(double value) { return std::isnan(value) ? "-" : format("%.4f", value); }
 
 std::string counted(std::size_t count, const char* thing) {

@@ -30,6 +30,9 @@ void flush_output();
 /// The form in which hashes of weights are shown: 16 hexadecimal digits.
 [[nodiscard]] std::string hash_text(unsigned long long hash);
 
+/// The flag of an option of Options: "--learning-rate".
+[[nodiscard]] std::string flag_of(std::string_view name);
+
 /// A ratio or loss for people: "0.9833", or "-" where it is undefined.
 [[nodiscard]] std::string number_text(double value);
 

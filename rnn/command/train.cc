@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <csignal>
 #include <exception>
 #include <filesystem>
@@ -10,47 +9,16 @@
 
 #include "files/atomic_file.h"
 #include "inputs.h"
+#include "interrupts.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
 #include "progress.h"
 #include "results.h"
 #include "text.h"
+#include "training_data.h"
 
 namespace lockstep::command {
 namespace {
-
-// As measured.
-struct TrainingData {
-  Dataset train;
-  std::optional<Dataset> validation{};
-  std::optional<Dataset> test{};
-  std::vector<std::string> notes{};
-  std::vector<std::filesystem::path> files{};
-};
-
-TrainingData load_train_and_test(const TrainCommand& command) {
-  if (!command.source.dataset.empty()) {
-    auto [train, test] = make_builtin_dataset(command.source.dataset, kBuiltinSeed);
-    return {.train = std::move(train), .test = std::move(test)};
-  }
-  ReadOptions reading = reading_for(command.source, command.options.head);
-  reading.allow_missing = command.options.missing != MissingKind::fail;
-  LoadedData train = load_file(command.source.file, reading, command.quiet);
-  TrainingData data{.train = std::move(train.data),
-                    .notes = std::move(train.notes),
-                    .files = std::move(train.files)};
-  if (command.test_file.empty()) return data;
-  reading.targets = data.train.target_kind();
-  if (command.source.file == "-") reading.format.clear();
-  LoadedData test = load_file(command.test_file, reading, command.quiet);
-  data.test = std::move(test.data);
-  data.files.insert(data.files.end(), test.files.begin(), test.files.end());
-  return data;
-}
-
-std::string test_name(const TrainCommand& command) {
-  return command.test_file.empty() ? command.source.name() : "'" + command.test_file + "'";
-}
 
 // Says which classes nothing will be learnt of.
 void say_unlearnt(const Dataset& train, const Dataset& validation) {
@@ -115,36 +83,13 @@ std::string previous_checkpoint(const TrainCommand& command) {
   return command.checkpoint_file.empty() ? "" : previous_of(command.checkpoint_file).string();
 }
 
-// Options of the loss that were given in vain.
-void require_sense_for(const TrainCommand& command, const std::string& head) {
-  struct Needs {
-    const char* option;
-    const char* heads;  // with what their names begin
-  };
-  constexpr Needs kNeeds[] = {{"loss", "regress"},
-                              {"delta", "regress"},
-                              {"normalize_targets", "regress"},
-                              {"class_weights", "classify"},
-                              {"label_smoothing", "classify"}};
-  const auto refuse_if_given = [&](const char* option) {
-    const auto& given = command.given_options;
-    if (std::ranges::find(given, option) == given.end()) return;
-    throw UsageError(flag_of(option) + ": it has no effect with the head " + head);
-  };
-  for (const Needs& needs : kNeeds) {
-    if (!head.starts_with(needs.heads)) refuse_if_given(needs.option);
-  }
-  if (is_of_steps(targets_of_head(head))) refuse_if_given("pool");
-}
-
 // Finds out before the training what would lose its result after it.
 Model make_model(const TrainCommand& command, std::optional<Model> given,
                  const TrainingData& data) {
-  Options options = command.options;
-  options.validation = 0;  // is held out already
   const bool is_given = given.has_value();
-  Model model = given ? std::move(*given)
-                      : about(command.source.name(), [&] { return Model(data.train, options); });
+  Model model =
+      given ? std::move(*given)
+            : about(command.source.name(), [&] { return new_model(data.train, command.options); });
   require_sense_for(command, model.parameters().network().head);
   if (is_given) about(command.source.name(), [&] { model.require_fit(data.train); });
   model.set_options(command.options);
@@ -159,30 +104,6 @@ Model make_model(const TrainCommand& command, std::optional<Model> given,
   return model;
 }
 
-std::atomic<int> noted_signal = 0;
-static_assert(std::atomic<int>::is_always_lock_free);  // or a handler may not touch it
-
-// Signals that the parent process has set to be ignored stay ignored.
-void handle_with(void (*handler)(int)) {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    if (std::signal(signal, handler) == SIG_IGN) std::signal(signal, SIG_IGN);
-  }
-}
-
-void note(int signal) {
-  noted_signal = signal;
-  handle_with(SIG_DFL);
-}
-
-// As long as this lives, the first SIGINT, SIGTERM or SIGHUP is only noted, so that work can end in
-// good order; a second one kills the process at once.
-struct NotedInterrupts {
-  NotedInterrupts() { handle_with(note); }
-  ~NotedInterrupts() { handle_with(SIG_DFL); }
-  NotedInterrupts(const NotedInterrupts&) = delete;
-  NotedInterrupts& operator=(const NotedInterrupts&) = delete;
-};
-
 // Returns what went wrong with the output, which ends the training.
 std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
                                 std::optional<NotedInterrupts>& noted) {
@@ -196,7 +117,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
   observer.on_batch = [&](const BatchProgress& batch) {
     if (!noted) noted.emplace();
     progress.on_batch(batch);
-    return noted_signal == 0;
+    return noted_signal() == 0;
   };
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
@@ -206,7 +127,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
     } catch (...) {
       failure = std::current_exception();
     }
-    return failure == nullptr && noted_signal == 0;
+    return failure == nullptr && noted_signal() == 0;
   };
   try {
     run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
@@ -214,7 +135,7 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
   } catch (const ModelFileError&) {  // of a checkpoint: what was learnt is not lost
     failure = std::current_exception();
   }
-  run.signal = noted_signal;
+  run.signal = noted_signal();
   return failure;
 }
 
@@ -246,10 +167,7 @@ std::string early_end(const TrainingRun& run) {
            "set --clip-norm";
   }
   if (run.signal == 0) return "";
-  const char* const name = run.signal == SIGINT    ? "SIGINT"
-                           : run.signal == SIGTERM ? "SIGTERM"
-                                                   : "SIGHUP";
-  return std::string("stopped by ") + name + epoch;
+  return std::string("stopped by ") + signal_name(run.signal) + epoch;
 }
 
 // Saves what was learnt, before anything is printed that could fail.
@@ -287,19 +205,6 @@ int list_datasets() {
     print(pad(info.name, 22) + "  " + std::string(info.summary) + "\n");
   }
   return 0;
-}
-
-// An empty path names no file. weakly_canonical would leave a relative path to nothing relative.
-bool is_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  if (a.empty() || b.empty()) return false;
-  std::error_code error;
-  if (std::filesystem::equivalent(a, b, error)) return true;
-  const auto canonical = [&](const std::filesystem::path& path) {
-    const auto full = std::filesystem::absolute(path, error);
-    return error ? path : std::filesystem::weakly_canonical(full, error);
-  };
-  const auto other = canonical(b);
-  return canonical(a) == other && !error;
 }
 
 // Whether a resumed training writes to the file that it came from, or to the one behind that.

@@ -1,0 +1,177 @@
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+#include "inputs.h"
+#include "interrupts.h"
+#include "lockstep/threads.h"
+#include "sweep_run.h"
+#include "sweep_table.h"
+#include "text.h"
+#include "training_data.h"
+
+namespace lockstep::command {
+namespace {
+
+void say(const std::string& text) {
+  std::fputs(("lockstep: " + printable(text) + "\n").c_str(), stderr);
+}
+
+// Results must replace nothing that is read.
+void require_distinct_files(const SweepCommand& command,
+                            const std::vector<std::filesystem::path>& read) {
+  std::vector<std::filesystem::path> inputs = read;
+  inputs.insert(inputs.end(), {command.source.file, command.test_file, command.grid_file});
+  for (const std::filesystem::path& input : inputs) {
+    if (!is_same_file(command.results_file, input)) continue;
+    throw UsageError("--results '" + command.results_file +
+                     "' is a file of the data or the grid, which it would be written into");
+  }
+}
+
+// With values that are missing where a job may know what to do about them.
+TrainingData load(const SweepCommand& command, const Plan& plan) {
+  SweepCommand reading = command;
+  for (const GridPoint& point : plan.points) {
+    if (point.options.missing != MissingKind::fail) reading.options.missing = point.options.missing;
+  }
+  return load_train_and_test(reading);
+}
+
+// The head that the data mean by "auto".
+std::string head_of(const Options& options, const Dataset& data) {
+  if (options.head != "auto") return options.head;
+  for (const std::string& head : head_names()) {
+    if (targets_of_head(head) == data.target_kind()) return head;
+  }
+  return "classify";
+}
+
+void require_sense(const SweepCommand& command, const Plan& plan, const Dataset& data) {
+  const std::string head = head_of(command.options, data);
+  require_sense_for(command, head);
+  const std::string option = useless_option(plan.grid_options(), head);
+  if (option.empty()) return;
+  throw UsageError("'" + command.grid_file + "': " + option + ": it has no effect with the head " +
+                   head);
+}
+
+// Throws what is wrong with the data for all points of the grid.
+void require_some_model(const Sweep& sweep, const SweepCommand& command) {
+  std::exception_ptr first;
+  for (const GridPoint& point : sweep.plan.points) {
+    try {
+      const Model model =
+          about(command.source.name(), [&] { return new_model(sweep.train, point.options); });
+      if (sweep.test) about(test_name(command), [&] { model.require_fit(*sweep.test); });
+      return;
+    } catch (const std::runtime_error&) {
+      if (first == nullptr) first = std::current_exception();
+    }
+  }
+  std::rethrow_exception(first);
+}
+
+void note_rare_classes(const Sweep& sweep) {
+  const Dataset& data = sweep.train;
+  if (sweep.plan.folds == 0 || data.target_kind() != TargetKind::label) return;
+  for (std::size_t c = 0; c < data.classes(); ++c) {
+    const auto count =
+        static_cast<std::size_t>(std::ranges::count(data.labels(), static_cast<int>(c)));
+    if (count == 0 || count >= sweep.plan.folds) continue;
+    say("note: class '" + data.class_names()[c] + "' has " + counted(count, "sequence") +
+        ", so some folds have none of it");
+  }
+}
+
+bool is_given(const SweepCommand& command, const char* option) {
+  const auto& given = command.given_options;
+  return std::ranges::find(given, option) != given.end();
+}
+
+Work work_for(const SweepCommand& command) {
+  Work work;
+  if (is_given(command, "threads")) work.threads = resolve_threads(command.options.threads);
+  work.at_a_time = command.jobs > 0 ? static_cast<int>(command.jobs)
+                                    : std::max(1, resolve_threads(0) / work.threads);
+  return work;
+}
+
+void say_what_is_left(const Sweep& sweep, const Results& done, const Work& work,
+                      const std::string& file) {
+  const std::size_t all = sweep.plan.jobs.size();
+  const std::size_t left = jobs_left(sweep, {}, done).size();
+  std::string text = counted(all, "job");
+  if (left < all) text += format(", %zu of them in '", all - left) + file + "'";
+  if (left > 0) {
+    const std::size_t most = std::min(left, static_cast<std::size_t>(work.at_a_time));
+    text += format(", %zu at a time with ", most) +
+            counted(static_cast<std::size_t>(work.threads), "thread") + " each";
+  }
+  say(text);
+}
+
+void run_jobs(const Sweep& sweep, const SweepCommand& command, const Results& done) {
+  Work work = work_for(command);
+  if (!command.quiet) say_what_is_left(sweep, done, work, command.results_file);
+  const std::size_t left = jobs_left(sweep, {}, done).size();
+  std::size_t ended = 0;
+  work.is_interrupted = [] { return noted_signal() != 0; };
+  work.on_result = [&](const Job&, const JobResult& result) {
+    ++ended;
+    if (command.quiet) return;
+    say(format("%zu/%zu  ", ended, left) + job_text(result) + ": " + outcome_text(result));
+  };
+  run_share(sweep, command.results_file, work);
+}
+
+int end_by_signal(const Sweep& sweep, const Results& results, const std::string& file) {
+  const std::size_t all = sweep.plan.jobs.size();
+  const std::size_t left = jobs_left(sweep, {}, results).size();
+  say(std::string("stopped by ") + signal_name(noted_signal()) +
+      format("; %zu of %zu jobs are done and kept in '", all - left, all) + file +
+      "', and the same command goes on with the others");
+  return 128 + noted_signal();  // as shells report a signal
+}
+
+// A sweep of which nothing is known in the end has failed.
+int print_table(const Sweep& sweep, const SweepCommand& command, const Results& results) {
+  const Table table = make_table(sweep, results);
+  print(command.json ? table_json(sweep, table, command.results_file)
+                     : table_text(sweep, table, command.source.name()));
+  if (table.ended_well() > 0) return 0;
+  say("no job ended well");
+  return 1;
+}
+
+Sweep make_sweep(const SweepCommand& command) {
+  Plan plan = make_plan(command);
+  TrainingData data = load(command, plan);
+  require_distinct_files(command, data.files);
+  require_sense(command, plan, data.train);
+  if (plan.folds > 0) data.test.reset();  // of a built-in set
+  Sweep sweep = make_sweep(std::move(plan), std::move(data.train), std::move(data.test));
+  require_some_model(sweep, command);
+  note_rare_classes(sweep);
+  return sweep;
+}
+
+}  // namespace
+
+int run_sweep(const SweepCommand& command) {
+  select_backend(command.backend);
+  require_distinct_files(command, {});
+  const Sweep sweep = make_sweep(command);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
+  const NotedInterrupts noted;
+  Results results = gather_results(command.results_file, sweep.identity);
+  run_jobs(sweep, command, results);
+  results = gather_results(command.results_file, sweep.identity);
+  const bool is_done = jobs_left(sweep, {}, results).empty();
+  if (!is_done) return end_by_signal(sweep, results, command.results_file);
+  return print_table(sweep, command, results);
+}
+
+}  // namespace lockstep::command
