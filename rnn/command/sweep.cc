@@ -15,10 +15,6 @@
 namespace lockstep::command {
 namespace {
 
-void say(const std::string& text) {
-  std::fputs(("lockstep: " + printable(text) + "\n").c_str(), stderr);
-}
-
 // Results must replace nothing that is read.
 void require_distinct_files(const SweepCommand& command,
                             const std::vector<std::filesystem::path>& read) {
