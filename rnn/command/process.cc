@@ -1,9 +1,12 @@
 #include "process.h"
 
+#include <bit>
+#include <cstdint>
 #include <cstdio>
 #include <new>
 
 #include "commands.h"
+#include "interrupts.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -13,6 +16,7 @@ constexpr int kFailed = 1;
 constexpr int kBadUsage = 2;
 
 Ranks* g_ranks = nullptr;
+bool g_is_of_mpi = false;
 
 Outcome run(int argc, char** argv) {
   try {
@@ -31,11 +35,24 @@ Outcome run(int argc, char** argv) {
 }  // namespace
 
 Ranks* process_ranks() { return g_ranks; }
-void set_process_ranks(Ranks* ranks) {
-  g_ranks = ranks != nullptr && ranks->size() > 1 ? ranks : nullptr;
+bool is_of_mpi() { return g_is_of_mpi; }
+void set_process_ranks(Ranks& ranks) {
+  g_is_of_mpi = true;
+  g_ranks = ranks.size() > 1 ? &ranks : nullptr;
   set_silent(!speaks());
 }
 bool speaks() { return g_ranks == nullptr || g_ranks->rank() == 0; }
+
+void require_no_standard_input(const std::string& path) {
+  if (g_ranks == nullptr || path != "-") return;
+  throw UsageError("several ranks cannot read standard input; name a file that all can read");
+}
+
+int signal_of_any() {
+  const std::uint64_t own = noted_signal() == 0 ? 0 : std::uint64_t{1} << noted_signal();
+  const std::uint64_t all = gather_bits(process_ranks(), own);
+  return all == 0 ? 0 : std::countr_zero(all);
+}
 
 Outcome run_command(int argc, char** argv) {
   try {

@@ -11,7 +11,15 @@ namespace lockstep::command {
 
 /// The ranks of this process and others, or null: it works alone.
 [[nodiscard]] Ranks* process_ranks();
-void set_process_ranks(Ranks* ranks);
+/// Whether this is the command of MPI jobs, even if of a single rank.
+[[nodiscard]] bool is_of_mpi();
+/// Makes it the command of an MPI job.
+void set_process_ranks(Ranks& ranks);
+/// Throws UsageError if a path is "-": only one of several ranks has the standard input.
+void require_no_standard_input(const std::string& path);
+
+/// The signal that has been noted, on whichever rank, or 0. All ranks ask.
+[[nodiscard]] int signal_of_any();
 
 /// Whether this process is the one that prints and writes files.
 [[nodiscard]] bool speaks();

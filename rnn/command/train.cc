@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <csignal>
 #include <exception>
 #include <filesystem>
@@ -102,13 +101,6 @@ Model make_model(const TrainCommand& command, std::optional<Model> given,
   if (data.test) about(test_name(command), [&] { model.require_fit(*data.test); });
   if (!command.model_file.empty() && speaks()) model.require_savable(command.model_file);
   return model;
-}
-
-// The signal that has ended a training, on whichever rank it was noted.
-int signal_of_any() {
-  const std::uint64_t all =
-      gather_bits(process_ranks(), noted_signal() == 0 ? 0 : std::uint64_t{1} << noted_signal());
-  return all == 0 ? 0 : std::countr_zero(all);
 }
 
 // Returns what went wrong with the output, which ends the training.
@@ -281,11 +273,9 @@ void train(TrainingRun& run, const TrainingData& data) {
             [&] { write_file_atomically(run.command.report_file, report_page(run, flag_of)); });
 }
 
-// Only one of several ranks has the standard input, and says something.
 void share_among_ranks(TrainCommand& command) {
-  if (command.source.file == "-" || command.test_file == "-") {
-    throw UsageError("several ranks cannot read standard input; name a file that all can read");
-  }
+  require_no_standard_input(command.source.file);
+  require_no_standard_input(command.test_file);
   command.quiet = command.quiet || !speaks();
   process_ranks()->set_timeout(command.rank_timeout);
 }

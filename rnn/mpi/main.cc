@@ -31,7 +31,7 @@ int end(lockstep::mpi::Session& session, Outcome outcome) {
 int main(int argc, char** argv) {
   try {
     lockstep::mpi::Session session;
-    lockstep::command::set_process_ranks(&session.ranks());
+    lockstep::command::set_process_ranks(session.ranks());
     return end(session, lockstep::command::run_command(argc, argv));
   } catch (const lockstep::RanksError& error) {
     report(Outcome{.code = EXIT_FAILURE, .sentence = error.what()});
