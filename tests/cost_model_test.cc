@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "catch.h"
+#include "command_runs.h"
 #include "networks.h"
 #include "ranks/gradient_sum.h"
 #include "thread_ranks.h"
@@ -95,6 +95,13 @@ std::vector<int> sizes() {
   sizes.push_back(32);
   sizes.push_back(64);
   return sizes;
+}
+
+// With everything that it needs.
+std::vector<std::string> scaling(const std::vector<std::string>& more) {
+  return std::vector<std::string>{"info",       "--hidden", "4",         "--length", "3",
+                                  "--features", "2",        "--threads", "1"} +
+         more;
 }
 
 StepCost cost_of(int ranks, double compute, double exchange, double latency) {
@@ -239,6 +246,85 @@ TEST_CASE("steps are timed of leaves that double, in full or of fewer timesteps"
   }
   options.leaf_rows = 5000;
   CHECK(time_step({network, options, 3000, 1}).leaf_rows == 256);
+}
+
+TEST_CASE("command: info tells what ranks would gain", "[command]") {
+  const json info = run_json(scaling({"--ranks", "6", "--batch-size", "64", "--classes", "3"}));
+  CHECK(info["leaves"] == 8);
+  CHECK(info["bandwidth"] == 1.1e9);
+  CHECK(info["latency"] == 15e-6);
+  std::vector<int> ranks;
+  for (const json& cost : info["ranks"]) {
+    ranks.push_back(cost["ranks"]);
+    const double exchange =
+        cost["sum"].get<double>() + cost["notes"].get<double>() + cost["weights"].get<double>();
+    const double seconds = cost["seconds"];
+    CHECK(std::abs(seconds - exchange - cost["compute"].get<double>()) <= 1e-9 * seconds);
+    CHECK((exchange > 0) == (cost["ranks"] != 1));
+  }
+  CHECK(ranks == std::vector{1, 2, 4, 6});
+  CHECK(info["ranks"][0]["speed_up"] == 1.0);
+  CHECK(info["ranks"][3]["leaves"] == 2);
+  const std::vector<std::string> text =
+      lines_of(run(scaling({"--ranks", "16", "--batch-size", "20"})).out);
+  REQUIRE(text.size() == 13);
+  CHECK_THAT(text[1], ContainsSubstring("20 sequences of 3 timesteps: 2 leaves"));
+  CHECK_THAT(text[10], ContainsSubstring("16          0 or 1"));
+}
+
+TEST_CASE("command: info says what ends the gain of ranks", "[command]") {
+  const auto gain_with = [](const std::vector<std::string>& more) {
+    return run_json(scaling(std::vector<std::string>{"--ranks", "8"} + more))["gain"];
+  };
+  const json by_latency = gain_with({"--batch-size", "64", "--latency", "9"});
+  CHECK(by_latency["limit"] == "latency");
+  CHECK(by_latency["ranks"] == 1);
+  CHECK_THAT(by_latency["advice"].get<std::string>(), ContainsSubstring("lockstep sweep"));
+  const json by_bandwidth = gain_with({"--batch-size", "64", "--latency", "0", "--bandwidth", "1"});
+  CHECK(by_bandwidth["limit"] == "bandwidth");
+  CHECK_THAT(by_bandwidth["advice"].get<std::string>(), ContainsSubstring("faster link"));
+  const std::vector<std::string> free = {"--latency", "0", "--bandwidth", "1e15"};
+  const json by_leaves =
+      gain_with(free + std::vector<std::string>{"--batch-size", "64", "--leaf-rows", "64"});
+  CHECK(by_leaves["limit"] == "leaves");
+  CHECK_THAT(by_leaves["advice"].get<std::string>(),
+             ContainsSubstring("1 leaf; --leaf-rows 8 would let 8 ranks share it"));
+  CHECK_THAT(
+      gain_with(free + std::vector<std::string>{"--batch-size", "8"})["advice"].get<std::string>(),
+      ContainsSubstring("a larger --batch-size"));
+}
+
+TEST_CASE("command: info refuses ranks and links that cannot be", "[command]") {
+  for (const char* flag : {"--ranks", "--latency", "--bandwidth", "--features", "--length",
+                           "--classes", "--batch-size", "--hidden"}) {
+    for (const char* value : {"-1", "many", "", "nan", "1e999", "99999999999999999999999"}) {
+      const std::string given = std::string(flag) + "=" + value;
+      CAPTURE(given);
+      std::vector<std::string> arguments = {"info"};
+      if (flag != std::string("--ranks")) arguments.emplace_back("--ranks=2");
+      const Outcome outcome = run(arguments + std::vector<std::string>{given});
+      CHECK(outcome.code == 2);
+      CHECK(outcome.out.empty());
+      CHECK(lines_of(outcome.err).size() == 1);
+      CHECK_THAT(outcome.err, ContainsSubstring(flag));
+    }
+  }
+  require_failure(2, "--ranks: expected a whole number from 2 to 4096, found '1'",
+                  {"info", "--ranks", "1"});
+  require_failure(2, "--ranks: expected a whole number from 2 to 4096, found '4097'",
+                  {"info", "--ranks", "4097"});
+  require_failure(2, "--bandwidth: expected a number of bytes per second from 1 to 1e15, found '0'",
+                  {"info", "--ranks", "2", "--bandwidth", "0"});
+  require_failure(2, "--latency: expected a number of seconds from 0 to 1000, found 'inf'",
+                  {"info", "--ranks", "2", "--latency", "inf"});
+  require_failure(2, "--batch-size: with --ranks at most 65536, found '65537'",
+                  {"info", "--ranks", "2", "--batch-size", "65537"});
+  for (const char* flag : {"--latency", "--bandwidth", "--features", "--hidden", "--threads"}) {
+    require_failure(2, std::string(flag) + ": it has no effect without --ranks",
+                    {"info", flag, "2"});
+  }
+  require_failure(2, "--ranks: it has no effect with a model",
+                  {"info", "model.safetensors", "--ranks", "2"});
 }
 
 }  // namespace lockstep
