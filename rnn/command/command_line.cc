@@ -13,6 +13,7 @@
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
 #include "lookup.h"
+#include "process.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -313,6 +314,10 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--report", c.report_file,
                  "Write a page with curves, confusion matrix or errors here")
       ->check(is_file_name);
+  if (is_of_mpi()) {
+    add_number(app, "--rank-timeout", c.rank_timeout, 0.0, 1e9, "a number of seconds of 0 or more",
+               "Seconds to wait for another rank before the job ends; 0: for ever");
+  }
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
   add_checkpoint_options(app, c);

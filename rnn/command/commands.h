@@ -49,6 +49,7 @@ struct TrainCommand : TrainingCommand {
   std::string checkpoint_file;
   std::size_t checkpoint_epochs = 0;
   double checkpoint_seconds = 60;
+  double rank_timeout = 300;     ///< seconds
   std::string resume_file;       ///< the checkpoint that the training resumes
   std::string first_model_file;  ///< whose weights it begins with
   bool list_datasets = false;

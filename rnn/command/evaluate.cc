@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "inputs.h"
+#include "process.h"
 #include "results.h"
 #include "text.h"
 
@@ -9,10 +10,12 @@ namespace lockstep::command {
 
 int run_evaluate(const Command& command) {
   select_backend(command.backend);
-  const Model model = Model::load(command.model_file);
+  require_no_standard_input(command.source.file);
+  Model model = on_all_ranks([&] { return Model::load(command.model_file); });
+  model.set_ranks(process_ranks());
   ReadOptions reading = reading_for(command.source, model.parameters().network().head);
   reading.allow_missing = model.missing().kind != MissingKind::fail;
-  const LoadedData loaded = load_data(command.source, reading);
+  const LoadedData loaded = on_all_ranks([&] { return load_data(command.source, reading); });
   const Dataset& data = loaded.data;
   const std::string name = command.source.name();
   const Evaluation evaluation =

@@ -4,6 +4,7 @@
 #include "inputs.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/random.h"
+#include "process.h"
 #include "results.h"
 #include "text.h"
 
@@ -71,6 +72,7 @@ std::string gradcheck_text(const GradientCheck& check, const Network& network) {
 }  // namespace
 
 int run_gradcheck(const GradcheckCommand& command) {
+  if (!speaks()) return 0;
   select_backend(command.backend);
   Dataset data = command.source.empty() ? random_data(command) : real_data(command);
   Options options = command.options;

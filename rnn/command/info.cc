@@ -5,6 +5,7 @@
 #include "lockstep/backend.h"
 #include "lockstep/threads.h"
 #include "lookup.h"
+#include "process.h"
 #include "results.h"
 #include "scaling.h"
 #include "text.h"
@@ -83,6 +84,7 @@ std::string model_text(const Model& model) {
 }  // namespace
 
 int run_info(const InfoCommand& command) {
+  if (!speaks()) return 0;
   if (!command.model_file.empty()) {
     print((command.json ? model_json : model_text)(Model::load(command.model_file)));
     return 0;

@@ -17,8 +17,6 @@
 namespace lockstep::command {
 namespace {
 
-void say(const std::string& text) { std::fputs(("lockstep: " + text + "\n").c_str(), stderr); }
-
 std::string lengths_text(const Dataset& data) {
   std::size_t shortest = data.max_length();
   for (std::size_t i = 0; i < data.size(); ++i) shortest = std::min(shortest, data.length(i));

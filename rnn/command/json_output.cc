@@ -108,6 +108,7 @@ std::string summary_json(const TrainingRun& run) {
                {"seconds", run.fit.seconds()},
                {"timesteps_per_second", run.fit.timesteps_per_second()},
                {"threads", run.fit.threads},
+               {"ranks", run.ranks},
                {"backend", run.backend},
                {"seed", run.command.options.seed},
                {"data", ordered_json::parse(run.data)},

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "inputs.h"
+#include "process.h"
 #include "results.h"
 #include "text.h"
 
@@ -91,11 +92,13 @@ void require_finite(std::span<const float> probabilities, std::size_t classes,
 
 int run_predict(const Command& command) {
   select_backend(command.backend);
-  const Model model = Model::load(command.model_file);
+  require_no_standard_input(command.source.file);
+  Model model = on_all_ranks([&] { return Model::load(command.model_file); });
+  model.set_ranks(process_ranks());
   ReadOptions reading = command.source.reading;
   reading.ignores_targets = true;
   reading.allow_missing = model.missing().kind != MissingKind::fail;
-  const Dataset data = load_data(command.source, reading).data;
+  const Dataset data = on_all_ranks([&] { return load_data(command.source, reading).data; });
   const std::string name = command.source.name();
   const std::vector<float> all =
       about(name, [&] { return model.predict_proba(data, command.options.threads); });

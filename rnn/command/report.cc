@@ -214,6 +214,7 @@ std::string settings(const TrainingRun& run, const OptionName& option_name) {
   }
   rows.insert(rows.end(), {{"Weights kept", format("those of epoch %zu", run.fit.kept_epoch)},
                            {"Backend", run.backend},
+                           {"Ranks", std::to_string(run.ranks)},
                            {"Threads", std::to_string(run.fit.threads)},
                            {"Weights hash", hash_text(run.model.weights_hash())},
                            {"Version", LOCKSTEP_VERSION}});

@@ -113,8 +113,9 @@ std::string summary_text(const TrainingRun& run) {
   text += "training   " + evaluation_line(run.train, network);
   text += "trained    " + counted(run.fit.history.size(), "epoch") +
           format(" in %.2f s, ", run.fit.seconds()) + with_unit(run.fit.timesteps_per_second()) +
-          " timesteps/s, " + counted(static_cast<std::size_t>(run.fit.threads), "thread") +
-          ", backend " + run.backend + "\n";
+          " timesteps/s, " + (run.ranks > 1 ? format("%d ranks of ", run.ranks) : std::string()) +
+          counted(static_cast<std::size_t>(run.fit.threads), "thread") + ", backend " +
+          run.backend + "\n";
   if (run.fit.kept_epoch != run.fit.history.size()) {
     text += format("kept       the weights of epoch %zu\n", run.fit.kept_epoch);
   }

@@ -26,6 +26,7 @@ struct TrainingRun {
   std::string backend;
   Model model;
   FitResult fit{};
+  int ranks = 1;
   int signal = 0;      ///< that interrupted it, or 0
   Evaluation train{};  ///< by the kept weights, as the other two
   std::optional<Evaluation> validation{};

@@ -7,6 +7,7 @@
 #include "inputs.h"
 #include "interrupts.h"
 #include "lockstep/threads.h"
+#include "process.h"
 #include "sweep_run.h"
 #include "sweep_table.h"
 #include "text.h"
@@ -14,10 +15,6 @@
 
 namespace lockstep::command {
 namespace {
-
-void say(const std::string& text) {
-  std::fputs(("lockstep: " + printable(text) + "\n").c_str(), stderr);
-}
 
 // Results must replace nothing that is read.
 void require_distinct_files(const SweepCommand& command,
@@ -93,6 +90,7 @@ bool is_given(const SweepCommand& command, const char* option) {
 
 Work work_for(const SweepCommand& command) {
   Work work;
+  if (const Ranks* const ranks = process_ranks()) work.share = {ranks->rank(), ranks->size()};
   if (is_given(command, "threads")) work.threads = resolve_threads(command.options.threads);
   work.at_a_time = command.jobs > 0 ? static_cast<int>(command.jobs)
                                     : std::max(1, resolve_threads(0) / work.threads);
@@ -107,7 +105,8 @@ void say_what_is_left(const Sweep& sweep, const Results& done, const Work& work,
   if (left < all) text += format(", %zu of them in '", all - left) + file + "'";
   if (left > 0) {
     const std::size_t most = std::min(left, static_cast<std::size_t>(work.at_a_time));
-    text += format(", %zu at a time with ", most) +
+    const std::string ranks = work.share.size > 1 ? format("%d ranks, ", work.share.size) : "";
+    text += ", " + ranks + format("%zu at a time with ", most) +
             counted(static_cast<std::size_t>(work.threads), "thread") + " each";
   }
   say(text);
@@ -116,7 +115,7 @@ void say_what_is_left(const Sweep& sweep, const Results& done, const Work& work,
 void run_jobs(const Sweep& sweep, const SweepCommand& command, const Results& done) {
   Work work = work_for(command);
   if (!command.quiet) say_what_is_left(sweep, done, work, command.results_file);
-  const std::size_t left = jobs_left(sweep, {}, done).size();
+  const std::size_t left = jobs_left(sweep, work.share, done).size();
   std::size_t ended = 0;
   work.is_interrupted = [] { return noted_signal() != 0; };
   work.on_result = [&](const Job&, const JobResult& result) {
@@ -127,13 +126,13 @@ void run_jobs(const Sweep& sweep, const SweepCommand& command, const Results& do
   run_share(sweep, command.results_file, work);
 }
 
-int end_by_signal(const Sweep& sweep, const Results& results, const std::string& file) {
+int end_by_signal(const Sweep& sweep, const Results& results, const std::string& file, int signal) {
   const std::size_t all = sweep.plan.jobs.size();
   const std::size_t left = jobs_left(sweep, {}, results).size();
-  say(std::string("stopped by ") + signal_name(noted_signal()) +
+  say(std::string("stopped by ") + signal_name(signal) +
       format("; %zu of %zu jobs are done and kept in '", all - left, all) + file +
       "', and the same command goes on with the others");
-  return 128 + noted_signal();  // as shells report a signal
+  return 128 + signal;  // as shells report a signal
 }
 
 // A sweep of which nothing is known in the end has failed.
@@ -160,17 +159,30 @@ Sweep make_sweep(const SweepCommand& command) {
 
 }  // namespace
 
-int run_sweep(const SweepCommand& command) {
+int run_sweep(const SweepCommand& asked) {
+  SweepCommand command = asked;
+  command.quiet = command.quiet || !speaks();
+  require_no_standard_input(command.source.file);
+  require_no_standard_input(command.test_file);
+  if (Ranks* const ranks = process_ranks()) ranks->set_timeout(0);  // each has jobs of its own
   select_backend(command.backend);
   require_distinct_files(command, {});
-  const Sweep sweep = make_sweep(command);
+  const Sweep sweep = on_all_ranks([&] { return make_sweep(command); });
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
   const NotedInterrupts noted;
-  Results results = gather_results(command.results_file, sweep.identity);
-  run_jobs(sweep, command, results);
-  results = gather_results(command.results_file, sweep.identity);
+  const auto gather = [&] {
+    return speaks() ? gather_results(command.results_file, sweep.identity) : Results();
+  };
+  Results results = on_all_ranks(gather);
+  on_all_ranks([&] {
+    run_jobs(sweep, command, results);
+    return true;
+  });
+  results = on_all_ranks(gather);
+  const int signal = signal_of_any();
+  if (!speaks()) return 0;
   const bool is_done = jobs_left(sweep, {}, results).empty();
-  if (!is_done) return end_by_signal(sweep, results, command.results_file);
+  if (!is_done) return end_by_signal(sweep, results, command.results_file, signal);
   return print_table(sweep, command, results);
 }
 

@@ -10,6 +10,8 @@
 namespace lockstep::command {
 namespace {
 
+bool g_is_silent = false;
+
 void require_written(bool written) {
   if (written) return;
   throw std::system_error(errno, std::generic_category(), "cannot write to standard output");
@@ -18,10 +20,17 @@ void require_written(bool written) {
 }  // namespace
 
 void print(std::string_view text) {
+  if (g_is_silent) return;
   require_written(std::fwrite(text.data(), 1, text.size(), stdout) == text.size());
 }
 
 void flush_output() { require_written(std::fflush(stdout) == 0); }
+
+void say(const std::string& text) {
+  if (!g_is_silent) std::fputs(("lockstep: " + printable(text) + "\n").c_str(), stderr);
+}
+
+void set_silent(bool is_silent) { g_is_silent = is_silent; }
 
 std::string format(const char* pattern, ...) {
   std::va_list arguments;

@@ -11,6 +11,11 @@ namespace lockstep::command {
 void print(std::string_view text);
 void flush_output();
 
+/// Writes a message of the command to standard error, without control characters.
+void say(const std::string& text);
+/// Whether print and say write nothing from now on.
+void set_silent(bool is_silent);
+
 /// As std::snprintf, for as long a text as it takes.
 [[nodiscard, gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 

@@ -12,6 +12,7 @@
 #include "interrupts.h"
 #include "lockstep/backend.h"
 #include "lockstep/rnn/data_file.h"
+#include "process.h"
 #include "progress.h"
 #include "results.h"
 #include "text.h"
@@ -29,10 +30,8 @@ void say_unlearnt(const Dataset& train, const Dataset& validation) {
     const bool is_held_out =
         std::ranges::find(validation.labels(), label) != validation.labels().end();
     if (is_learnt || !is_held_out) continue;
-    std::fputs(("lockstep: class '" + printable(train.class_names()[c]) +
-                "' is only in the validation part, so nothing is learnt of it\n")
-                   .c_str(),
-               stderr);
+    say("class '" + train.class_names()[c] +
+        "' is only in the validation part, so nothing is learnt of it");
   }
 }
 
@@ -93,14 +92,14 @@ Model make_model(const TrainCommand& command, std::optional<Model> given,
   require_sense_for(command, model.parameters().network().head);
   if (is_given) about(command.source.name(), [&] { model.require_fit(data.train); });
   model.set_options(command.options);
-  if (!command.checkpoint_file.empty()) {
+  if (!command.checkpoint_file.empty() && speaks()) {
     about<std::runtime_error>("cannot write checkpoint '" + command.checkpoint_file + "'", [&] {
       require_replaceable(command.checkpoint_file);
       require_replaceable(previous_checkpoint(command));
     });
   }
   if (data.test) about(test_name(command), [&] { model.require_fit(*data.test); });
-  if (!command.model_file.empty()) model.require_savable(command.model_file);
+  if (!command.model_file.empty() && speaks()) model.require_savable(command.model_file);
   return model;
 }
 
@@ -133,9 +132,9 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
     run.fit = data.validation ? run.model.fit(data.train, *data.validation, observer)
                               : run.model.fit(data.train, observer);
   } catch (const ModelFileError&) {  // of a checkpoint: what was learnt is not lost
-    failure = std::current_exception();
+    return std::current_exception();
   }
-  run.signal = noted_signal();
+  run.signal = signal_of_any();
   return failure;
 }
 
@@ -175,16 +174,13 @@ void save(const TrainingRun& run) {
   const std::string& path = run.command.model_file;
   const std::string end = early_end(run);
   if (run.fit.skipped() > 0) {
-    std::fputs(format("lockstep: %zu minibatches had no finite loss and gradient and were left "
-                      "out\n",
-                      run.fit.skipped())
-                   .c_str(),
-               stderr);
+    say(format("%zu minibatches had no finite loss and gradient and were left out",
+               run.fit.skipped()));
   }
   if (run.fit.status == FitStatus::diverged && run.fit.kept_epoch == 0) {
     throw std::runtime_error(end + " (nothing was learnt, no model was written)");
   }
-  if (!path.empty()) run.model.save(path);
+  if (!path.empty() && speaks()) run.model.save(path);
   if (end.empty()) return;
   const bool is_before_failure =
       run.fit.status == FitStatus::diverged && run.fit.kept_epoch == run.fit.history.size();
@@ -192,7 +188,7 @@ void save(const TrainingRun& run) {
                                              : format("the model of epoch %zu", run.fit.kept_epoch);
   const std::string model =
       path.empty() ? "no model was asked for" : kept + " is saved in '" + path + "'";
-  std::fputs(("lockstep: " + end + "; " + model + "\n").c_str(), stderr);
+  say(end + "; " + model);
 }
 
 std::string result_text(const TrainingRun& run) {
@@ -257,7 +253,7 @@ void require_distinct_files(const TrainCommand& command,
 // Does work on the report, if one was asked for.
 template <class Work>
 void on_report(const TrainCommand& command, const Work& work) {
-  if (command.report_file.empty()) return;
+  if (command.report_file.empty() || !speaks()) return;
   about<std::runtime_error>("cannot write the report '" + command.report_file + "'", work);
 }
 
@@ -277,6 +273,13 @@ void train(TrainingRun& run, const TrainingData& data) {
             [&] { write_file_atomically(run.command.report_file, report_page(run, flag_of)); });
 }
 
+void share_among_ranks(TrainCommand& command) {
+  require_no_standard_input(command.source.file);
+  require_no_standard_input(command.test_file);
+  command.quiet = command.quiet || !speaks();
+  process_ranks()->set_timeout(command.rank_timeout);
+}
+
 }  // namespace
 
 int run_train(const TrainCommand& asked) {
@@ -290,16 +293,23 @@ int run_train(const TrainCommand& asked) {
     std::string& file = command.checkpoint_file;
     if (file.ends_with(kPrevious)) file.resize(file.size() - kPrevious.size());
   }
+  if (process_ranks() != nullptr) share_among_ranks(command);
   require_distinct_files(command);
-  std::optional<Model> given = given_model(command);
+  std::optional<Model> given = on_all_ranks([&] { return given_model(command); });
   if (given) command.options = options_for(command, *given);
-  on_report(command, [&] { require_replaceable(command.report_file); });
-  const TrainingData data = load_training_data(command);
-  require_distinct_files(command, data.files);
-  TrainingRun run{.command = command,
-                  .backend = std::string(active_backend().name),
-                  .model = make_model(command, std::move(given), data),
-                  .data = command.json ? data_json(data.train, data.notes) : ""};
+  const TrainingData data = on_all_ranks([&] {
+    on_report(command, [&] { require_replaceable(command.report_file); });
+    TrainingData read = load_training_data(command);
+    require_distinct_files(command, read.files);
+    return read;
+  });
+  TrainingRun run{
+      .command = command,
+      .backend = std::string(active_backend().name),
+      .model = on_all_ranks([&] { return make_model(command, std::move(given), data); }),
+      .data = command.json ? data_json(data.train, data.notes) : ""};
+  run.model.set_ranks(process_ranks());
+  run.ranks = process_ranks() == nullptr ? 1 : process_ranks()->size();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the output
   train(run, data);
   print(result_text(run));

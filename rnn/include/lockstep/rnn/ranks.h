@@ -60,6 +60,12 @@ class LOCKSTEP_API Ranks {
   /// ranks are of no more use then.
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
 
+  /// How many seconds exchange waits for other ranks before it throws, at first 300; 0: for ever.
+  ///@{
+  void set_timeout(double seconds) { timeout_ = seconds; }
+  [[nodiscard]] double timeout() const { return timeout_; }
+  ///@}
+
   /// What this rank has sent so far.
   [[nodiscard]] const Traffic& sent() const { return sent_; }
 
@@ -72,6 +78,7 @@ class LOCKSTEP_API Ranks {
 
   int rank_;
   int size_;
+  double timeout_ = 300;
   Traffic sent_;
 };
 

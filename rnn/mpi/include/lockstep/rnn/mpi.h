@@ -1,0 +1,58 @@
+/// @file
+/// lockstep::mpi: one training on several processes and machines, over MPI.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lockstep/export.h"
+#include "lockstep/rnn/ranks.h"
+
+/// What needs MPI.
+namespace lockstep::mpi {
+
+/// All processes of an MPI job as the ranks of a training. No header of MPI is needed to use it:
+///
+///     lockstep::mpi::Session session;
+///     lockstep::Model model(data, options);
+///     model.set_ranks(&session.ranks());
+///     model.fit(data);
+///
+/// It initializes MPI unless the program has, and then finalizes it, too, when it ends; its
+/// messages are in a communicator of their own. MPI only moves bytes, so neither its implementation
+/// nor the way that it takes shows in a result. A rank that waits for another longer than
+/// Ranks::timeout throws RanksError with its number and host; so it does if MPI reports an error.
+///
+/// Threads: ranks of one host that may all run on all of its CPUs share them out, by
+/// set_default_threads, unless OMP_NUM_THREADS is set. Whoever made the session uses the ranks.
+class LOCKSTEP_API Session {
+ public:
+  /// Throws RanksError if MPI cannot be initialized, or does not let the thread that initialized it
+  /// have threads beside it (MPI_THREAD_FUNNELED).
+  Session();
+  /// As `end` with 0 if nobody has called that; while an exception is on its way, as abort.
+  ~Session();
+  Session(const Session&) = delete;             ///< There is one.
+  Session& operator=(const Session&) = delete;  ///< There is one.
+
+  /// The ranks of the job.
+  [[nodiscard]] Ranks& ranks();
+
+  /// Says with which exit code this rank ends, and waits until all have said so; if the code is not
+  /// 0 for two seconds at most. Returns the codes' largest, or nothing if some rank is not ready:
+  /// then the job can only be aborted. Ranks are of no more use afterwards.
+  [[nodiscard]] std::optional<int> end(int code);
+
+  /// Ends the processes of all ranks at once, this one with `code`.
+  [[noreturn]] void abort(int code);
+
+  /// The MPI that this library was built with, as it calls itself.
+  [[nodiscard]] static std::string library();
+
+ private:
+  struct LOCKSTEP_HIDDEN State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lockstep::mpi

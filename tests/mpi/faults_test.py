@@ -1,0 +1,207 @@
+"""Ranks that die, disagree or do not answer: the job ends soon, and goes on with other numbers."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from jobs import IMPLEMENTATIONS, main, run_alone, scratch, weights_of
+
+TRAINING = ["--dataset", "synthetic-control", "--cell", "lstm", "--hidden", "32", "--batch-size", "64",
+            "--optimizer", "adamw", "--ema", "0.9", "--json"]  # fmt: skip
+EPOCHS = 40
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.01)
+
+
+def ranks_of(job, program):
+    """The processes of a job by rank: those that run the program, in the order of their rank."""
+    found = {}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                if os.fsdecode(file.read().split(b"\0")[0]) != program:
+                    continue
+            with open(f"/proc/{process}/environ", "rb") as file:
+                variables = dict(v.split(b"=", 1) for v in file.read().split(b"\0") if b"=" in v)
+        except OSError:
+            continue
+        if variables.get(b"LOCKSTEP_TEST_JOB") != str(job).encode():
+            continue
+        rank = variables.get(b"OMPI_COMM_WORLD_RANK", variables.get(b"PMI_RANK"))
+        if rank is not None:
+            found[int(rank)] = int(process)
+    return found
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.folder = scratch()
+        self.addCleanup(self.folder.cleanup)
+        self.checkpoint = f"{self.folder.name}/checkpoint"
+        self.jobs = 0
+
+    def start(self, mpi, ranks, *arguments):
+        self.jobs += 1
+        self.job = f"{os.getpid()}-{self.jobs}"
+        job = mpi.start(ranks, *arguments, environment={"LOCKSTEP_TEST_JOB": self.job})
+        self.addCleanup(job.kill)
+        return job
+
+    def assert_all_gone(self, mpi):
+        wait_for(lambda: not ranks_of(self.job, mpi.program), 20)
+
+    def checkpointed(self, *more):
+        return ["train", *TRAINING, "--epochs", str(EPOCHS), "--checkpoint", self.checkpoint,
+                "--checkpoint-every", "0.05s", *more]  # fmt: skip
+
+    def test_kill_and_go_on(self):
+        """A random rank is killed, 20 times in all; another number of ranks goes on."""
+        expected = weights_of(run_alone("train", *TRAINING, "--epochs", str(EPOCHS), "--quiet"))
+        draw = random.Random(4)
+        for mpi in IMPLEMENTATIONS:
+            for _ in range(20 // len(IMPLEMENTATIONS)):
+                for path in (self.checkpoint, self.checkpoint + ".previous"):
+                    if os.path.exists(path):
+                        os.remove(path)
+                ranks = draw.choice((2, 3, 4))
+                job = self.start(mpi, ranks, *self.checkpointed())
+                wait_for(lambda: os.path.exists(self.checkpoint))
+                time.sleep(draw.uniform(0, 0.3))
+                processes = ranks_of(self.job, mpi.program)
+                victim = draw.randrange(ranks)
+                if victim in processes:
+                    os.kill(processes[victim], signal.SIGKILL)
+                job.communicate(timeout=60)
+                self.assert_all_gone(mpi)
+                others = draw.choice([n for n in (1, 2, 3, 4) if n != ranks])
+                with self.subTest(mpi=mpi.name, ranks=ranks, victim=victim, then=others):
+                    result = mpi.run(others, "train", "--dataset", "synthetic-control", "--resume",
+                                     self.checkpoint, "--json", "--quiet")  # fmt: skip
+                    self.assertEqual(weights_of(result), expected)
+
+    def test_a_rank_that_does_not_answer(self):
+        """It is stopped, not killed: only the time that the others wait can tell."""
+        for mpi in IMPLEMENTATIONS:
+            with self.subTest(mpi=mpi.name):
+                job = self.start(mpi, 3, *self.checkpointed("--epochs", "100000", "--rank-timeout", "2"))
+                wait_for(lambda: len(ranks_of(self.job, mpi.program)) == 3)
+                wait_for(lambda: os.path.exists(self.checkpoint))
+                process = ranks_of(self.job, mpi.program)[1]
+                os.kill(process, signal.SIGSTOP)
+                begin = time.monotonic()
+                try:
+                    # A launcher may wait for the stopped process itself.
+                    wait_for(lambda: set(ranks_of(self.job, mpi.program)) <= {1}, 20)
+                    self.assertLess(time.monotonic() - begin, 15)
+                finally:
+                    os.kill(process, signal.SIGKILL)
+                _, err = job.communicate(timeout=60)
+                self.assertNotEqual(job.returncode, 0)
+                self.assertIn("rank 1 on host", err)
+                self.assertIn("has not answered for 2 seconds", err)
+                os.remove(self.checkpoint)
+
+    def test_an_interrupt_ends_all_in_good_order(self):
+        for mpi in IMPLEMENTATIONS:
+            with self.subTest(mpi=mpi.name):
+                model = f"{self.folder.name}/model-{mpi.name}"
+                job = self.start(mpi, 2, *self.checkpointed("--epochs", "100000", "--model", model))
+                wait_for(lambda: os.path.exists(self.checkpoint))
+                for process in ranks_of(self.job, mpi.program).values():
+                    os.kill(process, signal.SIGINT)
+                out, err = job.communicate(timeout=60)
+                self.assertTrue(os.path.exists(model), err)
+                self.assertIn("stopped by SIGINT", err)
+                self.assertIn("weights_hash", out.splitlines()[-1])
+                os.remove(self.checkpoint)
+
+    def refused(self, mpi, shell, *arguments):
+        """The message of a job of two ranks whose second one does `shell` before."""
+        rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
+        script = f'if [ "{rank}" = 1 ]; then {shell}; fi; exec "$@"'
+        command = mpi.arguments(2, *arguments)
+        at = command.index(mpi.program)
+        command[at:at] = ["sh", "-c", script, "sh"]
+        result = subprocess.run(command, env=mpi.environment(), stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60)  # fmt: skip
+        self.assertNotEqual(result.returncode, 0)
+        self.assertEqual(result.stderr.count("lockstep: "), 1, result.stderr)
+        return result.stderr
+
+    def test_ranks_that_do_not_fit_together(self):
+        quick = ["train", "--dataset", "synthetic-control", "--epochs", "1", "--quiet"]
+        for mpi in IMPLEMENTATIONS:
+            with self.subTest(mpi=mpi.name):
+                self.assertIn(
+                    "rank 1 has another kind of CPU or backend, which rounds otherwise, than rank 0",
+                    self.refused(mpi, "export LOCKSTEP_BACKEND=reference", *quick),
+                )
+                self.assertIn(
+                    "rank 1 has another option hidden than rank 0: '32', not '64'",
+                    self.refused(mpi, "set -- \"$@\" --hidden 32", *quick),
+                )
+                self.assertIn(
+                    "rank 1 has another data set",
+                    self.refused(mpi, "set -- \"$1\" train --dataset noisy-xor --epochs 1", *quick)
+                    if False
+                    else self.other_data(mpi),
+                )
+
+    def other_data(self, mpi):
+        """Of a file that is not the same on both hosts."""
+        for name, value in (("a", 1), ("b", 2)):
+            os.makedirs(f"{self.folder.name}/{name}", exist_ok=True)
+            with open(f"{self.folder.name}/{name}/data.csv", "w") as file:
+                for i in range(20):
+                    file.write(f"{i},{i * value},{i % 5},{'xy'[i % 2]}\n")
+        folder = self.folder.name
+        rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
+        command = mpi.arguments(2, "train", "data.tsv", "--epochs", "1", "--quiet")
+        at = command.index(mpi.program)
+        for name, value in (("a", 1), ("b", 2)):
+            with open(f"{folder}/{name}/data.tsv", "w") as file:
+                for i in range(20):
+                    file.write(f"{i % 2}\t{i}\t{i * value}\t{i % 5}\n")
+        command[at:at] = ["sh", "-c", f'[ "{rank}" = 1 ] && cd {folder}/b || cd {folder}/a; exec "$@"', "sh"]
+        result = subprocess.run(command, env=mpi.environment(), stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, timeout=60)  # fmt: skip
+        self.assertNotEqual(result.returncode, 0)
+        return result.stderr
+
+    def test_a_file_that_one_rank_lacks(self):
+        for mpi in IMPLEMENTATIONS:
+            with self.subTest(mpi=mpi.name):
+                path = f"{self.folder.name}/only-{mpi.name}.tsv"
+                with open(path, "w") as file:
+                    file.write("1\t2\t3\n0\t3\t2\n" * 9)
+                message = self.refused(mpi, f"set -- \"$1\" train {path}.gone --quiet", "train", path, "--quiet")
+                self.assertIn("rank 1: ", message)
+                self.assertIn(".gone", message)
+
+    def test_what_all_ranks_lack_is_said_once(self):
+        for mpi in IMPLEMENTATIONS:
+            for arguments in (["train", "no-such-file.ts"], ["train", "--hiden", "3"], ["train", "-"]):
+                with self.subTest(mpi=mpi.name, arguments=arguments):
+                    result = mpi.run(3, *arguments, seconds=60)
+                    self.assertNotEqual(result.returncode, 0)
+                    self.assertEqual(result.stderr.count("lockstep: "), 1, result.stderr)
+
+    def test_the_summary_is_printed_once(self):
+        for mpi in IMPLEMENTATIONS:
+            result = mpi.run(3, "train", *TRAINING, "--epochs", "2")
+            self.assertEqual([json.loads(line).get("epoch") for line in result.stdout.splitlines()][:2], [1, 2])
+            self.assertEqual(len(result.stdout.splitlines()), 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Starts MPI jobs for the tests. Called as TEST LOCKSTEP [NAME=LAUNCHER=PROGRAM]..."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LOCKSTEP = sys.argv[1] if len(sys.argv) > 1 else ""
+SKIPPED = 77
+
+
+class Mpi:
+    """An implementation of MPI with a lockstep-mpi of its own."""
+
+    def __init__(self, text):
+        self.name, self.launcher, self.program = text.split("=")
+
+    def arguments(self, ranks, *arguments, launcher_arguments=()):
+        command = [self.launcher, "-n", str(ranks), *launcher_arguments]
+        if self.name == "openmpi":
+            command += ["--oversubscribe", "--bind-to", "none"]
+        return [*command, self.program, *arguments]
+
+    @staticmethod
+    def environment(threads=1, **more):
+        """Of a job: as root, and without the remote shell that a bare machine lacks."""
+        return {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "OMPI_ALLOW_RUN_AS_ROOT": "1",
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+            "OMPI_MCA_plm_rsh_agent": "sh",
+            "OMPI_MCA_btl_base_warn_component_unused": "0",
+            **more,
+        }
+
+    def start(self, ranks, *arguments, threads=1, environment=None, **more):
+        return subprocess.Popen(
+            self.arguments(ranks, *arguments, **more),
+            env=self.environment(threads, **(environment or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, ranks, *arguments, seconds=300, **more):
+        job = self.start(ranks, *arguments, **more)
+        out, err = job.communicate(timeout=seconds)
+        return subprocess.CompletedProcess(job.args, job.returncode, out, err)
+
+
+IMPLEMENTATIONS = [Mpi(text) for text in sys.argv[2:]]
+
+
+def run_alone(*arguments, backend=None):
+    environment = dict(os.environ)
+    if backend:
+        environment["LOCKSTEP_BACKEND"] = backend
+    return subprocess.run(
+        [LOCKSTEP, *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def summary(result):
+    """The last JSON object of a training."""
+    if result.returncode != 0:
+        raise AssertionError(f"{result.args}: {result.returncode}: {result.stderr}")
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def weights_of(result):
+    return summary(result)["weights_hash"]
+
+
+def fused_backends():
+    backends = json.loads(run_alone("info", "--json").stdout)["backends"]
+    return [b["name"] for b in backends if b["runnable"] and b["fused"]]
+
+
+def scratch():
+    return tempfile.TemporaryDirectory(prefix="lockstep-mpi-")
+
+
+def main():
+    if not IMPLEMENTATIONS:
+        print("skipped: no MPI is installed (Debian's packages: libopenmpi-dev openmpi-bin, libmpich-dev mpich)")
+        sys.exit(SKIPPED)
+    unittest.main(argv=sys.argv[:1], verbosity=2)
