@@ -39,6 +39,7 @@ Sent sent_by(Ranks& ranks, const Network& network, std::size_t leaves) {
     left.begin = ranges.back().end;
   }
   std::vector<Subtree> subtrees;
+  subtrees.reserve(ranges.size());
   for (std::size_t i = 0; i < ranges.size(); ++i) subtrees.push_back({ranges[i], sums[i].data()});
   std::vector<float> gradient(parameters);
   std::vector<double> of_rows(sum->row_count());

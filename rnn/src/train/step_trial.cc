@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <memory>
 #include <numeric>
 #include <span>
 #include <string>
@@ -19,22 +21,24 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Seconds: of all leaves together, of a leaf so that it is timed in full, of runs that are
-// repeated.
-constexpr double kMostOfAll = 1.2;
+// Seconds: of all steps together, of the first of each, of a leaf so that it is timed in full, of
+// short runs that are repeated at once.
+constexpr double kMostOfAll = 1.0;
+constexpr double kMostOfFirst = 0.8;
 constexpr double kMostOfLeaf = 0.3;
-constexpr double kMostOfRuns = 0.05;
-constexpr int kMostRuns = 30;
+constexpr double kShort = 0.005;
+constexpr int kMostRuns = 20;
+constexpr int kMostRounds = 20;
 constexpr std::size_t kMostRows = 256;  // of a leaf
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// The least time of some runs of work(team); the first warms the caches.
+// The least time of some runs of work(team).
 template <class Work>
 double least_seconds(int threads, const Work& work) {
-  double least = 0;
+  double least = std::numeric_limits<double>::infinity();
   double spent = 0;
   int runs = 0;
   bool goes_on = true;
@@ -46,10 +50,9 @@ double least_seconds(int threads, const Work& work) {
       team.barrier();
       if (team.index() == 0) {
         const double seconds = seconds_since(start);
-        least = runs == 0 ? seconds : std::min(least, seconds);
+        least = std::min(least, seconds);
         spent += seconds;
-        ++runs;
-        goes_on = runs < kMostRuns && spent < (runs == 1 ? kMostOfLeaf : kMostOfRuns);
+        goes_on = ++runs < kMostRuns && spent < kShort;
       }
       team.barrier();
     }
@@ -60,6 +63,7 @@ double least_seconds(int threads, const Work& work) {
 // Equal sequences: what they hold takes no time.
 Dataset random_data(const Network& network, std::size_t rows, std::size_t length) {
   std::vector<std::string> names;
+  names.reserve(network.outputs);
   for (std::size_t c = 0; c < network.outputs; ++c) names.push_back(std::to_string(c));
   Random random(1);
   std::vector<float> some(1009);
@@ -71,7 +75,7 @@ Dataset random_data(const Network& network, std::size_t rows, std::size_t length
   return data;
 }
 
-// What a step trains, and on how many threads.
+// What steps train, and on how many threads.
 struct Trained {
   explicit Trained(const StepTrial& trial)
       : parameters(trial.network),
@@ -80,7 +84,6 @@ struct Trained {
     initialize(parameters, Initializer::xavier, 0, 1);
   }
 
-  [[nodiscard]] double seconds_of(std::size_t rows, std::size_t length) const;
   [[nodiscard]] double seconds_to_add() const;
   [[nodiscard]] double seconds_to_update();
 
@@ -89,22 +92,39 @@ struct Trained {
   int threads;
 };
 
-// Of a minibatch, without the update.
-double Trained::seconds_of(std::size_t rows, std::size_t length) const {
-  const Network& network = parameters.network();
-  const Dataset data = random_data(network, rows, length);
-  const Inputs inputs(data);
-  std::vector<std::size_t> minibatch(rows);
-  std::iota(minibatch.begin(), minibatch.end(), std::size_t{0});
-  const MinibatchSize largest{rows, length, rows * length};
-  WithMemory<TrainingStep> step(network, largest, LossSettings{options, {}});
-  step->begin(data, minibatch);
-  return least_seconds(step->team_size(threads), [&](const Team& team) {
-    if (team.index() == 0) step->begin(data, minibatch);
-    team.barrier();
-    step->run(parameters, inputs, team);
-  });
-}
+// A step on a minibatch of its own, without the update.
+class TimedMinibatch {
+ public:
+  TimedMinibatch(const Trained& trained, std::size_t rows, std::size_t length)
+      : trained_(trained),
+        data_(random_data(trained.parameters.network(), rows, length)),
+        minibatch_(rows),
+        step_(trained.parameters.network(), MinibatchSize{rows, length, rows * length},
+              LossSettings{trained.options, {}}) {
+    std::iota(minibatch_.begin(), minibatch_.end(), std::size_t{0});
+    step_->begin(data_, minibatch_);
+    threads_ = step_->team_size(trained.threads);
+  }
+
+  // The least of all times.
+  double time() {
+    const Inputs inputs(data_);
+    least_ = std::min(least_, least_seconds(threads_, [&](const Team& team) {
+                        if (team.index() == 0) step_->begin(data_, minibatch_);
+                        team.barrier();
+                        step_->run(trained_.parameters, inputs, team);
+                      }));
+    return least_;
+  }
+
+ private:
+  const Trained& trained_;
+  Dataset data_;
+  std::vector<std::size_t> minibatch_;
+  WithMemory<TrainingStep> step_;
+  int threads_ = 1;
+  double least_ = std::numeric_limits<double>::infinity();
+};
 
 double Trained::seconds_to_add() const {
   std::vector<float> sum(parameters.values().size());
@@ -125,6 +145,13 @@ double Trained::seconds_to_update() {
   });
 }
 
+// The second time counts too where the first, which warms the caches, was not long.
+double seconds_of_timestep(const Trained& trained, std::size_t rows) {
+  TimedMinibatch timestep(trained, rows, 1);
+  const double first = timestep.time();
+  return first > kMostOfLeaf ? first : timestep.time();
+}
+
 }  // namespace
 
 std::size_t StepTrial::leaves() const { return leaf_count(leaf_rows_of(network, options), rows); }
@@ -134,26 +161,35 @@ TimedStep time_step(const StepTrial& trial) {
   const std::size_t leaves = trial.leaves();
   const std::size_t rows = trial.rows / leaves;
   TimedStep timed{.leaf_rows = std::min(rows, kMostRows), .length = trial.length};
-  const double of_timestep = trained.seconds_of(timed.leaf_rows, 1);
+  const double of_timestep = seconds_of_timestep(trained, timed.leaf_rows);
   if (of_timestep * static_cast<double>(timed.length) > kMostOfLeaf) {
     const auto fits = static_cast<std::size_t>(kMostOfLeaf / of_timestep);
     timed.length = std::clamp<std::size_t>(fits, 1, timed.length);
   }
+  const bool is_whole = timed.leaf_rows == rows;
   const double factor = static_cast<double>(rows) / static_cast<double>(timed.leaf_rows) *
                         static_cast<double>(trial.length) / static_cast<double>(timed.length);
-  double spent = 0;
-  double next = 0;  // about as long as the next will take
-  for (std::size_t count = 1; count <= leaves && spent + next < kMostOfAll; count *= 2) {
-    if (count > 1 && timed.leaf_rows < rows) break;
-    const Clock::time_point start = Clock::now();
-    const std::size_t timed_rows = count == 1 ? timed.leaf_rows : trial.rows / (leaves / count);
-    const double seconds = count == 1 && timed.length == 1
-                               ? of_timestep
-                               : trained.seconds_of(timed_rows, timed.length);
-    timed.work.leaves.push_back(seconds * factor);
-    spent += seconds_since(start);
-    next = 2 * seconds_since(start);
+  const Clock::time_point start = Clock::now();
+  std::vector<std::unique_ptr<TimedMinibatch>> minibatches;
+  double last = 0;  // seconds, of which the next takes about twice as many
+  for (std::size_t count = 1; count <= (is_whole ? leaves : 1); count *= 2) {
+    const double before = seconds_since(start);
+    if (before + 2 * last > kMostOfFirst) break;
+    const std::size_t timed_rows = is_whole ? trial.rows / (leaves / count) : timed.leaf_rows;
+    minibatches.push_back(std::make_unique<TimedMinibatch>(trained, timed_rows, timed.length));
+    timed.work.leaves.push_back(minibatches.back()->time());
+    last = seconds_since(start) - before;
   }
+  // In turn, so that what slows the machine for a while slows all.
+  double round = seconds_since(start);
+  for (int i = 1; i < kMostRounds && seconds_since(start) + round < kMostOfAll; ++i) {
+    const double before = seconds_since(start);
+    for (std::size_t k = 0; k < minibatches.size(); ++k) {
+      timed.work.leaves[k] = minibatches[k]->time();
+    }
+    round = seconds_since(start) - before;
+  }
+  for (double& seconds : timed.work.leaves) seconds *= factor;
   timed.work.adding = trained.seconds_to_add();
   timed.work.updating = trained.seconds_to_update();
   return timed;

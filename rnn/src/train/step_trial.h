@@ -26,7 +26,7 @@ struct TimedStep {
   std::size_t length = 0;  // are fewer than asked for, the times are extrapolated
 };
 
-// Runs steps on random data, for about a second at most if a timestep of a leaf takes much less.
+// Runs steps on random data, for about a second in all unless a timestep of a leaf takes long.
 // The least of a few times counts. Throws std::bad_alloc.
 [[nodiscard]] TimedStep time_step(const StepTrial& trial);
 
