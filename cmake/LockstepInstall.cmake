@@ -20,7 +20,8 @@ function(lockstep_install_package suffix)
       DESTINATION "${LOCKSTEP_CONFIG_DIR}" COMPONENT development${suffix})
   endforeach()
   foreach(library ${ARGN})
-    install(DIRECTORY ${library}/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+    get_target_property(folder lockstep_${library}_objects SOURCE_DIR)
+    install(DIRECTORY ${folder}/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
       COMPONENT development${suffix} FILES_MATCHING PATTERN "*.h" PATTERN detail EXCLUDE)
     configure_file(cmake/lockstep-${library}.pc.in lockstep-${library}.pc @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/lockstep-${library}.pc"
@@ -61,6 +62,15 @@ lockstep_install_package("" ${LOCKSTEP_COMPONENTS})
 # Whoever has it has the package above too.
 if(LOCKSTEP_CBLAS)
   lockstep_install_package(_cblas cblas)
+endif()
+
+if(TARGET lockstep_mpi_objects)
+  set(LOCKSTEP_MPI_LIBRARIES ${MPI_CXX_LIBRARIES})
+  list(JOIN LOCKSTEP_MPI_LIBRARIES " " LOCKSTEP_MPI_LIBRARIES)
+  lockstep_install_package(_mpi mpi)
+endif()
+if(TARGET lockstep_mpi_command)
+  install(TARGETS lockstep_mpi_command COMPONENT command_mpi)
 endif()
 
 configure_package_config_file(cmake/lockstepConfig.cmake.in lockstepConfig.cmake

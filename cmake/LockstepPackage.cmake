@@ -61,6 +61,26 @@ Header, static library, and what CMake and pkg-config need to find them.")
       "liblockstep-cblas${version} (= ${PROJECT_VERSION}), liblockstep-dev (= ${PROJECT_VERSION})")
 endif()
 
+if(TARGET lockstep_mpi_command)
+  list(APPEND components LIBRARIES_MPI DEVELOPMENT_MPI COMMAND_MPI)
+  set(about "One training on several processes and machines, to the same bits on any number of
+them, over MPI.")
+  set(CPACK_COMPONENT_LIBRARIES_MPI_DESCRIPTION "Lockstep's trainer over MPI - shared library\n${about}")
+  set(CPACK_DEBIAN_LIBRARIES_MPI_PACKAGE_NAME liblockstep-mpi${version})
+  set(CPACK_DEBIAN_LIBRARIES_MPI_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_LIBRARIES_MPI_PACKAGE_DEPENDS "liblockstep${version} (>= ${PROJECT_VERSION})")
+  set(CPACK_COMPONENT_DEVELOPMENT_MPI_DESCRIPTION "Lockstep's trainer over MPI - development files\n${about}
+Header, static library, and what CMake and pkg-config need to find them.")
+  set(CPACK_DEBIAN_DEVELOPMENT_MPI_PACKAGE_NAME liblockstep-mpi-dev)
+  set(CPACK_DEBIAN_DEVELOPMENT_MPI_PACKAGE_SECTION libdevel)
+  set(CPACK_DEBIAN_DEVELOPMENT_MPI_PACKAGE_DEPENDS
+      "liblockstep-mpi${version} (= ${PROJECT_VERSION}), liblockstep-dev (= ${PROJECT_VERSION})")
+  set(CPACK_COMPONENT_COMMAND_MPI_DESCRIPTION "train recurrent networks on several machines\n${about}
+The command is that of the package lockstep, for mpirun and srun.")
+  set(CPACK_DEBIAN_COMMAND_MPI_PACKAGE_NAME lockstep-mpi)
+  set(CPACK_DEBIAN_COMMAND_MPI_PACKAGE_SECTION science)
+endif()
+
 foreach(component ${components})
   string(TOLOWER ${component} name)
   install(FILES LICENSE RENAME copyright COMPONENT ${name}

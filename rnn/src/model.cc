@@ -154,7 +154,7 @@ struct Model::State {
   void require_same_ranks(std::uint64_t hash_of_data) const {
     std::vector<Trait> traits = {
         {"version", "Lockstep " LOCKSTEP_VERSION ", bits " + std::to_string(kBitsVersion)},
-        {"kind of CPU or backend, which rounds otherwise", rounding_here()}};
+        {"rounding, by its CPU or backend,", rounding_here()}};
     for (const OptionInfo& info : options_table()) {
       if (info.name == "threads" || info.name == "memory") continue;
       traits.push_back({"option " + info.name, options.get(info.name)});

@@ -311,7 +311,41 @@ case_readme() {
     try sh -eux blas.sh >output
     must_say '10 11'
   fi
+  if [ -f "$libdir/pkgconfig/lockstep-mpi.pc" ]; then
+    block docs/install.md cpp 2 >ranks.cc
+    block docs/install.md sh 5 >ranks.sh
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+    try sh -eux ranks.sh >output
+    must_say 'accuracy 0.9'
+  fi
 }
+
+# Each kind of liblockstep_mpi from CMake, and for those who do not ask for it no need of MPI.
+mpi_consumer() {
+  against "$1"
+  [ -f "$libdir/pkgconfig/lockstep-mpi.pc" ] || skip "this build is without MPI"
+  unset LD_LIBRARY_PATH PKG_CONFIG_PATH
+  block docs/install.md cpp 2 >ranks.cc
+  cat >CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.25)
+project(ranks LANGUAGES CXX)
+find_package(lockstep 0.1 REQUIRED COMPONENTS rnn mpi)
+add_executable(ranks ranks.cc)
+target_link_libraries(ranks PRIVATE lockstep::mpi)
+END
+  "$CMAKE" -B build -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_CXX_COMPILER="$CXX" --log-level=NOTICE
+  "$CMAKE" --build build
+  # A single rank needs no launcher.
+  try build/ranks >output
+  must_say 'accuracy 0.9'
+  sed 's/ COMPONENTS rnn mpi//; s/lockstep::mpi/lockstep::rnn/' CMakeLists.txt >all && mv all CMakeLists.txt
+  echo 'int main() {}' >ranks.cc
+  "$CMAKE" -B without -D CMAKE_PREFIX_PATH="$prefix" -D CMAKE_DISABLE_FIND_PACKAGE_MPI=ON \
+    -D CMAKE_CXX_COMPILER="$CXX" --log-level=NOTICE
+  "$CMAKE" --build without
+}
+case_mpi_static() { mpi_consumer static; }
+case_mpi_shared() { mpi_consumer shared; }
 
 # embedded_in PROGRAM TARGET OPTIONS...: with FetchContent, as in that section, and so with
 # add_subdirectory, which it calls. Nothing but the libraries is built, and nothing of them installed.
@@ -324,7 +358,7 @@ embedded_in() {
     block docs/install.md cmake 2 | sed "s/lockstep::rnn/lockstep::$2/"
     cat <<END
 install(TARGETS app)
-foreach(option TESTS BENCH COMMAND INSTALL CBLAS)
+foreach(option TESTS BENCH COMMAND INSTALL CBLAS MPI)
   if(LOCKSTEP_\${option})
     message(FATAL_ERROR "LOCKSTEP_\${option} is on")
   endif()
