@@ -93,9 +93,18 @@ constexpr const char* kPredictHelp =
 constexpr const char* kInfoHelp =
     "Without MODEL: the processor, its caches, the default number of threads and why, and the\n"
     "backends. With MODEL: its sizes, classes, normalization and the hash of its weights.\n\n"
+    "With --ranks: how long a step of a training over several ranks (MPI processes) would take.\n"
+    "The work of a rank is timed on this machine, which takes about a second, on random sequences\n"
+    "and a network of the sizes given; what ranks exchange follows from --latency and "
+    "--bandwidth.\n"
+    "A sentence says up to how many ranks each doubling makes the step 1.2 times as fast, and "
+    "what\n"
+    "ends that: that a minibatch has no more leaves, the bandwidth or the latency.\n\n"
     "Examples:\n"
     "  lockstep info\n"
     "  LOCKSTEP_BACKEND=reference lockstep info --json\n"
+    "  lockstep info --ranks 16 --hidden 256 --features 64 --length 100 --batch-size 64\n"
+    "  lockstep info --ranks 16 --hidden 512 --bandwidth 11e9 --latency 2e-6\n"
     "  lockstep info model.safetensors";
 
 constexpr const char* kGradcheckHelp =
@@ -357,8 +366,34 @@ void add_model_options(CLI::App& app, Command& c) {
   app.final_callback([&] { require_data_source(app, c.source); });
 }
 
-void add_info_options(CLI::App& app, Command& c) {
-  app.add_option("MODEL", c.model_file, "Model file (safetensors)");
+void add_info_options(CLI::App& app, InfoCommand& c) {
+  const CLI::Option* const model =
+      app.add_option("MODEL", c.model_file, "Model file (safetensors)");
+  constexpr std::size_t kMostRanks = 4096;
+  add_number(app, "--ranks", c.ranks, std::size_t{2}, kMostRanks,
+             format("a whole number from 2 to %zu", kMostRanks),
+             "Say what a training over up to so many ranks would take");
+  const CLI::Option* const ranks = app.get_option("--ranks")->default_str("");
+  add_number(app, "--latency", c.latency, 0.0, 1e3, "a number of seconds from 0 to 1000",
+             "Seconds that a message between ranks takes at least");
+  add_number(app, "--bandwidth", c.bandwidth, 1.0, 1e15,
+             "a number of bytes per second from 1 to 1e15",
+             "Bytes per second that a rank sends, and receives meanwhile");
+  add_size(app, "--features", c.features, 1, "Channels of the sequences");
+  add_size(app, "--classes", c.classes, 2, "Classes");
+  add_size(app, "--length", c.length, 1, "Timesteps of each sequence");
+  for (const char* name : {"cell", "hidden", "layers", "bidirectional", "pool", "batch_size",
+                           "leaf_rows", "optimizer", "threads"}) {
+    add_option(app, c.options, name);
+  }
+  app.parse_complete_callback([&app, model, ranks] {
+    for (const CLI::Option* option : app.get_options()) {
+      const std::string flag = option->get_name();
+      if (option->count() == 0 || option == model || flag == "--json") continue;
+      if (ranks->empty()) throw UsageError(flag + ": it has no effect without --ranks");
+      if (!model->empty()) throw UsageError(flag + ": it has no effect with a model");
+    }
+  });
 }
 
 void add_gradcheck_options(CLI::App& app, GradcheckCommand& c) {

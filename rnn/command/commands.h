@@ -63,6 +63,16 @@ struct SweepCommand : TrainingCommand {
   std::size_t jobs = 0;   ///< at a time; 0: as many as the threads of the machine are for
 };
 
+/// With `ranks` what a training over so many would take, of a network of these sizes.
+struct InfoCommand : Command {
+  std::size_t ranks = 0;
+  double latency = 15e-6;    ///< seconds, of TCP
+  double bandwidth = 1.1e9;  ///< bytes per second, of 10 Gb/s
+  std::size_t features = 8;
+  std::size_t classes = 2;
+  std::size_t length = 100;
+};
+
 /// Sizes of the random problem that is checked where there is no source, and of the check.
 struct GradcheckCommand : Command {
   std::size_t features = 3;
@@ -84,7 +94,7 @@ int run_train(const TrainCommand& asked);
 int run_sweep(const SweepCommand& command);
 int run_evaluate(const Command& command);
 int run_predict(const Command& command);
-int run_info(const Command& command);
+int run_info(const InfoCommand& command);
 int run_gradcheck(const GradcheckCommand& command);
 ///@}
 

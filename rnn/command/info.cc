@@ -7,6 +7,7 @@
 #include "lookup.h"
 #include "process.h"
 #include "results.h"
+#include "scaling.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -82,13 +83,18 @@ std::string model_text(const Model& model) {
 
 }  // namespace
 
-int run_info(const Command& command) {
+int run_info(const InfoCommand& command) {
   if (!speaks()) return 0;
   if (!command.model_file.empty()) {
     print((command.json ? model_json : model_text)(Model::load(command.model_file)));
     return 0;
   }
   select_backend("");
+  if (command.ranks > 0) {
+    const Scaling scaling = scaling_of(command);
+    print((command.json ? scaling_json : scaling_text)(scaling));
+    return 0;
+  }
   print((command.json ? system_json : system_text)(read_processor()));
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "lockstep/threads.h"
 #include "lockstep/version.h"
 #include "results.h"
+#include "scaling.h"
 #include "text.h"
 
 namespace lockstep::command {
@@ -190,6 +191,43 @@ std::string model_json(const Model& model) {
                {"masked", model.missing().masked},
                {"normalization", normalization},
                {"weights_hash", hash_text(model.weights_hash())}});
+}
+
+std::string scaling_json(const Scaling& scaling) {
+  auto ranks = ordered_json::array();
+  for (const StepCost& cost : scaling.costs) {
+    ranks.push_back({{"ranks", cost.ranks},
+                     {"leaves", cost.leaves},
+                     {"working_ranks", cost.working_ranks},
+                     {"seconds", cost.seconds()},
+                     {"compute", cost.compute},
+                     {"sum", cost.sum},
+                     {"notes", cost.notes},
+                     {"weights", cost.weights},
+                     {"latency", cost.latency},
+                     {"speed_up", scaling.speed_up(cost)}});
+  }
+  const TimedStep& timed = scaling.timed;
+  return line({{"parameters", scaling.parameters},
+               {"sequences", scaling.rows},
+               {"length", scaling.length},
+               {"leaves", scaling.leaves},
+               {"backend", active_backend().name},
+               {"threads", scaling.threads},
+               {"timed",
+                {{"leaf_rows", timed.leaf_rows},
+                 {"length", timed.length},
+                 {"leaves", timed.work.leaves},
+                 {"adding", timed.work.adding},
+                 {"updating", timed.work.updating}}},
+               {"latency", scaling.link.latency},
+               {"bandwidth", scaling.link.bandwidth},
+               {"ranks", ranks},
+               {"gain",
+                {{"ranks", scaling.gain.ranks},
+                 {"speed_up", scaling.gain.speed_up},
+                 {"limit", limit_name(scaling.gain.limit)},
+                 {"advice", scaling.advice}}}});
 }
 
 std::string gradcheck_json(const GradientCheck& check) {

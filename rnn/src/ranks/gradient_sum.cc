@@ -24,12 +24,6 @@ void for_subtrees(Range leaves, const Visit& visit) {
   }
 }
 
-std::size_t subtree_count(Range leaves) {
-  std::size_t count = 0;
-  for_subtrees(leaves, [&](Range) { ++count; });
-  return count;
-}
-
 std::span<std::byte> bytes_of(std::span<float> values, std::size_t begin, std::size_t end) {
   return std::as_writable_bytes(values.subspan(begin, end - begin));
 }
@@ -45,6 +39,12 @@ Range first_subtree(Range leaves, std::size_t most) {
   std::size_t size = std::bit_floor(std::min(leaves.size(), most));
   while (leaves.begin % size != 0) size /= 2;
   return {leaves.begin, leaves.begin + size};
+}
+
+std::size_t subtree_count(Range leaves) {
+  std::size_t count = 0;
+  for_subtrees(leaves, [&](Range) { ++count; });
+  return count;
 }
 
 bool are_halves(Range left, Range right) {
@@ -136,9 +136,14 @@ std::size_t GradientSum::most_own_leaves(const Ranks* ranks, std::size_t most_le
   return (most_leaves + size - 1) / size;
 }
 
-Range GradientSum::slice_of(int rank) const {
+Range GradientSum::rows_of(int rank) const {
   const std::size_t place = place_of(rank, size());
-  return {first_of(row_bounds_[place]), first_of(row_bounds_[place + 1])};
+  return {row_bounds_[place], row_bounds_[place + 1]};
+}
+
+Range GradientSum::slice_of(int rank) const {
+  const Range rows = rows_of(rank);
+  return {first_of(rows.begin), first_of(rows.end)};
 }
 
 std::size_t GradientSum::incoming_floats(std::size_t leaves) const {

@@ -26,6 +26,8 @@ struct Subtree {
 
 // The largest subtree of at most `most` leaves that begins the range, which is not empty.
 [[nodiscard]] Range first_subtree(Range leaves, std::size_t most);
+// The fewest subtrees that make up a range.
+[[nodiscard]] std::size_t subtree_count(Range leaves);
 // Numbers that a rank tells of each of its leaves.
 inline constexpr std::size_t kLeafNumbers = 6;
 
@@ -53,6 +55,11 @@ class GradientSum {
   // Of the most leaves, the most that a rank has.
   [[nodiscard]] static std::size_t most_own_leaves(const Ranks* ranks, std::size_t most_leaves);
 
+  // Of a minibatch of so many leaves, whether pairs of ranks halve what they exchange.
+  [[nodiscard]] bool halves(std::size_t leaves) const;
+  // The slice of any rank.
+  [[nodiscard]] Range rows_of(int rank) const;
+  [[nodiscard]] Range slice_of(int rank) const;
   // The slice of this rank.
   [[nodiscard]] Range rows() const { return {row_bounds_[place_], row_bounds_[place_ + 1]}; }
   [[nodiscard]] Range weights() const { return {first_of(rows().begin), first_of(rows().end)}; }
@@ -92,10 +99,8 @@ class GradientSum {
   [[nodiscard]] std::size_t row_from(std::size_t first) const;
   [[nodiscard]] static std::vector<Block> blocks_of(const Network& network);
   [[nodiscard]] int size() const { return ranks_ == nullptr ? 1 : ranks_->size(); }
-  [[nodiscard]] bool halves(std::size_t leaves) const;
   [[nodiscard]] Range leaves_of(int rank, std::size_t leaves) const;
   [[nodiscard]] std::size_t incoming_floats(std::size_t leaves) const;
-  [[nodiscard]] Range slice_of(int rank) const;
   void find_slices();
   void add_by_halving(const Subtree& own, std::span<float> gradient, const Team& team);
   void add_at_owners(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,

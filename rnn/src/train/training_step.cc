@@ -29,12 +29,6 @@ std::size_t leaf_rows(std::span<const LayerSize> sizes, const Options& options) 
   return has_small_weights(sizes) ? kLeafRows : kLargeLeafRows;
 }
 
-std::size_t leaf_count(std::size_t leaf_rows, std::size_t rows) {
-  std::size_t count = 1;
-  while (rows / 2 / count >= leaf_rows) count *= 2;
-  return count;
-}
-
 // Sums that wait at a time for their other half, where these leaves are run in parts.
 std::size_t waiting_sums(Range leaves, std::size_t most_leaves) {
   std::vector<Range> waiting;
@@ -145,6 +139,16 @@ WindowTimesteps window_timesteps(std::size_t all, std::size_t leaves, std::size_
 }
 
 }  // namespace
+
+std::size_t leaf_rows_of(const Network& network, const Options& options) {
+  return leaf_rows(layer_sizes(network), options);
+}
+
+std::size_t leaf_count(std::size_t leaf_rows, std::size_t rows) {
+  std::size_t count = 1;
+  while (rows / 2 / count >= leaf_rows) count *= 2;
+  return count;
+}
 
 std::size_t rows_at_once(const Network& network, const Options& options) {
   if (options.accumulate == 1) return options.batch_size;

@@ -35,6 +35,12 @@ constexpr std::size_t window_of(std::size_t truncation) {
 // Sequences that a part of a minibatch can have: those of as many leaves as batch_size makes.
 [[nodiscard]] std::size_t rows_at_once(const Network& network, const Options& options);
 
+// Sequences that a leaf has at least, if the minibatch has as many.
+[[nodiscard]] std::size_t leaf_rows_of(const Network& network, const Options& options);
+
+// Leaves of a minibatch of `rows` sequences: a power of two.
+[[nodiscard]] std::size_t leaf_count(std::size_t leaf_rows, std::size_t rows);
+
 // Parts that a minibatch has at most, of a data set of `sequences` sequences.
 [[nodiscard]] std::size_t parts_of(const Options& options, std::size_t sequences);
 

@@ -183,7 +183,7 @@ class LOCKSTEP_API Trainer {
                                         const IsInterrupted& is_interrupted,
                                         const CheckpointHooks& checkpoints);
   /// Whether a rank, this or another, has ended the last pass early.
-  LOCKSTEP_HIDDEN [[nodiscard]] bool was_stopped() const;
+  [[nodiscard]] LOCKSTEP_HIDDEN bool was_stopped() const;
 
   /// The average of the parameters by Options::ema; without it, and before the first update, the
   /// parameters themselves.
