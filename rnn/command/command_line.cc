@@ -318,10 +318,6 @@ void add_train_options(CLI::App& app, TrainCommand& c) {
   app.add_option("--report", c.report_file,
                  "Write a page with curves, confusion matrix or errors here")
       ->check(is_file_name);
-  if (is_of_mpi()) {
-    add_number(app, "--rank-timeout", c.rank_timeout, 0.0, 1e9, "a number of seconds of 0 or more",
-               "Seconds to wait for another rank before the job ends; 0: for ever");
-  }
   app.add_flag("--quiet", c.quiet, "No progress, no curve; with --json only the final object");
   for (const OptionInfo& info : options_table()) add_option(app, c.options, info.name);
   add_checkpoint_options(app, c);
@@ -426,8 +422,16 @@ Verb add_verb(CLI::App& parent, const char* name, const char* summary, const cha
   CLI::App* app = parent.add_subcommand(name, summary);
   add_options(*app, *command);
   app->add_flag("--json", command->json, json);
+  if (is_of_mpi()) {
+    add_number(*app, "--rank-timeout", command->rank_timeout, 0.0, 1e9,
+               "a number of seconds of 0 or more",
+               "Seconds to wait for another rank before the job ends; 0: for ever");
+  }
   app->footer(help);
-  return {name, app, [=] { return run(*command); }};
+  return {name, app, [=] {
+            if (Ranks* const ranks = process_ranks()) ranks->set_timeout(command->rank_timeout);
+            return run(*command);
+          }};
 }
 
 std::vector<Verb> add_verbs(CLI::App& app) {

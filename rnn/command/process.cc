@@ -25,6 +25,8 @@ Outcome run(int argc, char** argv) {
     return {.code = code};
   } catch (const UsageError& error) {
     return {kBadUsage, std::string(error.what()) + " (see lockstep --help)"};
+  } catch (const ReportedElsewhere& error) {
+    return {.code = kFailed, .sentence = error.what(), .is_reported = true};
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {

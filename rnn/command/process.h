@@ -39,6 +39,7 @@ struct Outcome {
   int code = 0;                   ///< its exit code
   std::string sentence{};         ///< why it failed; empty if it did not, or has said so
   bool is_out_of_memory = false;  ///< in the place of a sentence, which takes memory
+  bool is_reported = false;       ///< by another rank
 };
 
 /// Does what a command line asks for. Throws nothing.

@@ -14,11 +14,15 @@ using lockstep::command::Outcome;
 // Ranks that end together say one sentence, that of rank 0. Of those that others wait for the first
 // one speaks, and ends the job.
 int end(lockstep::mpi::Session& session, Outcome outcome) {
-  const int rank = session.ranks().rank();
+  lockstep::Ranks& ranks = session.ranks();
+  const int rank = ranks.rank();
   if (rank == 0) report(outcome);
-  const bool all_have_ended = session.end(outcome.code).has_value();
-  if (all_have_ended) return outcome.code;
-  if (rank > 0) {
+  // Who has nothing to say waits for those that have.
+  const bool has_news = !outcome.is_reported && (rank == 0 || !outcome.sentence.empty());
+  const std::optional<int> code =
+      has_news ? session.end(outcome.code) : session.end(outcome.code, ranks.timeout());
+  if (code) return *code;
+  if (rank > 0 && has_news) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200 * std::min(rank, 5)));
     outcome.sentence = "rank " + std::to_string(rank) + ": " + outcome.sentence;
     report(outcome);

@@ -109,6 +109,8 @@ auto or_cannot(const char* verb, const char* what, const std::filesystem::path& 
   return or_cannot(std::string(verb) + " " + what + " '" + path.string() + "'", work);
 }
 
+std::uint64_t hash_of(const Inputs& inputs) { return data_hash(inputs, inputs.data.subset({})); }
+
 }  // namespace
 
 struct Model::State {
@@ -134,6 +136,7 @@ struct Model::State {
   [[nodiscard]] std::vector<float> outputs(const Dataset& data, int threads,
                                            const IsInterrupted& is_interrupted = {}) const {
     const Read own = read(data);
+    if (ranks != nullptr) require_same_measurement(own.inputs());
     return lockstep::predict_proba(parts.parameters, own.inputs(), threads, is_interrupted, ranks);
   }
   [[nodiscard]] bool scales_targets() const { return !parts.targets.mean.empty(); }
@@ -150,18 +153,32 @@ struct Model::State {
     if (scales_targets()) parts.targets.apply(result.data);
     return result;
   }
-  // What makes the bits of a training.
-  void require_same_ranks(std::uint64_t hash_of_data) const {
-    std::vector<Trait> traits = {
-        {"version", "Lockstep " LOCKSTEP_VERSION ", bits " + std::to_string(kBitsVersion)},
-        {"rounding, by its CPU or backend,", rounding_here()}};
+  [[nodiscard]] static std::vector<Trait> traits_of_program() {
+    return {{"version", "Lockstep " LOCKSTEP_VERSION ", bits " + std::to_string(kBitsVersion)},
+            {"rounding, by its CPU or backend,", rounding_here()}};
+  }
+  static void add_hashes(std::vector<Trait>& traits, std::uint64_t hash_of_data,
+                         const Parameters& weights) {
+    traits.push_back({"data set, by its hash", std::to_string(hash_of_data)});
+    traits.push_back({"model, by its hash", std::to_string(lockstep::weights_hash(weights))});
+  }
+  void require_same_measurement(const Inputs& inputs) const {
+    std::vector<Trait> traits = traits_of_program();
+    add_hashes(traits, hash_of(inputs), parts.parameters);
+    require_same(*ranks, traits);
+  }
+  // What makes the bits of a training, and what ranks must do together.
+  void require_same_ranks(std::uint64_t hash_of_data, const Checkpoints& checkpoints) const {
+    std::vector<Trait> traits = traits_of_program();
     for (const OptionInfo& info : options_table()) {
       if (info.name == "threads" || info.name == "memory") continue;
       traits.push_back({"option " + info.name, options.get(info.name)});
     }
-    traits.push_back({"data set, by its hash", std::to_string(hash_of_data)});
-    const Parameters& weights = paused ? paused->model.parameters : parts.parameters;
-    traits.push_back({"model, by its hash", std::to_string(lockstep::weights_hash(weights))});
+    add_hashes(traits, hash_of_data, paused ? paused->model.parameters : parts.parameters);
+    const bool has_checkpoints = !checkpoints.path.empty();
+    traits.push_back({"wish for checkpoints", has_checkpoints ? "yes" : "no"});
+    traits.push_back({"number of epochs between checkpoints",
+                      std::to_string(has_checkpoints ? checkpoints.every_epochs : 0)});
     traits.push_back({"number of minibatches that its checkpoint has learnt",
                       std::to_string(paused ? paused->state.trainer.minibatches : 0)});
     require_same(*ranks, traits);
@@ -169,7 +186,7 @@ struct Model::State {
   FitResult learn(const Dataset& train, const std::function<bool(const BatchProgress&)>& on_batch,
                   const IsInterrupted& is_interrupted) {
     const Read own = labelled(train);
-    if (ranks != nullptr) require_same_ranks(data_hash(own.inputs(), own.inputs()));
+    if (ranks != nullptr) require_same_ranks(hash_of(own.inputs()), {});
     if (learning == nullptr || !learning->goes_on_with(options, ranks)) {
       learning = std::make_unique<PassByPass>(parts.parameters, options, ranks);
     }
@@ -188,7 +205,7 @@ struct Model::State {
     const std::uint64_t hash = saves || paused || ranks != nullptr
                                    ? data_hash(own_train.inputs(), own_validation.inputs())
                                    : 0;
-    if (ranks != nullptr) require_same_ranks(hash);
+    if (ranks != nullptr) require_same_ranks(hash, observer.checkpoints.value_or(Checkpoints()));
     if (paused) require_same_training(*paused, options, hash);
     // A call that failed before may have left other weights.
     if (paused) parts.parameters = paused->model.parameters;
@@ -196,6 +213,8 @@ struct Model::State {
     FitObserver watched = observer;
     bool has_begun = false;
     watched.on_batch = [&](const BatchProgress& progress) {
+      // From here on ranks have their shares of these.
+      if (!has_begun && paused) paused->state.trainer.slots = paused->state.trainer.average = {};
       has_begun = true;
       return !observer.on_batch || observer.on_batch(progress);
     };

@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "lockstep/rnn/mpi.h"
@@ -21,7 +24,9 @@ using Clock = std::chrono::steady_clock;
 
 // MPI counts in int.
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
-constexpr int kTag = 1;
+// Tags: messages are numbered, those about silent ranks are apart.
+constexpr int kNumbers = 16384;
+constexpr int kBlame = kNumbers;
 
 std::string text_of(int error) {
   std::string text(MPI_MAX_ERROR_STRING, '\0');
@@ -55,10 +60,20 @@ class Patience {
   Clock::time_point begin_ = Clock::now();
 };
 
+// Bytes on their way to or from another rank.
+struct Transfer {
+  int partner;
+  int bytes;
+  bool is_incoming;
+};
+
 class MpiRanks : public Ranks {
  public:
   MpiRanks(int rank, int size, MPI_Comm communicator)
-      : Ranks(rank, size), communicator_(communicator) {
+      : Ranks(rank, size),
+        communicator_(communicator),
+        sent_to_(static_cast<std::size_t>(size)),
+        received_from_(static_cast<std::size_t>(size)) {
     char name[MPI_MAX_PROCESSOR_NAME] = {};
     int length = 0;
     check(MPI_Get_processor_name(name, &length));
@@ -73,80 +88,190 @@ class MpiRanks : public Ranks {
   void move(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override {
     if (is_broken_) throw RanksError("a rank has failed before");
     requests_.clear();
-    partners_.clear();
+    transfers_.clear();
     try {
       for (const Incoming& message : incoming) {
-        post(message.from, message.bytes,
+        post(message.from, message.bytes, true, received_from_,
              [](auto... arguments) { return MPI_Irecv(arguments...); });
       }
       for (const Outgoing& message : outgoing) {
-        post(message.to, message.bytes, [](auto... arguments) { return MPI_Isend(arguments...); });
+        post(message.to, message.bytes, false, sent_to_,
+             [](auto... arguments) { return MPI_Isend(arguments...); });
       }
       finish();
     } catch (...) {
       is_broken_ = true;
+      abandon();
       throw;
     }
   }
 
-  // In pieces that MPI can count.
+  // In pieces that MPI can count, each with the number that it has between the two ranks.
   template <class Byte, class Call>
-  void post(int partner, std::span<Byte> bytes, const Call& call) {
+  void post(int partner, std::span<Byte> bytes, bool is_incoming, std::vector<int>& numbers,
+            const Call& call) {
     for (std::size_t begin = 0; begin < bytes.size(); begin += kMostBytes) {
       const auto piece = bytes.subspan(begin, std::min(kMostBytes, bytes.size() - begin));
+      int& number = numbers[static_cast<std::size_t>(partner)];
       MPI_Request request = MPI_REQUEST_NULL;
-      check(call(piece.data(), static_cast<int>(piece.size()), MPI_BYTE, partner, kTag,
-                 communicator_, &request));
+      const auto size = static_cast<int>(piece.size());
+      check(call(piece.data(), size, MPI_BYTE, partner, number, communicator_, &request));
+      number = (number + 1) % kNumbers;
       requests_.push_back(request);
-      partners_.push_back(partner);
+      transfers_.push_back({partner, size, is_incoming});
     }
   }
 
   void finish() {
+    statuses_.resize(requests_.size());
     Patience patience;
-    for (int done = 0;;) {
-      check(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
-                        MPI_STATUSES_IGNORE));
-      if (done != 0) return;
-      if (timeout() > 0 && patience.seconds() > timeout()) throw RanksError(missing());
-      patience.wait();
+    for (int done = 0; done == 0; patience.wait()) {
+      const int error = MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
+                                    statuses_.data());
+      if (error != MPI_SUCCESS) throw RanksError(failed(error));
+      if (done == 0 && timeout() > 0 && patience.seconds() > timeout()) {
+        throw RanksError(name_of(silent_rank()) + " has not answered for " +
+                         std::to_string(static_cast<long>(timeout())) + " seconds");
+      }
+    }
+    for (std::size_t i = 0; i < transfers_.size(); ++i) {
+      int bytes = 0;
+      MPI_Get_count(&statuses_[i], MPI_BYTE, &bytes);
+      if (!transfers_[i].is_incoming || bytes == transfers_[i].bytes) continue;
+      throw RanksError(name_of(transfers_[i].partner) + " has sent a message of another size");
     }
   }
 
-  // Who has not done its part.
-  [[nodiscard]] std::string missing() {
-    int partner = MPI_PROC_NULL;
-    for (std::size_t i = 0; i < requests_.size() && partner == MPI_PROC_NULL; ++i) {
-      int done = 0;
-      MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
-      if (done == 0) partner = partners_[i];
+  // MPI must not write into memory that is used for other things later.
+  void abandon() {
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      if (requests_[i] == MPI_REQUEST_NULL) continue;
+      if (transfers_[i].is_incoming) {
+        MPI_Cancel(&requests_[i]);
+        Patience patience;
+        for (int done = 0; done == 0 && patience.seconds() < 0.1; patience.wait()) {
+          MPI_Test(&requests_[i], &done, MPI_STATUS_IGNORE);
+        }
+      } else {
+        MPI_Request_free(&requests_[i]);
+      }
     }
+  }
+
+  [[nodiscard]] std::string name_of(int rank) const {
     const std::size_t length = hosts_.size() / static_cast<std::size_t>(size());
-    const char* host = hosts_.data() + static_cast<std::size_t>(std::max(partner, 0)) * length;
-    return "rank " + std::to_string(partner) + " on host '" + host + "' has not answered for " +
-           std::to_string(static_cast<long>(timeout())) + " seconds";
+    return "rank " + std::to_string(rank) + " on host '" +
+           (hosts_.data() + static_cast<std::size_t>(rank) * length) + "'";
+  }
+
+  [[nodiscard]] std::string failed(int error) const {
+    for (std::size_t i = 0; error == MPI_ERR_IN_STATUS && i < transfers_.size(); ++i) {
+      const int own = statuses_[i].MPI_ERROR;
+      if (own == MPI_SUCCESS || own == MPI_ERR_PENDING) continue;
+      return name_of(transfers_[i].partner) + ": MPI: " + text_of(own);
+    }
+    return "MPI: " + text_of(error);
+  }
+
+  // The rank that this one waits for.
+  [[nodiscard]] int awaited() {
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+      int done = 0;
+      if (requests_[i] == MPI_REQUEST_NULL) continue;
+      MPI_Request_get_status(requests_[i], &done, MPI_STATUS_IGNORE);
+      if (done == 0) return transfers_[i].partner;
+    }
+    return transfers_.front().partner;
+  }
+
+  // Ranks whose time is up tell each other whom they wait for: who says nothing is to blame.
+  [[nodiscard]] int silent_rank() {
+    int own = awaited();
+    for (int rank = 0; rank < size(); ++rank) {
+      MPI_Request request = MPI_REQUEST_NULL;
+      if (rank == this->rank()) continue;
+      MPI_Isend(&own, 1, MPI_INT, rank, kBlame, communicator_, &request);
+      blames_.push_back(request);
+    }
+    std::vector<int> awaited_by(static_cast<std::size_t>(size()), MPI_PROC_NULL);
+    for (Patience patience; patience.seconds() < 1; patience.wait()) {
+      int has_come = 0;
+      MPI_Status status;
+      MPI_Iprobe(MPI_ANY_SOURCE, kBlame, communicator_, &has_come, &status);
+      if (has_come == 0) continue;
+      const int from = status.MPI_SOURCE;
+      MPI_Recv(&awaited_by[static_cast<std::size_t>(from)], 1, MPI_INT, from, kBlame, communicator_,
+               MPI_STATUS_IGNORE);
+    }
+    int blamed = own;
+    for (int steps = 0; steps < size(); ++steps) {
+      const int next = awaited_by[static_cast<std::size_t>(blamed)];
+      if (next == MPI_PROC_NULL || next == this->rank()) return blamed;
+      blamed = next;
+    }
+    return blamed;
   }
 
   MPI_Comm communicator_;
   std::vector<char> hosts_;  // names, each followed by zeros
+  std::vector<int> sent_to_;
+  std::vector<int> received_from_;
   std::vector<MPI_Request> requests_;
-  std::vector<int> partners_;
+  std::vector<MPI_Status> statuses_;
+  std::vector<Transfer> transfers_;
+  std::vector<MPI_Request> blames_;
   bool is_broken_ = false;
 };
 
-// Ranks that may run on all CPUs of their host have an equal share of them.
+// Ranks that may run on the same CPUs of their host have an equal share of them.
 void share_cpus(MPI_Comm communicator) {
   MPI_Comm of_host = MPI_COMM_NULL;
   check(MPI_Comm_split_type(communicator, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &of_host));
   int neighbours = 1;
   check(MPI_Comm_size(of_host, &neighbours));
+  cpu_set_t own;
+  CPU_ZERO(&own);
+  ::sched_getaffinity(0, sizeof own, &own);
+  std::vector<cpu_set_t> all(static_cast<std::size_t>(neighbours));
+  check(MPI_Allgather(&own, sizeof own, MPI_BYTE, all.data(), sizeof own, MPI_BYTE, of_host));
   MPI_Comm_free(&of_host);
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  const bool is_bound = ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
-                        CPU_COUNT(&allowed) < ::sysconf(_SC_NPROCESSORS_ONLN);
-  if (neighbours == 1 || is_bound || std::getenv("OMP_NUM_THREADS") != nullptr) return;
-  set_default_threads(std::max(1, default_threads().count / neighbours));
+  if (std::getenv("OMP_NUM_THREADS") != nullptr) return;
+  const auto meets_own = [&own](const cpu_set_t& other) {
+    cpu_set_t both;
+    CPU_AND(&both, &own, &other);
+    return CPU_COUNT(&both) > 0;
+  };
+  const auto sharing = static_cast<int>(std::ranges::count_if(all, meets_own));
+  if (sharing > 1) set_default_threads(std::max(1, default_threads().count / sharing));
+}
+
+// Seconds that a rank with bad news waits for others, and that MPI has to end.
+constexpr double kGrace = 2;
+constexpr int kFinalizeSeconds = 10;
+
+std::atomic<int> g_code_at_alarm = EXIT_SUCCESS;
+
+// Some versions of MPICH do not come back from it where ranks are on several hosts. All ranks have
+// agreed to end, and what they wrote is written.
+void finalize(int code) {
+  g_code_at_alarm = code;
+  std::fflush(nullptr);
+  const auto before = std::signal(SIGALRM, [](int) { ::_exit(g_code_at_alarm); });
+  ::alarm(kFinalizeSeconds);
+  MPI_Finalize();
+  ::alarm(0);
+  std::signal(SIGALRM, before);
+}
+
+// A launcher of another MPI starts processes that do not know of each other.
+void require_right_launcher(int size) {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    const char* const text = std::getenv(name);
+    if (text == nullptr || size > 1 || std::atoi(text) <= 1) continue;
+    throw RanksError(std::string("a launcher has started ") + text +
+                     " processes, but this one is alone for its own MPI, " + Session::library() +
+                     ": start it with the mpirun of that one, or with srun --mpi=...");
+  }
 }
 
 }  // namespace
@@ -159,6 +284,8 @@ struct Session::State {
     if (is_initialized == 0) {
       check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
       owns_mpi = true;
+      MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+      MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
     } else {
       check(MPI_Query_thread(&provided));
     }
@@ -171,6 +298,7 @@ struct Session::State {
     int size = 1;
     check(MPI_Comm_rank(communicator, &rank));
     check(MPI_Comm_size(communicator, &size));
+    require_right_launcher(size);
     share_cpus(communicator);
     ranks = std::make_unique<MpiRanks>(rank, size, communicator);
   }
@@ -180,38 +308,43 @@ struct Session::State {
   int exceptions = std::uncaught_exceptions();  // on their way when it was made
   MPI_Comm communicator = MPI_COMM_NULL;
   std::unique_ptr<MpiRanks> ranks;
+  std::vector<int> codes;
+  int code = EXIT_SUCCESS;
 };
 
 Session::Session() : state_(std::make_unique<State>()) {}
 
 Session::~Session() {
   if (!state_->has_ended) {
-    if (std::uncaught_exceptions() > state_->exceptions || !end(0)) abort(EXIT_FAILURE);
+    const bool fails = std::uncaught_exceptions() > state_->exceptions;
+    if (!end(fails ? EXIT_FAILURE : EXIT_SUCCESS)) abort(EXIT_FAILURE);
   }
   MPI_Comm_free(&state_->communicator);
-  if (state_->owns_mpi) MPI_Finalize();
+  if (state_->owns_mpi) finalize(state_->code);
 }
 
 Ranks& Session::ranks() { return *state_->ranks; }
 
-std::optional<int> Session::end(int code) {
-  constexpr double kGrace = 2;
+std::optional<int> Session::end(int code, double seconds) {
   if (state_->ranks->is_broken()) return std::nullopt;
-  int largest = code;
+  const double most = seconds >= 0 ? seconds : code == 0 ? state_->ranks->timeout() : kGrace;
+  std::vector<int> codes(static_cast<std::size_t>(state_->ranks->size()));
   MPI_Request request = MPI_REQUEST_NULL;
-  if (MPI_Iallreduce(&code, &largest, 1, MPI_INT, MPI_MAX, state_->communicator, &request) !=
+  if (MPI_Iallgather(&code, 1, MPI_INT, codes.data(), 1, MPI_INT, state_->communicator, &request) !=
       MPI_SUCCESS) {
     return std::nullopt;
   }
   Patience patience;
-  for (int done = 0;;) {
+  for (int done = 0; done == 0; patience.wait()) {
     if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) return std::nullopt;
-    if (done != 0) break;
-    if (code != 0 && patience.seconds() > kGrace) return std::nullopt;
-    patience.wait();
+    if (done == 0 && most > 0 && patience.seconds() > most) {
+      state_->codes = std::move(codes);  // MPI may still write there
+      return std::nullopt;
+    }
   }
   state_->has_ended = true;
-  return largest;
+  state_->code = codes[0] != 0 ? codes[0] : code;
+  return state_->code;
 }
 
 // MPI may wait for what no longer answers.

@@ -193,13 +193,31 @@ class Prediction {
   std::vector<float> outputs_;
 };
 
+// The first sequence of a place: all have about as many timesteps.
+std::size_t first_of_place(const Dataset& data, int place, int size) {
+  if (place == size) return data.size();
+  const std::size_t timestep = share(data.total_timesteps(), place, size).begin;
+  std::size_t low = 0;
+  std::size_t high = data.size();
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (data.first_timestep(middle) < timestep) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 // An interruption of one rank is one of all.
 std::vector<float> predict_on(Ranks& ranks, const Parameters& parameters, const Inputs& inputs,
                               int threads, const IsInterrupted& is_interrupted) {
   const Network& network = parameters.network();
   const Dataset& data = inputs.data;
   const auto place = static_cast<int>(place_of(ranks.rank(), ranks.size()));
-  const Range own = share(data.size(), place, ranks.size());
+  const Range own{first_of_place(data, place, ranks.size()),
+                  first_of_place(data, place + 1, ranks.size())};
   std::vector<float> outputs;
   bool is_stopped = false;
   try {
@@ -214,7 +232,7 @@ std::vector<float> predict_on(Ranks& ranks, const Parameters& parameters, const 
   outputs.resize(output_count(network, data, data.size()));
   std::vector<std::size_t> bounds;
   for (int p = 0; p < ranks.size(); ++p) {
-    const std::size_t begin = share(data.size(), p, ranks.size()).begin;
+    const std::size_t begin = first_of_place(data, p, ranks.size());
     bounds.push_back(output_count(network, data, begin) * sizeof(float));
   }
   bounds.push_back(outputs.size() * sizeof(float));

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace lockstep {
@@ -147,6 +148,9 @@ void together(Ranks& ranks, const std::function<void()>& work) {
   std::string text;
   try {
     work();
+  } catch (const std::bad_alloc&) {
+    failure = std::current_exception();
+    text = "!not enough memory for a problem of this size";
   } catch (const std::exception& error) {
     failure = std::current_exception();
     text = std::string("!") + error.what();

@@ -311,8 +311,11 @@ FitResult PassByPass::pass(const Inputs& train,
   try {
     result.history.push_back(trainer_.run_epoch(
         train, observer, is_interrupted ? IsInterrupted(asks) : IsInterrupted(), {}));
+  } catch (const RanksError&) {
+    has_failed_ = true;  // nobody is there to gather with
+    throw;
   } catch (...) {
-    has_failed_ = !keep(kept);
+    has_failed_ = ranks_ != nullptr || !keep(kept);
     throw;
   }
   if (trainer_.was_stopped()) result.status = FitStatus::stopped;

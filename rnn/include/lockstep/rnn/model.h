@@ -171,10 +171,10 @@ class LOCKSTEP_API Model {
   [[nodiscard]] const Options& options() const;
   /// Ranks that share the work of `fit`, `learn`, `predict`, `predict_proba` and `evaluate`, to the
   /// same results, or null: this process does it alone. They must live until they are replaced.
-  /// Each has the same model and makes the same calls with the same data; fit and learn make sure
-  /// that version, options, data, weights and the rounding of the backend are those of rank 0, and
-  /// throw InvalidArgument with what is not. Rank 0 writes the checkpoints. What another rank
-  /// reports ends the call with RanksError.
+  /// Each has the same model and makes the same calls with the same data and Checkpoints; they make
+  /// sure that version, data, weights and the rounding of the backend are those of rank 0, and of a
+  /// training also options and checkpoints, and throw InvalidArgument with what is not. Rank 0
+  /// writes the checkpoints. What another rank reports ends the call with RanksError.
   void set_ranks(Ranks* ranks);
   /// Options for the next `fit`. Those that say how a model is made have no effect any more: the
   /// normalization too stays as it was fitted, even if another seed or share `validation` holds out

@@ -28,10 +28,12 @@ namespace lockstep::mpi {
 /// set_default_threads, unless OMP_NUM_THREADS is set. Whoever made the session uses the ranks.
 class LOCKSTEP_API Session {
  public:
-  /// Throws RanksError if MPI cannot be initialized, or does not let the thread that initialized it
-  /// have threads beside it (MPI_THREAD_FUNNELED).
+  /// Throws RanksError if MPI cannot be initialized, does not let the thread that initialized it
+  /// have threads beside it (MPI_THREAD_FUNNELED), or has found this process alone in a job of
+  /// several: the launcher is that of another MPI.
   Session();
-  /// As `end` with 0 if nobody has called that; while an exception is on its way, as abort.
+  /// As `end` if nobody has called that, with 1 while an exception is on its way; if a rank is not
+  /// ready, as `abort`. So exceptions are to be caught, and printed, while the session lives.
   ~Session();
   Session(const Session&) = delete;             ///< There is one.
   Session& operator=(const Session&) = delete;  ///< There is one.
@@ -39,10 +41,12 @@ class LOCKSTEP_API Session {
   /// The ranks of the job.
   [[nodiscard]] Ranks& ranks();
 
-  /// Says with which exit code this rank ends, and waits until all have said so; if the code is not
-  /// 0 for two seconds at most. Returns the codes' largest, or nothing if some rank is not ready:
-  /// then the job can only be aborted. Ranks are of no more use afterwards.
-  [[nodiscard]] std::optional<int> end(int code);
+  /// Says with which exit code this rank ends, and waits until all have said so: for so many
+  /// seconds (0: for ever), by default for Ranks::timeout, or for 2 if the code is not 0. Returns
+  /// that with which the process is to end, of rank 0 if it is not 0, otherwise its own; or nothing
+  /// if some rank is not ready: then the job can only be aborted. Ranks are of no more use
+  /// afterwards.
+  [[nodiscard]] std::optional<int> end(int code, double seconds = -1);
 
   /// Ends the processes of all ranks at once, this one with `code`.
   [[noreturn]] void abort(int code);
