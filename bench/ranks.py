@@ -1,7 +1,8 @@
-"""What ranks cost: R ranks of one thread beside one process of R threads, on this machine.
+"""What ranks cost: R ranks of one thread beside one process of R threads, on this machine, and beside
+what the model of `lockstep-mpi info --ranks R` says of them.
 
-Each round trains both in turn on random data; a figure is the median of the rounds' ratios of seconds
-for a training step. Both end with the same weights, or the figure is refused.
+Each round trains both in turn on random data; a ratio is the median of the rounds' ratios of seconds for
+a training step. Both end with the same weights, or the figure is refused.
 """
 
 import argparse
@@ -57,10 +58,13 @@ def seconds_and_hash(command: list[str], threads: int) -> tuple[float, str]:
 def measure(name: str, options: argparse.Namespace, folder: Path) -> str:
     sequences, timesteps, channels, hidden, cell, leaf_rows = SHAPES[name]
     data = write_data(folder, (sequences * STEPS, timesteps, channels))
-    training = ["train", str(data), "--y", "y", "--cell", cell, "--hidden", str(hidden), "--batch-size", str(sequences),
-                "--epochs", str(EPOCHS), "--leaf-rows", str(leaf_rows), "--normalize", "none", "--json"]  # fmt: skip
+    sizes = ["--cell", cell, "--hidden", str(hidden), "--batch-size", str(sequences), "--leaf-rows", str(leaf_rows)]
+    training = ["train", str(data), "--y", "y", "--epochs", str(EPOCHS), "--normalize", "none", "--json", *sizes]
     alone = [options.lockstep, *training]
     together = [*options.launcher.split(), "-n", str(options.ranks), options.lockstep_mpi, *training]
+    model = [*options.launcher.split(), "-n", str(options.ranks), options.lockstep_mpi, "info", "--ranks",
+             str(options.ranks), "--features", str(channels), "--length", str(timesteps), "--classes", "10",
+             "--threads", "1", "--json", *sizes]  # fmt: skip
     figures = []
     for _ in range(options.rounds):
         by_threads, expected = seconds_and_hash(alone, options.ranks)
@@ -70,9 +74,11 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> str:
         figures.append((by_threads, by_ranks))
     ratios = sorted(ranks / threads for threads, ranks in figures)
     by_threads, by_ranks = (statistics.median(column) for column in zip(*figures))
+    out = subprocess.run(model, check=True, capture_output=True, text=True).stdout
+    predicted = json.loads(out)["ranks"][-1]["seconds"]
     return (
         f"{name:<22}{1e3 * by_threads:12.2f}{1e3 * by_ranks:12.2f}"
-        f"{statistics.median(ratios):9.3f}   {ratios[0]:.3f} to {ratios[-1]:.3f}"
+        f"{statistics.median(ratios):9.3f}   {ratios[0]:.3f} to {ratios[-1]:.3f}{1e3 * predicted:12.2f}"
     )
 
 
@@ -92,7 +98,7 @@ def main() -> None:
     for program in (options.lockstep, options.lockstep_mpi):
         if not os.access(program, os.X_OK):
             raise SystemExit(f"ranks.py: there is no '{program}'; is MPI installed?")
-    print(f"{'ms of a step':<22}{f'{options.ranks} threads':>12}{f'{options.ranks} ranks':>12}{'ratio':>9}   range")
+    print(f"{'ms of a step':<22}{f'{options.ranks} threads':>12}{f'{options.ranks} ranks':>12}{'ratio':>9}   {'range':<14}{'model':>12}")
     for name in options.shapes or SHAPES:
         with tempfile.TemporaryDirectory(prefix="lockstep-ranks-") as folder:
             print(measure(name, options, Path(folder)), flush=True)

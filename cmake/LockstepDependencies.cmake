@@ -68,7 +68,8 @@ if(LOCKSTEP_RNN)
   find_package(ZLIB QUIET)
 endif()
 
-if(LOCKSTEP_MPI)
+# The compiler wrappers that CMake asks are those of the machine that builds.
+if(LOCKSTEP_MPI AND NOT CMAKE_CROSSCOMPILING)
   set(MPI_CXX_SKIP_MPICXX TRUE)
   find_package(MPI QUIET COMPONENTS CXX)
 endif()

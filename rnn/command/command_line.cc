@@ -96,7 +96,8 @@ constexpr const char* kInfoHelp =
     "With --ranks: how long a step of a training over several ranks (MPI processes) would take.\n"
     "The work of a rank is timed on this machine, which takes about a second, on random sequences\n"
     "and a network of the sizes given; what ranks exchange follows from --latency and "
-    "--bandwidth.\n"
+    "--bandwidth,\n"
+    "which lockstep-mpi measures between its ranks where neither is given.\n"
     "A sentence says up to how many ranks each doubling makes the step 1.2 times as fast, and "
     "what\n"
     "ends that: that a minibatch has no more leaves, the bandwidth or the latency.\n\n"
@@ -386,7 +387,8 @@ void add_info_options(CLI::App& app, InfoCommand& c) {
                            "leaf_rows", "optimizer", "threads"}) {
     add_option(app, c.options, name);
   }
-  app.parse_complete_callback([&app, model, ranks] {
+  app.parse_complete_callback([&app, &c, model, ranks] {
+    c.has_link = app.count("--latency") + app.count("--bandwidth") > 0;
     for (const CLI::Option* option : app.get_options()) {
       const std::string flag = option->get_name();
       if (option->count() == 0 || option == model || flag == "--json") continue;

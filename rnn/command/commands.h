@@ -68,6 +68,7 @@ struct InfoCommand : Command {
   std::size_t ranks = 0;
   double latency = 15e-6;    ///< seconds, of TCP
   double bandwidth = 1.1e9;  ///< bytes per second, of 10 Gb/s
+  bool has_link = false;     ///< whether one of these was given; otherwise ranks measure them
   std::size_t features = 8;
   std::size_t classes = 2;
   std::size_t length = 100;

@@ -6,6 +6,7 @@
 #include "lockstep/threads.h"
 #include "lookup.h"
 #include "process.h"
+#include "ranks/measure_link.h"
 #include "results.h"
 #include "scaling.h"
 #include "text.h"
@@ -83,7 +84,14 @@ std::string model_text(const Model& model) {
 
 }  // namespace
 
-int run_info(const InfoCommand& command) {
+int run_info(const InfoCommand& asked) {
+  InfoCommand command = asked;
+  Ranks* const ranks = process_ranks();
+  if (command.ranks > 0 && ranks != nullptr && !command.has_link) {
+    const Link link = measure_link(*ranks);
+    command.latency = link.latency;
+    command.bandwidth = link.bandwidth;
+  }
   if (!speaks()) return 0;
   if (!command.model_file.empty()) {
     print((command.json ? model_json : model_text)(Model::load(command.model_file)));

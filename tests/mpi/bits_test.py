@@ -1,6 +1,7 @@
 """One hash for any number of ranks and threads, either MPI, every fused backend."""
 
 import itertools
+import json
 import unittest
 
 from jobs import IMPLEMENTATIONS, fused_backends, main, run_alone, scratch, summary, weights_of
@@ -57,6 +58,15 @@ class Bits(unittest.TestCase):
         for mpi in IMPLEMENTATIONS:
             result = mpi.run(2, "train", "--dataset", "synthetic-control", "--json", "--quiet")
             self.assertEqual(weights_of(result), "db4b39b8a2d1ab77")
+
+    def test_the_link_is_measured(self):
+        for mpi in IMPLEMENTATIONS:
+            arguments = ["info", "--ranks", "2", "--hidden", "16", "--length", "20", "--json"]
+            link = json.loads(mpi.run(3, *arguments).stdout)
+            self.assertGreater(link["latency"], 0)
+            self.assertNotEqual(link["bandwidth"], 1.1e9)
+            link = json.loads(mpi.run(2, *arguments, "--latency", "1e-3").stdout)
+            self.assertEqual((link["latency"], link["bandwidth"]), (1e-3, 1.1e9))
 
     def test_predictions_and_measurements(self):
         model = f"{self.folder.name}/model.safetensors"
