@@ -24,6 +24,8 @@ SHAPES = {
     "128x50x256x512 lstm": (128, 50, 256, 512, "lstm", 0),
     "64x25x512x1024 lstm": (64, 25, 512, 1024, "lstm", 32),
 }
+# What Open MPI wants to be told in a container.
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 STEPS = 3  # of an epoch
 EPOCHS = 4
 
@@ -48,9 +50,11 @@ def write_data(folder: Path, shape: tuple[int, int, int]) -> Path:
 
 def seconds_and_hash(command: list[str], threads: int) -> tuple[float, str]:
     """Of a step, the first epoch left out, and of the weights."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    out = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    lines = [json.loads(line) for line in out.splitlines()]
+    environment = {**os.environ, **AS_ROOT, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"ranks.py: {' '.join(command)}:\n{done.stderr}")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     epochs = [line["seconds"] for line in lines if "epoch" in line][1:]
     return statistics.median(epochs) / STEPS, lines[-1]["weights_hash"]
 
@@ -74,7 +78,7 @@ def measure(name: str, options: argparse.Namespace, folder: Path) -> str:
         figures.append((by_threads, by_ranks))
     ratios = sorted(ranks / threads for threads, ranks in figures)
     by_threads, by_ranks = (statistics.median(column) for column in zip(*figures))
-    out = subprocess.run(model, check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(model, env={**os.environ, **AS_ROOT}, check=True, capture_output=True, text=True).stdout
     predicted = json.loads(out)["ranks"][-1]["seconds"]
     return (
         f"{name:<22}{1e3 * by_threads:12.2f}{1e3 * by_ranks:12.2f}"

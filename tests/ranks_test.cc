@@ -574,4 +574,117 @@ TEST_CASE("work that fails on some ranks is reported by rank 0 alone") {
   }
 }
 
+namespace {
+
+// Fails at its n-th exchange, as a network may.
+class FailingRank : public ThreadRank {
+ public:
+  FailingRank(int rank, int size, Mail& mail, int fails_at)
+      : ThreadRank(rank, size, mail), left_(fails_at) {}
+
+ private:
+  void before_move() override {
+    if (left_-- == 0) {
+      mail().end();
+      throw RanksError("the cable is out");
+    }
+  }
+  int left_;
+};
+
+}  // namespace
+
+TEST_CASE("ranks end wherever one of them fails") {
+  const Dataset data = ragged_data(2, 3, 60, 9);
+  Options options = options_of_fit();
+  options.epochs = 2;
+  options.ema = 0.9;
+  options.threads = 2;
+  for (const int size : {2, 3, 4}) {
+    int finished = 0;
+    for (int fails_at = 0; fails_at < 60; fails_at += 3) {
+      const std::vector<std::exception_ptr> failures = on_ranks(size, [&](int rank, Mail& mail) {
+        const auto own = std::make_unique<FailingRank>(rank, size, mail, rank == 1 ? fails_at : -1);
+        Model model(data, options);
+        model.set_ranks(own.get());
+        model.fit(data);
+      });
+      const bool all_well =
+          std::ranges::all_of(failures, [](const auto& f) { return f == nullptr; });
+      finished += all_well ? 1 : 0;
+      // All or none, but for ranks that had nothing more to receive.
+      if (!all_well) CHECK(failures[1] != nullptr);
+    }
+    CHECK(finished < 20);
+  }
+}
+
+TEST_CASE("passes of learn give the same weights on ranks") {
+  const Dataset data = ragged_data(2, 3, 90, 9);
+  Options options = options_of_fit();
+  options.validation = 0;
+  options.patience = 0;
+  options.ema = 0.9;
+  Model alone(data, options);
+  for (int pass = 0; pass < 3; ++pass) alone.learn(data);
+  std::vector<std::uint64_t> hashes(3);
+  require_well(on_ranks(3, [&](Ranks& ranks) {
+    Model model(data, options);
+    model.set_ranks(&ranks);
+    for (int pass = 0; pass < 3; ++pass) model.learn(data);
+    hashes[static_cast<std::size_t>(ranks.rank())] = model.weights_hash();
+  }));
+  CHECK(hashes == std::vector<std::uint64_t>(3, alone.weights_hash()));
+}
+
+TEST_CASE("minibatches that are not finite are left out, or end the training, on all ranks") {
+  Dataset data = ragged_data(2, 3, 90, 9);
+  std::vector<float> large(2 * 5, 3e38F);
+  data.add(large, 0);
+  for (const OnNan on_nan : {OnNan::skip, OnNan::stop}) {
+    Options options = options_of_fit();
+    options.cell = "relu";
+    options.normalize = NormalizationKind::none;
+    options.validation = 0;
+    options.patience = 0;
+    options.on_nan = on_nan;
+    Model alone(data, options);
+    const FitResult result = alone.fit(data);
+    CHECK((result.skipped() > 0) == (on_nan == OnNan::skip));
+    std::vector<std::uint64_t> hashes(3);
+    std::vector<FitStatus> states(3);
+    require_well(on_ranks(3, [&](Ranks& ranks) {
+      Model model(data, options);
+      model.set_ranks(&ranks);
+      const auto rank = static_cast<std::size_t>(ranks.rank());
+      states[rank] = model.fit(data).status;
+      hashes[rank] = model.weights_hash();
+    }));
+    CHECK(hashes == std::vector<std::uint64_t>(3, alone.weights_hash()));
+    CHECK(states == std::vector<FitStatus>(3, result.status));
+  }
+}
+
+TEST_CASE("ranks measure the same model on the same data, or none") {
+  const Dataset data = ragged_data(2, 3, 60, 9);
+  Options options = options_of_fit();
+  const auto texts_of = [&](std::uint64_t seed, std::size_t size) {
+    std::set<std::string> texts;
+    for (const auto& failure : on_ranks(2, [&](Ranks& ranks) {
+           Options own = options;
+           if (ranks.rank() == 1) own.seed = seed;
+           Model model(data, own);
+           model.set_ranks(&ranks);
+           const std::vector<std::size_t> indices = first_indices(ranks.rank() == 1 ? size : 60);
+           static_cast<void>(model.evaluate(data.subset(indices)));
+         })) {
+      texts.insert(text_of(failure));
+    }
+    return texts;
+  };
+  CHECK(texts_of(options.seed, 60) == std::set<std::string>{""});
+  CHECK_THAT(*texts_of(99, 60).begin(), ContainsSubstring("rank 1 has another model"));
+  CHECK_THAT(*texts_of(options.seed, 40).begin(), ContainsSubstring("rank 1 has another data set"));
+}
+
 }  // namespace lockstep

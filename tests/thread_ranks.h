@@ -61,8 +61,13 @@ class ThreadRank : public Ranks {
  public:
   ThreadRank(int rank, int size, Mail& mail) : Ranks(rank, size), mail_(mail) {}
 
+ protected:
+  [[nodiscard]] Mail& mail() { return mail_; }
+
  private:
+  virtual void before_move() {}
   void move(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override {
+    before_move();
     for (const Outgoing& message : outgoing) mail_.send(rank(), message.to, message.bytes);
     for (const Incoming& message : incoming) {
       const Mail::Letter letter = mail_.receive(message.from, rank());
@@ -77,16 +82,16 @@ class ThreadRank : public Ranks {
   Mail& mail_;
 };
 
-// Calls work(ranks) on each of `size` ranks; returns what each has thrown.
-inline std::vector<std::exception_ptr> on_ranks(int size, const std::function<void(Ranks&)>& work) {
+// Calls work(rank, mail) on each of `size` threads; returns what each has thrown.
+inline std::vector<std::exception_ptr> on_ranks(int size,
+                                                const std::function<void(int, Mail&)>& work) {
   Mail mail;
   std::vector<std::exception_ptr> failures(static_cast<std::size_t>(size));
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([&, rank] {
-      ThreadRank ranks(rank, size, mail);
       try {
-        work(ranks);
+        work(rank, mail);
       } catch (...) {
         failures[static_cast<std::size_t>(rank)] = std::current_exception();
       }
@@ -98,6 +103,14 @@ inline std::vector<std::exception_ptr> on_ranks(int size, const std::function<vo
     failures[0] = std::make_exception_ptr(RanksError("a message that nobody wanted"));
   }
   return failures;
+}
+
+// The same with work(ranks).
+inline std::vector<std::exception_ptr> on_ranks(int size, const std::function<void(Ranks&)>& work) {
+  return on_ranks(size, [&](int rank, Mail& mail) {
+    ThreadRank ranks(rank, size, mail);
+    work(ranks);
+  });
 }
 
 }  // namespace lockstep

@@ -35,6 +35,7 @@ struct Command {
   Options options;
   std::string backend;
   bool json = false;
+  double rank_timeout = 300;  ///< seconds; of MPI jobs
 };
 
 /// What all that trains was asked to do.
@@ -49,7 +50,6 @@ struct TrainCommand : TrainingCommand {
   std::string checkpoint_file;
   std::size_t checkpoint_epochs = 0;
   double checkpoint_seconds = 60;
-  double rank_timeout = 300;     ///< seconds
   std::string resume_file;       ///< the checkpoint that the training resumes
   std::string first_model_file;  ///< whose weights it begins with
   bool list_datasets = false;

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <csignal>
 #include <exception>
@@ -126,13 +128,31 @@ void run_jobs(const Sweep& sweep, const SweepCommand& command, const Results& do
   run_share(sweep, command.results_file, work);
 }
 
+// Of ranks that would not see each other's results, or run parts of different sweeps.
+void require_same_sweep(Ranks& ranks, const Sweep& sweep, const std::string& results) {
+  const std::filesystem::path folder = std::filesystem::absolute(results).parent_path();
+  struct stat status{};
+  const bool is_there = ::stat(folder.c_str(), &status) == 0;
+  std::string base;
+  for (const OptionInfo& info : options_table()) base += sweep.identity.base.get(info.name) + " ";
+  const std::vector<Trait> traits = {{"data set, by its hash", sweep.identity.data_hash},
+                                     {"rounding, by its CPU or backend,", sweep.identity.rounding},
+                                     {"measure", sweep.identity.measured_on},
+                                     {"number of jobs", std::to_string(sweep.plan.jobs.size())},
+                                     {"setting of its options", base},
+                                     {"folder of results, by its number in the file system,",
+                                      is_there ? std::to_string(status.st_ino) : "none"}};
+  require_same(ranks, traits);
+}
+
 int end_by_signal(const Sweep& sweep, const Results& results, const std::string& file, int signal) {
   const std::size_t all = sweep.plan.jobs.size();
   const std::size_t left = jobs_left(sweep, {}, results).size();
-  say(std::string("stopped by ") + signal_name(signal) +
-      format("; %zu of %zu jobs are done and kept in '", all - left, all) + file +
+  const std::string why =
+      signal == 0 ? "" : std::string("stopped by ") + signal_name(signal) + "; ";
+  say(why + format("%zu of %zu jobs are done and kept in '", all - left, all) + file +
       "', and the same command goes on with the others");
-  return 128 + signal;  // as shells report a signal
+  return signal == 0 ? 1 : 128 + signal;  // as shells report a signal
 }
 
 // A sweep of which nothing is known in the end has failed.
@@ -164,7 +184,6 @@ int run_sweep(const SweepCommand& asked) {
   command.quiet = command.quiet || !speaks();
   require_no_standard_input(command.source.file);
   require_no_standard_input(command.test_file);
-  if (Ranks* const ranks = process_ranks()) ranks->set_timeout(0);  // each has jobs of its own
   select_backend(command.backend);
   require_distinct_files(command, {});
   const Sweep sweep = on_all_ranks([&] { return make_sweep(command); });
@@ -174,6 +193,10 @@ int run_sweep(const SweepCommand& asked) {
     return speaks() ? gather_results(command.results_file, sweep.identity) : Results();
   };
   Results results = on_all_ranks(gather);
+  if (Ranks* const ranks = process_ranks()) {
+    require_same_sweep(*ranks, sweep, command.results_file);
+    ranks->set_timeout(0);  // each has jobs of its own
+  }
   on_all_ranks([&] {
     run_jobs(sweep, command, results);
     return true;

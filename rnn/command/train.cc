@@ -118,6 +118,8 @@ std::exception_ptr fit_and_show(TrainingRun& run, const TrainingData& data,
     progress.on_batch(batch);
     return noted_signal() == 0;
   };
+  // A launcher that has sent a signal kills soon.
+  if (process_ranks() != nullptr) observer.is_interrupted = [] { return noted_signal() != 0; };
   observer.on_epoch = [&](const EpochResult& epoch) {
     progress.on_epoch(epoch);
     try {
@@ -277,7 +279,6 @@ void share_among_ranks(TrainCommand& command) {
   require_no_standard_input(command.source.file);
   require_no_standard_input(command.test_file);
   command.quiet = command.quiet || !speaks();
-  process_ranks()->set_timeout(command.rank_timeout);
 }
 
 }  // namespace

@@ -23,11 +23,23 @@ def why_not():
         return "only root can make network namespaces"
     if not shutil.which("ip") or not shutil.which("unshare"):
         return "ip or unshare is not installed (Debian's packages: iproute2, util-linux)"
-    if not os.path.exists("/dev/net/tun"):
-        return "there is no /dev/net/tun"
+    try:
+        os.close(open_tun(f"ls{os.getpid() % 100000}"))
+    except OSError as error:
+        return f"no device of packets can be made: {error}"
     made = subprocess.run(["ip", "netns", "add", f"ls{os.getpid()}"], capture_output=True)
     subprocess.run(["ip", "netns", "del", f"ls{os.getpid()}"], capture_output=True)
     return "" if made.returncode == 0 else "network namespaces cannot be made here"
+
+
+def open_tun(name):
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
+    except OSError:
+        os.close(tun)
+        raise
+    return tun
 
 
 def run(*command):
@@ -69,26 +81,32 @@ class Link:
 class Hosts:
     """`count` hosts, 10.77.0.1 and so on. `delay`: seconds of one way."""
 
+    made = 0
+
     def __init__(self, count, folder, delay=0.0005, bytes_per_second=125e6):
         self.count = count
-        self.prefix = f"ls{os.getpid()}-"
+        Hosts.made += 1
+        self.prefix = f"ls{os.getpid()}-{Hosts.made}-"
         self.cut_hosts = set()
         self.tuns = []
         self.bytes_relayed = 0
         self.agent = f"{folder}/agent"
         self.links = {}
-        for host in range(1, count + 1):
-            self.add(host, delay, bytes_per_second)
+        try:
+            for host in range(1, count + 1):
+                self.add(host, delay, bytes_per_second)
+        except BaseException:
+            self.close()
+            raise
         for host, tun in enumerate(self.tuns, 1):
             threading.Thread(target=self.relay, args=(host, tun), daemon=True).start()
         self.write_agent()
 
     def add(self, host, delay, bytes_per_second):
         space = f"{self.prefix}{host}"
-        tun = os.open("/dev/net/tun", os.O_RDWR)
-        self.tuns.append(tun)
         device = f"ls{os.getpid() % 100000}t{host}"
-        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH", device.encode(), IFF_TUN | IFF_NO_PI))
+        tun = open_tun(device)
+        self.tuns.append(tun)
         run("ip", "netns", "add", space)
         run("ip", "link", "set", device, "netns", space)
         run("ip", "-n", space, "link", "set", device, "name", DEVICE)

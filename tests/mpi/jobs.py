@@ -19,9 +19,15 @@ class Mpi:
 
     def arguments(self, ranks, *arguments, launcher_arguments=()):
         command = [self.launcher, "-n", str(ranks), *launcher_arguments]
-        if self.name == "openmpi":
+        if self.is_openmpi():
             command += ["--oversubscribe", "--bind-to", "none"]
         return [*command, self.program, *arguments]
+
+    def is_openmpi(self):
+        if self.name == "mpi":
+            version = subprocess.run([self.launcher, "--version"], capture_output=True, text=True).stdout
+            self.name = "openmpi" if "Open MPI" in version or "OpenRTE" in version else "other"
+        return self.name == "openmpi"
 
     @staticmethod
     def environment(threads=1, **more):
@@ -48,7 +54,10 @@ class Mpi:
 
     def run(self, ranks, *arguments, seconds=300, **more):
         job = self.start(ranks, *arguments, **more)
-        out, err = job.communicate(timeout=seconds)
+        try:
+            out, err = job.communicate(timeout=seconds)
+        finally:
+            job.kill()
         return subprocess.CompletedProcess(job.args, job.returncode, out, err)
 
 
