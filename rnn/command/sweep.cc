@@ -135,7 +135,7 @@ void require_same_sweep(Ranks& ranks, const Sweep& sweep, const std::string& res
   const bool is_there = ::stat(folder.c_str(), &status) == 0;
   std::string base;
   for (const OptionInfo& info : options_table()) base += sweep.identity.base.get(info.name) + " ";
-  const std::vector<Trait> traits = {{"data set, by its hash", sweep.identity.data_hash},
+  const std::vector<Trait> traits = {{"data set, by its hash,", sweep.identity.data_hash},
                                      {"rounding, by its CPU or backend,", sweep.identity.rounding},
                                      {"measure", sweep.identity.measured_on},
                                      {"number of jobs", std::to_string(sweep.plan.jobs.size())},

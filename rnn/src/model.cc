@@ -159,8 +159,8 @@ struct Model::State {
   }
   static void add_hashes(std::vector<Trait>& traits, std::uint64_t hash_of_data,
                          const Parameters& weights) {
-    traits.push_back({"model, by its hash", std::to_string(lockstep::weights_hash(weights))});
-    traits.push_back({"data set, by its hash", std::to_string(hash_of_data)});
+    traits.push_back({"model, by its hash,", std::to_string(lockstep::weights_hash(weights))});
+    traits.push_back({"data set, by its hash,", std::to_string(hash_of_data)});
   }
   void require_same_measurement(const Inputs& inputs) const {
     std::vector<Trait> traits = traits_of_program();

@@ -135,8 +135,10 @@ class Faults(unittest.TestCase):
         result = subprocess.run(command, env=mpi.environment(), stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=60)  # fmt: skip
         self.assertNotEqual(result.returncode, 0)
-        self.assertEqual(result.stderr.count("lockstep: "), 1, result.stderr)
-        return result.stderr
+        said = [line for line in result.stderr.splitlines() if line.startswith("lockstep: ")]
+        failures = [line for line in said if not line.startswith("lockstep: read ")]
+        self.assertEqual(len(failures), 1, result.stderr)
+        return failures[0]
 
     def write_data(self, name, value):
         path = f"{self.folder.name}/{name}.tsv"
