@@ -92,10 +92,10 @@ struct GradcheckCommand : Command {
 /// is at fault, another exception where the work fails; what() is one sentence.
 ///@{
 int run_train(const TrainCommand& asked);
-int run_sweep(const SweepCommand& command);
+int run_sweep(const SweepCommand& asked);
 int run_evaluate(const Command& command);
 int run_predict(const Command& command);
-int run_info(const InfoCommand& command);
+int run_info(const InfoCommand& asked);
 int run_gradcheck(const GradcheckCommand& command);
 ///@}
 

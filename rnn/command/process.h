@@ -1,8 +1,8 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lockstep/rnn/ranks.h"
 #include "ranks/gather.h"
@@ -27,11 +27,11 @@ void require_no_standard_input(const std::string& path);
 /// Work whose failure on one rank ends the command on all. Returns what it returns.
 template <class Work>
 auto on_all_ranks(const Work& work) {
-  std::optional<decltype(work())> result;
-  const auto run = [&] { result.emplace(work()); };
+  std::vector<decltype(work())> result;
+  const auto run = [&] { result.push_back(work()); };
   Ranks* const ranks = process_ranks();
   ranks == nullptr ? run() : together(*ranks, run);
-  return std::move(*result);
+  return std::move(result.front());
 }
 
 /// What a command has come to.

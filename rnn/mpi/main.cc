@@ -14,7 +14,7 @@ using lockstep::command::Outcome;
 // Ranks that end together say one sentence, that of rank 0. Of those that others wait for the first
 // one speaks, and ends the job.
 int end(lockstep::mpi::Session& session, Outcome outcome) {
-  lockstep::Ranks& ranks = session.ranks();
+  const lockstep::Ranks& ranks = session.ranks();
   const int rank = ranks.rank();
   if (rank == 0) report(outcome);
   // Who has nothing to say waits for those that have.
@@ -27,7 +27,7 @@ int end(lockstep::mpi::Session& session, Outcome outcome) {
     outcome.sentence = "rank " + std::to_string(rank) + ": " + outcome.sentence;
     report(outcome);
   }
-  session.abort(outcome.code == 0 ? EXIT_FAILURE : outcome.code);
+  lockstep::mpi::Session::abort(outcome.code == 0 ? EXIT_FAILURE : outcome.code);
 }
 
 }  // namespace

@@ -125,9 +125,19 @@ std::uint64_t gather_bits(Ranks* ranks, std::uint64_t own) {
   return bits;
 }
 
+namespace {
+
+std::string difference(std::size_t rank, const std::string& trait, const std::string& value,
+                       const std::string& expected) {
+  return "rank " + std::to_string(rank) + " has another " + trait + " than rank 0: '" + value +
+         "', not '" + expected + "'";
+}
+
+}  // namespace
+
 void require_same(Ranks& ranks, std::span<const Trait> own) {
   std::string joined;
-  for (const Trait& trait : own) joined += trait.value + '\0';
+  for (const Trait& trait : own) joined.append(trait.value).push_back('\0');
   const std::vector<std::string> texts = gather_texts(ranks, joined);
   std::size_t begin = 0;
   for (const Trait& trait : own) {
@@ -136,8 +146,7 @@ void require_same(Ranks& ranks, std::span<const Trait> own) {
     for (std::size_t rank = 1; rank < texts.size(); ++rank) {
       const std::string value = texts[rank].substr(begin, texts[rank].find('\0', begin) - begin);
       if (value == expected) continue;
-      throw InvalidArgument("rank " + std::to_string(rank) + " has another " + trait.name +
-                            " than rank 0: '" + value + "', not '" + expected + "'");
+      throw InvalidArgument(difference(rank, trait.name, value, expected));
     }
     begin = end + 1;
   }

@@ -12,7 +12,7 @@ namespace lockstep {
 namespace {
 
 // Subtrees of which no two are halves of one, of fewer than 2^64 leaves.
-constexpr std::size_t kMostSubtrees = 2 * std::numeric_limits<std::size_t>::digits;
+constexpr auto kMostSubtrees = std::size_t{2} * std::numeric_limits<std::size_t>::digits;
 
 template <class Visit>
 void for_subtrees(Range leaves, const Visit& visit) {

@@ -49,7 +49,7 @@ class LOCKSTEP_API Session {
   [[nodiscard]] std::optional<int> end(int code, double seconds = -1);
 
   /// Ends the processes of all ranks at once, this one with `code`.
-  [[noreturn]] void abort(int code);
+  [[noreturn]] static void abort(int code);
 
   /// The MPI that this library was built with, as it calls itself.
   [[nodiscard]] static std::string library();
