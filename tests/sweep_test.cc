@@ -403,7 +403,7 @@ TEST_CASE("sweep: folds are drawn by --seed, and another seed is another sweep",
 }
 
 TEST_CASE("sweep: folds are of one size and alike", "[sweep]") {
-  const std::size_t count = GENERATE(2, 3, 7, 20);
+  const auto count = static_cast<std::size_t>(GENERATE(2, 3, 7, 20));
   Dataset data(1, {"a", "b", "c"});
   for (int i = 0; i < 20; ++i) {
     const auto value = static_cast<float>(i);
