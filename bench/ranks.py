@@ -24,7 +24,7 @@ SHAPES = {
     "128x50x256x512 lstm": (128, 50, 256, 512, "lstm", 0),
     "64x25x512x1024 lstm": (64, 25, 512, 1024, "lstm", 32),
 }
-# What Open MPI wants to be told in a container.
+# Open MPI asks for this consent to run as root.
 AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 STEPS = 3  # of an epoch
 EPOCHS = 4

@@ -249,7 +249,7 @@ TEST_CASE("steps are timed of leaves that double, in full or of fewer timesteps"
   CHECK(time_step({network, options, 3000, 1}).leaf_rows == 256);
 }
 
-TEST_CASE("command: info tells what ranks would gain", "[command]") {
+TEST_CASE("command: info says what ranks would gain", "[command]") {
   const json info = run_json(scaling({"--ranks", "6", "--batch-size", "64", "--classes", "3"}));
   CHECK(info["leaves"] == 8);
   CHECK(info["bandwidth"] == 1.1e9);

@@ -319,7 +319,7 @@ TEST_CASE("heads of timesteps predict on ranks as alone") {
   }));
 }
 
-TEST_CASE("a training that ranks have checkpointed goes on with another number of them") {
+TEST_CASE("a training that ranks have checkpointed is resumed by another number of them") {
   const Dataset data = ragged_data(2, 3, 120, 9);
   Options options = options_of_fit();
   options.optimizer = "adamw";
@@ -357,7 +357,7 @@ TEST_CASE("a training that ranks have checkpointed goes on with another number o
   }
 }
 
-TEST_CASE("checkpoints by time are written by rank 0, and all go on to the same bits") {
+TEST_CASE("checkpoints by time are written by rank 0, and all continue to the same bits") {
   const Dataset data = ragged_data(2, 3, 120, 9);
   Options options = options_of_fit();
   options.patience = 0;

@@ -39,7 +39,7 @@ std::vector<json> results_in(const std::filesystem::path& path) {
   return results;
 }
 
-// By what tells jobs apart.
+// By what distinguishes jobs.
 std::map<std::string, std::string> hashes_in(const std::filesystem::path& path) {
   std::map<std::string, std::string> hashes;
   for (const json& result : results_in(path)) {
@@ -163,7 +163,7 @@ TEST_CASE("sweep: seeds are counted from --seed or listed", "[sweep]") {
   CHECK_THROWS_AS(parse_seeds("9", 18446744073709551613u), UsageError);
 }
 
-TEST_CASE("sweep: a killed sweep goes on, and a torn line is run again", "[sweep]") {
+TEST_CASE("sweep: a killed sweep continues, and a torn line is run again", "[sweep]") {
   const SweepFixture fixture;
   const std::vector<std::string> jobs = {"--seeds", "30", "--jobs", "2", "--quiet"};
   {

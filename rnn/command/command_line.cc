@@ -64,7 +64,8 @@ constexpr const char* kSweepHelp =
     "are the same for all. Otherwise --test, the test part of a built-in set, or the share of\n"
     "--validation is measured on; without any the training set.\n\n"
     "Each job that has ended is a JSON line of FILE, and is not run again: after Ctrl-C or a kill\n"
-    "the same command goes on, and a larger grid or more seeds add to the file. Jobs that diverge\n"
+    "the same command continues, and a larger grid or more seeds add to the file. Jobs that "
+    "diverge\n"
     "or fail are results too, without a part in the means; if no job ends well the exit code is\n"
     "1. Weights have the bits of `lockstep train` with the same options, for any --jobs.\n\n"
     "Examples:\n"
@@ -337,7 +338,8 @@ void add_sweep_options(CLI::App& app, SweepCommand& c) {
       });
   constexpr std::size_t kMost = 65536;
   add_number(app, "--folds", c.folds, std::size_t{2}, kMost,
-             format("a whole number from 2 to %zu", kMost), "Cross-validation with so many folds");
+             format("a whole number from 2 to %zu", kMost),
+             "Cross-validation with this number of folds");
   app.get_option("--folds")->excludes("--test");
   app.add_option("--results", c.results_file, "JSON lines of the jobs that have ended")
       ->check(is_file_name)
@@ -369,7 +371,7 @@ void add_info_options(CLI::App& app, InfoCommand& c) {
   constexpr std::size_t kMostRanks = 4096;
   add_number(app, "--ranks", c.ranks, std::size_t{2}, kMostRanks,
              format("a whole number from 2 to %zu", kMostRanks),
-             "Say what a training over up to so many ranks would take");
+             "Say what a training over up to this number of ranks would take");
   const CLI::Option* const ranks = app.get_option("--ranks")->default_str("");
   add_number(app, "--latency", c.latency, 0.0, 1e3, "a number of seconds from 0 to 1000",
              "Seconds that a message between ranks takes at least");

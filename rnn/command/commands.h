@@ -63,7 +63,7 @@ struct SweepCommand : TrainingCommand {
   std::size_t jobs = 0;   ///< at a time; 0: as many as the threads of the machine are for
 };
 
-/// With `ranks` what a training over so many would take, of a network of these sizes.
+/// With `ranks` what a training over that number of ranks would take, of a network of these sizes.
 struct InfoCommand : Command {
   std::size_t ranks = 0;
   double latency = 15e-6;    ///< seconds, of TCP

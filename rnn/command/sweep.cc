@@ -151,7 +151,7 @@ int end_by_signal(const Sweep& sweep, const Results& results, const std::string&
   const std::string why =
       signal == 0 ? "" : std::string("stopped by ") + signal_name(signal) + "; ";
   say(why + format("%zu of %zu jobs are done and kept in '", all - left, all) + file +
-      "', and the same command goes on with the others");
+      "', and the same command continues with the others");
   return signal == 0 ? 1 : 128 + signal;  // as shells report a signal
 }
 

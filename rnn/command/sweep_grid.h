@@ -49,7 +49,7 @@ struct Plan {
 [[nodiscard]] std::vector<std::vector<Setting>> parse_grid(std::string_view json,
                                                            const std::string& name);
 
-/// "3": so many seeds from `first` on; "1,2,5": these. Throws UsageError.
+/// "3": this number of seeds from `first` on; "1,2,5": these. Throws UsageError.
 [[nodiscard]] std::vector<std::uint64_t> parse_seeds(const std::string& text, std::uint64_t first);
 
 /// Reads the grid, if there is one; points with the same options are one. Throws as parse_grid, and

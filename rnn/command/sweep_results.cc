@@ -194,7 +194,7 @@ struct Content {
   std::size_t whole_bytes = 0;  // without a last line that is torn
 };
 
-// A file of something else is none whose end was torn.
+// A file of another kind is not one whose end was torn.
 Content parse_content(std::string_view text, const std::string& name, const SweepIdentity& sweep) {
   const std::size_t last = text.rfind('\n');
   const std::size_t whole = last == std::string_view::npos ? 0 : last + 1;

@@ -61,7 +61,7 @@ struct JobResult {
 /// null for what is not finite.
 [[nodiscard]] std::string any_number_json(double number);
 
-/// What tells the jobs of a sweep apart: equal for the same options, seed and fold.
+/// What distinguishes the jobs of a sweep: equal for the same options, seed and fold.
 [[nodiscard]] std::string job_key(const Options& options, std::size_t fold);
 
 /// Results of a sweep by job_key.

@@ -1,4 +1,4 @@
-"""Ranks that die, disagree or do not answer: the job ends soon, and goes on with other numbers."""
+"""Ranks that die, disagree or do not answer: the job ends soon, and can be resumed by other numbers."""
 
 import json
 import os
@@ -65,7 +65,7 @@ class Faults(unittest.TestCase):
                 "--checkpoint-every", "0.05s", *more]  # fmt: skip
 
     def test_kill_and_go_on(self):
-        """A random rank is killed, 20 times in all; another number of ranks goes on."""
+        """A random rank is killed, 20 times in all; another number of ranks resumes."""
         expected = weights_of(run_alone("train", *TRAINING, "--epochs", str(EPOCHS), "--quiet"))
         draw = random.Random(4)
         for mpi in IMPLEMENTATIONS:
@@ -90,7 +90,7 @@ class Faults(unittest.TestCase):
                     self.assertEqual(weights_of(result), expected)
 
     def test_a_rank_that_does_not_answer(self):
-        """It is stopped, not killed: only the time that the others wait can tell, and which it was."""
+        """It is stopped, not killed: only the time that the others wait shows it."""
         seconds = 4
         for mpi in IMPLEMENTATIONS:
             for ranks, victim in ((3, 1), (4, 3), (4, 0)):

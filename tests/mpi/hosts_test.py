@@ -79,7 +79,7 @@ class OnHosts(unittest.TestCase):
                     hosts.close()
 
     def test_a_cut_link(self):
-        """The job ends soon after the time that ranks wait, and fewer ranks go on."""
+        """The job ends soon after the time that ranks wait, and fewer ranks resume."""
         seconds = 6
         arguments = ["train", *TRAINING, "--epochs", "60"]
         expected = weights_of(run_alone(*arguments))

@@ -184,7 +184,8 @@ class MpiRanks : public Ranks {
     return transfers_.front().partner;
   }
 
-  // Ranks whose time is up tell each other whom they wait for: who says nothing is to blame.
+  // Ranks that time out send each other the number of the rank they wait for; the one that sends
+  // nothing is to blame.
   [[nodiscard]] int silent_rank() {
     int own = awaited();
     for (int rank = 0; rank < size(); ++rank) {

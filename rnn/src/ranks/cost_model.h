@@ -17,7 +17,7 @@ struct Link {
   double bandwidth;  // bytes per second of a rank, each way
 };
 
-// What a rank sends and receives before it goes on.
+// What a rank sends and receives before it continues.
 struct Round {
   Ranks::Traffic sent;
   Ranks::Traffic received;
@@ -32,7 +32,7 @@ struct StepTraffic {
   std::size_t slice = 0;  // weights that it updates
 };
 
-// Of each rank of `ranks`, that exchange minibatches of so many leaves, a power of two.
+// Of each rank of `ranks`, that exchange minibatches of `leaves` leaves, a power of two.
 [[nodiscard]] std::vector<StepTraffic> step_traffic(const Network& network, int ranks,
                                                     std::size_t leaves);
 

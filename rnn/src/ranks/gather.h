@@ -1,4 +1,4 @@
-// What ranks tell each other.
+// Small exchanges between ranks: gathered parts, texts, bits, and checks that they agree.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,10 @@
 
 namespace lockstep {
 
-// Parts of a whole, one of each rank, stand in an order in which neighbours, and neighbouring
+// Parts of a whole, one of each rank, are kept in an order in which neighbours, and neighbouring
 // groups of neighbours, exchange with each other: rank r is at the place whose number has the
-// digits of r, of base 2, in reverse. Where the ranks are no power of two they stand by number.
+// digits of r, of base 2, in reverse. Where the ranks are no power of two they are in the order of
+// their numbers.
 [[nodiscard]] bool is_power_of_two(int size);
 [[nodiscard]] std::size_t place_of(int rank, int size);
 [[nodiscard]] int rank_at(std::size_t place, int size);
@@ -59,8 +60,8 @@ class ReportedElsewhere : public RanksError {
   using RanksError::RanksError;
 };
 
-// Does work that may fail on some ranks: then all throw. Rank 0 throws what it or else the first of
-// the others had to say, and other ranks ReportedElsewhere.
+// Does work that may fail on some ranks: then all throw. Rank 0 throws its own
+// failure, or that of the first other rank that failed, and other ranks ReportedElsewhere.
 void together(Ranks& ranks, const std::function<void()>& work);
 
 }  // namespace lockstep

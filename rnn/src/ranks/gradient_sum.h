@@ -28,7 +28,7 @@ struct Subtree {
 [[nodiscard]] Range first_subtree(Range leaves, std::size_t most);
 // The fewest subtrees that make up a range.
 [[nodiscard]] std::size_t subtree_count(Range leaves);
-// Numbers that a rank tells of each of its leaves.
+// Numbers that a rank sends of each of its leaves.
 inline constexpr std::size_t kLeafNumbers = 6;
 
 // Whether two subtrees are the halves of one.
@@ -55,7 +55,7 @@ class GradientSum {
   // Of the most leaves, the most that a rank has.
   [[nodiscard]] static std::size_t most_own_leaves(const Ranks* ranks, std::size_t most_leaves);
 
-  // Of a minibatch of so many leaves, whether pairs of ranks halve what they exchange.
+  // Of a minibatch of `leaves` leaves, whether pairs of ranks halve what they exchange.
   [[nodiscard]] bool halves(std::size_t leaves) const;
   // The slice of any rank.
   [[nodiscard]] Range rows_of(int rank) const;

@@ -196,7 +196,7 @@ class Fit {
   [[nodiscard]] bool is_first_rank() const { return ranks_ == nullptr || ranks_->rank() == 0; }
 
   // Does what each rank does by itself between two passes: if it throws or stops the training on
-  // one of them, no other goes on.
+  // one of them, no other continues.
   template <class Work>
   void together(const Work& work) {
     constexpr std::uint64_t kStopped = 1;
@@ -238,7 +238,7 @@ class Fit {
   }
 
   // Nothing that has failed: the checkpoint before stays.
-  // `is_in_pass`: called by the trainer, in an epoch that goes on.
+  // `is_in_pass`: called by the trainer, in an epoch that continues.
   void write_checkpoint(bool is_in_epoch, bool is_in_pass = false) {
     if (!times_.is_on() || !all_finite(parameters_)) return;
     FitState state{trainer_.state(), keeper_.kept(), result_.history};

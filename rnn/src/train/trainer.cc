@@ -226,7 +226,7 @@ bool Trainer::State::is_checkpoint_due(const Epoch& epoch) {
 // What each thread does in an epoch: gradients of a minibatch, its share of the update, the next.
 void Trainer::State::train_minibatches(Epoch& epoch, const Team& team) noexcept {
   TrainingStep& step = **memory;
-  // A rank that wants to stop tells the others with the next minibatch.
+  // A rank that wants to stop lets the others know with the next minibatch.
   while (epoch.continues && (!epoch.is_stopped || ranks != nullptr)) {
     const auto minibatch = minibatch_at(now.pass_sequences);
     if (team.index() == 0) {
@@ -314,7 +314,7 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
               .continues = s.now.pass_sequences < data.size() && s.now.pass.failed_minibatch == 0,
               .stop = stop};
   if (s.now.pass_minibatches == 0) s.now.pass.learning_rate = s.rate_at(epoch);
-  std::uint64_t told = 0;
+  std::uint64_t notices = 0;
   if (epoch.continues) {
     TrainingStep& step = **s.memory;
     s.prefetch(data, s.minibatch_at(s.now.pass_sequences));
@@ -323,15 +323,15 @@ EpochResult Trainer::run_epoch(const Inputs& inputs,
     parallel(step.team_size(s.threads),
              [&](const Team& team) noexcept { s.train_minibatches(epoch, team); });
     step.rethrow();
-    told = State::end_notices(epoch);
-    told |= step.is_void() ? step.notices() : gather_bits(s.ranks, told);
+    notices = State::end_notices(epoch);
+    notices |= step.is_void() ? step.notices() : gather_bits(s.ranks, notices);
   }
   // A pass that has taught nothing is repeated by the next call.
   s.now.is_in_pass = s.now.pass_minibatches == 0;
   stop.rethrow();
   if (epoch.failure != nullptr) std::rethrow_exception(epoch.failure);
-  if ((told & TrainingStep::kFail) != 0) throw ReportedElsewhere("another rank has failed");
-  s.was_stopped = (told & TrainingStep::kStop) != 0;
+  if ((notices & TrainingStep::kFail) != 0) throw ReportedElsewhere("another rank has failed");
+  s.was_stopped = (notices & TrainingStep::kStop) != 0;
   s.is_in_pass = s.now.pass_sequences < data.size();
   EpochResult result = s.now.pass;
   result.loss /= s.now.pass_weight;

@@ -60,7 +60,7 @@ class TrainingStep {
     std::size_t window_timesteps = 0;  // of the backward pass
   };
 
-  // What ranks tell each other with a minibatch, bit by bit. By kStop the minibatch is of no use.
+  // Bits that ranks exchange with a minibatch. By kStop the minibatch is of no use.
   enum Notice : std::uint64_t { kStop = 1, kFail = 2, kCheckpoint = 4 };
 
   // For minibatches of up to `parts` times as many sequences as `largest` holds, computed in parts

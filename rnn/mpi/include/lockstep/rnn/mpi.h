@@ -41,8 +41,8 @@ class LOCKSTEP_API Session {
   /// The ranks of the job.
   [[nodiscard]] Ranks& ranks();
 
-  /// Says with which exit code this rank ends, and waits until all have said so: for so many
-  /// seconds (0: for ever), by default for Ranks::timeout, or for 2 if the code is not 0. Returns
+  /// Says with which exit code this rank ends, and waits until all have said so: at most
+  /// `seconds` (0: for ever), by default for Ranks::timeout, or for 2 if the code is not 0. Returns
   /// that with which the process is to end, of rank 0 if it is not 0, otherwise its own; or nothing
   /// if some rank is not ready: then the job can only be aborted. Ranks are of no more use
   /// afterwards.
