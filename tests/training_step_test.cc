@@ -141,8 +141,8 @@ void check_told_bytes(const Sizes& shape, std::size_t count, std::size_t window)
       by_telling;
   CHECK(held == told);
   CHECK(told <= taken);
-  // Packed matrices themselves, two lists of tensors, what aligned vectors are aligned with: nothing
-  // that grows with the data.
+  // Packed matrices themselves, two lists of tensors, what aligned vectors are aligned with:
+  // nothing that grows with the data.
   CHECK(taken - told < 5120 * shape.layers * (shape.bidirectional ? 2 : 1));
 }
 
