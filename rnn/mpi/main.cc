@@ -11,6 +11,9 @@ namespace {
 
 using lockstep::command::Outcome;
 
+// A launcher that is asked to end the job may drop what it has not yet read of a rank's output.
+constexpr std::chrono::milliseconds kUntilRead(300);
+
 // Ranks that end together say one sentence, that of rank 0. Of those that others wait for the first
 // one speaks, and ends the job.
 int end(lockstep::mpi::Session& session, Outcome outcome) {
@@ -23,10 +26,11 @@ int end(lockstep::mpi::Session& session, Outcome outcome) {
       has_news ? session.end(outcome.code) : session.end(outcome.code, ranks.timeout());
   if (code) return *code;
   if (rank > 0 && has_news) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200 * std::min(rank, 5)));
+    std::this_thread::sleep_for(2 * kUntilRead * std::min(rank, 5));
     outcome.sentence = "rank " + std::to_string(rank) + ": " + outcome.sentence;
     report(outcome);
   }
+  std::this_thread::sleep_for(kUntilRead);
   lockstep::mpi::Session::abort(outcome.code == 0 ? EXIT_FAILURE : outcome.code);
 }
 

@@ -60,6 +60,11 @@ class Faults(unittest.TestCase):
     def assert_all_gone(self, mpi):
         wait_for(lambda: not ranks_of(self.job, mpi.program), 20)
 
+    def forget_checkpoints(self):
+        for path in (self.checkpoint, self.checkpoint + ".previous"):
+            if os.path.exists(path):
+                os.remove(path)
+
     def checkpointed(self, *more, epochs=EPOCHS):
         return ["train", *TRAINING, "--epochs", str(epochs), "--checkpoint", self.checkpoint,
                 "--checkpoint-every", "0.05s", *more]  # fmt: skip
@@ -70,9 +75,7 @@ class Faults(unittest.TestCase):
         draw = random.Random(4)
         for mpi in IMPLEMENTATIONS:
             for _ in range(20 // len(IMPLEMENTATIONS)):
-                for path in (self.checkpoint, self.checkpoint + ".previous"):
-                    if os.path.exists(path):
-                        os.remove(path)
+                self.forget_checkpoints()
                 ranks = draw.choice((2, 3, 4))
                 job = self.start(mpi, ranks, *self.checkpointed())
                 wait_for(lambda: os.path.exists(self.checkpoint))
@@ -95,6 +98,7 @@ class Faults(unittest.TestCase):
         for mpi in IMPLEMENTATIONS:
             for ranks, victim in ((3, 1), (4, 3), (4, 0)):
                 with self.subTest(mpi=mpi.name, ranks=ranks, victim=victim):
+                    self.forget_checkpoints()
                     job = self.start(mpi, ranks, *self.checkpointed("--rank-timeout", str(seconds), epochs=100000))
                     wait_for(lambda: os.path.exists(self.checkpoint))
                     process = ranks_of(self.job, mpi.program)[victim]
@@ -108,12 +112,12 @@ class Faults(unittest.TestCase):
                     self.assertNotEqual(job.returncode, 0)
                     self.assertIn(f"rank {victim} on host", err)
                     self.assertIn(f"has not answered for {seconds} seconds", err)
-                    os.remove(self.checkpoint)
 
     def test_an_interrupt_ends_all_in_good_order(self):
         for mpi in IMPLEMENTATIONS:
             with self.subTest(mpi=mpi.name):
                 model = f"{self.folder.name}/model-{mpi.name}"
+                self.forget_checkpoints()
                 job = self.start(mpi, 2, *self.checkpointed("--model", model, epochs=100000))
                 wait_for(lambda: os.path.exists(self.checkpoint))
                 time.sleep(0.5)  # until the first minibatch has ended on both
@@ -123,7 +127,6 @@ class Faults(unittest.TestCase):
                 self.assertTrue(os.path.exists(model), err)
                 self.assertIn("stopped by SIGINT", err)
                 self.assertIn("weights_hash", out.splitlines()[-1])
-                os.remove(self.checkpoint)
 
     def refused(self, mpi, shell, *arguments):
         """The message of a job of two ranks of which the second does `shell` first."""

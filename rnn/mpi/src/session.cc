@@ -82,11 +82,11 @@ class MpiRanks : public Ranks {
                         communicator));
   }
 
-  [[nodiscard]] bool is_broken() const { return is_broken_; }
+  [[nodiscard]] bool is_broken() const { return failure_ != nullptr; }
 
  private:
   void move(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) override {
-    if (is_broken_) throw RanksError("a rank has failed before");
+    if (is_broken()) std::rethrow_exception(failure_);
     requests_.clear();
     transfers_.clear();
     try {
@@ -100,7 +100,7 @@ class MpiRanks : public Ranks {
       }
       finish();
     } catch (...) {
-      is_broken_ = true;
+      failure_ = std::current_exception();
       abandon();
       throw;
     }
@@ -221,7 +221,7 @@ class MpiRanks : public Ranks {
   std::vector<MPI_Status> statuses_;
   std::vector<Transfer> transfers_;
   std::vector<MPI_Request> blames_;
-  bool is_broken_ = false;
+  std::exception_ptr failure_;  // the first one, of which all later ones are consequences
 };
 
 // Ranks that may run on the same CPUs of their host have an equal share of them.
