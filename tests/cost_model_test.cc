@@ -9,6 +9,7 @@
 #include "command_runs.h"
 #include "networks.h"
 #include "ranks/gradient_sum.h"
+#include "ranks/slices.h"
 #include "thread_ranks.h"
 #include "train/step_trial.h"
 #include "train/training_step.h"
@@ -42,7 +43,7 @@ Sent sent_by(Ranks& ranks, const Network& network, std::size_t leaves) {
   subtrees.reserve(ranges.size());
   for (std::size_t i = 0; i < ranges.size(); ++i) subtrees.push_back({ranges[i], sums[i].data()});
   std::vector<float> gradient(parameters);
-  std::vector<double> of_rows(sum->row_count());
+  std::vector<double> of_rows(sum->slices().row_count());
   std::vector<double> of_leaves(leaves * kLeafNumbers);
   std::uint64_t notices = 0;
   sum->add(subtrees, leaves, gradient, Team());
@@ -63,9 +64,24 @@ Ranks::Traffic all_sent(const std::vector<Round>& rounds) {
   return all;
 }
 
+Ranks::Traffic all_sent(const std::vector<std::vector<Round>>& sections) {
+  Ranks::Traffic all;
+  for (const std::vector<Round>& rounds : sections) {
+    all.messages += all_sent(rounds).messages;
+    all.bytes += all_sent(rounds).bytes;
+  }
+  return all;
+}
+
 std::uint64_t all_received(const std::vector<Round>& rounds) {
   std::uint64_t bytes = 0;
   for (const Round& round : rounds) bytes += round.received.bytes;
+  return bytes;
+}
+
+std::uint64_t all_received(const std::vector<std::vector<Round>>& sections) {
+  std::uint64_t bytes = 0;
+  for (const std::vector<Round>& rounds : sections) bytes += all_received(rounds);
   return bytes;
 }
 
@@ -126,6 +142,14 @@ TEST_CASE("the cost model's bytes are right of ranks without a slice, and of sta
   const Sizes stack{
       .features = 3, .hidden = 7, .classes = 2, .cell = "lstm", .layers = 2, .bidirectional = true};
   for (const int size : {2, 3, 8}) check_traffic(stack, size, 8);
+  const Sizes sections{.features = 3,
+                       .hidden = 310,
+                       .classes = 2,
+                       .cell = "gru",
+                       .layers = 2,
+                       .bidirectional = true};
+  REQUIRE(Slices(sections, 8).section_count() == 2);
+  for (const int size : {2, 3, 8, 16}) check_traffic(sections, size, 8);
 }
 
 // Of the whole step of all ranks, written down anew.
@@ -209,6 +233,24 @@ TEST_CASE("the cost of a step is that of its slowest rank in each round") {
   CHECK(four.leaves == 1);
   CHECK(four.working_ranks == 0.5);
   CHECK(four.latency == 3 + 2 + 2);
+}
+
+TEST_CASE("gradients of upper layers take no time while lower layers are computed") {
+  const Sizes stack{.features = 310, .hidden = 310, .classes = 2, .cell = "gru", .layers = 2};
+  const Sizes one{.features = 310, .hidden = 310, .classes = 2, .cell = "gru"};
+  const auto cost_of_leaf = [](const Network& network, double seconds, double bandwidth) {
+    return step_cost(network, 2, 2, {.latency = 0, .bandwidth = bandwidth}, {.leaves = {seconds}});
+  };
+  const StepCost slow = cost_of_leaf(stack, 0, 1e9);
+  CHECK(slow.hidden == 0);
+  CHECK(std::abs(slow.sum / slow.weights - 1) < 1e-3);
+  const StepCost fast = cost_of_leaf(stack, 1, 1e9);
+  CHECK(fast.hidden > 0.49 * slow.sum);
+  CHECK(std::abs(fast.hidden + fast.sum - slow.sum) < 1e-12);
+  // A leaf's second of which 3 of 11 parts are on the way back through the first layer.
+  const StepCost late = cost_of_leaf(stack, 1, 1e6);
+  CHECK(std::abs(late.hidden - 3.0 / 11) < 1e-9);
+  CHECK(cost_of_leaf(one, 1, 1e9).hidden == 0);
 }
 
 TEST_CASE("the gain ends where a doubling is not worth it, by what hinders it") {

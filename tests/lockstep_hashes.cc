@@ -17,6 +17,7 @@
 #include "lockstep/rnn/trainer.h"
 #include "lockstep/softmax.h"
 #include "networks.h"
+#include "thread_ranks.h"
 
 namespace lockstep {
 namespace {
@@ -270,6 +271,39 @@ FnvHash long_sequences() {
   return hash;
 }
 
+// Threads as ranks, whose sections differ by the tuning.
+FnvHash ranks() {
+  FnvHash hash;
+  for (const bool bidirectional : {false, true}) {
+    const Sizes shape{.features = 3,
+                      .hidden = 33,
+                      .classes = 3,
+                      .cell = "gru",
+                      .layers = 3,
+                      .bidirectional = bidirectional};
+    const Dataset data = data_for(shape, 40, 9);
+    for (const int size : {2, 3}) {
+      std::vector<std::uint64_t> hashes(static_cast<std::size_t>(size));
+      const auto failures = on_ranks(size, [&](Ranks& ranks) {
+        Parameters model = random_network(shape);
+        Options options;
+        options.clip_norm = 1;
+        options.optimizer = "adamw";
+        options.threads = 1 + ranks.rank();
+        Trainer trainer(model, options, &ranks);
+        trainer.run_epoch(data);
+        trainer.run_epoch(data);
+        hashes[static_cast<std::size_t>(ranks.rank())] = weights_hash(model);
+      });
+      for (const std::exception_ptr& failure : failures) {
+        if (failure != nullptr) std::rethrow_exception(failure);
+      }
+      for (const std::uint64_t each : hashes) hash.add(each);
+    }
+  }
+  return hash;
+}
+
 void print_hashes(const BackendInfo& backend) {
   const std::string name(backend.name);
   const BackendScope scope(name);
@@ -285,6 +319,7 @@ void print_hashes(const BackendInfo& backend) {
   print(name, "stacks", stacks());
   print(name, "large-networks", large_networks());
   print(name, "long-sequences", long_sequences());
+  print(name, "ranks", ranks());
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // Several ranks are threads here: the same code as over a network.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.h"
@@ -13,6 +15,7 @@
 #include "networks.h"
 #include "ranks/gather.h"
 #include "ranks/gradient_sum.h"
+#include "ranks/slices.h"
 #include "temporary_directory.h"
 #include "thread_ranks.h"
 
@@ -210,6 +213,109 @@ TEST_CASE("large layers and bidirectional stacks train on ranks to the same bits
                        .bidirectional = true,
                        .pool = Pooling::max},
                       ragged_data(5, 4, 60, 12), options, {2, 3});
+}
+
+namespace {
+
+// Notes whether a thread of its own has moved bytes.
+class WatchedRank : public ThreadRank {
+ public:
+  using ThreadRank::ThreadRank;
+  [[nodiscard]] bool was_elsewhere() const { return was_elsewhere_; }
+
+ private:
+  void before_move() override {
+    if (std::this_thread::get_id() != caller_) was_elsewhere_ = true;
+  }
+
+  std::thread::id caller_ = std::this_thread::get_id();
+  bool was_elsewhere_ = false;
+};
+
+// Two layers whose gradients are large enough to travel one after the other.
+constexpr Sizes kTwoSections{
+    .features = 10, .hidden = 120, .classes = 5, .cell = "gru", .layers = 2};
+
+}  // namespace
+
+TEST_CASE("gradients of upper layers travel early, and the bits are the same") {
+  Options options = short_training();
+  options.leaf_rows = 4;
+  options.clip_norm = 1;
+  const Dataset data = ragged_data(10, 5, 37, 6);
+  REQUIRE(Slices(kTwoSections, 2).section_count() == 2);
+  SECTION("ranks that halve and others, fewer leaves than ranks, an uneven end") {
+    check_same_on_ranks(kTwoSections, data, options, {2, 3, 4, 16});
+  }
+  SECTION("in parts, of which only ranks with one begin early") {
+    options.batch_size = 16;
+    options.accumulate = 3;
+    check_same_on_ranks(kTwoSections, data, options, {2, 3, 8});
+  }
+  SECTION("bidirectional, and three layers") {
+    Sizes shape = kTwoSections;
+    shape.bidirectional = true;
+    check_same_on_ranks(shape, data, options, {2});
+    shape = kTwoSections;
+    shape.layers = 3;
+    REQUIRE(Slices(shape, 2).section_count() == 3);
+    check_same_on_ranks(shape, data, options, {2, 3});
+  }
+  SECTION("with states of which some are computed twice") {
+    const Dataset longer = ragged_data(10, 5, 24, 60);
+    options.epochs = 1;
+    options.memory = training_workspace_bytes(kTwoSections, options, longer.size(), 60) * 23 / 25;
+    check_same_on_ranks(kTwoSections, longer, options, {2});
+  }
+}
+
+TEST_CASE("a thread of its own moves bytes only of ranks that may be called from it") {
+  Options options = short_training();
+  options.leaf_rows = 8;
+  options.threads = 2;
+  const Dataset data = ragged_data(10, 5, 37, 6);
+  for (const bool may : {false, true}) {
+    std::array<Trained, 2> trained;
+    require_well(on_ranks(2, [&](int rank, Mail& mail) {
+      WatchedRank ranks(rank, 2, mail, may);
+      trained[static_cast<std::size_t>(rank)] = train_on(&ranks, kTwoSections, data, options);
+      if (ranks.was_elsewhere() != may) throw std::runtime_error("not where it should be");
+    }));
+    CHECK(trained[0] == trained[1]);
+  }
+}
+
+TEST_CASE("a rank that ends or fails on the way back is no trap for the others") {
+  Options options = short_training();
+  options.leaf_rows = 4;
+  options.epochs = 50;
+  const Dataset data = ragged_data(10, 5, 37, 6);
+  SECTION("one that is interrupted between two leaves") {
+    std::vector<std::uint64_t> hashes(2);
+    require_well(on_ranks(2, [&](Ranks& ranks) {
+      Parameters model = random_network(kTwoSections);
+      Options own = options;
+      own.threads = 1 + ranks.rank();
+      Trainer trainer(model, own, &ranks);
+      int asked = 0;
+      const auto is_interrupted = [&] { return ranks.rank() == 1 && ++asked == 8; };
+      while (!trainer.was_stopped()) trainer.run_epoch(data, {}, is_interrupted);
+      hashes[static_cast<std::size_t>(ranks.rank())] = weights_hash(model);
+    }));
+    CHECK(hashes[0] == hashes[1]);
+  }
+  SECTION("one that does not answer any more") {
+    const auto failures = on_ranks(2, [&](int rank, Mail& mail) {
+      ThreadRank ranks(rank, 2, mail);
+      Parameters model = random_network(kTwoSections);
+      Trainer trainer(model, options, &ranks);
+      trainer.run_epoch(data);
+      if (rank == 1) return mail.end();
+      while (true) trainer.run_epoch(data);
+    });
+    CHECK_THAT(text_of(failures[0]), ContainsSubstring("rank 1 does not answer"));
+    CHECK(failures[1] == nullptr);
+  }
 }
 
 // Per rank and step: half, a quarter, ... of the gradient out, as much of the weights, and once the

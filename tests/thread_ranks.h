@@ -59,7 +59,8 @@ class Mail {
 
 class ThreadRank : public Ranks {
  public:
-  ThreadRank(int rank, int size, Mail& mail) : Ranks(rank, size), mail_(mail) {}
+  ThreadRank(int rank, int size, Mail& mail, bool serves_any_thread = true)
+      : Ranks(rank, size, serves_any_thread), mail_(mail) {}
 
  protected:
   [[nodiscard]] Mail& mail() { return mail_; }

@@ -205,6 +205,7 @@ std::string scaling_json(const Scaling& scaling) {
                      {"notes", cost.notes},
                      {"weights", cost.weights},
                      {"latency", cost.latency},
+                     {"hidden", cost.hidden},
                      {"speed_up", scaling.speed_up(cost)}});
   }
   const TimedStep& timed = scaling.timed;

@@ -46,6 +46,9 @@ inline constexpr std::size_t kBytesReadAhead = tuned<std::size_t>(4096, 1) * 102
 // Weights that are updated and then averaged while they are in cache.
 inline constexpr std::size_t kUpdatedTogether = tuned<std::size_t>(4096, 13);
 
+// Several ranks: gradients from this number on are exchanged while the layers below are computed.
+inline constexpr std::size_t kFloatsOfSection = tuned<std::size_t>(64, 0) * 1024;
+
 // Blocks of random numbers of a dropout that are drawn side by side.
 inline constexpr std::size_t kBlocksAtOnce = tuned<std::size_t>(4, 3);
 // Units whose gradients from the layer above are added up before they go to their places.

@@ -40,13 +40,15 @@ void check(int error) {
   if (error != MPI_SUCCESS) throw RanksError("MPI: " + text_of(error));
 }
 
-// Waits a little longer each time, so that ranks that share a core let each other run.
+// Waits a little longer each time, so that ranks that share a core let each other run; at once long
+// in the background, where others compute meanwhile.
 class Patience {
  public:
+  explicit Patience(bool is_in_background = false) : is_in_background_(is_in_background) {}
   void wait() {
     const auto waited = Clock::now() - begin_;
     if (waited < std::chrono::microseconds(50)) return;
-    if (waited < std::chrono::milliseconds(2)) {
+    if (!is_in_background_ && waited < std::chrono::milliseconds(2)) {
       std::this_thread::yield();
     } else {
       std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -57,6 +59,7 @@ class Patience {
   }
 
  private:
+  bool is_in_background_;
   Clock::time_point begin_ = Clock::now();
 };
 
@@ -69,8 +72,8 @@ struct Transfer {
 
 class MpiRanks : public Ranks {
  public:
-  MpiRanks(int rank, int size, MPI_Comm communicator)
-      : Ranks(rank, size),
+  MpiRanks(int rank, int size, MPI_Comm communicator, bool serves_any_thread)
+      : Ranks(rank, size, serves_any_thread),
         communicator_(communicator),
         sent_to_(static_cast<std::size_t>(size)),
         received_from_(static_cast<std::size_t>(size)) {
@@ -124,7 +127,7 @@ class MpiRanks : public Ranks {
 
   void finish() {
     statuses_.resize(requests_.size());
-    Patience patience;
+    Patience patience(std::this_thread::get_id() != thread_);
     for (int done = 0; done == 0; patience.wait()) {
       const int error = MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
                                     statuses_.data());
@@ -221,6 +224,7 @@ class MpiRanks : public Ranks {
   std::vector<MPI_Status> statuses_;
   std::vector<Transfer> transfers_;
   std::vector<MPI_Request> blames_;
+  std::thread::id thread_ = std::this_thread::get_id();  // of the program
   std::exception_ptr failure_;  // the first one, of which all later ones are consequences
 };
 
@@ -283,7 +287,7 @@ struct Session::State {
     MPI_Initialized(&is_initialized);
     int provided = MPI_THREAD_SINGLE;
     if (is_initialized == 0) {
-      check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
+      check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided));
       owns_mpi = true;
       MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
       MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
@@ -301,7 +305,7 @@ struct Session::State {
     check(MPI_Comm_size(communicator, &size));
     require_right_launcher(size);
     share_cpus(communicator);
-    ranks = std::make_unique<MpiRanks>(rank, size, communicator);
+    ranks = std::make_unique<MpiRanks>(rank, size, communicator, provided >= MPI_THREAD_SERIALIZED);
   }
 
   bool owns_mpi = false;

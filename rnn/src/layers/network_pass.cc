@@ -271,7 +271,8 @@ void NetworkPass::forward(const Inputs& data, const PackedNetwork& weights, Rang
   }
 }
 
-void NetworkPass::backward(const Inputs& data, const PackedNetwork& weights, const Team& team) {
+void NetworkPass::backward(const Inputs& data, const PackedNetwork& weights, const Team& team,
+                           const std::function<void(std::size_t)>& on_layer) {
   if (!output.is_by_segments()) find_state_gradients(weights, team);
   for (std::size_t end = levels_; end > 0; end = stage_before(end).begin) {
     const Range stage = stage_before(end);
@@ -282,6 +283,7 @@ void NetworkPass::backward(const Inputs& data, const PackedNetwork& weights, con
         for_directions(level, team, [&](std::size_t i, const Team& t) {
           layers[i].backward(gradients_of(layers[i]), schedule, weights.layers[i], t);
         });
+        if (segment == 0 && on_layer) on_layer(level);
       }
     }
   }

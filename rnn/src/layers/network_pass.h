@@ -1,6 +1,7 @@
 // A network from data to outputs and back.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -58,8 +59,10 @@ class NetworkPass {
   // `team` share the columns.
   void forward(const Inputs& data, const PackedNetwork& weights, const Team& team);
   // From the gradients of the outputs those of the weights, of the same data. May be repeated. Runs
-  // segments of which no state is kept forward again.
-  void backward(const Inputs& data, const PackedNetwork& weights, const Team& team);
+  // segments of which no state is kept forward again. `on_layer`: called by each thread with each
+  // layer, from the last to the first, whose gradients are complete behind a barrier.
+  void backward(const Inputs& data, const PackedNetwork& weights, const Team& team,
+                const std::function<void(std::size_t)>& on_layer = {});
 
   // The directions of the last layer.
   [[nodiscard]] std::span<const RecurrentLayer> last() const { return of_level(levels_ - 1); }

@@ -60,9 +60,10 @@ inline constexpr const OptimizerRule* kOptimizers[] = {&kSgd, &kAdam, &kAdamW, &
 // The rule of the options with its slots and the average of the weights.
 class Optimizer {
  public:
-  // For parameters of these tensors; of them it updates all, or the share of a rank.
+  // For parameters of these tensors; of them it updates all, or the share of a rank: ranges in
+  // their order.
   Optimizer(std::span<const Tensor> tensors, const Options& options);
-  Optimizer(std::span<const Tensor> tensors, const Options& options, Range own);
+  Optimizer(std::span<const Tensor> tensors, const Options& options, std::span<const Range> own);
 
   // Updates this thread's share of its own weights.
   void update(std::span<float> weights, std::span<const float> gradient, double scale, double rate,
@@ -70,11 +71,12 @@ class Optimizer {
   // Once behind each update of the whole team.
   void advance();
 
-  // All that it keeps: the number of updates, the slots and the average of its own weights.
+  // All that it keeps: the number of updates, the slots and the average of its own weights, one
+  // range behind the other.
   [[nodiscard]] std::uint64_t updates() const { return updates_; }
   [[nodiscard]] std::size_t slot_count() const { return slot_count_; }
   [[nodiscard]] std::span<const float> slot(std::size_t s) const {
-    return std::span(slots_).subspan(s * own_.size(), own_.size());
+    return std::span(slots_).subspan(s * own_, own_);
   }
   [[nodiscard]] std::array<double, 2> beta_powers() const { return {first_power_, second_power_}; }
   // Continues from there; slots and average have as many numbers, of all weights, as with these
@@ -89,17 +91,25 @@ class Optimizer {
   }
 
  private:
-  void update_span(const Update& all, Range range, double decay);
-  void update_average(std::span<const float> weights, Range range);
+  // Neighbouring weights of its own, with one decay.
+  struct Piece {
+    Range own;            // counted among its own weights
+    std::size_t weights;  // the first among all
+    double decay;
+  };
+
+  [[nodiscard]] static bool continues(const Piece& before, const Piece& piece);
+  void add_pieces(std::span<const Tensor> tensors, Range own);
+  void update_piece(const Update& all, const Piece& piece);
+  void update_average(std::span<const float> weights, const Piece& piece);
 
   const OptimizerRule* rule_;
   Options options_;
   std::size_t slot_count_;
-  Range own_;
-  std::size_t weights_ = 0;
-  std::vector<Range> spans_;    // of weights that decay, and of others
-  std::vector<double> decays_;  // of each span
-  std::vector<float> slots_;    // [slot][own weights]
+  std::size_t weights_;  // in all
+  std::vector<Piece> pieces_;
+  std::size_t own_ = 0;       // weights
+  std::vector<float> slots_;  // [slot][own weights]
   std::vector<float> average_;
   std::uint64_t updates_ = 0;
   double first_power_;  // beta1^t, of the next update

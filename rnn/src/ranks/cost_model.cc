@@ -6,10 +6,11 @@
 #include <memory>
 #include <utility>
 
-#include "layers/workspace.h"
+#include "network/layer_size.h"
 #include "network/tensors.h"
 #include "ranks/gather.h"
 #include "ranks/gradient_sum.h"
+#include "ranks/slices.h"
 
 namespace lockstep {
 namespace {
@@ -36,8 +37,10 @@ class NotingRank : public Ranks {
   std::vector<Round> rounds_;
 };
 
+using RoundsOfRanks = std::vector<std::vector<Round>>;
+
 // Rounds of each rank in a gather of parts, the bytes of the ranks.
-std::vector<std::vector<Round>> gather_rounds(const std::vector<std::size_t>& bytes_of_rank) {
+RoundsOfRanks gather_rounds(const std::vector<std::size_t>& bytes_of_rank) {
   const auto size = static_cast<int>(bytes_of_rank.size());
   std::vector<std::size_t> bounds = {0};
   for (std::size_t place = 0; place < bytes_of_rank.size(); ++place) {
@@ -45,7 +48,7 @@ std::vector<std::vector<Round>> gather_rounds(const std::vector<std::size_t>& by
     bounds.push_back(bounds.back() + bytes_of_rank[rank]);
   }
   const auto untouched = std::make_unique_for_overwrite<std::byte[]>(bounds.back());
-  std::vector<std::vector<Round>> rounds;
+  RoundsOfRanks rounds;
   for (int rank = 0; rank < size; ++rank) {
     NotingRank ranks(rank, size);
     Gather gather(ranks);
@@ -63,8 +66,8 @@ std::vector<Round> halving_rounds(std::vector<Round> of_gather) {
 }
 
 // Each slice of each subtree to its owner.
-std::vector<std::vector<Round>> owner_rounds(const GradientSum& slices, int size,
-                                             std::size_t leaves) {
+RoundsOfRanks owner_rounds(const Slices& slices, int size, std::size_t leaves,
+                           std::size_t section) {
   std::vector<std::size_t> subtrees;
   std::vector<std::size_t> floats;
   std::size_t all_subtrees = 0;
@@ -72,12 +75,12 @@ std::vector<std::vector<Round>> owner_rounds(const GradientSum& slices, int size
   std::size_t owners = 0;
   for (int rank = 0; rank < size; ++rank) {
     subtrees.push_back(subtree_count(share(leaves, rank, size)));
-    floats.push_back(slices.slice_of(rank).size());
+    floats.push_back(slices.weights_of(rank, section).size());
     all_subtrees += subtrees.back();
     all_floats += floats.back();
     if (floats.back() > 0) ++owners;
   }
-  std::vector<std::vector<Round>> rounds;
+  RoundsOfRanks rounds;
   for (std::size_t rank = 0; rank < floats.size(); ++rank) {
     const std::size_t others = owners - (floats[rank] > 0 ? 1 : 0);
     const std::size_t theirs = floats[rank] > 0 ? all_subtrees - subtrees[rank] : 0;
@@ -91,24 +94,52 @@ std::vector<std::vector<Round>> owner_rounds(const GradientSum& slices, int size
   return rounds;
 }
 
+RoundsOfRanks section_rounds(const Slices& slices, int size, std::size_t leaves,
+                             std::size_t section) {
+  if (!GradientSum::halves(size, leaves)) return owner_rounds(slices, size, leaves, section);
+  std::vector<std::size_t> bytes;
+  for (int rank = 0; rank < size; ++rank) {
+    bytes.push_back(slices.weights_of(rank, section).size() * sizeof(float));
+  }
+  RoundsOfRanks rounds = gather_rounds(bytes);
+  for (std::vector<Round>& of_rank : rounds) of_rank = halving_rounds(of_rank);
+  return rounds;
+}
+
+// The weights of all sections at once.
+RoundsOfRanks weight_rounds(const Slices& slices, int size) {
+  const auto untouched = std::make_unique_for_overwrite<float[]>(slices.float_count());
+  RoundsOfRanks rounds;
+  for (int rank = 0; rank < size; ++rank) {
+    NotingRank ranks(rank, size);
+    SliceGather gather(ranks, slices);
+    gather({untouched.get(), slices.float_count()});
+    rounds.push_back(ranks.take_rounds());
+  }
+  return rounds;
+}
+
 // Ranks wait for the slowest in each round; what a message costs is counted apart.
 struct Exchange {
   double latency = 0;
   double moving = 0;
+
+  [[nodiscard]] double total() const { return latency + moving; }
 };
 
-Exchange exchange_of(const std::vector<StepTraffic>& all, std::vector<Round> StepTraffic::* part,
-                     const Link& link) {
+template <class RoundsOf>
+Exchange exchange_of(const std::vector<StepTraffic>& all, const Link& link,
+                     const RoundsOf& rounds_of) {
   Exchange seconds;
-  for (std::size_t i = 0; i < (all[0].*part).size(); ++i) {
+  for (std::size_t i = 0; i < rounds_of(all[0]).size(); ++i) {
     Exchange slowest;
     for (const StepTraffic& each : all) {
-      const Round& round = (each.*part)[i];
+      const Round& round = rounds_of(each)[i];
       const std::uint64_t messages = std::max(round.sent.messages, round.received.messages);
       const std::uint64_t bytes = std::max(round.sent.bytes, round.received.bytes);
       const Exchange own = {static_cast<double>(messages) * link.latency,
                             static_cast<double>(bytes) / link.bandwidth};
-      if (own.latency + own.moving > slowest.latency + slowest.moving) slowest = own;
+      if (own.total() > slowest.total()) slowest = own;
     }
     seconds.latency += slowest.latency;
     seconds.moving += slowest.moving;
@@ -116,12 +147,58 @@ Exchange exchange_of(const std::vector<StepTraffic>& all, std::vector<Round> Ste
   return seconds;
 }
 
+// Multiply-adds of a timestep forward and backward: twice those of the weights, but for the inputs
+// of the network, which have no gradient.
+struct LayerWork {
+  double forward = 0;
+  double backward = 0;
+};
+
+// Share of the time of a leaf that is spent on the way back through the layers below each section.
+std::vector<double> shares_below(const Network& network, const Slices& slices) {
+  LayerWork all;
+  std::vector<double> below(slices.section_count());
+  for (const LayerSize& size : layer_sizes(network)) {
+    const auto weights = static_cast<double>(size.weights());
+    const auto of_inputs = static_cast<double>(size.inputs * size.input_columns().size());
+    const double backward = 2 * weights - (size.layer == 0 ? of_inputs : 0);
+    for (std::size_t s = 0; s < below.size(); ++s) {
+      if (size.layer < slices.section(s).first_layer) below[s] += backward;
+    }
+    all.forward += weights;
+    all.backward += backward;
+  }
+  for (double& work : below) work /= all.forward + all.backward;
+  return below;
+}
+
+// Sections travel one after another, each once its gradients are known: that of a rank's last leaf
+// from its end on. `seconds`: of that leaf.
+void add_sum(StepCost& cost, const std::vector<StepTraffic>& all, const Link& link,
+             const std::vector<double>& below, double seconds) {
+  double now = -seconds;  // until all is computed
+  double moving = 0;
+  for (std::size_t i = 0; i < all[0].sum.size(); ++i) {
+    const Exchange exchange =
+        exchange_of(all, link, [i](const StepTraffic& each) -> auto& { return each.sum[i]; });
+    const double ready = -seconds * below[below.size() - 1 - i];
+    now = std::max(now, ready) + exchange.total();
+    moving += exchange.total();
+    // What is hidden costs no latency either.
+    cost.latency += std::min(exchange.latency, std::max(0.0, now));
+  }
+  cost.sum = std::max(0.0, now);
+  cost.hidden = moving - cost.sum;
+}
+
 // Bytes of gradients that a rank adds to its own, at most.
 std::uint64_t most_added(const std::vector<StepTraffic>& all) {
   std::uint64_t most = 0;
   for (const StepTraffic& each : all) {
     std::uint64_t bytes = 0;
-    for (const Round& round : each.sum) bytes += round.received.bytes;
+    for (const std::vector<Round>& section : each.sum) {
+      for (const Round& round : section) bytes += round.received.bytes;
+    }
     most = std::max(most, bytes);
   }
   return most;
@@ -143,26 +220,25 @@ std::vector<StepTraffic> step_traffic(const Network& network, int ranks, std::si
     traffic[0].slice = parameter_count(network);
     return traffic;
   }
-  NotingRank any(0, ranks);
-  Workspace counts;
-  const GradientSum slices(counts, network, &any, 1);
+  const Slices slices(network, ranks);
   std::vector<std::size_t> of_notes;
-  std::vector<std::size_t> of_weights;
   for (int rank = 0; rank < ranks; ++rank) {
     const std::size_t numbers =
-        slices.rows_of(rank).size() + kLeafNumbers * share(leaves, rank, ranks).size();
+        slices.row_count_of(rank) + kLeafNumbers * share(leaves, rank, ranks).size();
     of_notes.push_back(numbers * sizeof(double) + sizeof(std::uint64_t));
-    of_weights.push_back(slices.slice_of(rank).size() * sizeof(float));
   }
-  const auto notes = gather_rounds(of_notes);
-  const auto weights = gather_rounds(of_weights);
-  const bool halves = slices.halves(leaves);
-  const auto sums = halves ? weights : owner_rounds(slices, ranks, leaves);
+  const RoundsOfRanks notes = gather_rounds(of_notes);
+  const RoundsOfRanks weights = weight_rounds(slices, ranks);
   for (std::size_t rank = 0; rank < traffic.size(); ++rank) {
-    traffic[rank] = {.sum = halves ? halving_rounds(sums[rank]) : sums[rank],
-                     .notes = notes[rank],
-                     .weights = weights[rank],
-                     .slice = of_weights[rank] / sizeof(float)};
+    traffic[rank].notes = notes[rank];
+    traffic[rank].weights = weights[rank];
+    traffic[rank].slice = slices.weight_count_of(static_cast<int>(rank));
+  }
+  for (std::size_t section = slices.section_count(); section-- > 0;) {
+    const RoundsOfRanks rounds = section_rounds(slices, ranks, leaves, section);
+    for (std::size_t rank = 0; rank < traffic.size(); ++rank) {
+      traffic[rank].sum.push_back(rounds[rank]);
+    }
   }
   return traffic;
 }
@@ -191,12 +267,14 @@ StepCost step_cost(const Network& network, std::size_t leaves, int ranks, const 
       seconds_of_leaves(work, cost.leaves) +
       work.updating * static_cast<double>(slice) / parameters +
       work.adding * static_cast<double>(most_added(traffic)) / sizeof(float) / parameters;
+  const Slices slices(network, ranks);
+  add_sum(cost, traffic, link, shares_below(network, slices), seconds_of_leaves(work, 1));
   const auto add = [&](double& seconds, std::vector<Round> StepTraffic::* part) {
-    const Exchange exchange = exchange_of(traffic, part, link);
-    seconds = exchange.latency + exchange.moving;
+    const Exchange exchange =
+        exchange_of(traffic, link, [part](const StepTraffic& each) -> auto& { return each.*part; });
+    seconds = exchange.total();
     cost.latency += exchange.latency;
   };
-  add(cost.sum, &StepTraffic::sum);
   add(cost.notes, &StepTraffic::notes);
   add(cost.weights, &StepTraffic::weights);
   return cost;

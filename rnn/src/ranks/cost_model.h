@@ -24,9 +24,9 @@ struct Round {
 };
 
 // What a rank moves with a minibatch, in the rounds in which it does: the sum of the gradients,
-// what is known of rows and leaves, the updated weights.
+// each section in its turn, what is known of rows and leaves, the updated weights.
 struct StepTraffic {
-  std::vector<Round> sum;
+  std::vector<std::vector<Round>> sum;  // of each section, the last of them first
   std::vector<Round> notes;
   std::vector<Round> weights;
   std::size_t slice = 0;  // weights that it updates
@@ -51,10 +51,11 @@ struct StepCost {
   std::size_t leaves = 0;    // that a rank has, at most
   double working_ranks = 1;  // share of the ranks that have a leaf
   double compute = 0;        // with the additions of the sum
-  double sum = 0;            // moving gradients,
+  double sum = 0;            // moving gradients that nothing is computed beside,
   double notes = 0;          // numbers of rows and leaves,
   double weights = 0;        // and weights
   double latency = 0;        // of the last three, what no bandwidth shortens
+  double hidden = 0;         // moving gradients of upper layers while lower ones are computed
 
   [[nodiscard]] double exchange() const { return sum + notes + weights; }
   [[nodiscard]] double seconds() const { return compute + exchange(); }

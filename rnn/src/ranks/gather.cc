@@ -11,7 +11,8 @@ namespace lockstep {
 
 RanksError::~RanksError() = default;
 
-Ranks::Ranks(int rank, int size) : rank_(rank), size_(size) {
+Ranks::Ranks(int rank, int size, bool serves_any_thread)
+    : rank_(rank), size_(size), serves_any_thread_(serves_any_thread) {
   if (size < 1 || rank < 0 || rank >= size) {
     throw InvalidArgument("Ranks: there is no rank " + std::to_string(rank) + " of " +
                           std::to_string(size));
@@ -44,49 +45,57 @@ int rank_at(std::size_t place, int size) {
   return static_cast<int>(place_of(static_cast<int>(place), size));
 }
 
-Gather::Gather(Ranks& ranks) : ranks_(ranks) {
-  outgoing_.reserve(static_cast<std::size_t>(ranks.size()));
-  incoming_.reserve(static_cast<std::size_t>(ranks.size()));
+Gather::Gather(Ranks& ranks, std::size_t most) : ranks_(ranks) {
+  outgoing_.reserve(most * static_cast<std::size_t>(ranks.size()));
+  incoming_.reserve(most * static_cast<std::size_t>(ranks.size()));
 }
 
-void Gather::operator()(std::span<std::byte> all, std::span<const std::size_t> bounds) {
+void Gather::operator()(std::span<const Whole> wholes) {
   if (ranks_.size() == 1) return;
-  is_power_of_two(ranks_.size()) ? by_doubling(all, bounds) : directly(all, bounds);
+  is_power_of_two(ranks_.size()) ? by_doubling(wholes) : directly(wholes);
+}
+
+void Gather::send(int to, std::span<const std::byte> bytes) {
+  if (!bytes.empty()) outgoing_.push_back({to, bytes});
+}
+
+void Gather::receive(int from, std::span<std::byte> bytes) {
+  if (!bytes.empty()) incoming_.push_back({from, bytes});
 }
 
 // A group's parts are neighbours. It meets first the rank that differs in the highest digit, whose
 // place is the next.
-void Gather::by_doubling(std::span<std::byte> all, std::span<const std::size_t> bounds) {
+void Gather::by_doubling(std::span<const Whole> wholes) {
   const int size = ranks_.size();
   const std::size_t place = place_of(ranks_.rank(), size);
   std::size_t group = 1;
   for (int digit = size / 2; digit > 0; digit /= 2, group *= 2) {
     const std::size_t own = place / group * group;
     const std::size_t other = own ^ group;
-    const auto bytes_of = [&](std::size_t first) {
-      return all.subspan(bounds[first], bounds[first + group] - bounds[first]);
-    };
     const int partner = ranks_.rank() ^ digit;
     outgoing_.clear();
     incoming_.clear();
-    if (!bytes_of(own).empty()) outgoing_.push_back({partner, bytes_of(own)});
-    if (!bytes_of(other).empty()) incoming_.push_back({partner, bytes_of(other)});
+    for (const auto& [bytes, bounds] : wholes) {
+      send(partner, bytes.subspan(bounds[own], bounds[own + group] - bounds[own]));
+      receive(partner, bytes.subspan(bounds[other], bounds[other + group] - bounds[other]));
+    }
     ranks_.exchange(outgoing_, incoming_);
   }
 }
 
-void Gather::directly(std::span<std::byte> all, std::span<const std::size_t> bounds) {
-  const auto bytes_of = [&](int rank) {
-    const std::size_t place = place_of(rank, ranks_.size());
-    return all.subspan(bounds[place], bounds[place + 1] - bounds[place]);
-  };
+void Gather::directly(std::span<const Whole> wholes) {
   outgoing_.clear();
   incoming_.clear();
-  const std::span<const std::byte> own = bytes_of(ranks_.rank());
-  for (int rank = 0; rank < ranks_.size(); ++rank) {
-    if (rank == ranks_.rank()) continue;
-    if (!own.empty()) outgoing_.push_back({rank, own});
-    if (!bytes_of(rank).empty()) incoming_.push_back({rank, bytes_of(rank)});
+  for (const auto& [bytes, bounds] : wholes) {
+    const auto part_of = [&, all = bytes, of = bounds](int rank) {
+      const std::size_t place = place_of(rank, ranks_.size());
+      return all.subspan(of[place], of[place + 1] - of[place]);
+    };
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      if (rank == ranks_.rank()) continue;
+      send(rank, part_of(ranks_.rank()));
+      receive(rank, part_of(rank));
+    }
   }
   ranks_.exchange(outgoing_, incoming_);
 }

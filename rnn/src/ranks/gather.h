@@ -23,16 +23,29 @@ namespace lockstep {
 // Collects the parts of all ranks on every rank.
 class Gather {
  public:
-  explicit Gather(Ranks& ranks);
+  // The part at place p is the bytes bounds[p] to bounds[p + 1].
+  struct Whole {
+    std::span<std::byte> bytes;
+    std::span<const std::size_t> bounds;
+  };
 
-  // `all` holds the part of this rank, and gets the others: that at place p is the bytes bounds[p]
-  // to bounds[p + 1]. By groups of ranks that double, log2(size) messages of each; where ranks are
-  // no power of two each sends to every other. Allocates nothing.
-  void operator()(std::span<std::byte> all, std::span<const std::size_t> bounds);
+  // Of up to `most` wholes at once.
+  explicit Gather(Ranks& ranks, std::size_t most = 1);
+
+  // Each holds the part of this rank, and gets the others. By groups of ranks that double,
+  // log2(size) messages of each; where ranks are no power of two each sends to every other.
+  // Allocates nothing.
+  void operator()(std::span<const Whole> wholes);
+  void operator()(std::span<std::byte> all, std::span<const std::size_t> bounds) {
+    const Whole whole{all, bounds};
+    (*this)(std::span(&whole, 1));
+  }
 
  private:
-  void by_doubling(std::span<std::byte> all, std::span<const std::size_t> bounds);
-  void directly(std::span<std::byte> all, std::span<const std::size_t> bounds);
+  void by_doubling(std::span<const Whole> wholes);
+  void directly(std::span<const Whole> wholes);
+  void send(int to, std::span<const std::byte> bytes);
+  void receive(int from, std::span<std::byte> bytes);
 
   Ranks& ranks_;
   std::vector<Ranks::Outgoing> outgoing_;

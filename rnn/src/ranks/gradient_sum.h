@@ -10,10 +10,11 @@
 
 #include "layers/workspace.h"
 #include "lockstep/range.h"
-#include "lockstep/rnn/parameters.h"
 #include "lockstep/rnn/ranks.h"
 #include "lockstep/threads.h"
+#include "ranks/background.h"
 #include "ranks/gather.h"
+#include "ranks/slices.h"
 
 namespace lockstep {
 
@@ -34,7 +35,7 @@ inline constexpr std::size_t kLeafNumbers = 6;
 // Whether two subtrees are the halves of one.
 [[nodiscard]] bool are_halves(Range left, Range right);
 
-// Gradients of all ranks become one sum, of which each rank has a slice of whole rows: what it
+// Gradients of all ranks become one sum, of which each rank has slices of whole rows: what it
 // updates. Neither the way of the bytes nor the number of ranks shows, since each sum adds the
 // halves of a subtree.
 //
@@ -43,6 +44,7 @@ inline constexpr std::size_t kLeafNumbers = 6;
 // its slice (recursive halving). Otherwise every rank sends each slice of its subtrees to the rank
 // that has that slice.
 //
+// Sections are summed from the last to the first: those that are ready early in the background.
 // All threads of a team call; the first of them moves the bytes.
 class GradientSum {
  public:
@@ -50,26 +52,24 @@ class GradientSum {
   GradientSum(Workspace& workspace, const Network& network, Ranks* ranks, std::size_t most_leaves);
 
   [[nodiscard]] bool is_shared() const { return ranks_ != nullptr; }
+  [[nodiscard]] const Slices& slices() const { return slices_; }
   // Of `leaves` in all, those of this rank.
   [[nodiscard]] Range own_leaves(std::size_t leaves) const;
   // Of the most leaves, the most that a rank has.
   [[nodiscard]] static std::size_t most_own_leaves(const Ranks* ranks, std::size_t most_leaves);
-
   // Of a minibatch of `leaves` leaves, whether pairs of ranks halve what they exchange.
-  [[nodiscard]] bool halves(std::size_t leaves) const;
-  // The slice of any rank.
-  [[nodiscard]] Range rows_of(int rank) const;
-  [[nodiscard]] Range slice_of(int rank) const;
-  // The slice of this rank.
-  [[nodiscard]] Range rows() const { return {row_bounds_[place_], row_bounds_[place_ + 1]}; }
-  [[nodiscard]] Range weights() const { return {first_of(rows().begin), first_of(rows().end)}; }
-  // Where row `row` of all tensors begins in Parameters::values; the rows end at row_count().
-  [[nodiscard]] std::size_t first_of(std::size_t row) const;
-  [[nodiscard]] std::size_t row_count() const { return blocks_.back().first_row; }
+  [[nodiscard]] static bool halves(int ranks, std::size_t leaves);
 
-  // Adds up the subtrees of all ranks; `own` are the largest of this one's leaves, in their order,
-  // whose memory is used up. The sum of this rank's slice goes to its place in `gradient`. A
-  // barrier before and behind.
+  // Of this rank's slice of a section.
+  [[nodiscard]] Range rows(std::size_t s) const { return slices_.rows_of(rank_, s); }
+
+  // Begins to add up a section whose successors were begun, of this rank's only subtree, in the
+  // background; one thread calls. Nobody else calls Ranks until `add` is called.
+  void begin_section(std::size_t section, const Subtree& own, std::size_t leaves,
+                     std::span<float> gradient);
+  // Adds up the subtrees of all ranks, of the sections that were not begun, and waits for those
+  // that were; `own` are the largest of this rank's leaves, in their order, whose memory is used
+  // up. The sum of this rank's slices goes to its place in `gradient`. A barrier before and behind.
   void add(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,
            const Team& team);
 
@@ -88,41 +88,40 @@ class GradientSum {
   }
 
  private:
-  // Rows of equal length.
-  struct Block {
-    std::size_t first_row;
-    std::size_t first_float;
-    std::size_t cols;
+  // What is added up.
+  struct Sum {
+    std::span<const Subtree> own;
+    std::size_t leaves;
+    std::span<float> gradient;
   };
 
-  [[nodiscard]] std::size_t float_count() const { return blocks_.back().first_float; }
-  [[nodiscard]] std::size_t row_from(std::size_t first) const;
-  [[nodiscard]] static std::vector<Block> blocks_of(const Network& network);
-  [[nodiscard]] int size() const { return ranks_ == nullptr ? 1 : ranks_->size(); }
   [[nodiscard]] Range leaves_of(int rank, std::size_t leaves) const;
-  [[nodiscard]] std::size_t incoming_floats(std::size_t leaves) const;
-  void find_slices();
-  void add_by_halving(const Subtree& own, std::span<float> gradient, const Team& team);
-  void add_at_owners(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,
-                     const Team& team);
-  void send_to_owners(std::span<const Subtree> own, std::size_t leaves);
+  [[nodiscard]] std::size_t incoming_floats(std::size_t leaves, std::size_t section) const;
+  void add_section(std::size_t section, const Sum& sum, const Team& team);
+  void add_by_halving(std::size_t section, const Sum& sum, const Team& team);
+  void add_at_owners(std::size_t section, const Sum& sum, const Team& team);
+  void send_to_owners(std::size_t section, const Sum& sum);
   void add_parts(Range floats);
   template <class Work>
   void move(const Work& work) noexcept;
 
   Ranks* ranks_;
-  std::size_t place_;                      // of this rank
-  std::vector<Block> blocks_;              // tensors, and an empty one behind them
-  std::vector<std::size_t> row_bounds_;    // of the slice at each place
-  std::vector<std::size_t> float_bounds_;  // in bytes
-  std::vector<std::size_t> note_bounds_;   // in bytes
+  int size_;
+  int rank_;
+  Slices slices_;
+  std::vector<std::size_t> note_bounds_;  // in bytes
   std::span<float> incoming_;
   std::span<std::byte> notes_;
   std::vector<Subtree> parts_;  // of this rank's slice, in the order of their leaves
   std::vector<Ranks::Outgoing> outgoing_;
   std::vector<Ranks::Incoming> incoming_messages_;
-  std::optional<Gather> gather_;
+  std::optional<Gather> note_gather_;
+  std::optional<SliceGather> slice_gather_;
   std::exception_ptr failure_;
+  std::size_t sections_left_;  // that were not begun
+  Subtree own_begun_;
+  Sum begun_{};
+  std::optional<Background> background_;
 };
 
 }  // namespace lockstep

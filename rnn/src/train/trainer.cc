@@ -19,7 +19,7 @@
 #include "network/tensors.h"
 #include "optimizers/optimizer.h"
 #include "ranks/gather.h"
-#include "ranks/gradient_sum.h"
+#include "ranks/slices.h"
 #include "train/schedule.h"
 #include "train/training_step.h"
 
@@ -59,12 +59,6 @@ std::size_t segment_rows_within(const StepSize& step) {
                         " bytes, found '" + std::to_string(options.memory) + "'");
 }
 
-// The weights that a rank updates.
-Range own_weights(const Network& network, Ranks* ranks) {
-  Workspace counts;
-  return GradientSum(counts, network, ranks, 1).weights();
-}
-
 }  // namespace
 
 // One pass over the data, as all threads see it. Thread 0 writes, between barriers.
@@ -88,10 +82,15 @@ struct Trainer::State {
         options(o),
         ranks(r != nullptr && r->size() > 1 ? r : nullptr),
         threads(resolve_threads(o.threads)),
-        optimizer(p.tensors(), o, own_weights(p.network(), ranks)) {}
+        slices(p.network(), ranks == nullptr ? 1 : ranks->size()),
+        optimizer(new_optimizer()) {}
 
   void prepare(const Dataset& data);
   void start_epoch();
+  [[nodiscard]] int rank() const { return ranks == nullptr ? 0 : ranks->rank(); }
+  [[nodiscard]] Optimizer new_optimizer() const {
+    return {parameters.tensors(), options, slices.weights_of(rank())};
+  }
   [[nodiscard]] std::size_t minibatch_size() const {
     const bool fits = options.accumulate <= SIZE_MAX / options.batch_size;
     return fits ? options.batch_size * options.accumulate : SIZE_MAX;
@@ -115,6 +114,7 @@ struct Trainer::State {
   Options options;
   Ranks* ranks;  // null: there is one
   int threads;
+  Slices slices;
   Optimizer optimizer;
   std::unique_ptr<WithMemory<TrainingStep>> memory;  // the step and its memory
   MinibatchSize largest;                             // that the step has memory for,
@@ -155,12 +155,12 @@ void Trainer::State::prefetch(const Dataset& data, std::span<const std::size_t> 
 
 // Numbers of all weights, from those that each rank has of its own.
 std::vector<float> Trainer::State::gathered(std::span<const float> own) {
-  Workspace counts;
-  GradientSum slices(counts, parameters.network(), ranks, 1);
   std::vector<float> all(parameters.values().size());
-  std::ranges::copy(own, all.begin() + static_cast<std::ptrdiff_t>(slices.weights().begin));
-  slices.gather(all);
-  slices.rethrow();
+  for (const Range& range : slices.weights_of(rank())) {
+    std::ranges::copy(own.first(range.size()), all.data() + range.begin);
+    own = own.subspan(range.size());
+  }
+  if (ranks != nullptr) SliceGather(*ranks, slices)(all);
   return all;
 }
 
@@ -358,8 +358,7 @@ TrainerState Trainer::state() const {
 void Trainer::set_state(const TrainerState& state) {
   State& s = *state_;
   const std::size_t weights = s.parameters.values().size();
-  Optimizer optimizer(s.parameters.tensors(), s.options,
-                      own_weights(s.parameters.network(), s.ranks));
+  Optimizer optimizer = s.new_optimizer();
   const std::size_t averaged = s.options.ema > 0 && state.updates > 0 ? weights : 0;
   if (state.slots.size() != optimizer.slot_count() * weights || state.average.size() != averaged ||
       (state.is_in_pass && state.pass.epoch == 0)) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
 
 #include "definition.h"
 #include "network/tensors.h"
@@ -312,14 +313,25 @@ bool TrainingStep::run_leaves(const Inputs& data, const Team& team, StopRequest*
     // The backward pass follows at once, while the states of the leaf are still in cache. The
     // leaves of a thread use the same memory one after another, that of the first, so that it stays
     // there.
-    const FirstRows first = first_rows_[my_leaves(team).begin];
+    const Range mine = my_leaves(team);
+    const FirstRows first = first_rows_[mine.begin];
+    const Slices& slices = ranks_sum_.slices();
+    std::size_t sections =
+        begins_early() ? slices.section_count() : 1;  // that this thread has yet to add
+    const auto on_layer = [&](std::size_t layer) {
+      if (sections == 1 || layer != slices.section(sections - 1).first_layer) return;
+      add_section_early(--sections, team);
+    };
+    const std::function<void(std::size_t)> on_layer_of_last = std::ref(on_layer);
     const auto run_leaf = [&](NetworkPass& leaf, const Team& t) {
       if (t.size() == 1) leaf.keep_windows_in(windows_, first);
       leaf.forward(data, weights_, t);
-      leaf.backward(data, weights_, t);
+      const bool is_last = &leaf == &leaves_[mine.end - 1];
+      leaf.backward(data, weights_, t, is_last ? on_layer_of_last : nullptr);
     };
     for_my_leaves(team, run_leaf, stop);
-    add_leaves(team);
+    while (sections > 1) add_section_early(--sections, team);
+    add_leaves({0, begins_early() ? slices.section(0).rows.end : row_squares_.size()}, team);
     if (stop != nullptr && stop->has_come()) return false;
     if (part_ == own_leaves_) return true;
     const bool is_last = part_.end == own_leaves_.end;
@@ -403,10 +415,18 @@ void TrainingStep::for_my_leaves(const Team& team, const Work& work, StopRequest
   }
 }
 
-// A barrier before and after. Threads share the rows of all tensors.
-void TrainingStep::add_leaves(const Team& team) {
+// Adds the leaves' gradients of a section, which all threads have found, and lets them travel.
+void TrainingStep::add_section_early(std::size_t section, const Team& team) {
+  add_leaves(ranks_sum_.slices().section(section).rows, team);
+  if (team.index() != 0) return;
+  ranks_sum_.begin_section(section, {part_, gradient_.data()}, all_leaves_, gradient_);
+}
+
+// Of these rows of all tensors, which threads share. A barrier before and after.
+void TrainingStep::add_leaves(Range rows, const Team& team) {
   team.barrier();
-  const Range mine = share(row_squares_.size(), team.index(), team.size());
+  const Range part = share(rows.size(), team.index(), team.size());
+  const Range mine{rows.begin + part.begin, rows.begin + part.end};
   float* result = gradient_.data();
   std::size_t first = 0;
   for (std::size_t tensor = 0; tensor < tensor_count(sizes_); ++tensor) {
@@ -427,14 +447,17 @@ double TrainingStep::gradient_norm() const {
   return std::sqrt(sum);
 }
 
-// Of this rank's slice; a barrier behind.
+// Of this rank's slices; a barrier behind.
 void TrainingStep::square_rows(const Team& team) {
-  const Range rows = ranks_sum_.rows();
-  const Range mine = share(rows.size(), team.index(), team.size());
-  for (std::size_t row = rows.begin + mine.begin; row < rows.begin + mine.end; ++row) {
-    const std::size_t first = ranks_sum_.first_of(row);
-    row_squares_[row] =
-        sum_of_squares<kNormSums>(gradient_.data() + first, ranks_sum_.first_of(row + 1) - first);
+  const Slices& slices = ranks_sum_.slices();
+  for (std::size_t s = 0; s < slices.section_count(); ++s) {
+    const Range rows = ranks_sum_.rows(s);
+    const Range mine = share(rows.size(), team.index(), team.size());
+    for (std::size_t row = rows.begin + mine.begin; row < rows.begin + mine.end; ++row) {
+      const std::size_t first = slices.first_of(row);
+      row_squares_[row] =
+          sum_of_squares<kNormSums>(gradient_.data() + first, slices.first_of(row + 1) - first);
+    }
   }
   team.barrier();
 }

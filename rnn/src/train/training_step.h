@@ -98,8 +98,7 @@ class TrainingStep {
     return (notices_ & (kStop | kFail)) != 0 || ranks_sum_.has_failed();
   }
 
-  // Of several ranks: this one's slice, and how slices of all come together; on one thread.
-  [[nodiscard]] Range own_weights() const { return ranks_sum_.weights(); }
+  // Of several ranks, how the slices of all come together; on one thread.
   void gather(std::span<float> weights) { ranks_sum_.gather(weights); }
   [[nodiscard]] bool ranks_have_failed() const { return ranks_sum_.has_failed(); }
   void rethrow() const { ranks_sum_.rethrow(); }
@@ -122,10 +121,15 @@ class TrainingStep {
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work, StopRequest* stop = nullptr);
+  [[nodiscard]] bool begins_early() const {
+    return part_ == own_leaves_ && ranks_sum_.slices().section_count() > 1;
+  }
+  void add_section_early(std::size_t section, const Team& team);
   [[nodiscard]] Range next_part(Range leaves) const;
   void assign_leaves(const Dataset& data, Range part);
   bool run_leaves(const Inputs& data, const Team& team, StopRequest* stop);
-  void add_leaves(const Team& team);
+  void add_leaves(const Team& team) { add_leaves({0, row_squares_.size()}, team); }
+  void add_leaves(Range rows, const Team& team);
   void add_to_subtrees(const Team& team);
   void fill_subtrees();
   void note_totals();

@@ -24,7 +24,8 @@ class LOCKSTEP_API RanksError : public std::runtime_error, public Error {
 /// by Lockstep, along a tree that the training defines, so neither the number of ranks nor the
 /// network between them shows in a result. lockstep::mpi has them over MPI.
 ///
-/// Threads: one at a time, of Model and Trainer the one that called them.
+/// Threads: one at a time: of Model and Trainer the one that called them, or one of their own where
+/// serves_any_thread().
 class LOCKSTEP_API Ranks {
  public:
   /// Bytes for another rank.
@@ -66,18 +67,23 @@ class LOCKSTEP_API Ranks {
   [[nodiscard]] double timeout() const { return timeout_; }
   ///@}
 
+  /// Whether another thread than that of the program may call exchange, never two at once: then
+  /// gradients of upper layers travel while those of lower layers are computed.
+  [[nodiscard]] bool serves_any_thread() const { return serves_any_thread_; }
+
   /// What this rank has sent so far.
   [[nodiscard]] const Traffic& sent() const { return sent_; }
 
  protected:
   /// Rank `rank` of `size`.
-  Ranks(int rank, int size);
+  Ranks(int rank, int size, bool serves_any_thread = false);
 
  private:
   virtual void move(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming) = 0;
 
   int rank_;
   int size_;
+  bool serves_any_thread_;
   double timeout_ = 300;
   Traffic sent_;
 };
