@@ -8,39 +8,11 @@ import subprocess
 import time
 import unittest
 
-from jobs import IMPLEMENTATIONS, main, run_alone, scratch, weights_of
+from jobs import IMPLEMENTATIONS, main, ranks_of, run_alone, scratch, wait_for, weights_of
 
 TRAINING = ["--dataset", "synthetic-control", "--cell", "lstm", "--hidden", "32", "--batch-size", "64",
             "--optimizer", "adamw", "--ema", "0.9", "--json"]  # fmt: skip
 EPOCHS = 40
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError("waited in vain")
-        time.sleep(0.01)
-
-
-def ranks_of(job, program):
-    """The processes of a job by rank: those that run the program, in the order of their rank."""
-    found = {}
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{process}/cmdline", "rb") as file:
-                if os.fsdecode(file.read().split(b"\0")[0]) != program:
-                    continue
-            with open(f"/proc/{process}/environ", "rb") as file:
-                variables = dict(v.split(b"=", 1) for v in file.read().split(b"\0") if b"=" in v)
-        except OSError:
-            continue
-        if variables.get(b"LOCKSTEP_TEST_JOB") != str(job).encode():
-            continue
-        rank = variables.get(b"OMPI_COMM_WORLD_RANK", variables.get(b"PMI_RANK"))
-        if rank is not None:
-            found[int(rank)] = int(process)
-    return found
 
 
 class Faults(unittest.TestCase):

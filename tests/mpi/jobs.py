@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 LOCKSTEP = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -96,6 +97,35 @@ def fused_backends():
 
 def scratch():
     return tempfile.TemporaryDirectory(prefix="lockstep-mpi-")
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("waited in vain")
+        time.sleep(0.01)
+
+
+def ranks_of(job, program):
+    """The processes of a job by rank: those that run the program, in the order of their rank."""
+    found = {}
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                if os.fsdecode(file.read().split(b"\0")[0]) != program:
+                    continue
+            with open(f"/proc/{process}/environ", "rb") as file:
+                variables = dict(v.split(b"=", 1) for v in file.read().split(b"\0") if b"=" in v)
+        except OSError:
+            continue
+        if variables.get(b"LOCKSTEP_TEST_JOB") != str(job).encode():
+            continue
+        for rank in (b"OMPI_COMM_WORLD_RANK", b"PMI_RANK", b"SLURM_PROCID"):
+            if rank in variables:
+                found[int(variables[rank])] = int(process)
+                break
+    return found
 
 
 def main():

@@ -268,14 +268,16 @@ void finalize(int code) {
   std::signal(SIGALRM, before);
 }
 
-// A launcher of another MPI starts processes that do not know of each other.
+// A launcher of another MPI starts processes that do not know of each other. The first variable is
+// that of the launcher: below mpirun those of Slurm count the daemons of Open MPI.
 void require_right_launcher(int size) {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
     const char* const text = std::getenv(name);
-    if (text == nullptr || size > 1 || std::atoi(text) <= 1) continue;
+    if (text == nullptr) continue;
+    if (size > 1 || std::atoi(text) <= 1) return;
     throw RanksError(std::string("a launcher has started ") + text +
                      " processes, but this one is alone for its own MPI, " + Session::library() +
-                     ": start it with the mpirun of that one, or with srun --mpi=...");
+                     ": start it with the mpirun of that one, or with srun --mpi=pmix or pmi2");
   }
 }
 
@@ -365,8 +367,9 @@ std::string Session::library() {
   std::string text(MPI_MAX_LIBRARY_VERSION_STRING, '\0');
   int length = 0;
   MPI_Get_library_version(text.data(), &length);
-  text.resize(static_cast<std::size_t>(length));
-  return text.substr(0, text.find_first_of(",\n\t"));
+  text.resize(std::min(static_cast<std::size_t>(length), text.find_first_of(",\n")));
+  std::ranges::replace(text, '\t', ' ');
+  return text;
 }
 
 }  // namespace lockstep::mpi
