@@ -143,7 +143,7 @@ def with_cluster():
     with scratch() as folder:
         try:
             cluster = slurm.Cluster(folder)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             print(f"skipped: Slurm's daemons do not run here: {error}")
             return SKIPPED
         try:
