@@ -251,6 +251,10 @@ TEST_CASE("gradients of upper layers take no time while lower layers are compute
   const StepCost late = cost_of_leaf(stack, 1, 1e6);
   CHECK(std::abs(late.hidden - 3.0 / 11) < 1e-9);
   CHECK(cost_of_leaf(one, 1, 1e9).hidden == 0);
+  // Of 8 leaves three ranks have 2, 3 and 3; the latter no subtree, so they do not begin early.
+  const Link link{.latency = 0, .bandwidth = 1e9};
+  CHECK(step_cost(stack, 8, 3, link, {.leaves = {1}}).hidden == 0);
+  CHECK(step_cost(stack, 6, 3, link, {.leaves = {1}}).hidden > 0);
 }
 
 TEST_CASE("the gain ends where a doubling is not worth it, by what hinders it") {

@@ -10,7 +10,8 @@ EPOCHS = ["--epochs", "3", "--json", "--quiet"]
 TRAININGS = {
     "vanilla": ["--cell", "tanh", "--optimizer", "sgd"],
     "gru": ["--cell", "gru", "--optimizer", "adamw", "--weight-decay", "0.02", "--clip-norm", "0.05"],
-    "lstm": ["--cell", "lstm", "--layers", "2", "--dropout", "0.2", "--ema", "0.9", "--validation", "0.2"],
+    # Two layers that are large enough to be exchanged one after the other.
+    "lstm": ["--cell", "lstm", "--layers", "2", "--hidden", "130", "--dropout", "0.2", "--ema", "0.9", "--validation", "0.2"],
 }
 
 

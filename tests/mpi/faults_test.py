@@ -10,8 +10,11 @@ import unittest
 
 from jobs import IMPLEMENTATIONS, main, ranks_of, run_alone, scratch, wait_for, weights_of
 
-TRAINING = ["--dataset", "synthetic-control", "--cell", "lstm", "--hidden", "32", "--batch-size", "64",
-            "--optimizer", "adamw", "--ema", "0.9", "--json"]  # fmt: skip
+COMMON = ["--dataset", "synthetic-control", "--cell", "lstm", "--batch-size", "64",
+          "--optimizer", "adamw", "--ema", "0.9", "--json"]  # fmt: skip
+TRAINING = [*COMMON, "--hidden", "32"]
+# Two layers that are large enough to be exchanged one after the other.
+LARGER = [*COMMON, "--hidden", "130", "--layers", "2"]
 EPOCHS = 40
 
 
@@ -37,8 +40,8 @@ class Faults(unittest.TestCase):
             if os.path.exists(path):
                 os.remove(path)
 
-    def checkpointed(self, *more, epochs=EPOCHS):
-        return ["train", *TRAINING, "--epochs", str(epochs), "--checkpoint", self.checkpoint,
+    def checkpointed(self, *more, epochs=EPOCHS, training=TRAINING):
+        return ["train", *training, "--epochs", str(epochs), "--checkpoint", self.checkpoint,
                 "--checkpoint-every", "0.05s", *more]  # fmt: skip
 
     def test_kill_and_go_on(self):
@@ -68,10 +71,11 @@ class Faults(unittest.TestCase):
         """It is stopped, not killed: only the time that the others wait shows it."""
         seconds = 4
         for mpi in IMPLEMENTATIONS:
-            for ranks, victim in ((3, 1), (4, 3), (4, 0)):
+            for ranks, victim, training in ((3, 1, TRAINING), (4, 3, LARGER), (4, 0, TRAINING), (2, 0, LARGER)):
                 with self.subTest(mpi=mpi.name, ranks=ranks, victim=victim):
                     self.forget_checkpoints()
-                    job = self.start(mpi, ranks, *self.checkpointed("--rank-timeout", str(seconds), epochs=100000))
+                    job = self.start(mpi, ranks, *self.checkpointed(
+                        "--rank-timeout", str(seconds), epochs=100000, training=training))  # fmt: skip
                     wait_for(lambda: os.path.exists(self.checkpoint))
                     process = ranks_of(self.job, mpi.program)[victim]
                     os.kill(process, signal.SIGSTOP)

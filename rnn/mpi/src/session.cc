@@ -40,26 +40,30 @@ void check(int error) {
   if (error != MPI_SUCCESS) throw RanksError("MPI: " + text_of(error));
 }
 
-// Waits a little longer each time, so that ranks that share a core let each other run; at once long
-// in the background, where others compute meanwhile.
+// Waits a little longer each time, so that ranks that share a core let each other run.
 class Patience {
  public:
-  explicit Patience(bool is_in_background = false) : is_in_background_(is_in_background) {}
   void wait() {
     const auto waited = Clock::now() - begin_;
     if (waited < std::chrono::microseconds(50)) return;
-    if (!is_in_background_ && waited < std::chrono::milliseconds(2)) {
+    if (waited < std::chrono::milliseconds(2)) {
       std::this_thread::yield();
     } else {
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
+      std::this_thread::sleep_for(kPause);
     }
+  }
+  // Where nobody waits: that does not count.
+  void wait_unawaited() {
+    std::this_thread::sleep_for(kPause);
+    begin_ = Clock::now();
   }
   [[nodiscard]] double seconds() const {
     return std::chrono::duration<double>(Clock::now() - begin_).count();
   }
 
  private:
-  bool is_in_background_;
+  static constexpr std::chrono::microseconds kPause{50};
+
   Clock::time_point begin_ = Clock::now();
 };
 
@@ -127,8 +131,8 @@ class MpiRanks : public Ranks {
 
   void finish() {
     statuses_.resize(requests_.size());
-    Patience patience(std::this_thread::get_id() != thread_);
-    for (int done = 0; done == 0; patience.wait()) {
+    Patience patience;
+    for (int done = 0; done == 0; is_awaited() ? patience.wait() : patience.wait_unawaited()) {
       const int error = MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done,
                                     statuses_.data());
       if (error != MPI_SUCCESS) throw RanksError(failed(error));
@@ -224,7 +228,6 @@ class MpiRanks : public Ranks {
   std::vector<MPI_Status> statuses_;
   std::vector<Transfer> transfers_;
   std::vector<MPI_Request> blames_;
-  std::thread::id thread_ = std::this_thread::get_id();  // of the program
   std::exception_ptr failure_;  // the first one, of which all later ones are consequences
 };
 

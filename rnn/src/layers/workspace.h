@@ -30,6 +30,8 @@ class Workspace {
     return result;
   }
 
+  [[nodiscard]] bool has_memory() const { return !counts_; }
+
   // `count` zeros that begin on a cache line.
   template <class T>
   [[nodiscard]] std::span<T> take(std::size_t count) {

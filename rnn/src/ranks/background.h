@@ -3,7 +3,6 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -12,16 +11,16 @@
 
 namespace lockstep {
 
-// Calls work(number) for numbers that its owner hands over, one after another. The thread is
-// started with the first of them.
+// Calls work(number) for numbers that its owner hands over, one after another.
 class Background {
  public:
-  // `work` throws nothing; `most`: numbers that wait at a time.
+  // `work` throws nothing; `most`: numbers that wait at a time. Throws std::system_error if there
+  // is no thread to be had.
   Background(std::function<void(std::size_t)> work, std::size_t most) : work_(std::move(work)) {
     waiting_.reserve(most);
+    thread_ = std::thread([this] { run(); });
   }
   ~Background() {
-    if (!thread_.joinable()) return;
     {
       const std::lock_guard lock(mutex_);
       ends_ = true;
@@ -32,19 +31,13 @@ class Background {
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
 
-  // False if the system has no thread for it.
-  [[nodiscard]] bool start(std::size_t number) noexcept {
-    try {
-      if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
-    } catch (const std::exception&) {
-      return false;
-    }
+  // Allocates nothing.
+  void start(std::size_t number) {
     {
       const std::lock_guard lock(mutex_);
       waiting_.push_back(number);
     }
     changed_.notify_all();
-    return true;
   }
 
   // Until all is done.

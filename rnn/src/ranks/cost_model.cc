@@ -147,16 +147,11 @@ Exchange exchange_of(const std::vector<StepTraffic>& all, const Link& link,
   return seconds;
 }
 
-// Multiply-adds of a timestep forward and backward: twice those of the weights, but for the inputs
-// of the network, which have no gradient.
-struct LayerWork {
-  double forward = 0;
-  double backward = 0;
-};
-
-// Share of the time of a leaf that is spent on the way back through the layers below each section.
+// Share of the time of a leaf that is spent on the way back through the layers below each section,
+// by multiply-adds: backward there are twice as many, but for the inputs of the network, which have
+// no gradient. The head is left out.
 std::vector<double> shares_below(const Network& network, const Slices& slices) {
-  LayerWork all;
+  double all = 0;
   std::vector<double> below(slices.section_count());
   for (const LayerSize& size : layer_sizes(network)) {
     const auto weights = static_cast<double>(size.weights());
@@ -165,15 +160,22 @@ std::vector<double> shares_below(const Network& network, const Slices& slices) {
     for (std::size_t s = 0; s < below.size(); ++s) {
       if (size.layer < slices.section(s).first_layer) below[s] += backward;
     }
-    all.forward += weights;
-    all.backward += backward;
+    all += weights + backward;
   }
-  for (double& work : below) work /= all.forward + all.backward;
+  for (double& work : below) work /= all;
   return below;
 }
 
-// Sections travel one after another, each once its gradients are known: that of a rank's last leaf
-// from its end on. `seconds`: of that leaf.
+// A rank begins early if its leaves are one subtree; others wait for those that do not.
+bool all_begin_early(int ranks, std::size_t leaves) {
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (subtree_count(share(leaves, rank, ranks)) > 1) return false;
+  }
+  return true;
+}
+
+// Sections travel one after another, each once its gradients are known, in a rank's last leaf.
+// `seconds`: of that leaf, or 0 where none travels early.
 void add_sum(StepCost& cost, const std::vector<StepTraffic>& all, const Link& link,
              const std::vector<double>& below, double seconds) {
   double now = -seconds;  // until all is computed
@@ -268,7 +270,8 @@ StepCost step_cost(const Network& network, std::size_t leaves, int ranks, const 
       work.updating * static_cast<double>(slice) / parameters +
       work.adding * static_cast<double>(most_added(traffic)) / sizeof(float) / parameters;
   const Slices slices(network, ranks);
-  add_sum(cost, traffic, link, shares_below(network, slices), seconds_of_leaves(work, 1));
+  const double of_last_leaf = all_begin_early(ranks, leaves) ? seconds_of_leaves(work, 1) : 0;
+  add_sum(cost, traffic, link, shares_below(network, slices), of_last_leaf);
   const auto add = [&](double& seconds, std::vector<Round> StepTraffic::* part) {
     const Exchange exchange =
         exchange_of(traffic, link, [part](const StepTraffic& each) -> auto& { return each.*part; });

@@ -4,6 +4,9 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <system_error>
+
+#include "lockstep/detail/floating_point_mode.h"
 
 namespace lockstep {
 namespace {
@@ -74,12 +77,15 @@ GradientSum::GradientSum(Workspace& workspace, const Network& network, Ranks* ra
   note_bounds_.resize(ranks_in_all + 1);
   note_gather_.emplace(*ranks_);
   slice_gather_.emplace(*ranks_, slices_);
-  if (slices_.section_count() > 1 && ranks_->serves_any_thread()) {
+  if (workspace.has_memory() && slices_.section_count() > 1 && ranks_->serves_any_thread()) {
     const auto add_begun = [this](std::size_t section) {
-      const FlushDenormals flush;
+      const detail::FloatingPointScope scope(begun_mode_);
       add_section(section, begun_, Team());
     };
-    background_.emplace(add_begun, slices_.section_count());
+    try {
+      background_.emplace(add_begun, slices_.section_count());
+    } catch (const std::system_error&) {  // no more threads: all is summed at the end
+    }
   }
 }
 
@@ -128,14 +134,20 @@ void GradientSum::begin_section(std::size_t section, const Subtree& own, std::si
   if (sections_left_ == slices_.section_count()) {
     own_begun_ = own;
     begun_ = {std::span(&own_begun_, 1), leaves, gradient};
+    begun_mode_ = detail::floating_point_mode();
+    ranks_->set_awaited(false);
   }
-  if (background_->start(section)) sections_left_ = section;
+  background_->start(section);
+  sections_left_ = section;
 }
 
 void GradientSum::add(std::span<const Subtree> own, std::size_t leaves, std::span<float> gradient,
                       const Team& team) {
   if (ranks_ == nullptr) return;
-  if (background_ && team.index() == 0) background_->wait();
+  if (background_ && team.index() == 0) {
+    ranks_->set_awaited(true);
+    background_->wait();
+  }
   team.barrier();
   const std::size_t left = sections_left_;
   for (std::size_t section = left; section-- > 0;) {

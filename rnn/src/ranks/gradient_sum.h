@@ -63,8 +63,10 @@ class GradientSum {
   // Of this rank's slice of a section.
   [[nodiscard]] Range rows(std::size_t s) const { return slices_.rows_of(rank_, s); }
 
-  // Begins to add up a section whose successors were begun, of this rank's only subtree, in the
-  // background; one thread calls. Nobody else calls Ranks until `add` is called.
+  // Whether sections can be added up in the background.
+  [[nodiscard]] bool begins_early() const { return background_.has_value(); }
+  // Begins with a section whose successors were begun, of this rank's only subtree; one thread
+  // calls. Nobody else calls Ranks until `add` is called.
   void begin_section(std::size_t section, const Subtree& own, std::size_t leaves,
                      std::span<float> gradient);
   // Adds up the subtrees of all ranks, of the sections that were not begun, and waits for those
@@ -121,6 +123,7 @@ class GradientSum {
   std::size_t sections_left_;  // that were not begun
   Subtree own_begun_;
   Sum begun_{};
+  unsigned long long begun_mode_ = 0;  // of the thread's floating-point unit
   std::optional<Background> background_;
 };
 

@@ -35,9 +35,9 @@ void Slices::find_sections(const Network& network) {
   for (std::size_t i = sizes.size(); i-- > 0;) {
     rows.begin = blocks_[i * kTensorsOfLayer].first_row;
     const bool is_first_of_layer = i == 0 || sizes[i - 1].layer != sizes[i].layer;
-    const bool is_large =
-        ranks_ > 1 && first_of(rows.end) - first_of(rows.begin) >= kFloatsOfSection;
-    if (i > 0 && !(is_first_of_layer && is_large)) continue;
+    const std::size_t below = first_of(rows.begin);
+    const bool is_large = std::min(first_of(rows.end) - below, below) >= kFloatsOfSection;
+    if (i > 0 && !(ranks_ > 1 && is_first_of_layer && is_large)) continue;
     sections_.push_back({sizes[i].layer, rows});
     rows.end = rows.begin;
   }

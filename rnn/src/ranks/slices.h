@@ -18,9 +18,9 @@ struct Section {
   Range rows;
 };
 
-// The rows of all tensors, in their order, fall into sections, as large as pays to exchange them
-// while the layers below are still on their way back, and each section into slices, one for each
-// rank, as equal as whole rows can be. Of one rank there is one section.
+// The rows of all tensors, in their order, fall into sections, large enough to be exchanged by
+// themselves while the layers below, also as large, are on their way back. Each section falls into
+// slices, one for each rank, as equal as whole rows can be. Of one rank there is one section.
 class Slices {
  public:
   Slices(const Network& network, int ranks);

@@ -323,11 +323,12 @@ bool TrainingStep::run_leaves(const Inputs& data, const Team& team, StopRequest*
       add_section_early(--sections, team);
     };
     const std::function<void(std::size_t)> on_layer_of_last = std::ref(on_layer);
+    const std::function<void(std::size_t)> nothing;
     const auto run_leaf = [&](NetworkPass& leaf, const Team& t) {
       if (t.size() == 1) leaf.keep_windows_in(windows_, first);
       leaf.forward(data, weights_, t);
       const bool is_last = &leaf == &leaves_[mine.end - 1];
-      leaf.backward(data, weights_, t, is_last ? on_layer_of_last : nullptr);
+      leaf.backward(data, weights_, t, is_last ? on_layer_of_last : nothing);
     };
     for_my_leaves(team, run_leaf, stop);
     while (sections > 1) add_section_early(--sections, team);

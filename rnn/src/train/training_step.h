@@ -122,7 +122,7 @@ class TrainingStep {
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work, StopRequest* stop = nullptr);
   [[nodiscard]] bool begins_early() const {
-    return part_ == own_leaves_ && ranks_sum_.slices().section_count() > 1;
+    return part_ == own_leaves_ && ranks_sum_.begins_early();
   }
   void add_section_early(std::size_t section, const Team& team);
   [[nodiscard]] Range next_part(Range leaves) const;

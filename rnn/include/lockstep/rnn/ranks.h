@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -62,6 +63,7 @@ class LOCKSTEP_API Ranks {
   void exchange(std::span<const Outgoing> outgoing, std::span<const Incoming> incoming);
 
   /// How many seconds exchange waits for other ranks before it throws, at first 300; 0: for ever.
+  /// They count while is_awaited().
   ///@{
   void set_timeout(double seconds) { timeout_ = seconds; }
   [[nodiscard]] double timeout() const { return timeout_; }
@@ -70,6 +72,13 @@ class LOCKSTEP_API Ranks {
   /// Whether another thread than that of the program may call exchange, never two at once: then
   /// gradients of upper layers travel while those of lower layers are computed.
   [[nodiscard]] bool serves_any_thread() const { return serves_any_thread_; }
+
+  /// Whether somebody waits for exchange, as at first. If not, exchange leaves the CPU to others:
+  /// it is called beside threads that compute. May change while it runs.
+  ///@{
+  void set_awaited(bool is_awaited) { is_awaited_ = is_awaited; }
+  [[nodiscard]] bool is_awaited() const { return is_awaited_; }
+  ///@}
 
   /// What this rank has sent so far.
   [[nodiscard]] const Traffic& sent() const { return sent_; }
@@ -84,6 +93,7 @@ class LOCKSTEP_API Ranks {
   int rank_;
   int size_;
   bool serves_any_thread_;
+  std::atomic<bool> is_awaited_ = true;
   double timeout_ = 300;
   Traffic sent_;
 };

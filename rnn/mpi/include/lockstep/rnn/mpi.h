@@ -26,6 +26,9 @@ namespace lockstep::mpi {
 ///
 /// Threads: ranks of one host that may all run on all of its CPUs share them out, by
 /// set_default_threads, unless OMP_NUM_THREADS is set. Whoever made the session uses the ranks.
+/// While a model fits, a thread of Lockstep's own may call MPI, never beside another of its calls,
+/// where MPI allows that: a program that initializes MPI itself asks for MPI_THREAD_SERIALIZED, or
+/// for MPI_THREAD_MULTIPLE if it calls MPI meanwhile, or for MPI_THREAD_FUNNELED if no thread may.
 class LOCKSTEP_API Session {
  public:
   /// Throws RanksError if MPI cannot be initialized, does not let the thread that initialized it
