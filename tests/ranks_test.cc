@@ -235,7 +235,8 @@ class WatchedRank : public ThreadRank {
   bool was_elsewhere_ = false;
 };
 
-// Two layers whose gradients are large enough to travel one after the other.
+// Two layers whose gradients are large enough to travel one after the other, for sequences long
+// enough.
 constexpr Sizes kTwoSections{
     .features = 50, .hidden = 130, .classes = 5, .cell = "gru", .layers = 2};
 
@@ -243,9 +244,9 @@ constexpr Sizes kTwoSections{
 
 TEST_CASE("gradients of upper layers travel early, and the bits are the same") {
   Options options = short_training();
-  options.leaf_rows = 4;
+  options.leaf_rows = 8;
   options.clip_norm = 1;
-  const Dataset data = ragged_data(50, 5, 37, 6);
+  const Dataset data = ragged_data(50, 5, 37, 70);
   REQUIRE(Slices(kTwoSections, 2).section_count() == 2);
   SECTION("ranks that halve and others, fewer leaves than ranks, an uneven end") {
     check_same_on_ranks(kTwoSections, data, options, {2, 3, 4, 16});
@@ -288,7 +289,7 @@ TEST_CASE("a thread of its own moves bytes only of ranks that may be called from
   Options options = short_training();
   options.leaf_rows = 8;
   options.threads = 2;
-  const Dataset data = ragged_data(50, 5, 37, 6);
+  const Dataset data = ragged_data(50, 5, 37, 70);
   for (const bool may : {false, true}) {
     std::array<Trained, 2> trained;
     require_well(on_ranks(2, [&](int rank, Mail& mail) {
@@ -305,7 +306,7 @@ TEST_CASE("gradients that travel early are added in the floating-point mode of e
   Options options = short_training();
   options.leaf_rows = 8;
   options.threads = 1;
-  const Dataset data = ragged_data(50, 5, 37, 6);
+  const Dataset data = ragged_data(50, 5, 37, 70);
   const auto hash_with = [&](Ranks* ranks) {
     Parameters model = random_network(kTwoSections);
     Trainer trainer(model, options, ranks);
@@ -326,9 +327,9 @@ TEST_CASE("gradients that travel early are added in the floating-point mode of e
 
 TEST_CASE("a rank that ends or fails on the way back is no trap for the others") {
   Options options = short_training();
-  options.leaf_rows = 4;
+  options.leaf_rows = 8;
   options.epochs = 50;
-  const Dataset data = ragged_data(50, 5, 37, 6);
+  const Dataset data = ragged_data(50, 5, 37, 70);
   SECTION("one that is interrupted between two leaves") {
     std::vector<std::uint64_t> hashes(2);
     require_well(on_ranks(2, [&](Ranks& ranks) {

@@ -48,6 +48,8 @@ inline constexpr std::size_t kUpdatedTogether = tuned<std::size_t>(4096, 13);
 
 // Several ranks: gradients from this number on are exchanged while the layers below are computed.
 inline constexpr std::size_t kFloatsOfSection = tuned<std::size_t>(64, 0) * 1024;
+// Multiply-adds of those layers that pay for it.
+inline constexpr double kWorkBelow = tuned(32e6, 0.0);
 
 // Blocks of random numbers of a dropout that are drawn side by side.
 inline constexpr std::size_t kBlocksAtOnce = tuned<std::size_t>(4, 3);

@@ -229,6 +229,20 @@ void TrainingStep::begin(const Dataset& data, std::span<const std::size_t> minib
   subtrees_.clear();
   assign_leaves(data, next_part(own_leaves_));
   if (part_ == own_leaves_ && part_.size() > 0) subtrees_.push_back({part_, gradient_.data()});
+  begins_early_ = pays_to_begin_early();
+}
+
+// Whether the layers below the last section keep the team busy meanwhile, in the last leaf.
+bool TrainingStep::pays_to_begin_early() const {
+  if (!ranks_sum_.begins_early() || part_ != own_leaves_ || part_.size() == 0) return false;
+  const Slices& slices = ranks_sum_.slices();
+  const std::size_t first_layer = slices.section(slices.section_count() - 1).first_layer;
+  std::size_t weights = 0;
+  for (const LayerSize& size : sizes_) {
+    if (size.layer < first_layer) weights += size.weights();
+  }
+  const std::size_t timesteps = leaves_[leaves_in_use_ - 1].schedule.window_rows();
+  return 2.0 * static_cast<double>(weights) * static_cast<double>(timesteps) >= kWorkBelow;
 }
 
 Range TrainingStep::next_part(Range leaves) const {
@@ -317,7 +331,7 @@ bool TrainingStep::run_leaves(const Inputs& data, const Team& team, StopRequest*
     const FirstRows first = first_rows_[mine.begin];
     const Slices& slices = ranks_sum_.slices();
     std::size_t sections =
-        begins_early() ? slices.section_count() : 1;  // that this thread has yet to add
+        begins_early_ ? slices.section_count() : 1;  // that this thread has yet to add
     const auto on_layer = [&](std::size_t layer) {
       if (sections == 1 || layer != slices.section(sections - 1).first_layer) return;
       add_section_early(--sections, team);
@@ -332,7 +346,7 @@ bool TrainingStep::run_leaves(const Inputs& data, const Team& team, StopRequest*
     };
     for_my_leaves(team, run_leaf, stop);
     while (sections > 1) add_section_early(--sections, team);
-    add_leaves({0, begins_early() ? slices.section(0).rows.end : row_squares_.size()}, team);
+    add_leaves({0, begins_early_ ? slices.section(0).rows.end : row_squares_.size()}, team);
     if (stop != nullptr && stop->has_come()) return false;
     if (part_ == own_leaves_) return true;
     const bool is_last = part_.end == own_leaves_.end;

@@ -121,9 +121,7 @@ class TrainingStep {
   [[nodiscard]] Range my_leaves(const Team& team) const;
   template <class Work>
   void for_my_leaves(const Team& team, const Work& work, StopRequest* stop = nullptr);
-  [[nodiscard]] bool begins_early() const {
-    return part_ == own_leaves_ && ranks_sum_.begins_early();
-  }
+  [[nodiscard]] bool pays_to_begin_early() const;
   void add_section_early(std::size_t section, const Team& team);
   [[nodiscard]] Range next_part(Range leaves) const;
   void assign_leaves(const Dataset& data, Range part);
@@ -163,6 +161,7 @@ class TrainingStep {
   Range own_leaves_;            // of them, of this rank
   Range part_;                  // of these, in memory
   std::size_t leaves_in_use_ = 0;
+  bool begins_early_ = false;  // to sum sections up
   std::uint64_t notices_ = 0;
 };
 
