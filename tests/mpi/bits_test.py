@@ -11,7 +11,8 @@ TRAININGS = {
     "vanilla": ["--cell", "tanh", "--optimizer", "sgd"],
     "gru": ["--cell", "gru", "--optimizer", "adamw", "--weight-decay", "0.02", "--clip-norm", "0.05"],
     # Two layers that are large enough to be exchanged one after the other.
-    "lstm": ["--cell", "lstm", "--layers", "2", "--hidden", "180", "--dropout", "0.2", "--ema", "0.9", "--validation", "0.2"],
+    "lstm": ["--cell", "lstm", "--layers", "2", "--hidden", "180", "--dropout", "0.2", "--ema", "0.9",
+             "--validation", "0.2"],  # fmt: skip
 }
 
 
