@@ -6,7 +6,7 @@ import unittest
 
 from jobs import IMPLEMENTATIONS, fused_backends, main, run_alone, scratch, summary, weights_of
 
-EPOCHS = ["--epochs", "3", "--json", "--quiet"]
+EPOCHS = ["--epochs", "2", "--json", "--quiet"]
 TRAININGS = {
     "vanilla": ["--cell", "tanh", "--optimizer", "sgd"],
     "gru": ["--cell", "gru", "--optimizer", "adamw", "--weight-decay", "0.02", "--clip-norm", "0.05"],
@@ -44,15 +44,24 @@ class Bits(unittest.TestCase):
             expected = weights_of(run_alone(*self.arguments(training)))
             for mpi, ranks, threads in itertools.product(IMPLEMENTATIONS, (1, 2, 3, 4, 8), (1, 2)):
                 with self.subTest(training=training, mpi=mpi.name, ranks=ranks, threads=threads):
-                    result = summary(mpi.run(ranks, *self.arguments(training), threads=threads))
+                    result = summary(mpi.run(ranks, *self.arguments(training), "--threads", str(threads)))
                     self.assertEqual(result["weights_hash"], expected)
-                    self.assertEqual(result["ranks"], ranks)
+                    self.assertEqual((result["ranks"], result["threads"]), (ranks, threads))
 
     def test_backends(self):
         expected = weights_of(run_alone(*self.arguments("gru")))
         for mpi, backend in itertools.product(IMPLEMENTATIONS, fused_backends()):
             with self.subTest(mpi=mpi.name, backend=backend):
                 result = mpi.run(3, *self.arguments("gru"), environment={"LOCKSTEP_BACKEND": backend})
+                self.assertEqual(weights_of(result), expected)
+
+    def test_ranks_of_different_backends(self):
+        """CPUs of a job may differ."""
+        expected = weights_of(run_alone(*self.arguments("lstm")))
+        for mpi, (first, second) in itertools.product(IMPLEMENTATIONS, itertools.pairwise(fused_backends())):
+            with self.subTest(mpi=mpi.name, first=first, second=second):
+                shell = f"if [ $((rank % 2)) = 0 ]; then LOCKSTEP_BACKEND={first}; else LOCKSTEP_BACKEND={second}; fi"
+                result = mpi.run(3, *self.arguments("lstm"), shell=f"{shell}; export LOCKSTEP_BACKEND")
                 self.assertEqual(weights_of(result), expected)
 
     def test_the_demo(self):

@@ -106,11 +106,7 @@ class Faults(unittest.TestCase):
 
     def refused(self, mpi, shell, *arguments):
         """The message of a job of two ranks of which the second does `shell` first."""
-        rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
-        script = f'if [ "{rank}" = 1 ]; then {shell}; fi; exec "$@"'
-        command = mpi.arguments(2, *arguments)
-        at = command.index(mpi.program)
-        command[at:at] = ["sh", "-c", script, "sh"]
+        command = mpi.arguments(2, *arguments, shell=f"if [ $rank = 1 ]; then {shell}; fi")
         result = subprocess.run(command, env=mpi.environment(), stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, timeout=60)  # fmt: skip
         self.assertNotEqual(result.returncode, 0)

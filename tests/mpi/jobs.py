@@ -18,10 +18,14 @@ class Mpi:
     def __init__(self, text):
         self.name, self.launcher, self.program = text.split("=")
 
-    def arguments(self, ranks, *arguments, launcher_arguments=()):
+    def arguments(self, ranks, *arguments, launcher_arguments=(), shell=""):
+        """`shell`: what each rank does before, with its number in $rank."""
         command = [self.launcher, "-n", str(ranks), *launcher_arguments]
         if self.is_openmpi():
             command += ["--oversubscribe", "--bind-to", "none"]
+        if shell:
+            number = "rank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"
+            command += ["sh", "-c", f'{number}; {shell}; exec "$@"', "sh"]
         return [*command, self.program, *arguments]
 
     def is_openmpi(self):

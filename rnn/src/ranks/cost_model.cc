@@ -98,6 +98,7 @@ RoundsOfRanks section_rounds(const Slices& slices, int size, std::size_t leaves,
                              std::size_t section) {
   if (!GradientSum::halves(size, leaves)) return owner_rounds(slices, size, leaves, section);
   std::vector<std::size_t> bytes;
+  bytes.reserve(static_cast<std::size_t>(size));
   for (int rank = 0; rank < size; ++rank) {
     bytes.push_back(slices.weights_of(rank, section).size() * sizeof(float));
   }

@@ -84,7 +84,8 @@ GradientSum::GradientSum(Workspace& workspace, const Network& network, Ranks* ra
     };
     try {
       background_.emplace(add_begun, slices_.section_count());
-    } catch (const std::system_error&) {  // no more threads: all is summed at the end
+    } catch (const std::system_error&) {
+      background_.reset();  // there is no thread to be had: all is summed at the end
     }
   }
 }

@@ -37,7 +37,8 @@ void Slices::find_sections(const Network& network) {
     const bool is_first_of_layer = i == 0 || sizes[i - 1].layer != sizes[i].layer;
     const std::size_t below = first_of(rows.begin);
     const bool is_large = std::min(first_of(rows.end) - below, below) >= kFloatsOfSection;
-    if (i > 0 && !(ranks_ > 1 && is_first_of_layer && is_large)) continue;
+    const bool is_section = i == 0 || (ranks_ > 1 && is_first_of_layer && is_large);
+    if (!is_section) continue;
     sections_.push_back({sizes[i].layer, rows});
     rows.end = rows.begin;
   }
@@ -80,6 +81,7 @@ Range Slices::weights_of(int rank, std::size_t s) const {
 
 std::vector<Range> Slices::weights_of(int rank) const {
   std::vector<Range> ranges;
+  ranges.reserve(section_count());
   for (std::size_t s = 0; s < section_count(); ++s) ranges.push_back(weights_of(rank, s));
   return ranges;
 }
