@@ -91,11 +91,9 @@ bool is_same(const Ranks::Traffic& a, const Ranks::Traffic& b) {
 
 void check_traffic(const Network& network, int size, std::size_t leaves) {
   std::vector<Sent> sent(static_cast<std::size_t>(size));
-  for (const auto& failure : on_ranks(size, [&](Ranks& ranks) {
-         sent[static_cast<std::size_t>(ranks.rank())] = sent_by(ranks, network, leaves);
-       })) {
-    if (failure != nullptr) std::rethrow_exception(failure);
-  }
+  require_well(on_ranks(size, [&](Ranks& ranks) {
+    sent[static_cast<std::size_t>(ranks.rank())] = sent_by(ranks, network, leaves);
+  }));
   const std::vector<StepTraffic> traffic = step_traffic(network, size, leaves);
   REQUIRE(traffic.size() == sent.size());
   for (std::size_t rank = 0; rank < sent.size(); ++rank) {

@@ -284,7 +284,7 @@ FnvHash ranks() {
     const Dataset data = data_for(shape, 40, 9);
     for (const int size : {2, 3}) {
       std::vector<std::uint64_t> hashes(static_cast<std::size_t>(size));
-      const auto failures = on_ranks(size, [&](Ranks& ranks) {
+      require_well(on_ranks(size, [&](Ranks& ranks) {
         Parameters model = random_network(shape);
         Options options;
         options.clip_norm = 1;
@@ -294,10 +294,7 @@ FnvHash ranks() {
         trainer.run_epoch(data);
         trainer.run_epoch(data);
         hashes[static_cast<std::size_t>(ranks.rank())] = weights_hash(model);
-      });
-      for (const std::exception_ptr& failure : failures) {
-        if (failure != nullptr) std::rethrow_exception(failure);
-      }
+      }));
       for (const std::uint64_t each : hashes) hash.add(each);
     }
   }

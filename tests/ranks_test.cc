@@ -32,12 +32,6 @@ std::string text_of(const std::exception_ptr& failure) {
   return "";
 }
 
-void require_well(const std::vector<std::exception_ptr>& failures) {
-  for (const std::exception_ptr& failure : failures) {
-    if (failure != nullptr) std::rethrow_exception(failure);
-  }
-}
-
 // Of unequal length.
 Dataset ragged_data(std::size_t channels, std::size_t classes, std::size_t size,
                     std::size_t steps) {

@@ -114,4 +114,11 @@ inline std::vector<std::exception_ptr> on_ranks(int size, const std::function<vo
   });
 }
 
+// Throws what the first of them has thrown.
+inline void require_well(const std::vector<std::exception_ptr>& failures) {
+  for (const std::exception_ptr& failure : failures) {
+    if (failure != nullptr) std::rethrow_exception(failure);
+  }
+}
+
 }  // namespace lockstep
