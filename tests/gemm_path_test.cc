@@ -62,6 +62,11 @@ constexpr Choice shared(int threads, bool shares_panels, Choice choice) {
   return choice;
 }
 
+constexpr Choice touching(Choice choice) {
+  choice.touches_pages = true;
+  return choice;
+}
+
 struct Row {
   const char* why;
   Product product;
@@ -119,7 +124,8 @@ constexpr Row kTable[] = {
      blocks(false, false, true, 147, 1)},
     {"far L3, rows anywhere in their pages", product(64, 1040, 1024), kXeon, 1,
      blocks(false, false, true, 512, 1)},
-    {"far L3, many rows", product(257, 1024, 1024), kXeon, 1, blocks(false, true, false, 512, 8)},
+    {"far L3, many rows", product(257, 1024, 1024), kXeon, 1,
+     touching(blocks(false, true, false, 512, 8, kRowBlockWhereFar))},
     {"small L2, lines of B collide", product(64, 256, 256), kZen3, 1,
      blocks(false, true, false, 256, 4, kRowBlockOfNarrow)},
     {"small L2, too few rows for a copy", product(24, 512, 512), kZen3, 1,
@@ -149,6 +155,7 @@ TEST_CASE("each product takes the path of its shape and backend") {
     CHECK(found.depth == row.choice.depth);
     CHECK(found.panels_together == row.choice.panels_together);
     CHECK(found.row_block == row.choice.row_block);
+    CHECK(found.touches_pages == row.choice.touches_pages);
   }
 }
 

@@ -43,6 +43,7 @@ inline constexpr std::size_t kNearParts = tuned(2, 300);
 inline constexpr std::size_t kCopiedParts = tuned(2, 15);
 inline constexpr std::size_t kAliasingParts = tuned(3, 20);
 inline constexpr std::size_t kRowsInPlaceWhereFar = tuned(4, 1);
+inline constexpr std::size_t kRowBlockWhereFar = tuned(16, 2) * kTileRows;
 inline constexpr std::size_t kPackedRowsAheadWhereFar = tuned(0, 2);
 inline constexpr std::size_t kFewestRowsInPlace = tuned(128, 24);
 inline constexpr std::size_t kPageBytes = 4 * kKiB;

@@ -40,6 +40,7 @@ struct BlockedProduct {
       const std::size_t count = std::min(choice.row_block, rows.end - row);
       GemmStrip strip = strip_at(plan, at_p, row, count, column, cols);
       if (choice.copies_a) strip.a = copy_a(plan, row, count, p);
+      strip.touches_pages = choice.touches_pages;
       run_strips(backend, panels_at_once(backend, count), choice.prefetches_b, after, strip);
     }
   }

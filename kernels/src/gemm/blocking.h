@@ -17,6 +17,8 @@ struct Blocking {
   // A larger B is read in place by up to this number of rows of A per column of a panel, or half of
   // them where panels are narrow and the rows of a block of k span more than kFarBytes.
   std::size_t rows_in_place_per_column;
+  // Rows of A that use a copy of B one panel after another.
+  std::size_t row_block;
   // Columns of B that are copied together, where its rows are used more than once.
   std::size_t columns_of_row_blocks;
   // Steps of k per block of a larger B in place, of rows that are a multiple of a page apart.
@@ -25,6 +27,8 @@ struct Blocking {
   std::size_t packed_rows_ahead;
   // Do narrow panels wait for lines that are not in the first-level cache?
   bool small_l2;
+  // Are pages of A and C touched a tile before their turn?
+  bool touches_pages;
 };
 
 // With the last cache at hand what leaves the second one costs little, so that larger blocks pay.
@@ -33,19 +37,23 @@ constexpr Blocking blocking_of(const Caches& caches) {
     return {.resident_bytes = kResidentBytes,
             .near_bytes = kResidentBytes,
             .rows_in_place_per_column = kRowsInPlacePerColumn,
+            .row_block = kRowBlock,
             .columns_of_row_blocks = kColumnsOfRowBlocks,
             .rows_per_page_offset = kDepthBlock,
             .packed_rows_ahead = kPackedRowsAhead,
-            .small_l2 = caches.l2_bytes < kLargeL2};
+            .small_l2 = caches.l2_bytes < kLargeL2,
+            .touches_pages = false};
   }
   return {.resident_bytes = std::max(kResidentBytes, caches.l2_bytes / kResidentParts),
           .near_bytes = std::max(kResidentBytes, caches.l2_bytes / kNearParts),
           .rows_in_place_per_column = kRowsInPlaceWhereFar,
+          .row_block = kRowBlockWhereFar,
           .columns_of_row_blocks = std::max(
               kColumnsTogether, caches.l2_bytes / kCopiedParts / (kDepthBlock * sizeof(float))),
           .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts,
           .packed_rows_ahead = kPackedRowsAheadWhereFar,
-          .small_l2 = caches.l2_bytes < kLargeL2};
+          .small_l2 = caches.l2_bytes < kLargeL2,
+          .touches_pages = true};
 }
 
 // Offsets in their pages at which rows of ldb floats begin. Lines of the same offset take the same

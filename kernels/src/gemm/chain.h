@@ -87,6 +87,7 @@ inline void run_strip(const Backend& backend, const GemmStrip& whole) {
     if (prefetches) strip.next_b = strip.b + step;
     strip.next_c = strip.c + width;
     run_strip(backend, strip);
+    strip.touches_pages = false;  // the next panels meet the same ones
     strip.b += step;
     strip.c += width;
     if (strip.start != nullptr) strip.start += width;

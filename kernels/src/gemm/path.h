@@ -56,6 +56,7 @@ struct Choice {
   bool prefetches_b = false;
   std::size_t depth = 0;            // steps of k per block
   std::size_t row_block = 0;        // rows of A per block
+  bool touches_pages = false;       // of A and C a tile ahead
   std::size_t panels_together = 0;  // panels that are copied or passed over at a time
 
   bool operator==(const Choice&) const = default;
@@ -135,7 +136,10 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
   c.prefetches_b =
       !c.copies_b && bytes_of_b(p) > kResidentBytes && bytes_of_b(p) > traits.blocking().near_bytes;
   c.depth = even_part(p.k, most_steps(p, traits, c));
-  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow : kRowBlock;
+  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow
+                : c.copies_b            ? traits.blocking().row_block
+                                        : kRowBlock;
+  c.touches_pages = c.copies_b && traits.blocking().touches_pages;
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
   const std::size_t columns =
       reads_b_once ? kColumnsTogether : traits.blocking().columns_of_row_blocks;

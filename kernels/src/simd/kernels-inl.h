@@ -262,10 +262,20 @@ struct Ahead {
   bool c = false;
 };
 
+// From `row` on, as many as a tile has.
+template <std::size_t kRows>
+LOCKSTEP_INLINE void touch_pages(const GemmStrip& g, std::size_t row) {
+  for (const std::size_t end = std::min(row + kRows, g.rows); row < end; ++row) {
+    __builtin_prefetch(row_of(g.a, row, g.plan->a_row_stride));
+    __builtin_prefetch(row_of(g.c, row, g.plan->c_row_stride));
+  }
+}
+
 // The part of the tile of kRows rows at `row`.
 template <std::size_t kRows, std::size_t kVecs>
 LOCKSTEP_INLINE Fetch take_part(const GemmStrip& g, Ahead& ahead, std::size_t row) {
   const std::size_t next = row + kRows;
+  if (g.touches_pages) touch_pages<kRows>(g, next);
   Fetch fetch{.line = ahead.line,
               .stride = g.plan->b_k_stride,
               .lines = std::min(ahead.lines_per_tile, ahead.lines),
@@ -312,7 +322,7 @@ LOCKSTEP_INLINE Ahead ahead_of(const GemmStrip& g, std::size_t tiles) {
   ahead.c =
       g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
   const bool is_far = static_cast<std::size_t>(g.plan->b_k_stride) * sizeof(float) >= kFarRow;
-  if (ahead.c || is_far) {
+  if (ahead.c || is_far || g.touches_pages) {
     ahead.tiles = tiles;
   } else if (ahead.lines > 0) {
     ahead.tiles = (ahead.lines + ahead.lines_per_tile - 1) / ahead.lines_per_tile;
