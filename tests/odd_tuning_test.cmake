@@ -1,9 +1,12 @@
 # Fails unless every hash that ODD prints is one that NORMAL prints too, on a backend with fused
-# multiply-add at least. (ODD may have fewer backends.) The same for NORMAL with other
-# caches. Skipped on a CPU without any.
+# multiply-add at least. (ODD may have fewer backends.) The same for
+# both with other caches. Skipped on a CPU without any.
 set(NEAR ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l3=near ${NORMAL})
 set(FAR ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l2=64K,l3=far ${NORMAL})
-foreach(kind NORMAL ODD NEAR FAR)
+set(SERVER ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l2=2M,l3=far ${NORMAL})
+set(ODD_SERVER ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l2=2M,l3=far ${ODD})
+set(KINDS NORMAL ODD NEAR FAR SERVER ODD_SERVER)
+foreach(kind ${KINDS})
   execute_process(COMMAND ${${kind}} OUTPUT_VARIABLE ${kind}_TEXT COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^\n]+" ${kind}_LINES "${${kind}_TEXT}")
 endforeach()
@@ -11,12 +14,12 @@ if(NORMAL_TEXT MATCHES "no fused backend runs here")
   message("skipped: no backend with fused multiply-add here")
   return()
 endif()
-foreach(kind NORMAL ODD NEAR FAR)
+foreach(kind ${KINDS})
   if(NOT ${kind}_TEXT MATCHES " products ")
     message(FATAL_ERROR "no product was hashed:\n${${kind}_TEXT}")
   endif()
 endforeach()
-set(DIFFERENT ${ODD_LINES} ${NEAR_LINES} ${FAR_LINES})
+set(DIFFERENT ${ODD_LINES} ${NEAR_LINES} ${FAR_LINES} ${SERVER_LINES} ${ODD_SERVER_LINES})
 list(REMOVE_ITEM DIFFERENT ${NORMAL_LINES})
 if(DIFFERENT)
   list(JOIN DIFFERENT "\n  " TEXT)

@@ -37,8 +37,7 @@ struct GemmStrip {
   // prefetched; or null.
   const float* next_b;
   float* next_c = nullptr;
-  // Are the pages of a and c touched a tile ahead? A core looks up several at once, not one a time
-  // as its tile comes to them.
+  // Are the pages of a and c touched a tile ahead? Then a core looks up several at once.
   bool touches_pages = false;
   const float* start;
   float* c;

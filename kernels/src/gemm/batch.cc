@@ -112,8 +112,10 @@ class ProductsOfOneB {
                               .c = batch_.c(i)};
       for (std::size_t row = 0; row < p_.product.m; row += p_.choice.row_block) {
         const std::size_t rows = std::min(p_.choice.row_block, p_.product.m - row);
+        GemmStrip strip = strip_at(plan, operands, row, rows, column, cols);
+        strip.touches_pages = p_.choice.touches_pages;
         run_strips(p_.backend, panels_at_once(p_.backend, rows), /*prefetches=*/false, nullptr,
-                   strip_at(plan, operands, row, rows, column, cols));
+                   strip);
       }
     }
   }

@@ -17,7 +17,7 @@ struct Blocking {
   // A larger B is read in place by up to this number of rows of A per column of a panel, or half of
   // them where panels are narrow and the rows of a block of k span more than kFarBytes.
   std::size_t rows_in_place_per_column;
-  // Rows of A that use a copy of B one panel after another.
+  // Rows of A per block, where A is read in place and a copy of B by more rows than one block.
   std::size_t row_block;
   // Columns of B that are copied together, where its rows are used more than once.
   std::size_t columns_of_row_blocks;

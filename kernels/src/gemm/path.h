@@ -56,7 +56,7 @@ struct Choice {
   bool prefetches_b = false;
   std::size_t depth = 0;            // steps of k per block
   std::size_t row_block = 0;        // rows of A per block
-  bool touches_pages = false;       // of A and C a tile ahead
+  bool touches_pages = false;       // of A and C a tile ahead, in the first panel over a block of A
   std::size_t panels_together = 0;  // panels that are copied or passed over at a time
 
   bool operator==(const Choice&) const = default;
@@ -136,11 +136,12 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
   c.prefetches_b =
       !c.copies_b && bytes_of_b(p) > kResidentBytes && bytes_of_b(p) > traits.blocking().near_bytes;
   c.depth = even_part(p.k, most_steps(p, traits, c));
-  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow
-                : c.copies_b            ? traits.blocking().row_block
-                                        : kRowBlock;
-  c.touches_pages = c.copies_b && traits.blocking().touches_pages;
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
+  const bool reuses_copy = c.copies_b && !reads_b_once && p.transpose_a == Transpose::no;
+  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow
+                : reuses_copy           ? traits.blocking().row_block
+                                        : kRowBlock;
+  c.touches_pages = reuses_copy && traits.blocking().touches_pages;
   const std::size_t columns =
       reads_b_once ? kColumnsTogether : traits.blocking().columns_of_row_blocks;
   c.panels_together = std::max<std::size_t>(1, columns / traits.panel);

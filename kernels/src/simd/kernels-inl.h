@@ -262,7 +262,7 @@ struct Ahead {
   bool c = false;
 };
 
-// From `row` on, as many as a tile has.
+// The first lines of the rows of a and c that a tile from `row` on has.
 template <std::size_t kRows>
 LOCKSTEP_INLINE void touch_pages(const GemmStrip& g, std::size_t row) {
   for (const std::size_t end = std::min(row + kRows, g.rows); row < end; ++row) {
