@@ -219,6 +219,7 @@ struct StripPlan {
   std::ptrdiff_t c_row_stride;
   Epilogue epilogue;
   std::ptrdiff_t h_row_stride;
+  bool high_tiles;  // where each row is a single vector
 };
 
 struct ProductPlan {

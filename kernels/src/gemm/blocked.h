@@ -26,7 +26,8 @@ inline StripPlan plan_strips(const Product& product, const Backend& backend, con
           .beta = product.beta,
           .c_row_stride = ldc,
           .epilogue = Epilogue::none,
-          .h_row_stride = 0};
+          .h_row_stride = 0,
+          .high_tiles = blocking().high_tiles};
 }
 
 // Rows [rows.begin, rows.end) by panels [panels.begin, panels.end) of C, on this thread.

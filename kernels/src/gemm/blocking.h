@@ -29,6 +29,8 @@ struct Blocking {
   bool small_l2;
   // Are pages of A and C touched a tile before their turn?
   bool touches_pages;
+  // Do tiles of a single vector per row need more rows, to keep two units for long vectors busy?
+  bool high_tiles;
 };
 
 // With the last cache at hand what leaves the second one costs little, so that larger blocks pay.
@@ -42,7 +44,8 @@ constexpr Blocking blocking_of(const Caches& caches) {
             .rows_per_page_offset = kDepthBlock,
             .packed_rows_ahead = kPackedRowsAhead,
             .small_l2 = caches.l2_bytes < kLargeL2,
-            .touches_pages = false};
+            .touches_pages = false,
+            .high_tiles = false};
   }
   return {.resident_bytes = std::max(kResidentBytes, caches.l2_bytes / kResidentParts),
           .near_bytes = std::max(kResidentBytes, caches.l2_bytes / kNearParts),
@@ -53,7 +56,8 @@ constexpr Blocking blocking_of(const Caches& caches) {
           .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts,
           .packed_rows_ahead = kPackedRowsAheadWhereFar,
           .small_l2 = caches.l2_bytes < kLargeL2,
-          .touches_pages = true};
+          .touches_pages = true,
+          .high_tiles = true};
 }
 
 // Offsets in their pages at which rows of ldb floats begin. Lines of the same offset take the same

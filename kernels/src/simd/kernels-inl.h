@@ -232,7 +232,7 @@ inline constexpr std::size_t kMostVectorsOf =
     S::kPanelVectors * panels_at_once(kRows, S::kPanelVectors, 1);
 
 // Rows that a single tile can take: more where each is a single vector. (Still more rows are cut
-// into usual tiles, which are faster then.)
+// into usual tiles, unless the plan says otherwise.)
 template <class S, std::size_t kVecs>
 inline constexpr std::size_t kMostRows = kVecs > kMostVectorsOf<S, 2> ? 1
                                          : kVecs > S::kPanelVectors   ? 2
@@ -333,7 +333,8 @@ LOCKSTEP_INLINE Ahead ahead_of(const GemmStrip& g, std::size_t tiles) {
 template <class S, class L, ReadB kRead, std::size_t kVecs>
 LOCKSTEP_INLINE void gemm_rows(const GemmStrip& g, LastVector last) {
   const bool is_one = g.rows <= kMostRows<S, kVecs>;
-  const std::size_t tiles = is_one ? 1 : (g.rows + kTileRows - 1) / kTileRows;
+  const std::size_t each = kVecs == 1 && g.plan->high_tiles ? kMostRows<S, kVecs> : kTileRows;
+  const std::size_t tiles = is_one ? 1 : (g.rows + each - 1) / each;
   const std::size_t height = is_one ? g.rows : (g.rows + tiles - 1) / tiles;
   const std::size_t low = tiles * height - g.rows;  // tiles that lack a row
   constexpr bool kCanFetch =
