@@ -1,6 +1,6 @@
 # Fails unless every hash that ODD prints is one that NORMAL prints too, on a backend with fused
-# multiply-add at least. (ODD may have fewer backends.) The same for
-# both with other caches. Skipped on a CPU without any.
+# multiply-add at least. (ODD may have fewer backends.) The same for both with
+# other caches. Skipped on a CPU without any.
 set(NEAR ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l3=near ${NORMAL})
 set(FAR ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l2=64K,l3=far ${NORMAL})
 set(SERVER ${CMAKE_COMMAND} -E env LOCKSTEP_CACHES=l2=2M,l3=far ${NORMAL})
