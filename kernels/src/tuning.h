@@ -65,12 +65,15 @@ inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
 inline constexpr std::size_t kGemvBytes = tuned(32, 2) * kKiB;
 inline constexpr std::size_t kGemvColumns = tuned(4096, 40);
 
-// Prefetching: the fewest rows of a tile that prefetches, the steps of k between two vectors of C,
-// how many rows of B ahead a tile prefetches its own and from which distance of them on (a page,
-// which hardware prefetchers do not cross), the size from which the next tile's part of C is
-// prefetched, and the size of panels from which the next panel is.
+// Steps of k that the largest tiles take without counting, and prefetch for, with one vector of C.
+// (kernels-inl.h unrolls by the first of these values.)
+inline constexpr std::size_t kStepsTogether = tuned(8, 3);
+
+// Prefetching: the fewest rows of a tile that prefetches, how many rows of B ahead a tile
+// prefetches its own and from which distance of them on (a page, which hardware prefetchers do not
+// cross), the size from which the next tile's part of C is prefetched, and the size of panels from
+// which the next panel is.
 inline constexpr std::size_t kFewestFetchingRows = tuned(3, 2);
-inline constexpr std::size_t kFetchingSteps = tuned(4, 3);
 inline constexpr std::ptrdiff_t kRowsAhead = tuned(4, 1);
 inline constexpr std::size_t kFarRow = tuned(4096, 64);
 inline constexpr std::size_t kFetchedBytesOfC = tuned(256, 1) * kKiB;

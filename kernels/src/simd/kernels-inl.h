@@ -92,7 +92,7 @@ LOCKSTEP_INLINE void store_result(const GemmStrip& g, std::size_t row, std::size
 // How a tile reads b.
 enum class ReadB {
   whole,     // whole vectors
-  fetching,  // whole vectors, and prefetches what Fetch says and its own rows
+  fetching,  // whole vectors, and prefetches what Fetch says
   masked,    // the last vector under its mask, which is slower
 };
 
@@ -129,32 +129,36 @@ LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t pa
    ...);
 }
 
-// What a tile prefetches beside its own rows of b: of next_b this number of lines at each step of
-// k, one behind another, and vectors of the next tile's part of c, one every few steps. All at once
-// would keep its own loads waiting.
+// What a tile prefetches: of next_b this number of lines at each step of k, one behind another,
+// vectors of the next tile's part of c, one every kStepsTogether, and its own rows of b. All of c
+// at once would keep its own loads waiting.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
   std::size_t lines;
   const float* c;
   std::size_t vectors_of_c;
+  bool own_rows;
+
+  [[nodiscard]] LOCKSTEP_INLINE bool b() const { return own_rows || lines > 0; }
 };
 
-// Before some steps of k, from `p` on.
+// Before kStepsTogether steps of k, from `p` on.
 template <class S, std::size_t kVecs>
-LOCKSTEP_INLINE void prefetch(const GemmStrip& g, Fetch& fetch, std::size_t p, std::size_t steps) {
-  if (p < fetch.vectors_of_c * kFetchingSteps) {
-    const std::size_t vector = p / kFetchingSteps;
-    const float* c = row_of(fetch.c, vector / kVecs, g.plan->c_row_stride);
-    __builtin_prefetch(c + vector % kVecs * S::lanes());
+LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, const Fetch& fetch, std::size_t p) {
+  if (p >= fetch.vectors_of_c * kStepsTogether) return;
+  const std::size_t vector = p / kStepsTogether;
+  const float* c = row_of(fetch.c, vector / kVecs, g.plan->c_row_stride);
+  __builtin_prefetch(c + vector % kVecs * S::lanes());
+}
+
+// Before each step of k, whose row is `b`. Those of several steps at once would keep loads waiting.
+LOCKSTEP_INLINE void prefetch_b(Fetch& fetch, const float* b, std::ptrdiff_t b_k_stride) {
+  if (fetch.own_rows) __builtin_prefetch(row_of(b, kRowsAhead, b_k_stride));
+  for (std::size_t l = 0; l < fetch.lines; ++l) {
+    __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
   }
-  if (fetch.lines == 0) return;
-  for (std::size_t step = 0; step < steps; ++step) {
-    for (std::size_t l = 0; l < fetch.lines; ++l) {
-      __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
-    }
-    fetch.line += fetch.stride;
-  }
+  fetch.line += fetch.stride;
 }
 
 template <class S, class L, bool kPartial, std::size_t kVecs, std::size_t... I, class... Acc>
@@ -166,8 +170,18 @@ LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_
   store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
 }
 
-// One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs. The compiler
-// merges the equal loads and broadcasts of one step of k, so each is in a register once.
+// One step of k. The compiler merges the equal loads and broadcasts, so each is in a register once.
+template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
+LOCKSTEP_INLINE void tile_step(const float* a, const std::ptrdiff_t* row_offset, const float* b,
+                               std::ptrdiff_t b_panel_stride, std::size_t last_count,
+                               std::index_sequence<I...>, Acc&... acc) {
+  (InterfaceOf<S, L, kVecs, I>::accumulate(
+       a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(a[row_offset[I / kVecs]])),
+       b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last_count), acc),
+   ...);
+}
+
+// One register tile. Accumulator I of the pack is row I / kVecs, vector I % kVecs.
 template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
 LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector last, Fetch fetch,
                                std::index_sequence<I...> each, Acc... acc) {
@@ -197,22 +211,32 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
                                       acc...);
     }
   }
-  while (p < k) {
-    std::size_t end = k;
-    if constexpr (kRead == ReadB::fetching) {
-      end = std::min(p + kFetchingSteps, k);
-      prefetch<S, kVecs>(g, fetch, p, end - p);
-    }
-    for (; p < end; ++p) {
-      if constexpr (kRead == ReadB::fetching) __builtin_prefetch(b + kRowsAhead * b_k_stride);
-      ((acc = InterfaceOf<S, L, kVecs, I>::fma(
-            a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(*row_of(a, I / kVecs, a_row_stride))),
-            b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last.count), acc)),
-       ...);
-      a += a_k_stride;
-      b += b_k_stride;
+  constexpr bool kUnrolls =
+      S::kUnrolls && kVecs == S::kPanelVectors && sizeof...(I) == kTileRows * kVecs;
+  std::ptrdiff_t row_offset[sizeof...(I) / kVecs];
+  for (std::size_t r = 0; r < sizeof...(I) / kVecs; ++r) {
+    row_offset[r] = static_cast<std::ptrdiff_t>(r) * a_row_stride;
+    if (kUnrolls && r > 0) asm("" : "+r"(row_offset[r]));
+  }
+  const auto step = [&]() __attribute__((always_inline)) {
+    tile_step<S, L, kRead, kVecs>(a, row_offset, b, b_panel_stride, last.count, each, acc...);
+    a += a_k_stride;
+    b += b_k_stride;
+    asm("" : "+r"(a), "+r"(b));  // g++ would keep the addresses of several steps
+  };
+  if constexpr (kRead == ReadB::fetching) {
+    for (; p < k && (!kUnrolls || fetch.b()); ++p) {
+      prefetch_b(fetch, b, b_k_stride);
+      if (p % kStepsTogether == 0) prefetch_c<S, kVecs>(g, fetch, p);
+      step();
     }
   }
+  for (; kUnrolls && p + kStepsTogether <= k; p += kStepsTogether) {
+    if constexpr (kRead == ReadB::fetching) prefetch_c<S, kVecs>(g, fetch, p);
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kStepsTogether; ++i) step();
+  }
+  for (; p < k; ++p) step();
   if (last.partial) {
     finish_tile<S, L, true, kVecs>(g, row, last.count, each, acc...);
   } else {
@@ -253,13 +277,14 @@ struct TileRun {
 };
 
 // What is left for the tiles of a strip to prefetch: how many of them do, lines of each row of
-// next_b, and whether c.
+// next_b, and whether c and the own rows of b.
 struct Ahead {
   std::size_t tiles = 0;
   const float* line = nullptr;
   std::size_t lines = 0;
   std::size_t lines_per_tile = 0;
   bool c = false;
+  bool own_rows = false;
 };
 
 // The first lines of the rows of a and c that a tile from `row` on has.
@@ -280,7 +305,8 @@ LOCKSTEP_INLINE Fetch take_part(const GemmStrip& g, Ahead& ahead, std::size_t ro
               .stride = g.plan->b_k_stride,
               .lines = std::min(ahead.lines_per_tile, ahead.lines),
               .c = next < g.rows ? row_of(g.c, next, g.plan->c_row_stride) : g.next_c,
-              .vectors_of_c = 0};
+              .vectors_of_c = 0,
+              .own_rows = ahead.own_rows};
   if (ahead.c && fetch.c != nullptr) {
     fetch.vectors_of_c = (next < g.rows ? std::min(kRows, g.rows - next) : kRows) * kVecs;
   }
@@ -321,8 +347,8 @@ LOCKSTEP_INLINE Ahead ahead_of(const GemmStrip& g, std::size_t tiles) {
   // A strip of c that does not stay in the caches next to the core by itself.
   ahead.c =
       g.rows * static_cast<std::size_t>(g.plan->c_row_stride) * sizeof(float) > kFetchedBytesOfC;
-  const bool is_far = static_cast<std::size_t>(g.plan->b_k_stride) * sizeof(float) >= kFarRow;
-  if (ahead.c || is_far || g.touches_pages) {
+  ahead.own_rows = static_cast<std::size_t>(g.plan->b_k_stride) * sizeof(float) >= kFarRow;
+  if (ahead.c || ahead.own_rows || g.touches_pages) {
     ahead.tiles = tiles;
   } else if (ahead.lines > 0) {
     ahead.tiles = (ahead.lines + ahead.lines_per_tile - 1) / ahead.lines_per_tile;

@@ -135,6 +135,20 @@ struct XsimdVector {
 #endif
     return xsimd::fma(a, b, c);
   }
+  // acc = fma(a, b, acc), where there are registers to unroll a loop of it: there g++ would move
+  // accumulators from register to register.
+#if defined(__AVX512F__)
+  static constexpr bool kUnrolls = true;
+#else
+  static constexpr bool kUnrolls = false;
+#endif
+  static inline void accumulate(V a, V b, V& acc) {
+#if defined(__AVX512F__) && !defined(__clang__)
+    asm("vfmadd231ps %2, %1, %0" : "+v"(acc.data) : "v"(a.data), "v"(b.data));
+#else
+    acc = fma(a, b, acc);
+#endif
+  }
   // c - a * b
   static inline V neg_fma(V a, V b, V c) {
 #if defined(__AVX512F__)
