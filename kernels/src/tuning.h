@@ -43,6 +43,7 @@ inline constexpr std::size_t kNearParts = tuned(2, 300);
 inline constexpr std::size_t kCopiedParts = tuned(2, 15);
 inline constexpr std::size_t kAliasingParts = tuned(3, 20);
 inline constexpr std::size_t kRowsInPlaceWhereFar = tuned(4, 1);
+inline constexpr std::size_t kRowsForAlignedCopy = tuned(48, 4) * kTileRows;
 inline constexpr std::size_t kRowBlockWhereFar = tuned(16, 2) * kTileRows;
 inline constexpr std::size_t kPackedRowsAheadWhereFar = tuned(0, 2);
 inline constexpr std::size_t kFewestRowsInPlace = tuned(128, 24);
@@ -100,9 +101,11 @@ inline constexpr std::size_t kGateVectors = tuned(4, 3);
 inline constexpr std::size_t kGateVectorsBack = tuned(2, 1);
 
 // Threads: multiply-adds that pay for one more, by how much shares of panels may exceed shares of
-// rows, and polls before a barrier and before an idle worker sleeps.
+// rows, rows per column from which rows are shared, and polls before a barrier and before an idle
+// worker sleeps.
 inline constexpr double kProductWorkPerThread = tuned(500e3, 5e3);
 inline constexpr double kUnevenShares = tuned(1.1, 3.0);
+inline constexpr std::size_t kTallRows = tuned(4, 1);
 inline constexpr int kBarrierPolls = tuned(1000, 3);
 inline constexpr int kWorkerPolls = tuned(4000, 2);
 

@@ -17,7 +17,8 @@ struct Blocking {
   // A larger B is read in place by up to this number of rows of A per column of a panel, or half of
   // them where panels are narrow and the rows of a block of k span more than kFarBytes.
   std::size_t rows_in_place_per_column;
-  // Rows of A per block, where A is read in place and a copy of B by more rows than one block.
+  // Rows of A per block, where A is read in place, and more rows than one block read a copy of B or
+  // a B that stays in the caches of the core.
   std::size_t row_block;
   // Columns of B that are copied together, where its rows are used more than once.
   std::size_t columns_of_row_blocks;
@@ -27,6 +28,10 @@ struct Blocking {
   std::size_t packed_rows_ahead;
   // Do narrow panels wait for lines that are not in the first-level cache?
   bool small_l2;
+  // Is B copied for many rows of A where its own begin on no line?
+  bool aligns_b;
+  // Are the factors of a weight gradient copied by the rules of other products?
+  bool copies_factors;
   // Are pages of A and C touched a tile before their turn?
   bool touches_pages;
   // Do tiles of a single vector per row need more rows, to keep two units for long vectors busy?
@@ -44,6 +49,8 @@ constexpr Blocking blocking_of(const Caches& caches) {
             .rows_per_page_offset = kDepthBlock,
             .packed_rows_ahead = kPackedRowsAhead,
             .small_l2 = caches.l2_bytes < kLargeL2,
+            .aligns_b = false,
+            .copies_factors = caches.l2_bytes < kLargeL2,
             .touches_pages = false,
             .high_tiles = false};
   }
@@ -56,6 +63,8 @@ constexpr Blocking blocking_of(const Caches& caches) {
           .rows_per_page_offset = caches.l2_bytes / kPageBytes / kAliasingParts,
           .packed_rows_ahead = kPackedRowsAheadWhereFar,
           .small_l2 = caches.l2_bytes < kLargeL2,
+          .aligns_b = true,
+          .copies_factors = true,
           .touches_pages = true,
           .high_tiles = true};
 }

@@ -184,7 +184,7 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
     multiply_blocked(p, backend, in_blocks(p, traits, rows.size(), may_copy),
                      {.a = a, .b = b, .start = c, .c = c}, rows, {0, divide_up(n, backend.panel)});
   };
-  if (!waits_for_lines(traits)) return multiply_with(/*may_copy=*/false);
+  if (!traits.blocking().copies_factors) return multiply_with(/*may_copy=*/false);
   try {
     multiply_with(/*may_copy=*/true);
   } catch (const std::bad_alloc&) {

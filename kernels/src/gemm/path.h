@@ -94,6 +94,9 @@ constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows
   if (collide(p.k, p.ldb) && rows > kTilesPerPageOffset * kTileRows * page_offsets(p.ldb) &&
       waits_for_lines(traits))
     return true;
+  // Rows that begin on no line cost two lines per vector.
+  if (rows >= kRowsForAlignedCopy && p.ldb % kFloatsPerLine != 0 && traits.blocking().aligns_b)
+    return true;
   if (is_resident(p, traits)) return false;
   // Rows that are a page or more apart, read a single line at a time, are slower in place.
   const bool are_far =
@@ -137,10 +140,12 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
       !c.copies_b && bytes_of_b(p) > kResidentBytes && bytes_of_b(p) > traits.blocking().near_bytes;
   c.depth = even_part(p.k, most_steps(p, traits, c));
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
-  const bool reuses_copy = c.copies_b && !reads_b_once && p.transpose_a == Transpose::no;
-  c.row_block = waits_for_lines(traits) ? kRowBlockOfNarrow
-                : reuses_copy           ? traits.blocking().row_block
-                                        : kRowBlock;
+  const bool plain_a = p.transpose_a == Transpose::no;
+  const bool reuses_copy = c.copies_b && !reads_b_once && plain_a;
+  const bool b_is_near = !c.copies_b && is_resident(p, traits) && plain_a;
+  c.row_block = waits_for_lines(traits)    ? kRowBlockOfNarrow
+                : reuses_copy || b_is_near ? traits.blocking().row_block
+                                           : kRowBlock;
   c.touches_pages = reuses_copy && traits.blocking().touches_pages;
   const std::size_t columns =
       reads_b_once ? kColumnsTogether : traits.blocking().columns_of_row_blocks;
@@ -153,13 +158,16 @@ constexpr double largest_share(std::size_t count, std::size_t threads) {
   return static_cast<double>(divide_up(count, threads)) / static_cast<double>(count);
 }
 
-// By panels, each is copied and read by one thread only. By rows where there are too few panels, or
+// By panels, each is copied and read by one thread only. By rows where there are too few panels,
 // where the shares of panels are so uneven that the difference pays for reading all of B on each
-// thread, and every thread still has rows for two tiles.
-constexpr bool shares_panels(const Product& p, std::size_t panels, std::size_t threads) {
+// thread, and where a B that stays in place is far smaller than A, of which by panels each thread
+// reads all. Every thread then has rows for two tiles.
+constexpr bool shares_panels(const Product& p, const Traits& traits, std::size_t panels,
+                             std::size_t threads) {
   if (panels < threads) return false;
-  return p.m < 2 * kTileRows * threads ||
-         largest_share(panels, threads) <= kUnevenShares * largest_share(p.m, threads);
+  if (p.m < 2 * kTileRows * threads) return true;
+  if (p.m >= kTallRows * p.n && !copies_b(p, traits, divide_up(p.m, threads))) return false;
+  return largest_share(panels, threads) <= kUnevenShares * largest_share(p.m, threads);
 }
 
 constexpr Choice choose(const Product& p, const Traits& traits, int threads) {
@@ -172,7 +180,7 @@ constexpr Choice choose(const Product& p, const Traits& traits, int threads) {
                              std::max(panels, divide_up(p.m, kTileRows)), threads);
     if (threads > 1) {
       const auto team = static_cast<std::size_t>(threads);
-      const bool by_panels = shares_panels(p, panels, team);
+      const bool by_panels = shares_panels(p, traits, panels, team);
       Choice c = is_row(p, traits) ? Choice{.path = Path::row}
                                    : in_blocks(p, traits, by_panels ? p.m : divide_up(p.m, team));
       c.threads = threads;
