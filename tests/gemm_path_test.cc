@@ -129,6 +129,10 @@ constexpr Row kTable[] = {
      touching(blocks(false, true, false, 300, 8, kRowBlockWhereFar))},
     {"far L3, rows of B begin on no line, few rows", product(287, 300, 300), kXeon, 1,
      blocks(false, false, false, 300, 8, kRowBlockWhereFar)},
+    {"far L3, a column", product(288, 1, 512), kXeon, 1,
+     blocks(false, false, false, 512, 8, kRowBlockWhereFar)},
+    {"far L3, B in cache, one block of rows", product(150, 64, 600), kXeon, 1,
+     blocks(false, false, false, 300, 1)},
     {"far L3, B in a quarter of L2", product(64, 256, 512), kXeon, 1, {.path = Path::whole}},
     {"far L3, B in half of L2", product(64, 512, 512), kXeon, 1,
      blocks(false, false, false, 256, 1)},
@@ -181,6 +185,8 @@ TEST_CASE("each product takes the path of its shape and backend") {
 
 TEST_CASE("a choice is a constant of shape and backend") {
   static_assert(choose(product(0, 5, 3), kAvx512, 1).path == Path::nothing);
+  STATIC_REQUIRE(kFar.copies_factors);
+  STATIC_REQUIRE_FALSE(kNear.copies_factors);
   STATIC_REQUIRE(choose(with_factors(product(5, 3, 7), 0, 1), kSse, 1).path == Path::scaled);
 }
 

@@ -1,14 +1,17 @@
 // No kernel reads or writes beyond its operands, which end at a page without access.
 // What is measured of many classes takes memory for the classes and for the samples, not for their
 // pairs.
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "allocation_count.h"
 #include "backend_scope.h"
 #include "catch.h"
 #include "floats.h"
+#include "lockstep/aligned_vector.h"
 #include "lockstep/elementwise.h"
 #include "lockstep/gemm.h"
 #include "lockstep/rnn/metrics.h"
@@ -76,6 +79,38 @@ TEST_CASE("packed products stay within their operands") {
         gemm_packed(g, packed);
       }
       CHECK(std::isfinite(c.data()[m * n - 1]));
+    }
+  }
+}
+
+// Rows of B as far apart as lines, but beginning on none: their first columns are apart.
+TEST_CASE("a B that begins on no line gives the same bits, within its operands") {
+  constexpr std::size_t kStride = 544;
+  for (const BackendInfo& info : runnable_infos()) {
+    const std::string name(info.name);
+    const BackendScope scope(name);
+    for (const auto& [m, n, k] : {Shape{9, 530, 20}, {200, 513, 40}, {64, 540, 600}}) {
+      const std::size_t floats = (k - 1) * kStride + n;
+      const std::vector<float> a = normal_floats(m * k, 1);
+      const std::vector<float> values = normal_floats(floats, 2);
+      PageGuarded guarded(values);
+      AlignedVector<float> aligned(floats);
+      std::copy(values.begin(), values.end(), aligned.data());
+      for (const int threads : {1, 2}) {
+        for (const float beta : {0.0f, 0.5f}) {
+          CAPTURE(name, m, n, k, threads, beta);
+          PageGuarded c(normal_floats(m * n, 3));
+          std::vector<float> expected = normal_floats(m * n, 3);
+          const auto multiply = [&](const float* b, float* to) {
+            gemm(Transpose::no, Transpose::no, m, n, k, 1, a.data(), k, b, kStride, beta, to, n,
+                 threads);
+          };
+          multiply(guarded.data(), c.data());
+          multiply(aligned.data(), expected.data());
+          if (!info.fused) continue;  // its sums depend on the blocks
+          CHECK(same_bits(std::span<const float>(c.data(), m * n), expected));
+        }
+      }
     }
   }
 }

@@ -475,11 +475,11 @@ TEST_CASE("gemm_accumulate_transposed rejects short rows and null, and does noth
   CHECK_THROWS_WITH(null(x, x, nullptr), ContainsSubstring("a matrix is null"));
 }
 
-// Where the second-level cache is small both operands are copied here.
+// Where the second-level cache is small, or the last one far, both operands are copied here.
 TEST_CASE("without memory for copies gemm_accumulate_transposed gives the same bits",
           "[optional]") {
   if (!allocation_count()) LOCKSTEP_SKIP("sanitizers have an operator new of their own");
-  constexpr std::size_t kRows = 100, kColumns = 256, kDepth = 200, kStride = 1024;
+  constexpr std::size_t kRows = 300, kColumns = 512, kDepth = 300, kStride = 1024;
   const std::vector<float> a = normal_floats(kDepth * kStride, 1);
   const std::vector<float> b = normal_floats(kDepth * kColumns, 2);
   const auto accumulate = [&](std::vector<float>& sum) {

@@ -59,6 +59,8 @@ inline constexpr std::size_t kLinesOfPageOffset = tuned(4, 2);
 inline constexpr std::size_t kTilesPerPageOffset = tuned(2, 1);
 // And of rows times packed panels, the size of a block of A.
 inline constexpr std::size_t kResidentRows = tuned(256, 2) * kKiB;
+// Columns from which those before the first line of B's rows are a strip of their own.
+inline constexpr std::size_t kColumnsForAlignment = tuned(512, 40);
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;
 inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
@@ -66,8 +68,7 @@ inline constexpr std::size_t kColumnsForCopyOfA = tuned(64, 20);
 inline constexpr std::size_t kGemvBytes = tuned(32, 2) * kKiB;
 inline constexpr std::size_t kGemvColumns = tuned(4096, 40);
 
-// Steps of k that the largest tiles take without counting, and prefetch for, with one vector of C.
-// (kernels-inl.h unrolls by the first of these values.)
+// Steps of k that the largest tiles take without counting, with one vector of C prefetched.
 inline constexpr std::size_t kStepsTogether = tuned(8, 3);
 
 // Prefetching: the fewest rows of a tile that prefetches, how many rows of B ahead a tile

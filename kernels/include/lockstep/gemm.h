@@ -266,8 +266,8 @@ class LOCKSTEP_API PackedGemmPlan {
 inline constexpr std::size_t kAlignedColumns = 16;
 
 /// C += A^T * B for rows first_row .. last_row-1 of C: the gradient of weights from activations A
-/// and deltas B. Where a small second-level cache asks for it, blocks of A and B are copied into
-/// memory that the thread keeps; without memory they are read in place.
+/// and deltas B. Where a small second-level cache or a far last one asks for it, blocks of A and B
+/// are copied into memory that the thread keeps; without memory they are read in place.
 ///
 /// Shapes: A is k x m, B is k x n, all row-major. Rows of B must be readable up to the next
 /// multiple of kAlignedColumns (any contents).

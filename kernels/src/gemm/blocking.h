@@ -30,7 +30,8 @@ struct Blocking {
   bool small_l2;
   // Is B copied for many rows of A where its own begin on no line?
   bool aligns_b;
-  // Are the factors of a weight gradient copied by the rules of other products?
+  // Are the factors of a weight gradient copied by the rules of other products, even if panels are
+  // wide?
   bool copies_factors;
   // Are pages of A and C touched a tile before their turn?
   bool touches_pages;
@@ -50,7 +51,7 @@ constexpr Blocking blocking_of(const Caches& caches) {
             .packed_rows_ahead = kPackedRowsAhead,
             .small_l2 = caches.l2_bytes < kLargeL2,
             .aligns_b = false,
-            .copies_factors = caches.l2_bytes < kLargeL2,
+            .copies_factors = false,
             .touches_pages = false,
             .high_tiles = false};
   }

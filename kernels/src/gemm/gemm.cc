@@ -1,6 +1,8 @@
 // Matrix products whose operands are as they are in memory.
 #include "lockstep/gemm.h"
 
+#include <cstdint>
+
 #include "dispatch.h"
 #include "gemm/blocked.h"
 #include "gemm/path.h"
@@ -68,17 +70,47 @@ void multiply_row(const Product& p, const Backend& backend, Operands operands, R
   }
 }
 
-// Threads share the panels or the rows. No element is computed by two.
+// Columns of a B in place before those where all its rows begin a line; 0 where they do not.
+// Vectors in two lines each cost more than a strip of few columns.
+std::size_t columns_before_line(const Product& p, const Backend& backend, const Choice& choice,
+                                const float* b) {
+  if (p.n < kColumnsForAlignment || p.m <= 2 || p.ldb % kFloatsPerLine != 0) return 0;
+  if (choice.copies_b || !backend.exact_b) return 0;
+  return -(reinterpret_cast<std::uintptr_t>(b) / sizeof(float)) % kFloatsPerLine;
+}
+
+Product with_columns(Product p, std::size_t n) {
+  p.n = n;
+  return p;
+}
+
+// Threads share the panels or the rows; of the first `few` columns, the rows. No element is
+// computed by two.
 void multiply_shared(const Product& p, const Backend& backend, const Choice& choice,
-                     const Operands& operands) {
+                     const Operands& operands, std::size_t few) {
+  const Product rest = with_columns(p, p.n - few);
+  const Operands from{.a = operands.a,
+                      .b = operands.b + few,
+                      .start = at(operands.start, few),
+                      .c = operands.c + few};
   parallel(choice.threads, [&](const Team& team) {
-    Range rows{0, p.m};
-    Range panels{0, divide_up(p.n, backend.panel)};
-    Range& shared = choice.shares_panels ? panels : rows;
-    shared = share(shared.end, team.index(), team.size());
+    const Range all_rows{0, p.m};
+    const Range my_rows = share(p.m, team.index(), team.size());
+    Range panels{0, divide_up(rest.n, backend.panel)};
+    if (choice.shares_panels) panels = share(panels.end, team.index(), team.size());
     if (choice.path == Path::row) return multiply_row(p, backend, operands, panels);
-    multiply_blocked(p, backend, choice, operands, rows, panels);
+    if (few > 0) multiply_blocked(with_columns(p, few), backend, choice, operands, my_rows, {0, 1});
+    multiply_blocked(rest, backend, choice, from, choice.shares_panels ? all_rows : my_rows,
+                     panels);
   });
+}
+
+// Path::whole, the first `few` columns apart.
+[[gnu::noinline]] void multiply_whole_from_line(const Product& p, const Backend& backend,
+                                                const StripPlan& plan, const float* a,
+                                                const float* b, float* c, std::size_t few) {
+  multiply_whole(with_columns(p, few), backend, plan, a, b, c);
+  multiply_whole(with_columns(p, p.n - few), backend, plan, a, b + few, c + few);
 }
 
 Choice checked_choice(const Product& p, const Backend& backend, int threads) {
@@ -95,10 +127,12 @@ template <class Whole>
   require(c != nullptr, kName, "C is null");
   if (choice.path == Path::scaled) return scale(p, c);
   require(a != nullptr && b != nullptr, kName, "A or B is null");
+  const std::size_t few = columns_before_line(p, backend, choice, b);
   if (choice.path != Path::whole) {
     const float* start = p.beta == 0.0f ? nullptr : c;
-    return multiply_shared(p, backend, choice, {.a = a, .b = b, .start = start, .c = c});
+    return multiply_shared(p, backend, choice, {.a = a, .b = b, .start = start, .c = c}, few);
   }
+  if (few > 0) return multiply_whole_from_line(p, backend, whole(), a, b, c, few);
   multiply_whole(p, backend, whole(), a, b, c);
 }
 
@@ -184,7 +218,8 @@ void gemm_accumulate_transposed(std::size_t n, std::size_t k, const float* a, st
     multiply_blocked(p, backend, in_blocks(p, traits, rows.size(), may_copy),
                      {.a = a, .b = b, .start = c, .c = c}, rows, {0, divide_up(n, backend.panel)});
   };
-  if (!traits.blocking().copies_factors) return multiply_with(/*may_copy=*/false);
+  if (!waits_for_lines(traits) && !traits.blocking().copies_factors)
+    return multiply_with(/*may_copy=*/false);
   try {
     multiply_with(/*may_copy=*/true);
   } catch (const std::bad_alloc&) {

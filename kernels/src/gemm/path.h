@@ -95,7 +95,8 @@ constexpr bool copies_b(const Product& p, const Traits& traits, std::size_t rows
       waits_for_lines(traits))
     return true;
   // Rows that begin on no line cost two lines per vector.
-  if (rows >= kRowsForAlignedCopy && p.ldb % kFloatsPerLine != 0 && traits.blocking().aligns_b)
+  if (rows >= kRowsForAlignedCopy && p.n >= traits.panel && p.ldb % kFloatsPerLine != 0 &&
+      traits.blocking().aligns_b)
     return true;
   if (is_resident(p, traits)) return false;
   // Rows that are a page or more apart, read a single line at a time, are slower in place.
@@ -142,7 +143,7 @@ constexpr Choice in_blocks(const Product& p, const Traits& traits, std::size_t r
   const bool reads_b_once = rows <= kRowBlock && !c.copies_a;
   const bool plain_a = p.transpose_a == Transpose::no;
   const bool reuses_copy = c.copies_b && !reads_b_once && plain_a;
-  const bool b_is_near = !c.copies_b && is_resident(p, traits) && plain_a;
+  const bool b_is_near = !c.copies_b && !reads_b_once && is_resident(p, traits) && plain_a;
   c.row_block = waits_for_lines(traits)    ? kRowBlockOfNarrow
                 : reuses_copy || b_is_near ? traits.blocking().row_block
                                            : kRowBlock;
@@ -159,9 +160,9 @@ constexpr double largest_share(std::size_t count, std::size_t threads) {
 }
 
 // By panels, each is copied and read by one thread only. By rows where there are too few panels,
-// where the shares of panels are so uneven that the difference pays for reading all of B on each
-// thread, and where a B that stays in place is far smaller than A, of which by panels each thread
-// reads all. Every thread then has rows for two tiles.
+// where shares of panels are so uneven that the difference pays for reading all of B on each
+// thread, and where A, which each thread would read, is far larger than a B in place. Every thread
+// then has rows for two tiles.
 constexpr bool shares_panels(const Product& p, const Traits& traits, std::size_t panels,
                              std::size_t threads) {
   if (panels < threads) return false;

@@ -94,12 +94,12 @@ struct HighwayVectorOf {
   static HWY_INLINE V max(V a, V b) { return hn::Max(a, b); }
   static HWY_INLINE V abs(V a) { return hn::Abs(a); }
   static HWY_INLINE V fma(V a, V b, V c) { return hn::MulAdd(a, b, c); }
-  // acc = fma(a, b, acc), where there are registers to unroll a loop of it: there g++ would move
-  // accumulators from register to register.
+  // Are there registers to unroll the loop of the largest tiles?
   static constexpr bool kUnrolls = LOCKSTEP_AVX512;
+  // acc = fma(a, b, acc), in place: g++ would move accumulators about in an unrolled loop.
   static HWY_INLINE void accumulate(V a, V b, V& acc) {
 #if LOCKSTEP_AVX512 && !defined(__clang__)
-    asm("vfmadd231ps %2, %1, %0" : "+v"(acc.raw) : "v"(a.raw), "v"(b.raw));
+    asm("vfmadd231ps {%2, %1, %0|%0, %1, %2}" : "+v"(acc.raw) : "v"(a.raw), "v"(b.raw));
 #else
     acc = fma(a, b, acc);
 #endif

@@ -129,9 +129,8 @@ LOCKSTEP_INLINE void row_step(typename S::V a, const float* b, std::ptrdiff_t pa
    ...);
 }
 
-// What a tile prefetches: of next_b this number of lines at each step of k, one behind another,
-// vectors of the next tile's part of c, one every kStepsTogether, and its own rows of b. All of c
-// at once would keep its own loads waiting.
+// What a tile prefetches: lines of next_b at each step of k, a vector of the next tile's part of c
+// every kStepsTogether, since all at once would keep its loads waiting, and its own rows of b.
 struct Fetch {
   const float* line;
   std::ptrdiff_t stride;
@@ -155,6 +154,7 @@ LOCKSTEP_INLINE void prefetch_c(const GemmStrip& g, const Fetch& fetch, std::siz
 // Before each step of k, whose row is `b`. Those of several steps at once would keep loads waiting.
 LOCKSTEP_INLINE void prefetch_b(Fetch& fetch, const float* b, std::ptrdiff_t b_k_stride) {
   if (fetch.own_rows) __builtin_prefetch(row_of(b, kRowsAhead, b_k_stride));
+  if (fetch.lines == 0) return;
   for (std::size_t l = 0; l < fetch.lines; ++l) {
     __builtin_prefetch(fetch.line + l * kFloatsPerLine, /*rw=*/0, /*locality=*/2);
   }
@@ -170,12 +170,23 @@ LOCKSTEP_INLINE void finish_tile(const GemmStrip& g, std::size_t row, std::size_
   store_result<S, L, kPartial, kVecs>(g, row, last_count, each, acc...);
 }
 
+// In an unrolled loop S keeps acc in its register.
+template <class S, bool kUnrolled>
+LOCKSTEP_INLINE void accumulate(typename S::V a, typename S::V b, typename S::V& acc) {
+  if constexpr (kUnrolled) {
+    S::accumulate(a, b, acc);
+  } else {
+    acc = S::fma(a, b, acc);
+  }
+}
+
 // One step of k. The compiler merges the equal loads and broadcasts, so each is in a register once.
-template <class S, class L, ReadB kRead, std::size_t kVecs, std::size_t... I, class... Acc>
+template <class S, class L, ReadB kRead, bool kUnrolled, std::size_t kVecs, std::size_t... I,
+          class... Acc>
 LOCKSTEP_INLINE void tile_step(const float* a, const std::ptrdiff_t* row_offset, const float* b,
                                std::ptrdiff_t b_panel_stride, std::size_t last_count,
                                std::index_sequence<I...>, Acc&... acc) {
-  (InterfaceOf<S, L, kVecs, I>::accumulate(
+  (accumulate<InterfaceOf<S, L, kVecs, I>, kUnrolled>(
        a_vector<S, InterfaceOf<S, L, kVecs, I>>(S::set(a[row_offset[I / kVecs]])),
        b_vector<S, L, kRead, kVecs, I>(b, b_panel_stride, last_count), acc),
    ...);
@@ -211,29 +222,31 @@ LOCKSTEP_INLINE void gemm_tile(const GemmStrip& g, std::size_t row, LastVector l
                                       acc...);
     }
   }
-  constexpr bool kUnrolls =
-      S::kUnrolls && kVecs == S::kPanelVectors && sizeof...(I) == kTileRows * kVecs;
-  std::ptrdiff_t row_offset[sizeof...(I) / kVecs];
-  for (std::size_t r = 0; r < sizeof...(I) / kVecs; ++r) {
+  constexpr std::size_t kRows = sizeof...(I) / kVecs;
+  constexpr bool kUnrolled = S::kUnrolls && kVecs == S::kPanelVectors && kRows == kTileRows;
+  // Opaque, since g++ would otherwise compute the addresses of rows and steps anew or spill them.
+  std::ptrdiff_t row_offset[kRows];
+  for (std::size_t r = 0; r < kRows; ++r) {
     row_offset[r] = static_cast<std::ptrdiff_t>(r) * a_row_stride;
-    if (kUnrolls && r > 0) asm("" : "+r"(row_offset[r]));
+    if (kUnrolled && r > 0) asm("" : "+r"(row_offset[r]));
   }
   const auto step = [&]() __attribute__((always_inline)) {
-    tile_step<S, L, kRead, kVecs>(a, row_offset, b, b_panel_stride, last.count, each, acc...);
+    tile_step<S, L, kRead, kUnrolled, kVecs>(a, row_offset, b, b_panel_stride, last.count, each,
+                                             acc...);
     a += a_k_stride;
     b += b_k_stride;
-    asm("" : "+r"(a), "+r"(b));  // g++ would keep the addresses of several steps
+    if constexpr (kUnrolled) asm("" : "+r"(a), "+r"(b));
   };
   if constexpr (kRead == ReadB::fetching) {
-    for (; p < k && (!kUnrolls || fetch.b()); ++p) {
+    for (; p < k && (!kUnrolled || fetch.b()); ++p) {
       prefetch_b(fetch, b, b_k_stride);
       if (p % kStepsTogether == 0) prefetch_c<S, kVecs>(g, fetch, p);
       step();
     }
   }
-  for (; kUnrolls && p + kStepsTogether <= k; p += kStepsTogether) {
+  for (; kUnrolled && p + kStepsTogether <= k; p += kStepsTogether) {
     if constexpr (kRead == ReadB::fetching) prefetch_c<S, kVecs>(g, fetch, p);
-#pragma GCC unroll 8
+#pragma GCC unroll kStepsTogether
     for (std::size_t i = 0; i < kStepsTogether; ++i) step();
   }
   for (; p < k; ++p) step();

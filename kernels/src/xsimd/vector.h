@@ -135,16 +135,16 @@ struct XsimdVector {
 #endif
     return xsimd::fma(a, b, c);
   }
-  // acc = fma(a, b, acc), where there are registers to unroll a loop of it: there g++ would move
-  // accumulators from register to register.
+  // Are there registers to unroll the loop of the largest tiles?
 #if defined(__AVX512F__)
   static constexpr bool kUnrolls = true;
 #else
   static constexpr bool kUnrolls = false;
 #endif
+  // acc = fma(a, b, acc), in place: g++ would move accumulators about in an unrolled loop.
   static inline void accumulate(V a, V b, V& acc) {
 #if defined(__AVX512F__) && !defined(__clang__)
-    asm("vfmadd231ps %2, %1, %0" : "+v"(acc.data) : "v"(a.data), "v"(b.data));
+    asm("vfmadd231ps {%2, %1, %0|%0, %1, %2}" : "+v"(acc.data) : "v"(a.data), "v"(b.data));
 #else
     acc = fma(a, b, acc);
 #endif
