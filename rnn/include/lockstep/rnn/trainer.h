@@ -141,10 +141,10 @@ struct CheckpointHooks {
 /// is active when the trainer first gets its data; do not change it in the middle of a training.
 ///
 /// All memory is taken when the trainer gets its first data set (and again only if a later one has
-/// longer sequences); a training step itself allocates nothing, but where caches are small or far the
-/// memory of each thread that gemm_accumulate_transposed copies into, which neither Options::memory
-/// nor workspace_bytes counts. One trainer is used by
-/// one thread at a time; it uses up to `threads` threads itself.
+/// longer sequences); a training step itself allocates nothing, but where caches are small or far
+/// the memory of each thread that gemm_accumulate_transposed copies into, which neither
+/// Options::memory nor workspace_bytes counts. One trainer is used by one thread at a time; it uses
+/// up to `threads` threads itself.
 ///
 /// With several ranks each has a trainer of the same parameters and options and makes the same
 /// calls, with the same data, of which it reads its share; run_epoch, averaged and state meet the
