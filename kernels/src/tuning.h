@@ -59,7 +59,7 @@ inline constexpr std::size_t kLinesOfPageOffset = tuned(4, 2);
 inline constexpr std::size_t kTilesPerPageOffset = tuned(2, 1);
 // And of rows times packed panels, the size of a block of A.
 inline constexpr std::size_t kResidentRows = tuned(256, 2) * kKiB;
-// Columns from which those before the first line of B's rows are a strip of their own.
+// From as many columns on, those before the first line in B's rows are multiplied on their own.
 inline constexpr std::size_t kColumnsForAlignment = tuned(512, 40);
 // A, transposed, is copied from this span of a block of k and this number of columns of B on.
 inline constexpr std::size_t kScatteredBytes = tuned(1024, 16) * kKiB;

@@ -70,8 +70,8 @@ void multiply_row(const Product& p, const Backend& backend, Operands operands, R
   }
 }
 
-// Columns of a B in place before those where all its rows begin a line; 0 where they do not.
-// Vectors in two lines each cost more than a strip of few columns.
+// Columns of a B in place before the first line that begins in each row, so that vectors after them
+// are in one line each; 0 where there are none, or where rows differ or do not pay for it.
 std::size_t columns_before_line(const Product& p, const Backend& backend, const Choice& choice,
                                 const float* b) {
   if (p.n < kColumnsForAlignment || p.m <= 2 || p.ldb % kFloatsPerLine != 0) return 0;
@@ -89,10 +89,10 @@ Product with_columns(Product p, std::size_t n) {
 void multiply_shared(const Product& p, const Backend& backend, const Choice& choice,
                      const Operands& operands, std::size_t few) {
   const Product rest = with_columns(p, p.n - few);
-  const Operands from{.a = operands.a,
-                      .b = operands.b + few,
-                      .start = at(operands.start, few),
-                      .c = operands.c + few};
+  Operands from = operands;  // of the columns after them
+  from.b += few;
+  from.start = at(from.start, few);
+  from.c += few;
   parallel(choice.threads, [&](const Team& team) {
     const Range all_rows{0, p.m};
     const Range my_rows = share(p.m, team.index(), team.size());
